@@ -1,0 +1,156 @@
+"""CP messages: `HCPmmmnnnnS text`, where mmm is the module, nnnn the number (three or four digits), S the severity.
+
+    HCPCQU045E LINUX01 not logged on
+    |  |  |  |
+    |  |  |  `- severity: E error, W warning, I information, A action, R response, S severe
+    |  |  `---- number; CP's return code of a refused command is this number
+    |  `------- module that wrote it (differs by command; a reader must not depend on it)
+    `---------- component
+
+Each message is data: a number, the module that usually writes it, and a template. `render` fills the template (the
+simulator speaks with it) and `recognise` reads it back (clients listen with it). The numbers and texts marked
+CORPUS occur in reference/connector/cp_corpus.md; the others are judgement and are only recognised by number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """Where the text of a message comes from."""
+
+    CORPUS = "corpus"
+    JUDGEMENT = "judgement"
+
+
+_OPERAND = re.compile(r"\{([a-z_]+)\}")
+_LINE = re.compile(r"^HCP([A-Z0-9]{3})(\d{3,4})([AEIRSTW])(?:\s+(.*?))?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the catalogue. `template` names its operands in braces."""
+
+    number: int
+    module: str
+    severity: str
+    template: str
+    source: Source = Source.JUDGEMENT
+
+    @property
+    def identifier(self) -> str:
+        """`HCPCQU045E`."""
+        return f"HCP{self.module}{self.number:03d}{self.severity}"
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The names of the template's operands, in order."""
+        return tuple(_OPERAND.findall(self.template))
+
+    def render(self, *, module: str = "", **operands: str | int) -> str:
+        """The whole line. `module` replaces the usual module. KeyError when an operand is missing."""
+        text = _OPERAND.sub(lambda found: str(operands[found[1]]), self.template)
+        return f"HCP{module or self.module}{self.number:03d}{self.severity} {text}"
+
+    def match(self, text: str) -> dict[str, str] | None:
+        """Operands of `text` (the line without its identifier), or None when it has another form."""
+        parts = _OPERAND.split(self.template)
+        pattern = "".join(re.escape(p) if i % 2 == 0 else f"(?P<{p}>.+?)" for i, p in enumerate(parts))
+        found = re.fullmatch(pattern, text, re.IGNORECASE)
+        return found.groupdict() if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A message line that was read. `message` is None when the catalogue does not have it."""
+
+    module: str
+    number: int
+    severity: str
+    text: str
+    message: Message | None
+    operands: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the severity says that the command was refused."""
+        return self.severity in ("E", "S", "T")
+
+
+_C = Source.CORPUS
+
+UNKNOWN_COMMAND = Message(1, "CMD", "E", "Unknown CP command: {command}")
+INVALID_OPTION = Message(3, "CQV", "E", "Invalid option - {option}", _C)
+EXCESS_OPTION = Message(3, "CFC", "E", "Invalid option - command contains extra option(s) starting with {option}")
+USERID_INVALID = Message(20, "LNM", "E", "Userid missing or invalid")
+VDEV_INVALID = Message(22, "LNM", "E", "A virtual device number was not supplied or it was invalid.")
+OPERAND_INVALID = Message(26, "CFC", "E", "Operand missing or invalid", _C)
+SPOOLID_INVALID = Message(27, "CSU", "E", "Spoolid missing or invalid")
+CLASS_INVALID = Message(28, "CSU", "E", "Class missing or invalid")
+DEVICE_MISSING = Message(40, "QVD", "E", "Device {vdev} does not exist", _C)
+SPOOL_FILE_MISSING = Message(42, "CSU", "E", "Spoolid {spoolid} does not exist")
+NOT_LOGGED_ON = Message(45, "CQU", "E", "{userid} not logged on", _C)
+TRANSFER_SAME_USER = Message(7, "CSX", "E", "Invalid userid - {userid}")
+NOT_IN_DIRECTORY = Message(53, "LNM", "E", "{userid} not in CP directory", _C)
+ALREADY_LOGGED_ON = Message(54, "LGA", "E", "Already logged on {userid}")
+VDEV_IN_USE = Message(92, "LNM", "E", "{kind} {vdev} not linked; device already defined")
+LINK_READ_ONLY = Message(101, "LNM", "I", "{kind} {vdev} linked R/O; R/W by {owner}")
+LINK_HELD_RO = Message(104, "LNM", "E", "{userid} {vdev} not linked; R/O by {owner}")
+LINK_HELD_RW = Message(105, "LNM", "E", "{userid} {vdev} not linked; R/W by {owner}")
+LINK_VOLUME_OFFLINE = Message(108, "LNM", "E", "{userid} {vdev} not linked; volid {volser} not mounted")
+LINK_NO_DISK = Message(107, "LNM", "E", "{userid} {vdev} not linked; not in CP directory", _C)
+LINK_MODE_CONFLICT = Message(110, "LNM", "E", "{userid} {vdev} not linked; mode conflict with the link by {owner}")
+LINK_PASSWORD = Message(114, "LNM", "E", "{userid} {vdev} not linked; mode or password incorrect")
+LINK_NO_PASSWORD = Message(118, "LNM", "E", "{userid} {vdev} not linked; request denied")
+LINK_MODE_INVALID = Message(109, "LNM", "E", "Invalid mode - {mode}")
+NOT_AUTHORIZED = Message(6033, "CMD", "E", "Not authorized to issue {command} for {userid}")
+STORAGE_INVALID = Message(94, "LGA", "E", "{userid} not logged on; storage size {storage} cannot be provided")
+LOGOFF_PENDING = Message(361, "CQU", "E", "LOGOFF/FORCE pending for user {userid}", _C)
+CHPID_INVALID = Message(846, "QPA", "E", "Invalid channel path identifier.", _C)
+IPL_DEVICE_MISSING = Message(2042, "VMI", "E", "IPL was not performed; device {vdev} does not exist")
+DISABLED_WAIT = Message(450, "GIR", "W", "CP entered; disabled wait PSW {psw}")
+SIGNAL_ACCEPTED = Message(2112, "SIG", "I", "The shutdown signal was sent to user {userid}; limit {seconds} seconds")
+SIGNAL_DONE = Message(2113, "SIG", "I", "User {userid} has reported that it successfully terminated")
+SIGNAL_TIMEOUT = Message(2114, "SIG", "E", "User {userid} did not end within {seconds} seconds and was forced")
+SIGNAL_NOT_ENABLED = Message(2115, "SIG", "E", "User {userid} is not enabled to receive a shutdown signal")
+LAN_INVALID = Message(2783, "NDL", "E", "LAN ID {name} is not valid")
+VSWITCH_MISSING = Message(2788, "SWU", "E", "VSWITCH SYSTEM {name} does not exist")
+VSWITCH_NOT_VLAN_AWARE = Message(2846, "SWU", "E", "VSWITCH SYSTEM {name} is VLAN unaware")
+NIC_NOT_AUTHORIZED = Message(6011, "NDC", "E", "{userid} is not authorized to couple to SYSTEM {name}")
+COMMAND_ACCEPTED = "Command accepted"
+
+MESSAGES: tuple[Message, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Message))
+
+
+def find(number: int, module: str = "") -> Message | None:
+    """The catalogue's message with this number, preferring the one of `module`."""
+    hits = [message for message in MESSAGES if message.number == number]
+    hits.sort(key=lambda message: message.module != module.upper())
+    return hits[0] if hits else None
+
+
+def recognise(line: str) -> Recognised | None:
+    """Read one line. None when it is not a message at all (an answer line, a blank line, vmcp's own `Error:`)."""
+    found = _LINE.match(line.strip())
+    if not found:
+        return None
+    module, digits, severity, text = found[1].upper(), int(found[2]), found[3].upper(), found[4] or ""
+    candidates = [m for m in MESSAGES if m.number == digits and m.severity == severity]
+    candidates.sort(key=lambda m: m.module != module)
+    for message in candidates:
+        operands = message.match(text)
+        if operands is not None:
+            return Recognised(module, digits, severity, text, message, operands)
+    return Recognised(module, digits, severity, text, candidates[0] if candidates else None)
+
+
+def first_error(lines: list[str] | tuple[str, ...]) -> Recognised | None:
+    """The first line that is a message of severity E, S or T."""
+    for line in lines:
+        seen = recognise(line)
+        if seen is not None and seen.is_error:
+            return seen
+    return None
