@@ -1,0 +1,230 @@
+"""The file that stands for a minidisk: raw tracks of an ECKD disk, 512-byte blocks of an FBA disk.
+
+Files are sparse. A hole of an ECKD file is a track as CP formats it, a hole of an FBA file is zeros; writing such a
+track or block into a hole leaves it a hole. On hardware the same calls go to a block device in raw-track mode, which
+has no holes. Nothing here locks: that a disk has one writer is CP's business.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from zvmcloud.images import ckd
+from zvmcloud.images.tracks import (
+    DEFAULT_TRACK,
+    MAX_CYLINDERS,
+    RAW_CYLINDER_BYTES,
+    RAW_TRACK_BYTES,
+    TRACKS_PER_CYLINDER,
+    Track,
+    decode,
+    encode,
+)
+
+FBA_BLOCK_BYTES = 512
+
+
+class DiskFileError(OSError):
+    """The file is no disk of the expected kind, or an address is outside of it."""
+
+
+class _SparseFile:
+    """A file with a fixed size, read and written at offsets."""
+
+    def __init__(self, path: Path | str, *, writable: bool) -> None:
+        self.path = Path(path)
+        self.writable = writable
+        self._fd = os.open(self.path, os.O_RDWR if writable else os.O_RDONLY)
+        self.size = os.lseek(self._fd, 0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def flush(self) -> None:
+        """Make everything written durable."""
+        os.fsync(self._fd)
+
+    def _read(self, offset: int, length: int) -> bytes:
+        data = os.pread(self._fd, length, offset)
+        while len(data) < length:
+            more = os.pread(self._fd, length - len(data), offset + len(data))
+            if not more:
+                raise DiskFileError(f"{self.path}: ends at byte {offset + len(data)}, expected {self.size} bytes")
+            data += more
+        return data
+
+    def _write(self, offset: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self._fd, view, offset)
+            view = view[done:]
+            offset += done
+
+    def _next_data(self, offset: int) -> int:
+        """Start of the next stretch that may hold data, or the file's size."""
+        try:
+            return os.lseek(self._fd, offset, os.SEEK_DATA)
+        except OSError as problem:
+            if problem.errno == errno.ENXIO:
+                return self.size
+            return offset
+
+    def _is_hole(self, offset: int, length: int) -> bool:
+        return self._next_data(offset) >= offset + length
+
+
+def _create(path: Path | str, size: int) -> None:
+    with Path(path).open("xb") as file:
+        file.truncate(size)
+
+
+class EckdDisk(_SparseFile):
+    """An ECKD minidisk, addressed by cylinder and head from 0."""
+
+    def __init__(self, path: Path | str, *, writable: bool = False) -> None:
+        super().__init__(path, writable=writable)
+        if not self.size or self.size % RAW_CYLINDER_BYTES:
+            size = self.size
+            self.close()
+            raise DiskFileError(f"{self.path}: {size} bytes are not whole cylinders of {RAW_CYLINDER_BYTES} bytes")
+        self.cylinders = self.size // RAW_CYLINDER_BYTES
+        self.tracks = self.cylinders * TRACKS_PER_CYLINDER
+
+    @classmethod
+    def create(cls, path: Path | str, cylinders: int) -> EckdDisk:
+        """Make a new disk of CP-formatted tracks (all holes), open for writing. FileExistsError when it exists."""
+        if not 0 < cylinders <= MAX_CYLINDERS:
+            raise DiskFileError(f"{cylinders} cylinders are outside 1 to {MAX_CYLINDERS}")
+        _create(path, cylinders * RAW_CYLINDER_BYTES)
+        return cls(path, writable=True)
+
+    def _offset(self, cylinder: int, head: int) -> int:
+        if not (0 <= cylinder < self.cylinders and 0 <= head < TRACKS_PER_CYLINDER):
+            raise DiskFileError(f"{self.path}: track {cylinder}/{head} is outside a disk of {self.cylinders} cylinders")
+        return (cylinder * TRACKS_PER_CYLINDER + head) * RAW_TRACK_BYTES
+
+    def read_raw(self, cylinder: int, head: int) -> bytes:
+        """The 65,536 bytes of a track; all zeros for a hole."""
+        return self._read(self._offset(cylinder, head), RAW_TRACK_BYTES)
+
+    def read_track(self, cylinder: int, head: int) -> Track:
+        """The records of a track. TrackError when the file is damaged there."""
+        offset = self._offset(cylinder, head)
+        if self._is_hole(offset, RAW_TRACK_BYTES):
+            return DEFAULT_TRACK
+        return decode(self._read(offset, RAW_TRACK_BYTES), cylinder, head)
+
+    def write_track(self, cylinder: int, head: int, track: Track) -> None:
+        """Replace a track. TrackError, before anything is written, when its records do not fit."""
+        offset = self._offset(cylinder, head)
+        if track == DEFAULT_TRACK and self._is_hole(offset, RAW_TRACK_BYTES):
+            return
+        self._write(offset, encode(track, cylinder, head))
+
+    def clear(self, first_track: int, last_track: int) -> None:
+        """Make tracks (counted from 0, both ends included) default tracks again; holes are skipped, not visited."""
+        at, end = first_track * RAW_TRACK_BYTES, (last_track + 1) * RAW_TRACK_BYTES
+        hole = bytes(RAW_TRACK_BYTES)
+        while (at := self._next_data(at)) < end:
+            at -= at % RAW_TRACK_BYTES
+            if self._read(at, RAW_TRACK_BYTES) != hole:
+                self._write(at, hole)
+            at += RAW_TRACK_BYTES
+
+    def used_tracks(self) -> Iterator[tuple[int, int, Track]]:
+        """(cylinder, head, track) of every track that is not the default one, in device order."""
+        at = 0
+        while (at := self._next_data(at)) < self.size:
+            number = at // RAW_TRACK_BYTES
+            cylinder, head = divmod(number, TRACKS_PER_CYLINDER)
+            track = decode(self._read(number * RAW_TRACK_BYTES, RAW_TRACK_BYTES), cylinder, head)
+            if track != DEFAULT_TRACK:
+                yield cylinder, head, track
+            at = (number + 1) * RAW_TRACK_BYTES
+
+    def all_tracks(self, cylinders: int | None = None) -> Iterator[Track]:
+        """Every track in device order, of the first `cylinders` or of the whole disk."""
+        for number in range((cylinders if cylinders is not None else self.cylinders) * TRACKS_PER_CYLINDER):
+            yield self.read_track(*divmod(number, TRACKS_PER_CYLINDER))
+
+    def sha256(self, cylinders: int | None = None) -> str:
+        """Hex digest of the content as a CKD stream of the first `cylinders` (the whole disk without)."""
+        digest = hashlib.sha256()
+        default = ckd.encode_track(DEFAULT_TRACK)
+        for track in self.all_tracks(cylinders):
+            digest.update(default if track is DEFAULT_TRACK else ckd.encode_track(track))
+        return digest.hexdigest()
+
+
+class FbaDisk(_SparseFile):
+    """An FBA minidisk, addressed by 512-byte block from 0."""
+
+    def __init__(self, path: Path | str, *, writable: bool = False) -> None:
+        super().__init__(path, writable=writable)
+        if not self.size or self.size % FBA_BLOCK_BYTES:
+            size = self.size
+            self.close()
+            raise DiskFileError(f"{self.path}: {size} bytes are not whole blocks of {FBA_BLOCK_BYTES} bytes")
+        self.blocks = self.size // FBA_BLOCK_BYTES
+
+    @classmethod
+    def create(cls, path: Path | str, blocks: int) -> FbaDisk:
+        """Make a new disk of zeros, open for writing. FileExistsError when it exists."""
+        if not 0 < blocks < 2**31:
+            raise DiskFileError(f"{blocks} blocks are outside 1 to {2**31 - 1}")
+        _create(path, blocks * FBA_BLOCK_BYTES)
+        return cls(path, writable=True)
+
+    def _range(self, block: int, count: int) -> None:
+        if block < 0 or count < 0 or block + count > self.blocks:
+            raise DiskFileError(f"{self.path}: blocks {block} to {block + count - 1}, the disk has {self.blocks}")
+
+    def read(self, block: int, count: int) -> bytes:
+        """`count` blocks from `block` on."""
+        self._range(block, count)
+        return self._read(block * FBA_BLOCK_BYTES, count * FBA_BLOCK_BYTES)
+
+    def write(self, block: int, data: bytes) -> None:
+        """Write whole blocks; zeros into a hole stay a hole."""
+        if len(data) % FBA_BLOCK_BYTES:
+            raise DiskFileError(f"{len(data)} bytes are not whole blocks of {FBA_BLOCK_BYTES}")
+        self._range(block, len(data) // FBA_BLOCK_BYTES)
+        offset = block * FBA_BLOCK_BYTES
+        if self._is_hole(offset, len(data)) and not any(memoryview(data)):
+            return
+        self._write(offset, data)
+
+    def clear(self, block: int, count: int) -> None:
+        """Make blocks zero again; holes are skipped, not visited."""
+        self._range(block, count)
+        at, end, step = block * FBA_BLOCK_BYTES, (block + count) * FBA_BLOCK_BYTES, 256 * 1024
+        while (at := self._next_data(at)) < end:
+            piece = min(step, end - at)
+            self._write(at, bytes(piece))
+            at += piece
+
+    def sha256(self, blocks: int | None = None) -> str:
+        """Hex digest of the first `blocks`, or of the whole disk."""
+        digest = hashlib.sha256()
+        left = blocks if blocks is not None else self.blocks
+        at = 0
+        while left:
+            piece = min(left, 2048)
+            digest.update(self.read(at, piece))
+            at, left = at + piece, left - piece
+        return digest.hexdigest()
