@@ -1,0 +1,400 @@
+"""One directory statement: from records to words and back.
+
+A record has 72 columns of text; columns 73 to 80 may hold a sequence number, which is not kept. A statement whose last
+non-blank character is a comma goes on in the next record. A record that begins with an asterisk is a comment and stays
+where it is. Everything outside single quotes is upper-cased, as the directory manager does.
+
+    "MDISK 0100 3390 1 100,"      \\
+    "  LX0001 MR"                 /   one Statement, words MDISK 0100 3390 1 100 LX0001 MR
+
+Statements that this module does not know are kept unchanged. Those it knows are checked operand by operand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+#: Columns of a record that carry text.
+COLUMNS = 72
+
+#: Devices have addresses of one to four hexadecimal digits.
+_VDEV = re.compile(r"[0-9A-F]{1,4}\Z")
+_USERID = re.compile(r"[A-Z0-9@#$_:+-]{1,8}\Z")
+_VOLSER = re.compile(r"[A-Z0-9@#$&*+_-]{1,6}\Z")
+_STORAGE = re.compile(r"([0-9]{1,7})([KMGTPE])\Z")
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\S+")
+_CLASSES = re.compile(r"[A-Z1-6]{1,32}\Z")
+_HEX6 = re.compile(r"[0-9A-F]{6}\Z")
+
+#: Kibibytes in a unit of storage.
+_UNITS = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30, "P": 1 << 40, "E": 1 << 50}
+
+LINK_MODES = ("R", "RR", "W", "WR", "M", "MR", "MW", "SR", "SW", "SM", "ER", "EW")
+#: Letters that may follow the mode of an MDISK: V virtual reserve/release, D, E, S variants.
+MODE_SUFFIXES = ("", "V", "D", "E", "S")
+
+ENTRY_KEYWORDS = ("USER", "IDENTITY", "SUBCONFIG", "PROFILE")
+
+#: Words that stand in the place of a password and mean "cannot log on with one".
+NO_PASSWORDS = ("NOLOG", "LBYONLY", "AUTOONLY", "NOPASS")
+
+
+class DirectoryError(ValueError):
+    """A record that cannot be accepted: says which line, which operand, which value, and what would be right."""
+
+    def __init__(self, line: int, operand: str, value: str, limit: str) -> None:
+        self.line, self.operand, self.value, self.limit = line, operand, value, limit
+        super().__init__(f"line {line}: {operand} {value!r} is not valid: {limit}")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as its records say it, and as words. Two statements are equal when their records are."""
+
+    records: tuple[str, ...]
+    words: tuple[str, ...] = field(compare=False)
+
+    @property
+    def keyword(self) -> str:
+        """The first word; an asterisk for a comment, empty for a blank record."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def is_comment(self) -> bool:
+        return self.records[0].lstrip().startswith("*")
+
+    def operand(self, number: int, default: str = "") -> str:
+        """The word with that number; the keyword has number 0."""
+        return self.words[number] if number < len(self.words) else default
+
+    def after(self, word: str) -> str | None:
+        """The word that follows the given option word, or None."""
+        for position, candidate in enumerate(self.words[:-1]):
+            if position and candidate == word:
+                return self.words[position + 1]
+        return None
+
+    def __repr__(self) -> str:
+        return f"Statement({' '.join(self.masked())!r})"
+
+    def masked(self) -> tuple[str, ...]:
+        """The words with passwords replaced by asterisks; what may be logged."""
+        words = list(self.words)
+        if self.keyword in ("USER", "IDENTITY") and len(words) > 2 and words[2] not in NO_PASSWORDS:
+            words[2] = "*" * 8
+        if self.keyword == "MDISK":
+            first = 6 if "V-DISK" in words or "T-DISK" in words else 7
+            words[first:] = ["*" * 8 for _ in words[first:]]
+        if self.keyword.startswith("*PW"):
+            words[1:] = ["*" * 8]
+        return tuple(words)
+
+
+def upper(text: str) -> str:
+    """Upper case outside single quotes."""
+    if "'" not in text:
+        return text.upper()
+    return "'".join(part if number % 2 else part.upper() for number, part in enumerate(text.split("'")))
+
+
+def split(records: Sequence[str], *, first_line: int = 1) -> tuple[Statement, ...]:
+    """Records to statements, every one kept; operands are not checked.
+
+    Raises DirectoryError for a record with control characters or more than 72 columns of text (a sequence number in
+    columns 73 to 80 is dropped), and for a continuation without a next record.
+    """
+    statements: list[Statement] = []
+    pending: list[str] = []
+    for number, raw in enumerate(records, first_line):
+        record = _record(raw, number)
+        if not pending and record.lstrip().startswith("*"):
+            statements.append(Statement((record,), tuple(record.split(None, 1)) or ("*",)))
+            continue
+        pending.append(record)
+        if record.endswith(",") and not record.lstrip().startswith("*"):
+            continue
+        statements.append(_statement(pending))
+        pending = []
+    if pending:
+        raise DirectoryError(first_line + len(records) - 1, "record", pending[-1], "a continuation needs a next record")
+    return tuple(statement for statement in statements if statement.words)
+
+
+def _record(raw: str, number: int) -> str:
+    text, sequence = raw[:COLUMNS], raw[COLUMNS:].strip()
+    if sequence and not (len(raw) <= COLUMNS + 8 and sequence.isdigit()):
+        raise DirectoryError(number, "record", raw, f"at most {COLUMNS} columns of text")
+    if not text.isprintable():
+        raise DirectoryError(number, "record", text, "no control characters")
+    return upper(text.rstrip())
+
+
+def _statement(records: Sequence[str]) -> Statement:
+    text = " ".join(record.removesuffix(",") for record in records)
+    return Statement(tuple(records), tuple(_QUOTED.findall(text)))
+
+
+def make(*words: object) -> Statement:
+    """A statement from words, wrapped into records of 72 columns with continuation commas."""
+    texts = [upper(str(word)) for word in words if str(word) != ""]
+    records: list[str] = []
+    line = ""
+    for text in texts:
+        if len(text) > COLUMNS - 4:
+            raise DirectoryError(1, "operand", text, f"at most {COLUMNS - 4} characters")
+        if line and len(line) + 1 + len(text) > COLUMNS - 1:
+            records.append(line + ",")
+            line = "  " + text
+        else:
+            line = f"{line} {text}" if line else text
+    return _statement([*records, line])
+
+
+def storage_kib(text: str) -> int | None:
+    """Kibibytes of a storage size such as 512M or 2G; None when it is not one."""
+    match = _STORAGE.match(text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def vdev(text: str) -> str | None:
+    """A device address as four upper-case hexadecimal digits; None when it is not one."""
+    text = text.upper()
+    return text.rjust(4, "0") if _VDEV.match(text) else None
+
+
+def is_userid(text: str) -> bool:
+    """Whether the text can be the name of a virtual machine: 1 to 8 characters of A-Z 0-9 @ # $ _ : + -."""
+    return bool(_USERID.match(text))
+
+
+def is_volser(text: str) -> bool:
+    """Whether the text can be a volume label: 1 to 6 characters."""
+    return bool(_VOLSER.match(text))
+
+
+def check(statement: Statement, line: int) -> None:
+    """Check the operands of a statement that this module knows; others pass.
+
+    Raises DirectoryError naming the line and the operand.
+    """
+    checker = _CHECKS.get(statement.keyword)
+    if checker is not None:
+        checker(_Operands(statement, line))
+
+
+class _Operands:
+    """The words of a statement, with the checks that name line and operand when they fail."""
+
+    def __init__(self, statement: Statement, line: int) -> None:
+        self.words = statement.words
+        self.keyword = statement.keyword
+        self.line = line
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def text(self, number: int, name: str) -> str:
+        if number >= len(self.words):
+            raise DirectoryError(self.line, f"{self.keyword} {name}", "", "the operand is missing")
+        return self.words[number]
+
+    def fail(self, name: str, value: str, limit: str) -> DirectoryError:
+        return DirectoryError(self.line, f"{self.keyword} {name}", value, limit)
+
+    def vdev(self, number: int, name: str = "virtual device number") -> str:
+        value = self.text(number, name)
+        if not _VDEV.match(value):
+            raise self.fail(name, value, "one to four hexadecimal digits")
+        return value
+
+    def userid(self, number: int, name: str = "userid") -> str:
+        value = self.text(number, name)
+        if not _USERID.match(value):
+            raise self.fail(name, value, "1 to 8 characters of A-Z 0-9 @ # $ _ : + -")
+        return value
+
+    def number(self, number: int, name: str, low: int, high: int, words: Iterable[str] = ()) -> str:
+        value = self.text(number, name)
+        if value not in words and not (value.isdecimal() and low <= int(value) <= high):
+            extra = "".join(f", {word}" for word in words)
+            raise self.fail(name, value, f"{low} to {high}{extra}")
+        return value
+
+    def one_of(self, number: int, name: str, values: Sequence[str]) -> str:
+        value = self.text(number, name)
+        if value not in values:
+            raise self.fail(name, value, "one of " + ", ".join(values))
+        return value
+
+    def mode(self, number: int) -> None:
+        value = self.text(number, "access mode")
+        if not any(value == mode + suffix for mode in LINK_MODES for suffix in MODE_SUFFIXES):
+            raise self.fail("access mode", value, "one of " + ", ".join(LINK_MODES))
+
+    def storage(self, number: int, name: str) -> None:
+        value = self.text(number, name)
+        if storage_kib(value) is None:
+            raise self.fail(name, value, "a number and K, M, G, T, P or E")
+
+
+def _check_user(operands: _Operands) -> None:
+    operands.userid(1)
+    password = operands.text(2, "password")
+    if len(password) > 8:
+        raise operands.fail("password", "*" * 8, "1 to 8 characters")
+    if len(operands) > 3:
+        operands.storage(3, "storage")
+    if len(operands) > 4:
+        operands.storage(4, "maximum storage")
+        if (storage_kib(operands.words[3]) or 0) > (storage_kib(operands.words[4]) or 0):
+            raise operands.fail("storage", operands.words[3], f"at most the maximum storage {operands.words[4]}")
+    if len(operands) > 5 and operands.words[5] != "*" and not _CLASSES.match(operands.words[5]):
+        raise operands.fail("privilege classes", operands.words[5], "letters A to Z and digits 1 to 6")
+
+
+def _check_mdisk(operands: _Operands) -> None:
+    operands.vdev(1)
+    device = operands.text(2, "device type")
+    start = operands.text(3, "start")
+    largest = 2147483640
+    if start == "V-DISK":
+        if device != "FB-512":
+            raise operands.fail("device type", device, "FB-512 with V-DISK")
+        operands.number(4, "size in blocks", 1, 4194304)
+        if len(operands) > 5:
+            operands.mode(5)
+    elif start == "T-DISK":
+        operands.number(4, "size", 1, largest)
+        if len(operands) > 5:
+            operands.mode(5)
+    elif start == "DEVNO":
+        operands.vdev(4, "real device number")
+        if len(operands) > 5:
+            operands.mode(5)
+    else:
+        if not start.isdecimal() and start not in ("AUTOG", "AUTOR", "AUTOV"):
+            raise operands.fail("start", start, "a number, AUTOG, AUTOR, AUTOV, DEVNO, T-DISK or V-DISK")
+        operands.number(4, "size", 1, largest, ("END",))
+        area = operands.text(5, "volume")
+        if start.isdecimal() and not _VOLSER.match(area):
+            raise operands.fail("volume", area, "1 to 6 characters")
+        if len(operands) > 6:
+            operands.mode(6)
+
+
+def _check_link(operands: _Operands) -> None:
+    operands.text(1, "userid")
+    operands.vdev(2, "owner's device number")
+    if len(operands) > 3:
+        operands.vdev(3)
+    if len(operands) > 4:
+        operands.mode(4)
+
+
+_NICDEF_VALUES = {
+    "TYPE": ("QDIO", "HIPERSOCKETS", "HIPERS", "IEDN", "INMN"),
+    "PORTTYPE": ("ACCESS", "TRUNK"),
+}
+_NICDEF_FLAGS = ("PROMISCUOUS", "NOPROMISCUOUS", "GRANT", "OSDSIM", "NOOSDSIM")
+
+
+def _check_nicdef(operands: _Operands) -> None:
+    operands.vdev(1)
+    position = 2
+    while position < len(operands):
+        option = operands.words[position]
+        if option in _NICDEF_FLAGS:
+            position += 1
+            continue
+        if option in _NICDEF_VALUES:
+            operands.one_of(position + 1, option, _NICDEF_VALUES[option])
+        elif option == "DEVICES":
+            operands.number(position + 1, option, 3, 3072)
+        elif option == "LAN":
+            operands.text(position + 1, "LAN owner")
+            operands.userid(position + 2, "LAN name")
+            position += 1
+        elif option == "MACID":
+            if not _HEX6.match(operands.text(position + 1, option)):
+                raise operands.fail(option, operands.words[position + 1], "six hexadecimal digits")
+        elif option == "CHPID":
+            if not re.fullmatch("[0-9A-F]{2}", operands.text(position + 1, option)):
+                raise operands.fail(option, operands.words[position + 1], "two hexadecimal digits")
+        elif option in ("VLAN", "PORTNUMBER", "PQUPLINKTX"):
+            operands.text(position + 1, option)
+        else:
+            raise operands.fail("option", option, "a known option of NICDEF")
+        position += 2
+
+
+def _check_dedicate(operands: _Operands) -> None:
+    operands.vdev(1)
+    operands.text(2, "real device number")
+
+
+def _check_machine(operands: _Operands) -> None:
+    operands.one_of(1, "architecture", ("ESA", "XA", "XC", "Z"))
+    if len(operands) > 2:
+        operands.number(2, "maximum number of CPUs", 1, 64)
+
+
+def _check_cpu(operands: _Operands) -> None:
+    value = operands.text(1, "address")
+    if not re.fullmatch("[0-3]?[0-9A-F]", value):
+        raise operands.fail("address", value, "00 to 3F")
+
+
+def _check_storage(operands: _Operands) -> None:
+    operands.storage(1, "size")
+
+
+def _check_spool(operands: _Operands) -> None:
+    operands.vdev(1)
+    operands.text(2, "device type")
+
+
+def _check_console(operands: _Operands) -> None:
+    operands.vdev(1)
+
+
+def _check_include(operands: _Operands) -> None:
+    operands.userid(1, "profile")
+
+
+def _check_name(operands: _Operands) -> None:
+    operands.userid(1, "name")
+
+
+def _check_logonby(operands: _Operands) -> None:
+    for number in range(1, max(len(operands), 2)):
+        operands.userid(number)
+    if len(operands) > 9:
+        raise operands.fail("userids", str(len(operands) - 1), "at most 8")
+
+
+def _check_ipl(operands: _Operands) -> None:
+    operands.text(1, "device or saved system")
+
+
+_CHECKS = {
+    "USER": _check_user,
+    "IDENTITY": _check_user,
+    "PROFILE": _check_name,
+    "SUBCONFIG": _check_name,
+    "MDISK": _check_mdisk,
+    "LINK": _check_link,
+    "NICDEF": _check_nicdef,
+    "DEDICATE": _check_dedicate,
+    "MACHINE": _check_machine,
+    "CPU": _check_cpu,
+    "STORAGE": _check_storage,
+    "MAXSTORAGE": _check_storage,
+    "SPOOL": _check_spool,
+    "CONSOLE": _check_console,
+    "SPECIAL": _check_console,
+    "INCLUDE": _check_include,
+    "LOGONBY": _check_logonby,
+    "IPL": _check_ipl,
+}
