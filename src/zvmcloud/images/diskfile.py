@@ -205,7 +205,7 @@ class FbaDisk(_SparseFile):
             raise DiskFileError(f"{len(data)} bytes are not whole blocks of {FBA_BLOCK_BYTES}")
         self._range(block, len(data) // FBA_BLOCK_BYTES)
         offset = block * FBA_BLOCK_BYTES
-        if self._is_hole(offset, len(data)) and not any(memoryview(data)):
+        if self._is_hole(offset, len(data)) and data == bytes(len(data)):
             return
         self._write(offset, data)
 

@@ -111,7 +111,7 @@ def _body_offset(first: bytes, hlen: int, gzip_level: int) -> int:
     if gzip_level and first[hlen : hlen + 2] == GZIP_MAGIC:
         return hlen
     if padded:
-        return HEADER_BYTES if len(first) >= HEADER_BYTES else len(first)
+        return min(HEADER_BYTES, len(first))
     if gzip_level:
         raise HeaderError("hlen", f"neither blanks nor a gzip body follow the header text at byte {hlen}")
     return hlen
