@@ -1,0 +1,498 @@
+"""The field types of the SMAPI wire: how each is laid out, what it accepts, how it is written back.
+
+::
+
+    Int(4)          big-endian, 1, 4 or 8 bytes; two's complement where `signed`
+    Text            int4 length, then that many bytes
+    Chars(n)        exactly n bytes, blank padded
+    Asciiz          bytes up to and including a NUL
+    Raw             all bytes up to the end of the enclosing area
+    Array(x)        int4 byte length, then items x until it is used up
+    Counted(x)      int4 item count, then the items
+    TextCounted(x)  item count as decimal digits and NUL, then the items
+    Repeat(x)       items x up to the end of the enclosing area
+    Struct(c)       int4 byte length, then the fields of class c, which fill it exactly
+    Group(c)        the fields of class c, no length
+    Key             an item `name=value` NUL of a key area; keys come in any order and either case
+
+Text is ISO 8859-15 on the wire, which maps all 256 bytes, so no text is ever lost in decoding. Limits (lengths, ranges,
+character sets) are checked by `check`, not by decoding: a z/VM is known to exceed its documented limits.
+
+A peer has some freedom in spelling a message: the case and the order of keys, the NUL behind a last item, trailing data
+that may be left out. `Shape` holds what was chosen, so that a decoded message can be written back to the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zvmcloud.smapi.charsets import CHAR_NA, Charset
+from zvmcloud.smapi.errors import ParameterError, WireError
+
+ENCODING = "iso8859-15"
+
+_INT4 = struct.Struct(">I")
+_INTS = {1: struct.Struct(">B"), 4: _INT4, 8: struct.Struct(">Q")}
+_SIGNED_INTS = {1: struct.Struct(">b"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
+
+# Details of rc 24 (the last two digits of its reason code).
+TOO_LONG, TOO_SHORT, BELOW_MINIMUM, ABOVE_MAXIMUM, NOT_A_CHOICE = 13, 14, 15, 18, 19
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a peer spelled a message where the protocol leaves it free. `Shape()` is the canonical spelling."""
+
+    keys: tuple[str, ...] = ()
+    """Keys as spelled, in the order they came."""
+    unterminated: frozenset[int] = frozenset()
+    """Which NUL-terminated areas (numbered as they come) lacked the last NUL."""
+    absent: bool = False
+    """Parameters that may be left out as a whole were left out."""
+    spare_nul: bool = False
+    """One NUL followed that no length counts."""
+
+
+CANONICAL = Shape()
+
+
+class Reader:
+    """Walks over the bytes of one message. `end` is the end of the area being read."""
+
+    __slots__ = ("areas", "choices", "data", "end", "pos", "unterminated")
+
+    def __init__(self, data: bytes, choices: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self.pos = 0
+        self.end = len(data)
+        self.choices = choices or {}
+        self.areas = 0
+        self.unterminated: set[int] = set()
+
+    def take(self, count: int) -> bytes:
+        start = self.pos
+        stop = start + count
+        if stop > self.end:
+            raise WireError(f"{count} bytes expected at offset {start}, {self.end - start} left")
+        self.pos = stop
+        return self.data[start:stop]
+
+    def int4(self) -> int:
+        start = self.pos
+        if start + 4 > self.end:
+            raise WireError(f"4 bytes expected at offset {start}, {self.end - start} left")
+        self.pos = start + 4
+        value: int = _INT4.unpack_from(self.data, start)[0]
+        return value
+
+    def enter(self, length: int) -> int:
+        """Narrow to an area of `length` bytes; returns the outer end for `leave`."""
+        outer = self.end
+        if self.pos + length > outer:
+            raise WireError(f"an area of {length} bytes at offset {self.pos} passes the end at {outer}")
+        self.end = self.pos + length
+        return outer
+
+    def leave(self, outer: int) -> None:
+        if self.pos != self.end:
+            raise WireError(f"{self.end - self.pos} bytes left over at offset {self.pos}")
+        self.end = outer
+
+    def rest(self) -> bytes:
+        return self.take(self.end - self.pos)
+
+    def strings(self) -> tuple[str, ...]:
+        """All NUL-terminated strings up to the end of the area; the last NUL may be missing."""
+        area = self.areas
+        self.areas += 1
+        chunk = self.rest().decode(ENCODING)
+        if not chunk:
+            return ()
+        if chunk[-1] == "\0":
+            return tuple(chunk[:-1].split("\0"))
+        self.unterminated.add(area)
+        return tuple(chunk.split("\0"))
+
+
+class Writer:
+    """Collects the bytes of one message in the given shape."""
+
+    __slots__ = ("areas", "choices", "out", "shape")
+
+    def __init__(self, shape: Shape = CANONICAL, choices: Mapping[str, str] | None = None) -> None:
+        self.out = bytearray()
+        self.shape = shape
+        self.choices = choices or {}
+        self.areas = 0
+
+    def strings(self, values: Sequence[str], name: str) -> None:
+        area = self.areas
+        self.areas += 1
+        for value in values:
+            if "\0" in value:
+                raise ParameterError(name, "a NUL cannot stand inside a NUL-terminated string")
+        if not values:
+            return
+        self.out += encode_text("\0".join(values), name)
+        if area not in self.shape.unterminated:
+            self.out.append(0)
+        elif not values[-1]:
+            raise ParameterError(name, "an empty last string needs its NUL")
+
+
+def encode_text(value: str, name: str) -> bytes:
+    try:
+        return value.encode(ENCODING)
+    except UnicodeEncodeError as error:
+        bad = value[error.start]
+        raise ParameterError(name, f"the character {bad!r} does not exist on z/VM (ISO 8859-15)") from None
+
+
+class Spec(ABC):
+    """One field type. Values are plain Python values, typed by the annotations of the declarations."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encode(self, value: Any, name: str, writer: Writer) -> None: ...
+
+    @abstractmethod
+    def decode(self, reader: Reader) -> Any: ...
+
+    @abstractmethod
+    def check(self, value: Any, name: str, number: int) -> None:
+        """Raise ParameterError when the value breaks a documented limit. `number` is the parameter's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int(Spec):
+    """An integer of 1, 4 or 8 bytes. `choices` gives the meaning of each value where only some are defined."""
+
+    size: int
+    minimum: int | None = None
+    maximum: int | None = None
+    signed: bool = False
+    choices: Mapping[int, str] = field(default_factory=dict)
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        packer = (_SIGNED_INTS if self.signed else _INTS)[self.size]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ParameterError(name, f"{value!r} is not a whole number")
+        try:
+            writer.out += packer.pack(value)
+        except struct.error:
+            sign = "signed" if self.signed else "unsigned"
+            raise ParameterError(name, f"{value} does not fit into {self.size} {sign} bytes") from None
+
+    def decode(self, reader: Reader) -> int:
+        unpacker = (_SIGNED_INTS if self.signed else _INTS)[self.size]
+        value: int = unpacker.unpack(reader.take(self.size))[0]
+        return value
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        if self.choices and value not in self.choices:
+            known = ", ".join(
+                f"{known} ({meaning})" if meaning else str(known) for known, meaning in self.choices.items()
+            )
+            raise ParameterError(name, f"{value} is not one of {known}", rs=number * 100 + NOT_A_CHOICE)
+        if self.minimum is not None and value < self.minimum:
+            raise ParameterError(name, f"{value} is below the minimum {self.minimum}", rs=number * 100 + BELOW_MINIMUM)
+        if self.maximum is not None and value > self.maximum:
+            raise ParameterError(name, f"{value} is above the maximum {self.maximum}", rs=number * 100 + ABOVE_MAXIMUM)
+
+
+@dataclass(frozen=True, slots=True)
+class Limited(Spec):
+    """What text may be: length in characters, character set, and the documented words (which may be abbreviated).
+
+    `words` names the blank-separated parts of a text that is a record: "dev_id [dev_volser] vlan_ids..." stands for
+    one word, an optional one, and all the others.
+    """
+
+    minimum: int = 0
+    maximum: int | None = None
+    charset: Charset = CHAR_NA
+    choices: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
+    separator: str = ""
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        def refuse(detail: int, message: str) -> ParameterError:
+            return ParameterError(name, message, rs=number * 100 + detail)
+
+        if value == "*":  # the sign for all or any is taken wherever a name is (recorded)
+            return
+        shown = repr(value if len(value) <= 80 else value[:77] + "...")
+        if len(value) < self.minimum:
+            raise refuse(TOO_SHORT, f"{shown} has {len(value)} characters; at least {self.minimum} are needed")
+        if self.maximum is not None and len(value) > self.maximum:
+            raise refuse(TOO_LONG, f"{shown} has {len(value)} characters; at most {self.maximum} are allowed")
+        bad = self.charset.first_outside(value)
+        if bad is not None:
+            raise refuse(self.charset.detail, f"{shown} has the character {bad!r}; allowed: {self.charset}")
+        if value and self.choices and not any(word.startswith(value.upper()) for word in self.choices):
+            raise refuse(NOT_A_CHOICE, f"{shown} is not one of {', '.join(self.choices)}")
+
+    def split(self, value: str) -> dict[str, str]:
+        """The words of a record by their names. Words beyond those named are in the last one."""
+        names = [word.strip("[].") for word in self.words.split()]
+        parts = value.split(self.separator or None, len(names) - 1) if names else []
+        return dict(zip(names, (part.strip() for part in parts), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Limited):
+    """Text behind an int4 byte length."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        data = encode_text(value, name)
+        writer.out += _INT4.pack(len(data))
+        writer.out += data
+
+    def decode(self, reader: Reader) -> str:
+        return reader.take(reader.int4()).decode(ENCODING)
+
+
+@dataclass(frozen=True, slots=True)
+class Chars(Spec):
+    """Exactly `size` bytes of text; trailing blanks are padding and no part of the value."""
+
+    size: int
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        data = encode_text(value, name)
+        if len(data) > self.size or data.endswith(b" "):
+            raise ParameterError(name, f"{value!r} must be at most {self.size} characters without trailing blanks")
+        writer.out += data.ljust(self.size)
+
+    def decode(self, reader: Reader) -> str:
+        return reader.take(self.size).decode(ENCODING).rstrip(" ")
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        if len(value) > self.size:
+            raise ParameterError(name, f"{value!r} is longer than {self.size}", rs=number * 100 + TOO_LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Asciiz(Limited):
+    """One NUL-terminated string; as the last thing of its area it may lack the NUL."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        writer.strings((value,), name)
+
+    def decode(self, reader: Reader) -> str:
+        area = reader.areas
+        reader.areas += 1
+        stop = reader.data.find(0, reader.pos, reader.end)
+        if stop >= 0:
+            value = reader.take(stop - reader.pos)
+            reader.pos += 1
+            return value.decode(ENCODING)
+        if reader.pos == reader.end:
+            raise WireError(f"a NUL-terminated string expected at offset {reader.pos}, nothing left")
+        reader.unterminated.add(area)
+        return reader.rest().decode(ENCODING)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw(Spec):
+    """All bytes up to the end of the area, uninterpreted."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        writer.out += value
+
+    def decode(self, reader: Reader) -> bytes:
+        return reader.rest()
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Spec):
+    """The fields of a declared structure one after the other."""
+
+    structure: type[Any]
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        for member in self.structure.__fields__:
+            member.spec.encode(getattr(value, member.attribute), f"{name}.{member.name}", writer)
+
+    def decode(self, reader: Reader) -> Any:
+        return self.structure(**{member.attribute: member.spec.decode(reader) for member in self.structure.__fields__})
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        for member in self.structure.__fields__:
+            member.spec.check(getattr(value, member.attribute), f"{name}.{member.name}", number)
+
+
+@dataclass(frozen=True, slots=True)
+class Struct(Group):
+    """The same behind an int4 byte length, which the fields use up exactly."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        with _counted_bytes(writer):
+            Group.encode(self, value, name, writer)
+
+    def decode(self, reader: Reader) -> Any:
+        outer = reader.enter(reader.int4())
+        value = Group.decode(self, reader)
+        reader.leave(outer)
+        return value
+
+
+class _counted_bytes:
+    """Puts the int4 byte length of what is written inside the `with` in front of it."""
+
+    __slots__ = ("start", "writer")
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.start = len(writer.out)
+        writer.out += b"\0\0\0\0"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_exception: object) -> None:
+        _INT4.pack_into(self.writer.out, self.start, len(self.writer.out) - self.start - 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Spec):
+    """Items up to the end of the area."""
+
+    item: Spec
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        item = self.item
+        if type(item) is Asciiz:
+            writer.strings(value, name)
+        elif type(item) is Text:
+            for one in value:
+                data = encode_text(one, name)
+                writer.out += _INT4.pack(len(data)) + data
+        else:
+            for one in value:
+                item.encode(one, name, writer)
+
+    def decode(self, reader: Reader) -> tuple[Any, ...]:
+        item = self.item
+        if type(item) is Asciiz:
+            return reader.strings()
+        items = []
+        while reader.pos < reader.end:
+            items.append(item.decode(reader))
+        return tuple(items)
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        for one in value:
+            self.item.check(one, name, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Array(Repeat):
+    """Items behind an int4 byte length."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        with _counted_bytes(writer):
+            Repeat.encode(self, value, name, writer)
+
+    def decode(self, reader: Reader) -> tuple[Any, ...]:
+        outer = reader.enter(reader.int4())
+        items = Repeat.decode(self, reader)
+        reader.leave(outer)
+        return items
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Repeat):
+    """Items behind an int4 item count."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        writer.out += _INT4.pack(len(value))
+        for one in value:
+            self.item.encode(one, name, writer)
+
+    def decode(self, reader: Reader) -> tuple[Any, ...]:
+        return tuple(_bounded(reader, reader.int4(), self.item))
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounted(Repeat):
+    """Items behind an item count that is itself text: decimal digits and a NUL."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        writer.strings((str(len(value)),), name)
+        for one in value:
+            self.item.encode(one, name, writer)
+
+    def decode(self, reader: Reader) -> tuple[Any, ...]:
+        text = Asciiz().decode(reader)
+        if not (text.isascii() and text.isdigit()) or (text[0] == "0" and text != "0") or len(text) > 10:
+            raise WireError(f"a decimal item count expected, {text[:20]!r} found")
+        return tuple(_bounded(reader, int(text), self.item))
+
+
+def _bounded(reader: Reader, count: int, item: Spec) -> list[Any]:
+    """`count` items; a count that the bytes left cannot hold (every item takes at least one) is refused at once."""
+    if count > reader.end - reader.pos:
+        raise WireError(f"{count} items announced, {reader.end - reader.pos} bytes left")
+    return [item.decode(reader) for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class ByRequestKey(Spec):
+    """A field whose layout depends on a key of the request that it answers; the reply itself does not tell."""
+
+    key: str
+    default: str
+    layouts: Mapping[str, Spec]
+
+    def _layout(self, choices: Mapping[str, str]) -> Spec:
+        return self.layouts.get(choices.get(self.key, self.default).upper(), self.layouts[self.default])
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        self._layout(writer.choices).encode(value, name, writer)
+
+    def decode(self, reader: Reader) -> Any:
+        return self._layout(reader.choices).decode(reader)
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        for one in value:
+            Text().check(one, name, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Limited):
+    """A `name=value` item of a key area. The value None leaves the item out."""
+
+    def encode(self, value: Any, name: str, writer: Writer) -> None:
+        raise AssertionError("keys are written by their area")
+
+    def decode(self, reader: Reader) -> Any:
+        raise AssertionError("keys are read by their area")
+
+    def check(self, value: Any, name: str, number: int) -> None:
+        if value is None:
+            return
+        try:
+            Limited.check(self, value, name, number)
+        except ParameterError as error:
+            message = str(error).partition(": ")[2]
+            raise ParameterError(name, message, rc=8, rs=3003, text=(f"UNKNOWN_PARAMETER_OPERAND={value}",)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a message: its documented name, its attribute, its layout and one line about it."""
+
+    name: str
+    attribute: str
+    spec: Spec
+    doc: str
+    required: bool
