@@ -1,0 +1,309 @@
+"""The asyncio client: one connection per request, as SMAPI wants it.
+
+>>> client = Client("zvm1.example.com", userid="MAINT", password="...", tls=Tls())
+>>> answer = await client.call(functions.ImageQueryDM(target="LINUX01"))
+>>> answer.reply.image_record_array
+
+What is retried, and when, follows the clients that have talked to real systems for years (protocol.md, section 10):
+
+* not connected: the connect is tried again, at growing pauses, when it was refused or the server was busy;
+* connected, but lost before the request id came: nothing has run; the request is sent again;
+* lost after the request id: the reply is asked for with Response_Recovery. If the server no longer has it, a query is
+  sent again; anything else is reported as `ConnectionLost`, because it may have been done: observe before repeating.
+
+Directory work that goes on in the background (rc 592) is followed to its end unless `follow=False`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from zvmcloud.smapi import functions
+from zvmcloud.smapi.connection import Accepted, ClientConnection, EventFrame, ReplyFrame, encode_request
+from zvmcloud.smapi.declare import Answer, Answering, Reply, Request
+from zvmcloud.smapi.errors import (
+    ConnectError,
+    ConnectionLost,
+    InsecureError,
+    ReplyTimeout,
+    SmapiError,
+    TransportError,
+    WireError,
+)
+
+DEFAULT_PORT = 44444
+
+ASYNCHRONOUS = 592
+_FINISHED, _RUNNING, _FAILED = 100, 104, 108
+_NO_SUCH_REPLY = (4, 4)
+
+R = TypeVar("R", bound=Reply)
+Opener = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How TLS is spoken. Verification of chain and host name is on unless switched off by name."""
+
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
+    verify: bool = True
+    check_hostname: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        if not (self.verify and self.check_hostname):
+            context.check_hostname = False
+        if not self.verify:
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Time-outs and pauses in seconds. The number of pauses is the number of attempts."""
+
+    connect_timeout: float = 60.0
+    reply_timeout: float = 240.0
+    """Silence after which a reply is given up. Disk copies and directory work can take minutes."""
+    connect_pauses: Sequence[float] = (0, 0, 1, 1, 2, 2, 8, 8, 16, 32)
+    request_pauses: Sequence[float] = (0, 8, 16, 16, 15, 15, 15, 15)
+    recovery_pauses: Sequence[float] = (2, 2, 2, 2, 2, 2, 2, 2)
+    poll_interval: float = 1.0
+    operation_timeout: float = 3600.0
+    """How long asynchronous directory work is followed."""
+
+
+IMPATIENT = Patience(connect_pauses=(0,), request_pauses=(0,), recovery_pauses=())
+"""One attempt of everything: for programs that retry by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a request server is, and who asks."""
+
+    host: str
+    port: int = DEFAULT_PORT
+    userid: str = ""
+    password: str = field(default="", repr=False)
+    tls: Tls | None = None
+
+
+class Client:
+    """Calls SMAPI functions of one z/VM system. Holds no connection between calls; may be used concurrently."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int = DEFAULT_PORT,
+        *,
+        userid: str,
+        password: str,
+        tls: Tls | None = None,
+        timeout: float | None = None,
+        patience: Patience | None = None,
+        opener: Opener | None = None,
+    ) -> None:
+        """`timeout` is short for a Patience with that `reply_timeout`; `opener` replaces TCP (IUCV, in-process)."""
+        self.endpoint = Endpoint(host=host, port=port, userid=userid, password=password, tls=tls)
+        self._patience = patience or (Patience(reply_timeout=timeout) if timeout is not None else Patience())
+        self._context = tls.context() if tls else None
+        self._opener = opener or self._open_tcp
+
+    async def call(
+        self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), follow: bool = True
+    ) -> Answer[R]:
+        """Send a request and wait for its answer.
+
+        Return codes other than 0 raise SmapiError unless the pair (rc, rs) is in `allow`. rc 592 is followed to the
+        end of the work (the answer then has rc 0) or, without `follow`, returned as it is.
+        Raises ParameterError before anything is sent when a value breaks its limit; TransportError when no answer
+        was had; WireError when the answer made no sense.
+        """
+        request.spec.check(request)
+        answer = await self._exchange_repeatedly(request)
+        if answer.rc == ASYNCHRONOUS:
+            return await self._follow(request, answer) if follow else answer
+        if answer.rc != 0 and (answer.rc, answer.rs) not in allow:
+            raise SmapiError(request.spec.name, request.target, answer.rc, answer.rs, answer.text)
+        return answer
+
+    async def events(self, match_key: str = "", target: str = "") -> AsyncIterator[EventFrame]:
+        """Subscribe to the event stream; ends when the server closes it (Event_Unsubscribe)."""
+        request = functions.EventSubscribe(target=target, match_key=match_key)
+        reader, writer = await self._open()
+        connection = ClientConnection(request.spec)
+        try:
+            writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
+            await writer.drain()
+            while data := await reader.read(65536):
+                connection.receive_data(data)
+                for event in connection.events():
+                    if isinstance(event, ReplyFrame):
+                        raise SmapiError(request.spec.name, target, event.rc, event.rs)
+                    if isinstance(event, EventFrame):
+                        yield event
+            connection.receive_eof()
+        finally:
+            await _close(writer)
+
+    # -- one request, however many connections it takes ---------------------------------------------------------
+
+    async def _exchange_repeatedly(self, request: Request[R]) -> Answer[R]:
+        last: TransportError | None = None
+        for pause in self._patience.request_pauses:
+            await asyncio.sleep(pause)
+            try:
+                return await self._exchange(request)
+            except ConnectionLost as lost:
+                log.warning("%s for %s: %s", request.spec.name, request.target, lost)
+                last = lost
+                if lost.request_id is None:
+                    continue
+                recovered = await self._recover(request, lost.request_id)
+                if recovered is not None:
+                    return recovered
+                if not is_query(request.spec.name):
+                    raise
+        assert last is not None  # noqa: S101 (there is at least one attempt)
+        raise last
+
+    async def _recover(self, request: Request[R], request_id: int) -> Answer[R] | None:
+        """The lost reply, or None when the server no longer has it."""
+        recovery = functions.ResponseRecovery(target="MAINT", failed_request_id=request_id)
+        for pause in self._patience.recovery_pauses:
+            await asyncio.sleep(pause)
+            try:
+                answer = await self._exchange(recovery)
+            except TransportError as error:
+                log.warning("the reply to request %d is still lost: %s", request_id, error)
+                continue
+            if (answer.rc, answer.rs) == _NO_SUCH_REPLY:
+                return None
+            if answer.rc == 0:
+                return _recovered(request, request_id, answer.data.response_data if answer.data else b"")
+        return None
+
+    async def _exchange(self, request: Request[R]) -> Answer[R]:
+        reader, writer = await self._open()
+        connection = ClientConnection(request.spec)
+        try:
+            writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
+            await writer.drain()
+            while True:
+                async with asyncio.timeout(self._patience.reply_timeout):
+                    data = await reader.read(65536)
+                if not data:
+                    raise ConnectionLost(
+                        "the server closed the connection before its reply was complete",
+                        request_id=connection.request_id,
+                    )
+                connection.receive_data(data)
+                for event in connection.events():
+                    if isinstance(event, ReplyFrame):
+                        return request.spec.decode_answer(event.rc, event.rs, event.data, request, event.request_id)
+                    if isinstance(event, Accepted) and request.spec.answering is Answering.REQUEST_ID_ONLY:
+                        return Answer(0, 0, None, (), event.request_id)
+        except TimeoutError:
+            message = f"no reply within {self._patience.reply_timeout:g} s"
+            raise ReplyTimeout(message, request_id=connection.request_id) from None
+        except OSError as error:
+            raise ConnectionLost(f"the connection broke: {error}", request_id=connection.request_id) from None
+        finally:
+            await _close(writer)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        where = f"{self.endpoint.host}:{self.endpoint.port}"
+        last = ""
+        for pause in self._patience.connect_pauses:
+            await asyncio.sleep(pause)
+            try:
+                async with asyncio.timeout(self._patience.connect_timeout):
+                    return await self._opener()
+            except TimeoutError:
+                raise ConnectError(f"{where}: no connection within {self._patience.connect_timeout:g} s") from None
+            except ssl.SSLError as error:
+                raise InsecureError(f"{where}: TLS failed: {error.reason or error}") from None
+            except OSError as error:
+                last = error.strerror or str(error)
+                if not _worth_another_try(error):
+                    break
+        raise ConnectError(f"{where}: cannot connect: {last}")
+
+    async def _open_tcp(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.endpoint.host, self.endpoint.port, ssl=self._context)
+
+    # -- asynchronous directory work ------------------------------------------------------------------------------
+
+    async def _follow(self, request: Request[R], answer: Answer[R]) -> Answer[R]:
+        operations = operation_ids(answer)
+        if not operations:
+            raise WireError(f"{request.spec.name} answered rc 592 without an operation id")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience.operation_timeout
+        for operation in operations:
+            query = functions.QueryAsynchronousOperationDM(target=request.target, operation_id=operation)
+            while True:
+                state = await self._exchange_repeatedly(query)
+                if state.rc != 0:
+                    raise SmapiError(query.spec.name, request.target, state.rc, state.rs, state.text)
+                if state.rs == _FAILED:
+                    raise SmapiError(request.spec.name, request.target, ASYNCHRONOUS, _FAILED, answer.text)
+                if state.rs != _RUNNING:
+                    break
+                if loop.time() > deadline:
+                    message = f"operation {operation} still runs after {self._patience.operation_timeout:g} s"
+                    raise ReplyTimeout(message, request_id=answer.request_id)
+                await asyncio.sleep(self._patience.poll_interval)
+        return Answer(0, 0, answer.data, answer.text, answer.request_id)
+
+
+def operation_ids(answer: Answer[R]) -> list[int]:
+    """Which background work a reply with rc 592 announces: in its data, in its text, or as its reason code."""
+    if answer.text:
+        return [int(number) for line in answer.text for number in re.findall(r"\d+", line)]
+    operation = getattr(answer.data, "operation_id", None)
+    if operation is None:
+        return [answer.rs] if answer.rs else []
+    return [operation] if operation > 0 else []
+
+
+def is_query(name: str) -> bool:
+    """Whether a function changes nothing, so that sending it twice does no harm."""
+    return "Query" in name or name in ("Check_Authentication", "Directory_Manager_Search_DM", "IPaddr_Get")
+
+
+def _recovered(request: Request[R], request_id: int, data: bytes) -> Answer[R]:
+    """Response_Recovery gives back the lost reply, header included."""
+    connection = ClientConnection(request.spec)
+    connection.receive_data(request_id.to_bytes(4, "big") + data)
+    for event in connection.events():
+        if isinstance(event, ReplyFrame):
+            return request.spec.decode_answer(event.rc, event.rs, event.data, request, event.request_id)
+    raise ConnectionLost("the recovered reply is not complete", request_id=request_id)
+
+
+def _worth_another_try(error: OSError) -> bool:
+    causes = [error, *getattr(error, "exceptions", ())]
+    return any(cause.errno in (errno.ECONNREFUSED, errno.EAGAIN) for cause in causes if isinstance(cause, OSError)) or (
+        "Multiple exceptions" in str(error) and f"[Errno {errno.ECONNREFUSED}]" in str(error)
+    )
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        log.debug("the connection did not close cleanly")
