@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Reply)
 
 
 class BlockingClient:
-    """`Client` behind plain calls; its event loop runs in a thread of its own until `close`. Safe to share by threads."""
+    """`Client` behind plain calls. Its event loop runs in a thread of its own until `close`; threads may share it."""
 
     def __init__(
         self,

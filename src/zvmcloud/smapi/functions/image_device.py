@@ -245,4 +245,4 @@ class ImageSCSICharacteristicsQueryDMReply(Reply):
 
 @function("Image_SCSI_Characteristics_Query_DM", family="image_device", directory_manager=True)
 class ImageSCSICharacteristicsQueryDM(Request[ImageSCSICharacteristicsQueryDMReply]):
-    """Read the LOADDEV statements of a directory entry."""
+    """Read with which LOADDEV statements a guest is IPLed from an FCP disk."""

@@ -22,10 +22,7 @@ class ImageCreateDMReply(Reply):
     directory_manager=True,
     data_with=(0, 592),
     notes=(
-        (
-            "operation_id -1 (X'FFFFFFFF') means the work is complete; with 592/0 it identifies the "
-            "asynchronous operation."
-        ),
+        ("operation_id -1 (X'FFFFFFFF') means the work is complete; only 592/0 brings an id worth polling."),
         (
             "Give either prototype_name or image_record_array; password and account number belong to the "
             "prototype, which wins if both are given (zthin)."

@@ -294,7 +294,7 @@ class VirtualNetworkVswitchSetExtended(Request[NoData]):
     uplink: Annotated[
         str | None,
         Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether an IEDN or INMN switch accepts a QDIO NIC",
+        "Whether the port is the uplink of the switch",
     ] = None
     osd_sim: Annotated[
         str | None,

@@ -43,7 +43,7 @@ class IPaddrGet(Request[IPaddrGetReply]):
     family="service",
     target=Target.AUTHORIZATION,
     level=620,
-    notes=("spoolid is a spool file number or ALL; without it the next dump is taken.",),
+    notes=("Leave spoolid out for the next dump; ALL takes every dump.",),
 )
 class ProcessABENDDump(Request[NoData]):
     """Let the dump-processing userid load CP abend dumps waiting in its reader."""
@@ -148,10 +148,7 @@ class XcatAccomodationReply(Reply):
     data_optional=True,
     errors=(ErrorData(ErrorLayout.COUNTED_TEXT, ("*/*",)),),
     notes=(
-        (
-            '"cmd=..." is sent without length or NUL. zthin\'s total length is 4 too large and the last 4 '
-            "bytes are garbage."
-        ),
+        ('"cmd=..." has neither length nor NUL. zthin announces 4 bytes more than that and fills them with garbage.'),
     ),
 )
 class XcatAccomodation(Request[XcatAccomodationReply]):

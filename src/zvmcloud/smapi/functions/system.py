@@ -13,7 +13,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, Key, Repeat, Text
     target=Target.AUTHORIZATION,
     level=611,
     errors=(ErrorData(ErrorLayout.RAW, ("*/*",)),),
-    notes=("zthin expects error text without a length when it fails, pysmapi no data at all; unrecorded.",),
+    notes=("Form of failure replies is unrecorded: uncounted error text (zthin) or no data (pysmapi).",),
 )
 class SystemConfigSyntaxCheck(Request[NoData]):
     """Look for syntax errors in a system configuration file."""

@@ -83,7 +83,7 @@ class SystemDiskQueryReply(Reply):
     target=Target.AUTHORIZATION,
     level=611,
     notes=(
-        "Split items at single blanks: an offline disk has an empty volser, its item ends in a blank.",
+        ("Split items at single blanks: when offline, a disk shows no volser and its item ends in a blank."),
         (
             "dev_num=ALL lists everything; dev_type is type-model (3390-0C); status is OWNED, SYSTEM, "
             "FREE, OFFLINE, ATTACHED or similar."
@@ -245,8 +245,8 @@ class SystemWWPNQueryReply(Reply):
     level=611,
     notes=(
         (
-            "dev_status: 1 active, 2 free, 3 offline. npiv_wwpn is NONE while NPIV is off; owner is a "
-            "sixth word, only with owner=YES."
+            "dev_status is 1 (active), 2 (free) or 3 (offline). Without NPIV, npiv_wwpn reads NONE; owner"
+            " is a sixth word, only with owner=YES."
         ),
         "4/28: no WWPNs exist.",
     ),

@@ -9,7 +9,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Repeat, Text
 
 @function("Image_Volume_Add", family="volume", target=Target.AUTHORIZATION)
 class ImageVolumeAdd(Request[NoData]):
-    """Enter a user DASD volume in the system configuration file."""
+    """Enter a user DASD volume in the system configuration."""
 
     image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
     image_vol_id: Annotated[str, Text(1, 6, CHAR42), "volser"]
@@ -31,7 +31,7 @@ class ImageVolumeAdd(Request[NoData]):
 
 @function("Image_Volume_Delete", family="volume", target=Target.AUTHORIZATION)
 class ImageVolumeDelete(Request[NoData]):
-    """Strike a user DASD volume from the system configuration file."""
+    """Strike a user DASD volume off the system configuration."""
 
     image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
     image_vol_id: Annotated[str, Text(1, 6, CHAR42), "volser"]

@@ -1,0 +1,299 @@
+"""`zvm smapi`: look functions up, call them, check recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from zvmcloud.smapi import layout, recording
+from zvmcloud.smapi.client import DEFAULT_PORT, IMPATIENT, Client, Patience, Tls
+from zvmcloud.smapi.codes import meaning
+from zvmcloud.smapi.declare import Answer, Answering, Function, Message, Request, Style
+from zvmcloud.smapi.errors import ParameterError, SmapiError, SmapiFault, TransportError
+from zvmcloud.smapi.registry import REGISTRY
+
+app = typer.Typer(help="The wire of the z/VM Systems Management API.", no_args_is_help=True)
+
+REFUSED, BAD_INPUT, NO_ANSWER = 1, 2, 3
+"""Exit codes: z/VM refused; the command line is wrong; no answer was had."""
+
+console = Console(soft_wrap=True)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"zvm smapi: {message}", file=sys.stderr)  # noqa: T201 (errors of a command go to standard error)
+    raise typer.Exit(code)
+
+
+def _function(name: str) -> Function:
+    function = REGISTRY.get(name)
+    if function is None:
+        near = [known.name for known in REGISTRY if name.lower() in known.name.lower()]
+        hint = f"; did you mean {', '.join(near[:5])}?" if near else "; `zvm smapi list` shows all"
+        _fail(f"there is no function {name!r}{hint}", BAD_INPUT)
+    return function
+
+
+@app.command("list")
+def list_functions(
+    pattern: Annotated[str, typer.Argument(help="Only functions with this text in their name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the functions."""
+    found = [function for function in REGISTRY if pattern.lower() in function.name.lower()]
+    if as_json:
+        rows = [{"name": f.name, "family": f.family, "summary": f.summary, "level": f.level} for f in found]
+        print(json.dumps(rows, indent=2))  # noqa: T201
+        return
+    table = Table("function", "family", "summary", box=None, header_style="bold")
+    for function in found:
+        table.add_row(function.name, function.family, function.summary)
+    console.print(table)
+    console.print(f"{len(found)} functions")
+
+
+@app.command()
+def describe(name: Annotated[str, typer.Argument(metavar="FUNCTION")]) -> None:
+    """Show what a function takes and returns."""
+    function = _function(name)
+    console.print(f"[bold]{function.name}[/bold]  {function.summary}", highlight=False)
+    console.print(f"  target: {function.target.value}; parameters: {function.style.value}", highlight=False)
+    side = "directory manager" if function.directory_manager else "CP or SMAPI server"
+    console.print(f"  done by: {side}; since API level {function.level}; framing: {function.framing.value}")
+    if function.answering is not Answering.REPLY:
+        console.print(f"  answer: {function.answering.value}")
+    for title, fields in (("parameters", function.fields), ("reply", function.reply_fields)):
+        if fields:
+            table = Table(title, "layout", "", "", box=None, header_style="bold")
+            _rows(table, fields, 0, with_need=title == "parameters")
+            console.print(table)
+    for error in function.errors:
+        console.print(f"  with {', '.join(error.when)}: {error.layout.value}", highlight=False)
+    for note in function.notes:
+        console.print(f"  note: {note}", highlight=False)
+
+
+def _rows(table: Table, fields: tuple[layout.Field, ...], depth: int, *, with_need: bool) -> None:
+    for member in fields:
+        need = ("required" if member.required else "optional") if with_need and depth == 0 else ""
+        table.add_row("  " * depth + member.name, _layout(member.spec), need, member.doc)
+        inner = member.spec
+        while isinstance(inner, layout.Repeat):
+            inner = inner.item
+        if isinstance(inner, layout.Group):
+            _rows(table, inner.structure.__fields__, depth + 1, with_need=with_need)
+
+
+def _layout(spec: layout.Spec) -> str:
+    if isinstance(spec, layout.Repeat):
+        return f"{type(spec).__name__.lower()} of {_layout(spec.item)}"
+    name = type(spec).__name__.lower()
+    if isinstance(spec, layout.Int):
+        sign = " signed" if spec.signed else ""
+        values = " ".join(f"{value}={text}" if text else str(value) for value, text in spec.choices.items())
+        return f"int{spec.size}{sign}" + (f": {values}" if values else "")
+    if isinstance(spec, layout.Limited):
+        size = f" {spec.minimum}-{spec.maximum}" if spec.maximum is not None else ""
+        characters = f" {spec.charset}" if spec.charset.allowed is not None else ""
+        words = f": {'|'.join(spec.choices)}" if spec.choices else f": {spec.words}" if spec.words else ""
+        return f"{name}{size}{characters}{words}"
+    return f"{name} {spec.size}" if isinstance(spec, layout.Chars) else name
+
+
+@app.command()
+def call(
+    name: Annotated[str, typer.Argument(metavar="FUNCTION")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Parameters; repeat a key for a list; @FILE takes a file's lines."),
+    ] = None,
+    target: Annotated[str, typer.Option("--target", "-T", help="Target identifier: userid or list.")] = "",
+    host: Annotated[str, typer.Option(envvar="ZVM_SMAPI_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="ZVM_SMAPI_PORT", min=1, max=65535)] = DEFAULT_PORT,
+    userid: Annotated[str, typer.Option("--userid", "-u", envvar="ZVM_SMAPI_USERID")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the password; otherwise ZVM_SMAPI_PASSWORD, otherwise a prompt.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS and verify the server's certificate.")] = False,
+    ca_file: Annotated[Path | None, typer.Option(help="Trust these certificates (implies --tls).")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Speak TLS without verification.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the reply.")] = 240.0,
+    retry: Annotated[bool, typer.Option(help="Retry as protocol rules allow; --no-retry: one attempt.")] = True,
+    follow: Annotated[bool, typer.Option(help="Wait for asynchronous directory work.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Call a function and show its answer. Exit code 0: rc 0; 1: z/VM refused; 2: bad input; 3: no answer."""
+    function = _function(name)
+    try:
+        request = build_request(function, target, parameters or [])
+    except ParameterError as error:
+        _fail(str(error), BAD_INPUT)
+    secret = _password(password_file, userid)
+    security = Tls(ca_file=ca_file, verify=not insecure) if tls or ca_file or insecure else None
+    base = Patience() if retry else IMPATIENT
+    patience = dataclasses.replace(base, reply_timeout=timeout)
+    client = Client(host, port, userid=userid, password=secret, tls=security, patience=patience)
+    try:
+        answer = asyncio.run(client.call(request, follow=follow))
+    except ParameterError as error:
+        _fail(str(error), BAD_INPUT)
+    except SmapiError as error:
+        if as_json:
+            print(json.dumps(_as_json(function, Answer(error.rc, error.rs, None, error.text)), indent=2))  # noqa: T201
+        _fail(f"{error}{' (a retry may help)' if error.retryable else ''}", REFUSED)
+    except (TransportError, SmapiFault) as error:
+        _fail(str(error), NO_ANSWER)
+    if as_json:
+        print(json.dumps(_as_json(function, answer), indent=2))  # noqa: T201
+        return
+    console.print(f"rc {answer.rc}, rs {answer.rs}: {meaning(answer.rc, answer.rs, function.name)}", highlight=False)
+    if answer.data is not None:
+        _show(answer.data, function.reply_fields, 0)
+
+
+def _password(password_file: Path | None, userid: str) -> str:
+    if password_file is not None:
+        try:
+            return password_file.read_text().rstrip("\r\n")
+        except OSError as error:
+            _fail(f"{password_file}: {error.strerror}", BAD_INPUT)
+    if "ZVM_SMAPI_PASSWORD" in os.environ:
+        return os.environ["ZVM_SMAPI_PASSWORD"]
+    if userid and sys.stdin.isatty():
+        return str(typer.prompt(f"Password of {userid}", hide_input=True, err=True))
+    return ""
+
+
+def build_request(function: Function, target: str, parameters: list[str]) -> Request[Any]:
+    """A request from `key=value` words. ParameterError names what is missing, unknown or no number."""
+    members = {member.name.lower(): member for member in function.fields}
+    given: dict[str, list[str]] = {}
+    for word in parameters:
+        key, equals, value = word.partition("=")
+        if function.style is Style.KEYWORDS and key.lower() not in members:
+            (only,) = function.fields
+            given.setdefault(only.name.lower(), []).append(word)
+            continue
+        if not equals or key.lower() not in members:
+            known = ", ".join(member.name for member in function.fields) or "none"
+            raise ParameterError(key, f"{function.name} has no such parameter; it takes: {known}")
+        lines = _lines(key, value[1:]) if value.startswith("@") and len(value) > 1 else [value]
+        given.setdefault(key.lower(), []).extend(lines)
+    values: dict[str, Any] = {}
+    for key, member in members.items():
+        if key in given:
+            values[member.attribute] = _value(member, given[key])
+        elif member.required:
+            raise ParameterError(member.name, f"is missing ({member.doc}; {_layout(member.spec)})")
+    request = function.request_type(target=target, **values)
+    function.check(request)
+    return request
+
+
+def _lines(name: str, path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(name, f"cannot read {path}: {error}") from None
+
+
+def _value(member: layout.Field, texts: list[str]) -> object:
+    spec = member.spec
+    if isinstance(spec, layout.Repeat):
+        if isinstance(spec.item, layout.Group):
+            return tuple(_structure(member.name, spec.item.structure, text) for text in texts)
+        return tuple(texts)
+    if len(texts) > 1:
+        raise ParameterError(member.name, "is given more than once")
+    (text,) = texts
+    if isinstance(spec, layout.Int):
+        try:
+            return int(text, 0)
+        except ValueError:
+            raise ParameterError(member.name, f"{text!r} is not a whole number") from None
+    return text.encode(layout.ENCODING, "replace") if isinstance(spec, layout.Raw) else text
+
+
+def _structure(name: str, structure: type[Message], text: str) -> Message:
+    parts = text.split(",", len(structure.__fields__) - 1)
+    if len(parts) != len(structure.__fields__):
+        wanted = ",".join(member.name for member in structure.__fields__)
+        raise ParameterError(name, f"{text!r} must have the form {wanted}")
+    return structure(
+        **{member.attribute: _value(member, [part]) for member, part in zip(structure.__fields__, parts, strict=True)}
+    )
+
+
+def _as_json(function: Function, answer: Answer[Any]) -> Mapping[str, object]:
+    return {
+        "function": function.name,
+        "rc": answer.rc,
+        "rs": answer.rs,
+        "meaning": meaning(answer.rc, answer.rs, function.name),
+        "text": list(answer.text),
+        "reply": _plain(answer.data),
+    }
+
+
+def _plain(value: object, spec: layout.Spec | None = None) -> object:
+    if isinstance(value, Message):
+        return {member.name: _plain(getattr(value, member.attribute), member.spec) for member in value.__fields__}
+    if isinstance(value, tuple):
+        inner = spec.item if isinstance(spec, layout.Repeat) else None
+        return [_plain(item, inner) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str) and isinstance(spec, layout.Limited) and spec.words:
+        return {"text": value, **spec.split(value)}
+    return value
+
+
+def _show(data: Message, fields: tuple[layout.Field, ...], depth: int) -> None:
+    indent = "  " * depth
+    for member in fields:
+        value = getattr(data, member.attribute)
+        if isinstance(value, tuple):
+            console.print(f"{indent}{member.name}: {len(value)}", highlight=False, markup=False)
+            for item in value:
+                if isinstance(item, Message):
+                    console.print(f"{indent}  -", markup=False)
+                    _show(item, item.__fields__, depth + 2)
+                else:
+                    console.print(f"{indent}  {item}", highlight=False, markup=False)
+        else:
+            shown = _with_meaning(value, member.spec)
+            console.print(f"{indent}{member.name}: {shown}", highlight=False, markup=False)
+
+
+def _with_meaning(value: object, spec: layout.Spec) -> str:
+    if isinstance(spec, layout.Int) and isinstance(value, int) and spec.choices.get(value):
+        return f"{value} ({spec.choices[value]})"
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines with send_hex and recv_hex.")],
+) -> None:
+    """Decode and encode again every exchange of a recording; list what does not come back byte for byte."""
+    try:
+        exchanges = recording.load(file)
+    except SmapiFault as error:
+        _fail(str(error), BAD_INPUT)
+    mismatches = list(recording.verify(exchanges))
+    for mismatch in mismatches:
+        console.print(f"{mismatch.label}: {mismatch.side}: {mismatch.problem}", highlight=False, markup=False)
+    bad = len({mismatch.label for mismatch in mismatches})
+    console.print(f"{len(exchanges)} exchanges, {len(exchanges) - bad} come back byte for byte, {bad} do not")
+    if bad:
+        raise typer.Exit(REFUSED)
