@@ -231,6 +231,12 @@ def _with_prefix(address: str, mask: str) -> str:
         return ""
     text = address if "/" in address else f"{address}/{mask}" if mask else address
     try:
+        if ":" in mask:  # ipaddress reads no IPv6 masks: count their bits
+            bits = int(ipaddress.IPv6Address(mask))
+            length = bits.bit_count()
+            if bits != ((1 << length) - 1) << (128 - length):
+                raise ValueError("the mask has gaps")
+            text = f"{address}/{length}"
         return str(ipaddress.ip_interface(text))
     except ValueError as problem:
         raise ConfigDriveError(f"{text!r} is not an IP address with a mask", _NETWORK) from problem

@@ -1,0 +1,171 @@
+"""Disk files, the compatible disk layout, IPL and the sample system."""
+
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zvmcloud.images import cdl, ckd, cpio, header, sample
+from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.ipl import is_bootable, read_ipl_record
+from zvmcloud.images.tracks import DEFAULT_TRACK, Record, Track
+
+
+def deploy(image: Path, disk: EckdDisk) -> None:
+    raw = image.read_bytes()
+    head = header.parse(raw[: header.PROBE_BYTES])
+    body = raw[head.body_offset :]
+    stream = zlib.decompress(body, 31) if head.gzip_level else body
+    for number, track in enumerate(ckd.decode([stream])):
+        disk.write_track(*divmod(number, 15), track)
+
+
+def used_bytes(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def test_a_new_disk_is_made_of_holes_and_reads_as_cp_formats_it(tmp_path: Path) -> None:
+    with EckdDisk.create(tmp_path / "d", 100) as disk:
+        assert (disk.cylinders, disk.tracks) == (100, 1500)
+        assert disk.read_track(99, 14) == DEFAULT_TRACK
+        assert list(disk.used_tracks()) == []
+    assert used_bytes(tmp_path / "d") == 0
+
+
+def test_a_default_track_stays_a_hole_and_replaces_what_was_there(tmp_path: Path) -> None:
+    with EckdDisk.create(tmp_path / "d", 3) as disk:
+        disk.write_track(1, 1, DEFAULT_TRACK)
+        assert used_bytes(disk.path) == 0
+        track = Track((Record(1, b"k", b"v"),))
+        disk.write_track(2, 14, track)
+        assert list(disk.used_tracks()) == [(2, 14, track)]
+        disk.write_track(2, 14, DEFAULT_TRACK)
+        assert list(disk.used_tracks()) == []
+        disk.write_track(0, 0, track)
+        disk.clear(0, disk.tracks - 1)
+        assert list(disk.used_tracks()) == []
+
+
+@pytest.mark.parametrize(("cylinder", "head"), [(3, 0), (0, 15), (-1, 0)])
+def test_a_track_outside_of_the_disk_is_refused(tmp_path: Path, cylinder: int, head: int) -> None:
+    with EckdDisk.create(tmp_path / "d", 3) as disk, pytest.raises(DiskFileError, match="outside a disk of 3"):
+        disk.write_track(cylinder, head, DEFAULT_TRACK)
+
+
+def test_a_disk_opened_read_only_cannot_be_written(tmp_path: Path) -> None:
+    EckdDisk.create(tmp_path / "d", 1).close()
+    with EckdDisk(tmp_path / "d") as disk, pytest.raises(OSError, match="Bad file descriptor"):
+        disk.write_track(0, 0, Track((Record(1, b"", b"x"),)))
+
+
+def test_a_file_of_odd_size_is_no_disk(tmp_path: Path) -> None:
+    (tmp_path / "d").write_bytes(b"x" * 1000)
+    with pytest.raises(DiskFileError, match="whole cylinders"):
+        EckdDisk(tmp_path / "d")
+    with pytest.raises(DiskFileError, match="whole blocks"):
+        FbaDisk(tmp_path / "d")
+
+
+def test_fba_blocks_are_read_as_written_and_zeros_stay_holes(tmp_path: Path) -> None:
+    with FbaDisk.create(tmp_path / "d", 4096) as disk:
+        disk.write(8, bytes(512 * 100))
+        assert used_bytes(disk.path) == 0
+        disk.write(4095, b"z" * 512)
+        assert disk.read(4094, 2) == bytes(512) + b"z" * 512
+        assert not is_bootable(disk)
+        disk.write(0, b"\0\x08" + bytes(510))
+        assert is_bootable(disk)
+        disk.clear(0, 4096)
+        assert disk.sha256() == FbaDisk.create(tmp_path / "e", 4096).sha256()
+        with pytest.raises(DiskFileError):
+            disk.write(4095, bytes(1024))
+
+
+@pytest.mark.parametrize("cylinders", [1, 2, 50])
+def test_a_formatted_disk_has_label_and_one_partition_and_does_not_boot(tmp_path: Path, cylinders: int) -> None:
+    with EckdDisk.create(tmp_path / "d", cylinders) as disk:
+        assert cdl.partitions(disk) == ()
+        assert read_ipl_record(disk) is None
+        partition = cdl.format_disk(disk, "lnx100")
+        assert cdl.read_volume_label(disk) == cdl.VolumeLabel("LNX100", 0, 1)
+        assert cdl.partitions(disk) == (partition,)
+        assert (partition.first_track, partition.last_track) == (2, cylinders * 15 - 1)
+        assert partition.name == "LINUX.VLNX100.PART0001.NATIVE"
+        record = read_ipl_record(disk)
+        assert record is not None
+        assert not record.bootable
+        assert sample.read_system(disk) is None
+
+
+def test_label_records_have_the_lengths_the_layout_asks_for() -> None:
+    first, vtoc = cdl.label_tracks(10, "LNX100")
+    assert [(len(r.key), len(r.data)) for r in first.records] == [(4, 24), (4, 144), (4, 80)] + [(0, 4096)] * 9
+    assert [(len(r.key), len(r.data)) for r in vtoc.records] == [(44, 96)] * 12
+
+
+@pytest.mark.parametrize("volser", ["", "TOOLONG", "A B", "ä"])
+def test_a_bad_volser_is_refused(volser: str) -> None:
+    with pytest.raises(cdl.LayoutError, match="volser"):
+        cdl.label_tracks(10, volser)
+
+
+def test_blocks_of_a_partition_are_read_as_written(tmp_path: Path) -> None:
+    with EckdDisk.create(tmp_path / "d", 2) as disk:
+        blocks = cdl.PartitionBlocks(disk, cdl.format_disk(disk, "LNX100"))
+        data = b"".join(bytes([n]) * 4096 for n in range(1, 31))
+        blocks.write(7, data)
+        assert blocks.read(6, 32) == bytes(4096) + data + bytes(4096)
+        assert [(c, h) for c, h, _ in disk.used_tracks()] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (0, 5)]
+        last = blocks.partition.blocks - 1
+        with pytest.raises(cdl.LayoutError, match="outside a partition"):
+            blocks.write(last, bytes(8192))
+
+
+def test_the_sample_image_is_deterministic_and_boots_after_deployment(tmp_path: Path) -> None:
+    image = sample.write_sample_image(tmp_path / "a", cylinders=5)
+    again = sample.write_sample_image(tmp_path / "b", cylinders=5)
+    assert (image.sha256, image.bytes) == (again.sha256, again.bytes)
+    with EckdDisk.create(tmp_path / "d", 20) as disk:
+        assert sample.read_system(disk) is None
+        deploy(image.path, disk)
+        assert disk.sha256(5) == image.content_sha256
+        system = sample.read_system(disk)
+        assert system is not None
+        assert (system.distro, system.kernel, system.hostname) == ("zvmsample1.0", sample.KERNEL_RELEASE, "localhost")
+        assert system.pretty_name.startswith("zvmcloud sample Linux")
+        assert used_bytes(disk.path) < 1_000_000
+
+
+def test_a_damaged_sample_does_not_boot_and_a_foreign_system_boots_unknown(tmp_path: Path) -> None:
+    image = sample.write_sample_image(tmp_path / "a", cylinders=2)
+    with EckdDisk.create(tmp_path / "d", 2) as disk:
+        deploy(image.path, disk)
+        blocks = cdl.PartitionBlocks(disk, cdl.partitions(disk)[0])
+        blocks.write(3, b"damage!!" + blocks.read(3)[8:])
+        assert sample.read_system(disk) is None
+        blocks.write(0, bytes(4096))
+        system = sample.read_system(disk)
+        assert system is not None
+        assert (system.known, system.distro, system.volser) == (False, "unknown", "0X0100")
+
+
+def test_a_sample_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 cylinders hold"):
+        sample.write_sample_image(tmp_path / "a", cylinders=1, filler_bytes=10_000_000)
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True), st.binary(max_size=50), max_size=5)
+)
+def test_a_cpio_archive_is_read_as_written(files: dict[str, bytes]) -> None:
+    archive = cpio.write(files)
+    assert {m.name: m.data for m in cpio.read(archive) if m.is_file} == files
+    with pytest.raises(cpio.CpioError):
+        cpio.read(archive[:-100])
+
+
+def test_os_release_values_lose_their_quotes() -> None:
+    text = '# c\nNAME="Red Hat"\nID=\'rhel\'\nVERSION_ID=9.4\nbroken\nBAD="x\n'
+    assert cpio.parse_os_release(text) == {"NAME": "Red Hat", "ID": "rhel", "VERSION_ID": "9.4"}
