@@ -1,0 +1,173 @@
+"""What all services share: settings, database, journal, runner, agents, and the folder of a job's files."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.agents import Agent, Agents
+from zvmcloud.manager.database import Database
+from zvmcloud.manager.errors import BadInput, NotFound
+from zvmcloud.manager.jobs.journal import Journal
+from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.settings import Settings
+from zvmcloud.manager.tables import guests
+
+IMAGE_TOKEN_HEADER = "Zvm-Image-Token"  # noqa: S105  a header's name
+_USERID = re.compile(r"[A-Za-z0-9@#$_+:-]{1,8}")
+_VDEV = re.compile(r"[0-9A-Fa-f]{1,4}")
+
+
+class JobEngine(Protocol):
+    """What the services need of :class:`zvmcloud.manager.jobs.engine.Engine`."""
+
+    async def start(self) -> None: ...
+
+    async def submit(self, job: str) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts a service works with. ``engine`` is set when the node starts."""
+
+    settings: Settings
+    database: Database
+    agents: Agents
+    journal: Journal
+    runner: Runner
+    materials: JobFiles
+    engine: JobEngine
+
+    def system(self, name: str = "") -> str:
+        """The upper-case name of a configured system, the default one for "". Raises NotFound (system-unknown)."""
+        found = self.settings.system(name)
+        if found is None:
+            raise NotFound(
+                f"no z/VM system is named {name!r}" if name else "no z/VM system is configured",
+                code="system-unknown",
+                remedy="name one of: " + (", ".join(self.agents.names) or "(none configured)"),
+                subject=name,
+            )
+        return found.name
+
+    def agent(self, system: str) -> Agent:
+        return self.agents[system]
+
+    async def owned(self, system: str, userid: str) -> sa.RowMapping:
+        """The row of a guest this manager owns. Raises NotFound (guest-unknown)."""
+        row = await self.owned_or_none(system, userid)
+        if row is None:
+            raise NotFound(f"Guest '{userid.upper()}' does not exist.", code="guest-unknown", subject=userid.upper())
+        return row
+
+    async def owned_or_none(self, system: str, userid: str) -> sa.RowMapping | None:
+        query = sa.select(guests).where(guests.c.system == system, guests.c.userid == userid.upper())
+        async with self.database.read() as connection:
+            return (await connection.execute(query)).mappings().one_or_none()
+
+
+class JobFiles:
+    """Bulk data of jobs, outside the database: ``<state>/jobs/<job>/<name>``, mode 0600, gone when the job is over.
+
+    Config drives hold passwords and keys, so they are never in a job's row. The image token is an HMAC over image and
+    job with a key that lives in the state folder, so a resumed step sends the same request; the image route honours
+    it only while the job runs.
+    """
+
+    def __init__(self, settings: Settings, key: bytes) -> None:
+        self._settings = settings
+        self._folder = settings.state / "jobs"
+        self._key = key
+
+    def store(self, job: str, name: str, data: bytes) -> None:
+        """Keep ``data`` for the job under ``name``. Blocking."""
+        folder = self._folder / job
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+
+    async def discard(self, job: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder / job, ignore_errors=True)
+
+    async def fill(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The parameters as the agent gets them."""
+        if kind == "disk.write_image":
+            return {**parameters, "source": self._source(job, parameters)}
+        if kind == "reader.punch":
+            return {**parameters, "files": await asyncio.to_thread(self._files, job, parameters)}
+        return parameters
+
+    def token(self, job: str, sha256: str) -> str:
+        signature = hmac.new(self._key, f"image\n{sha256}\n{job}".encode(), hashlib.sha256).hexdigest()
+        return f"{job}.{signature}"
+
+    def job_of(self, token: str, sha256: str) -> str | None:
+        """The job a token was made for, if it is genuine for that image."""
+        job = token.rpartition(".")[0]
+        return job if job and hmac.compare_digest(token, self.token(job, sha256)) else None
+
+    def _source(self, job: str, parameters: Mapping[str, Json]) -> dict[str, Json]:
+        source = parameters["source"]
+        if not isinstance(source, Mapping):
+            raise BadInput("source", type(source).__name__, "an object with image, sha256 and bytes")
+        return {
+            "url": f"{self._settings.url}/v1/images/{quote(str(source['image']), safe='')}/content",
+            "sha256": source["sha256"],
+            "bytes": source["bytes"],
+            "headers": {IMAGE_TOKEN_HEADER: self.token(job, str(source["sha256"]))},
+        }
+
+    def _files(self, job: str, parameters: Mapping[str, Json]) -> list[Json]:
+        files = parameters["files"]
+        if not isinstance(files, Sequence):
+            raise BadInput("files", type(files).__name__, "a list")
+        filled: list[Json] = []
+        for item in files:
+            if isinstance(item, Mapping):
+                data = (self._folder / job / str(item["stored"])).read_bytes()
+                rest = {key: value for key, value in item.items() if key not in {"stored", "bytes"}}
+                filled.append({**rest, "data": base64.b64encode(data).decode("ascii")})
+        return filled
+
+
+def userid(value: str, field: str = "userid") -> str:
+    """An upper-case userid. Raises BadInput: 1 to 8 characters that CP allows in a user ID."""
+    if not _USERID.fullmatch(value):
+        raise BadInput(field, value, "1 to 8 letters, digits or @#$_+:-")
+    return value.upper()
+
+
+def vdev(value: str, field: str = "vdev") -> str:
+    """A virtual device number as four upper-case hexadecimal digits. Raises BadInput."""
+    if not _VDEV.fullmatch(value):
+        raise BadInput(field, value, "1 to 4 hexadecimal digits")
+    return value.upper().zfill(4)
+
+
+def secret(path: Path) -> bytes:
+    """The 32-byte key in ``path``, made with mode 0600 when it is not there yet. Blocking."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data := secrets.token_bytes(32))
+        return data

@@ -1,0 +1,176 @@
+"""Disks of guests: sizes, virtual device numbers, adding and removing.
+
+3390 (ECKD): one cylinder of 4096-byte records holds 737,280 bytes. 9336 (FBA): 512-byte blocks (reference: formats.md section 4).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from zvmcloud.manager.core import Core, userid, vdev
+from zvmcloud.manager.errors import BadInput, Conflict
+from zvmcloud.manager.facts import Document
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+
+CYLINDER = 737_280
+BLOCK = 512
+_MAX_CYL = 65_520
+_MAX_BLK = 2**31 - 1
+_SIZE = re.compile(r"(\d{1,12})([GM]?)", re.IGNORECASE)
+_POOL = re.compile(r"(ECKD|FBA):(\w+)", re.IGNORECASE)
+FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
+    """A disk as a client asks for it. ``size`` is "3g", "512M", or a count of cylinders or blocks; "" means the
+    default."""
+
+    size: str
+    format: str = ""
+    boot: bool = False
+    vdev: str = ""
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk with nothing left open. ``units`` counts cylinders (type ECKD) or 512-byte blocks (FBA)."""
+
+    vdev: str
+    units: int
+    type: str
+    pool: str
+    format: str
+    boot: bool
+
+    @property
+    def parameters(self) -> dict[str, Json]:
+        """This disk in a guest.create or disk.add operation."""
+        return {
+            "vdev": self.vdev,
+            "size_units": self.units,
+            "type": self.type,
+            "pool": self.pool,
+            "format": self.format,
+            "boot": self.boot,
+        }
+
+    @property
+    def bytes(self) -> int:
+        return self.units * (CYLINDER if self.type == "ECKD" else BLOCK)
+
+
+class Disks:
+    """Adds, removes and lists disks of a guest."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def settle(self, requests: Sequence[DiskRequest], first: str, *, boot_first: bool) -> tuple[Disk, ...]:
+        """Fill in virtual device numbers from ``first`` on, pools and formats. Raises BadInput naming the entry."""
+        disks: list[Disk] = []
+        for position, request in enumerate(requests):
+            where = f"disk_list[{position}]"
+            number = vdev(request.vdev, f"{where}.vdev") if request.vdev else f"{int(first, 16) + position:04X}"
+            if any(disk.vdev == number for disk in disks):
+                raise BadInput(f"{where}.vdev", number, "each virtual device number once")
+            pool = request.pool or self._core.settings.defaults.disk_pool
+            found = _POOL.fullmatch(pool)
+            if not found:
+                raise BadInput(f"{where}.disk_pool", pool, "ECKD:name or FBA:name")
+            kind = found[1].upper()
+            boot = request.boot and boot_first and position == 0
+            form = request.format or ("none" if boot else "ext4")
+            if form not in FORMATS:
+                raise BadInput(f"{where}.format", form, "one of " + ", ".join(FORMATS))
+            disks.append(
+                Disk(
+                    number,
+                    units(request.size, kind, f"{where}.size"),
+                    kind,
+                    found[2].upper(),
+                    form,
+                    boot or request.boot,
+                )
+            )
+        return tuple(disks)
+
+    async def add(
+        self, system: str, name: str, requests: Sequence[DiskRequest], *, origin: str = ""
+    ) -> tuple[tuple[Disk, ...], JobRecord]:
+        """Add disks after the highest virtual device number the guest's minidisks have. Raises NotFound
+        (guest-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        used = [disk.text("vdev") for disk in await self.of_guest(system, owner)]
+        root = self._core.settings.defaults.root_vdev
+        first = f"{max((int(number, 16) for number in used), default=int(root, 16) - 1) + 1:04X}"
+        disks = self.settle(requests, first, boot_first=False)
+        clash = {number.upper().zfill(4) for number in used} & {disk.vdev for disk in disks}
+        if clash:
+            raise Conflict(f"guest {owner} already has a disk {min(clash)}", code="disk-exists", subject=min(clash))
+        step = Step(
+            "add",
+            f"add {', '.join(disk.vdev for disk in disks) or 'no disk'} to {owner}",
+            "disk.add",
+            {"userid": owner, "disks": [disk.parameters for disk in disks]},
+        )
+        plan = Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
+        return disks, await self._core.runner.run(plan, origin)
+
+    async def remove(self, system: str, name: str, vdevs: Iterable[str], *, origin: str = "") -> JobRecord:
+        """Remove minidisks from a guest that is logged off; numbers it does not have are fine.
+
+        Raises NotFound (guest-unknown), Conflict (guest-active).
+        """
+        owner = (await self._core.owned(system, name))["userid"]
+        numbers = [vdev(number) for number in vdevs]
+        step = Step(
+            "remove", f"remove {', '.join(numbers)} from {owner}", "disk.remove", {"userid": owner, "vdevs": numbers}
+        )
+        return await self._core.runner.run(
+            Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner), origin
+        )
+
+    async def of_guest(self, system: str, name: str) -> tuple[Document, ...]:
+        """The minidisks of a guest as z/VM has them: vdev, size, units, device type, volume."""
+        answer = Document(await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}"))
+        return answer.documents("disks")
+
+
+def units(size: str, kind: str, field: str = "size") -> int:
+    """Cylinders (``kind`` ECKD) or 512-byte blocks (FBA) for "3g", "512M" or a plain count. Raises BadInput."""
+    found = _SIZE.fullmatch(size.strip())
+    limit = _MAX_CYL if kind == "ECKD" else _MAX_BLK
+    name = "cylinders" if kind == "ECKD" else "blocks"
+    if not found or int(found[1]) == 0:
+        raise BadInput(field, size, f"a count of {name}, or a number followed by G or M")
+    number = int(found[1])
+    if found[2]:
+        wanted = number * (2**30 if found[2].upper() == "G" else 2**20)
+        number = math.ceil(wanted / (CYLINDER if kind == "ECKD" else BLOCK))
+    if number > limit:
+        raise BadInput(field, size, f"at most {limit} {name}")
+    return number
+
+
+def human(disk: Disk) -> str:
+    """The size as the connector writes it: "3.8G", or "512.0M" below one gigabyte."""
+    if disk.bytes >= 2**30:
+        return f"{disk.bytes / 2**30:.1f}G"
+    return f"{disk.bytes / 2**20:.1f}M"
+
+
+def disk_request(source: Mapping[str, Json], boot: bool) -> DiskRequest:
+    """A request from the JSON object both front doors take."""
+    return DiskRequest(
+        size=str(source.get("size") or ""),
+        format=str(source.get("format") or ""),
+        boot=boot,
+        vdev=str(source.get("vdev") or ""),
+        pool=str(source.get("disk_pool") or ""),
+    )

@@ -1,0 +1,419 @@
+"""Guests: create, delete, power, deploy, and what z/VM knows about them.
+
+Only guests this manager created (or registered) are its own; everything that changes one checks that first. Short
+changes are one zHCP operation; a deploy is a durable job, because writing a disk takes minutes and must survive a
+restart of the manager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.core import Core, userid, vdev
+from zvmcloud.manager.disks import Disk, DiskRequest, Disks
+from zvmcloud.manager.errors import (
+    AgentFailure,
+    BadInput,
+    Conflict,
+    ImageUnusable,
+    ManagerError,
+    NotFound,
+    from_problem,
+)
+from zvmcloud.manager.facts import Document
+from zvmcloud.manager.images import Image, Images
+from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.networks import punch_step
+from zvmcloud.manager.tables import guests
+
+_MAX_PUNCH = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRequest:
+    """A guest to define. Memory in MiB; empty values get the manager's defaults."""
+
+    userid: str
+    vcpus: int
+    memory_mb: int
+    disks: tuple[DiskRequest, ...] = ()
+    max_cpus: int = 0
+    max_memory_mb: int = 0
+    profile: str = ""
+    ipl: str = ""
+    ipl_parm: str = ""
+    loadparm: str = ""
+    account: str = ""
+    comments: tuple[str, ...] = ()
+    share: str = ""
+    cpu_pool: str = ""
+    relocation_domain: str = ""
+    dedicate: tuple[tuple[str, str], ...] = ()
+    loaddev: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """An image to put on a guest's disk, with the files its first boot reads."""
+
+    userid: str
+    image: str
+    transport: str = ""
+    remote_host: str = ""
+    vdev: str = ""
+    hostname: str = ""
+    skip_copy: bool = False
+
+
+class Guests:
+    """All that can be done with guests, for every system."""
+
+    def __init__(self, core: Core, disks: Disks, images: Images) -> None:
+        self._core = core
+        self._disks = disks
+        self._images = images
+
+    # what is there
+
+    async def list(self, system: str) -> tuple[str, ...]:
+        """Userids of this manager's guests on a system."""
+        async with self._core.database.read() as connection:
+            query = sa.select(guests.c.userid).where(guests.c.system == system).order_by(guests.c.userid)
+            return tuple((await connection.execute(query)).scalars())
+
+    async def rows(self, system: str = "") -> tuple[sa.RowMapping, ...]:
+        """Table rows of this manager's guests, of one system or of all."""
+        query = sa.select(guests).order_by(guests.c.system, guests.c.userid)
+        if system:
+            query = query.where(guests.c.system == system)
+        async with self._core.database.read() as connection:
+            return tuple((await connection.execute(query)).mappings())
+
+    async def facts(self, system: str, name: str) -> Document:
+        """What z/VM knows about any userid. Raises NotFound (guest-unknown) when the directory has no such entry."""
+        return await self._ask(system, name, "")
+
+    async def adapters(self, system: str, name: str) -> Json:
+        """The agent's list of a guest's network adapters, with the addresses seen on them."""
+        return (await self._ask(system, name, "/adapters", wrap="adapters")).raw("adapters")
+
+    async def console(self, system: str, name: str, kilobytes: int) -> str:
+        """The last ``kilobytes`` of what the guest wrote to its console. Raises NotFound (guest-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        answer = await self._ask(system, owner, "/console", wrap="text", kb=kilobytes)
+        text = answer.raw("text")
+        return text if isinstance(text, str) else answer.text("console", "output")
+
+    async def is_on(self, system: str, name: str) -> bool:
+        """Whether the userid is logged on; an unknown one is not."""
+        try:
+            return powered(await self.facts(system, name))
+        except NotFound:
+            return False
+
+    async def command(self, system: str, name: str, command: str) -> Document:
+        """Run a command in the guest through its agent. Raises AgentFailure when the guest cannot be reached."""
+        return Document(
+            await self._core.agent(system).post(
+                f"/v1/guests/{quote(userid(name), safe='')}/command", {"command": command}
+            )
+        )
+
+    # define and remove
+
+    async def create(
+        self, system: str, request: GuestRequest, *, origin: str = ""
+    ) -> tuple[tuple[Disk, ...], JobRecord]:
+        """Define a guest with its disks. Everything is made or nothing.
+
+        Raises BadInput, Conflict / AgentFailure (guest-exists), AgentFailure (pool full, profile unknown, ...).
+        """
+        defaults = self._core.settings.defaults
+        name = userid(request.userid)
+        max_cpus = request.max_cpus or max(defaults.max_cpus, request.vcpus)
+        max_memory = request.max_memory_mb or max(defaults.max_memory_mb, request.memory_mb)
+        if not 1 <= request.vcpus <= 64:
+            raise BadInput("vcpus", request.vcpus, "1 to 64")
+        if request.vcpus > max_cpus:
+            raise BadInput("vcpus", request.vcpus, f"at most max_cpu, which is {max_cpus}")
+        if request.memory_mb < 1:
+            raise BadInput("memory", request.memory_mb, "at least 1 MB")
+        if request.memory_mb > max_memory:
+            raise BadInput("memory", request.memory_mb, f"at most max_mem, which is {max_memory} MB")
+        disks = self._disks.settle(request.disks, defaults.root_vdev, boot_first=True)
+        boot = next((disk.vdev for disk in disks if disk.boot), "")
+        parameters: dict[str, Json] = {
+            "userid": name,
+            "vcpus": request.vcpus,
+            "memory_mb": request.memory_mb,
+            "max_cpus": max_cpus,
+            "max_memory_mb": max_memory,
+            "profile": (request.profile or defaults.profile).upper(),
+            "password": None,
+            "logonby": [],
+            "account": request.account,
+            "comments": list(request.comments),
+            "ipl": request.ipl or boot,
+            "ipl_parm": request.ipl_parm,
+            "loadparm": request.loadparm,
+            "share": request.share,
+            "cpu_pool": request.cpu_pool,
+            "relocation_domain": request.relocation_domain,
+            "dedicate": [list(pair) for pair in request.dedicate],
+            "loaddev": dict(request.loaddev),
+            "disks": [disk.parameters for disk in disks],
+        }
+        steps = (
+            Step(
+                "create",
+                f"define {name}: {request.vcpus} CPU, {request.memory_mb} MB, {len(disks)} disk(s)",
+                "guest.create",
+                parameters,
+            ),
+            Step("record", f"record {name} as ours", "manager.guest_created", {}),
+        )
+        job = await self._core.runner.run(Plan("guest.create", f"Create guest {name}", system, steps, name), origin)
+        return disks, job
+
+    async def delete(self, system: str, name: str, *, origin: str = "") -> JobRecord | None:
+        """Delete a guest of ours. One that neither we nor z/VM know is fine (None). Raises NotFound for a foreign
+        guest."""
+        owner = userid(name)
+        if await self._core.owned_or_none(system, owner) is None:
+            try:
+                await self.facts(system, owner)
+            except NotFound:
+                return None
+            raise NotFound(f"Guest '{owner}' does not exist.", code="guest-unknown", subject=owner)
+        steps = (
+            Step("delete", f"delete {owner} and its disks", "guest.delete", {"userid": owner}),
+            Step("record", f"forget {owner}", "manager.guest_deleted", {}),
+        )
+        return await self._core.runner.run(Plan("guest.delete", f"Delete guest {owner}", system, steps, owner), origin)
+
+    # power
+
+    async def start(self, system: str, name: str, *, wait: int = 0, origin: str = "") -> JobRecord:
+        """Log the guest on and boot it; ``wait`` seconds for its agent to answer. Raises AgentFailure (not-reachable)
+        after that."""
+        job = await self._power(system, name, "start", origin)
+        if wait > 0:
+            await self._reachable(system, name, wait)
+        return job
+
+    async def stop(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Log the guest off at once; one that is off already is fine."""
+        return await self._power(system, name, "stop", origin)
+
+    async def shutdown(self, system: str, name: str, *, timeout: int, poll: int, origin: str = "") -> JobRecord:
+        """Shut the guest's system down, then log it off; ``timeout`` and ``poll`` in seconds."""
+        return await self._power(system, name, "shutdown", origin, {"timeout": timeout, "poll": poll})
+
+    async def pause(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Raises Conflict (guest-inactive) when the guest is off."""
+        return await self._power(system, name, "pause", origin, must_be_on=True)
+
+    async def unpause(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Raises Conflict (guest-inactive) when the guest is off."""
+        return await self._power(system, name, "unpause", origin, must_be_on=True)
+
+    async def reset(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Log off without shutdown and boot again."""
+        return await self._power(system, name, "reset", origin)
+
+    async def reboot(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Restart the guest's system from inside."""
+        return await self._power(system, name, "reboot", origin)
+
+    # deploy
+
+    async def plan_deploy(self, system: str, request: DeployRequest) -> tuple[Plan, Mapping[str, bytes]]:
+        """Check everything that can be checked before anything runs, and make the plan and the files it needs.
+
+        Raises NotFound (guest-unknown, image-unknown, disk-unknown, file-unknown), Conflict (guest-active,
+        disk-too-small), ImageUnusable, NotAllowed, BadInput.
+        """
+        row = await self._core.owned(system, request.userid)
+        owner = row["userid"]
+        image = await self._images.get(request.image)
+        number = vdev(request.vdev or self._core.settings.defaults.root_vdev)
+        files: dict[str, bytes] = {}
+        steps: list[Step] = []
+        if not request.skip_copy:
+            await self._check_disk(system, owner, number, image)
+            source = {"image": image.name, "sha256": image.sha256, "bytes": image.bytes}
+            steps.append(
+                Step(
+                    "write-image",
+                    f"write {image.name} ({image.units} {image.kind}) to {owner} {number}",
+                    "disk.write_image",
+                    {"userid": owner, "vdev": number, "source": source},
+                )
+            )
+        if request.transport:
+            path = self._images.local_file(request.transport, "transportfiles", remote_host=request.remote_host)
+            data = await asyncio.to_thread(_read_small, path)
+            name, _, kind = path.name.rpartition(".")
+            name, kind = (name, kind) if name else (kind, "FILE")
+            files["transport"] = data
+            steps.append(punch_step(owner, name, kind, "transport", len(data)))
+        elif request.hostname:
+            files["hostname.sh"] = _hostname_script(request.hostname)
+            steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
+        record = {"image": image.name, "sha256": image.sha256, "os_version": image.os_version}
+        steps.append(Step("record", f"record that {owner} runs {image.os_version}", "manager.guest_deployed", record))
+        plan = Plan(
+            kind="guest.deploy",
+            title=f"Deploy {image.name} to {owner}",
+            system=system,
+            steps=tuple(steps),
+            userid=owner,
+            durable=True,
+            image_sha256=image.sha256,
+        )
+        return plan, files
+
+    async def begin_deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> str:
+        """Plan a deploy and hand it to the engine; returns the job's id at once."""
+        plan, files = await self.plan_deploy(system, request)
+        job = new_job()
+        for name, data in files.items():
+            await asyncio.to_thread(self._core.materials.store, job, name, data)
+        await self._core.journal.begin(plan, origin, job)
+        await self._core.engine.submit(job)
+        return job
+
+    async def deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> JobRecord:
+        """Deploy and wait for the end. The job goes on if the caller goes away. Raises the error of the step that
+        failed."""
+        job = await self.begin_deploy(system, request, origin=origin)
+        async for record in self._core.journal.watch(job):
+            if record.over:
+                if record.state != "done":
+                    raise from_problem(record.error or {"detail": f"the job ended as {record.state}"}, job=job)
+                return record
+        raise AssertionError("a watch ends only with a job that is over")
+
+    # inside
+
+    async def _check_disk(self, system: str, owner: str, number: str, image: Image) -> None:
+        if image.units < 1:
+            raise ImageUnusable(
+                f"image {image.name} holds no disk data ({image.units} {image.kind})",
+                code="image-empty",
+                subject=image.name,
+            )
+        facts = await self.facts(system, owner)
+        if powered(facts):
+            raise Conflict(
+                f"guest {owner} is logged on; its disk cannot be written",
+                code="guest-active",
+                remedy="stop the guest first",
+                subject=owner,
+            )
+        disk = next((item for item in facts.documents("disks") if item.text("vdev").upper().zfill(4) == number), None)
+        if disk is None:
+            raise NotFound(f"{owner} {number} not linked; not in CP directory", code="disk-unknown", subject=number)
+        size = disk.number("size", "size_units", "units", "blocks", "cylinders")
+        kind = disk_kind(disk)
+        if kind and kind != image.disk_type:
+            raise Conflict(
+                f"image {image.name} is for {image.disk_type} disks, {owner} {number} is {kind}",
+                code="disk-type",
+                subject=number,
+            )
+        if size and size < image.units:
+            raise Conflict(
+                f"image {image.name} needs {image.units} {image.kind}, {owner} {number} has {size}",
+                code="disk-too-small",
+                remedy="create the guest with the size that GET /images/{name}/root_disk_size returns",
+                subject=number,
+            )
+
+    async def _power(
+        self,
+        system: str,
+        name: str,
+        verb: str,
+        origin: str,
+        parameters: Mapping[str, Json] | None = None,
+        *,
+        must_be_on: bool = False,
+    ) -> JobRecord:
+        owner = (await self._core.owned(system, name))["userid"]
+        if must_be_on and not await self.is_on(system, owner):
+            raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
+        step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **(parameters or {})})
+        plan = Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)
+        return await self._core.runner.run(plan, origin)
+
+    async def _reachable(self, system: str, name: str, wait: int) -> None:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                await self.command(system, name, "echo ping")
+            except ManagerError as error:
+                if time.monotonic() >= deadline:
+                    raise Conflict(
+                        f"guest {name.upper()} was started but its agent did not answer within {wait} s",
+                        code="not-reachable",
+                        remedy="look at its console",
+                        subject=name.upper(),
+                    ) from error
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def _ask(self, system: str, name: str, what: str, *, wrap: str = "", **query: int) -> Document:
+        owner = userid(name)
+        try:
+            answer = await self._core.agent(system).get(f"/v1/guests/{quote(owner, safe='')}{what}", **query)
+        except AgentFailure as error:
+            if error.status == 404:
+                raise NotFound(
+                    f"Guest '{owner}' does not exist.", code="directory-unknown", subject=owner, smapi=error.smapi
+                ) from error
+            raise
+        if wrap and not isinstance(answer, Mapping):
+            answer = {wrap: answer}
+        return Document(answer)
+
+
+def powered(facts: Document) -> bool:
+    """Whether the agent's facts say that the userid is logged on."""
+    return facts.text("power_state", "state", "power").lower() in {"on", "running", "active", "logged-on", "paused"}
+
+
+def disk_kind(disk: Document) -> str:
+    """ECKD or FBA, from a disk's type or device type; "" when the facts do not say."""
+    kind = disk.text("type", "device_type", "device").upper()
+    if kind in {"ECKD", "3390"} or kind.startswith("3390"):
+        return "ECKD"
+    if kind in {"FBA", "9336"} or kind.startswith("FB"):
+        return "FBA"
+    return ""
+
+
+def _read_small(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _MAX_PUNCH:
+        raise BadInput("transportfiles", path.name, f"at most {_MAX_PUNCH} bytes; this one has {size}")
+    return path.read_bytes()
+
+
+def _hostname_script(hostname: str) -> bytes:
+    return (
+        "#!/bin/bash\n"
+        f"echo '{hostname}' > /etc/hostname\n"
+        f"hostname '{hostname}'\n"
+        f"command -v hostnamectl >/dev/null && hostnamectl set-hostname '{hostname}'\n"
+        "exit 0\n"
+    ).encode()

@@ -1,0 +1,73 @@
+"""What the managed z/VM systems are and have: processors, storage, disk pools, versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from zvmcloud.manager.core import Core
+from zvmcloud.manager.errors import AgentFailure, BadInput, NotFound
+from zvmcloud.manager.facts import Document
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpace:
+    """Space of a disk pool in bytes, and of each of its free areas."""
+
+    name: str
+    type: str
+    total: int
+    used: int
+    volumes: tuple[Document, ...]
+    free: tuple[Document, ...]
+
+
+class Hosts:
+    """Questions about systems; changes nothing."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def info(self, system: str) -> Document:
+        """The agent's description of its z/VM system."""
+        return Document(await self._core.agent(system).get("/v1/system"))
+
+    async def healthy(self, system: str) -> bool:
+        """Whether the agent answers and calls itself well."""
+        try:
+            answer = await self._core.agent(system).get("/v1/health")
+        except AgentFailure:
+            return False
+        return answer is not None
+
+    async def pool(self, system: str, name: str = "") -> PoolSpace:
+        """A pool ``ECKD:NAME`` or ``FBA:NAME``; the default pool for "". Raises NotFound (pool-unknown), BadInput."""
+        wanted = (name or self._core.settings.defaults.disk_pool).upper()
+        kind, colon, pool = wanted.partition(":")
+        if not colon or kind not in {"ECKD", "FBA"}:
+            raise BadInput("disk_pool", name, "ECKD:name or FBA:name")
+        try:
+            answer = Document(await self._core.agent(system).get(f"/v1/pools/{quote(pool, safe='')}"))
+        except AgentFailure as error:
+            if error.status == 404:
+                raise NotFound(
+                    f"No information was found for the specified pool(s): {pool}", code="pool-unknown", subject=pool
+                ) from error
+            raise
+        return PoolSpace(
+            name=pool,
+            type=kind,
+            total=answer.number("total_bytes", "total"),
+            used=answer.number("used_bytes", "used"),
+            volumes=answer.documents("volumes"),
+            free=answer.documents("free_extents") or answer.documents("free"),
+        )
+
+    async def userids(self, system: str) -> tuple[str, ...]:
+        """All userids of the system's directory."""
+        answer = await self._core.agent(system).get("/v1/guests")
+        if isinstance(answer, dict):
+            answer = next((answer[key] for key in ("guests", "userids", "items") if key in answer), [])
+        if not isinstance(answer, list):
+            return ()
+        return tuple(item if isinstance(item, str) else Document(item).text("userid") for item in answer)

@@ -1,0 +1,352 @@
+"""The journal of jobs: what was planned, what runs, what each call answered. The only module that writes the job
+tables.
+
+Every change is also published to the watchers of the job in this process; a watcher in another process reads the
+tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from zvmcloud.manager.database import Database
+from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.manager.tables import calls, job_steps, jobs
+
+_PROGRESS_INTERVAL = 0.5
+"""Seconds between two progress figures of a step in the database; watchers see every one."""
+
+
+def new_job() -> str:
+    """An id for a job whose files must be in place before it begins."""
+    return str(uuid.uuid4())
+
+
+class Journal:
+    """Reads and writes jobs. ``node`` and ``epoch`` are stamped on every job this manager begins."""
+
+    def __init__(self, database: Database, node: str, epoch: int) -> None:
+        self.database = database
+        self.node = node
+        self.epoch = epoch
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._progress_written: dict[tuple[str, int], float] = {}
+        self._live: dict[tuple[str, int], tuple[float, str]] = {}
+
+    async def begin(self, plan: Plan, origin: str = "", job: str = "") -> str:
+        """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
+        ones as pending."""
+        job = job or new_job()
+        now = time.time()
+        async with self.database.write() as connection:
+            await connection.execute(
+                sa.insert(jobs),
+                {
+                    "id": job,
+                    "kind": plan.kind,
+                    "title": plan.title[:255],
+                    "system": plan.system,
+                    "userid": plan.userid,
+                    "image_sha256": plan.image_sha256,
+                    "state": "pending" if plan.durable else "running",
+                    "durable": plan.durable,
+                    "cancel": False,
+                    "node": self.node,
+                    "epoch": self.epoch,
+                    "origin": origin[:128],
+                    "created": now,
+                },
+            )
+            await connection.execute(
+                sa.insert(job_steps),
+                [
+                    {
+                        "job_id": job,
+                        "number": number,
+                        "name": step.name,
+                        "title": step.title[:255],
+                        "kind": step.kind,
+                        "parameters": dict(step.parameters),
+                        "undo_kind": step.undo_kind or None,
+                        "undo_parameters": dict(step.undo_parameters),
+                        "state": "pending",
+                        "progress": 0.0,
+                        "detail": "",
+                        "attempts": 0,
+                    }
+                    for number, step in enumerate(plan.steps)
+                ],
+            )
+        return job
+
+    async def started(self, job: str, number: int) -> None:
+        """A step begins (again): counts the attempt and stamps this manager's epoch on the job."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                sa.update(job_steps)
+                .where(job_steps.c.job_id == job, job_steps.c.number == number)
+                .values(
+                    state="running",
+                    attempts=job_steps.c.attempts + 1,
+                    started=sa.func.coalesce(job_steps.c.started, time.time()),
+                    error=sa.null(),
+                )
+            )
+            await connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
+                .values(state="running", node=self.node, epoch=self.epoch)
+            )
+        self._notify(job)
+
+    async def progress(self, job: str, number: int, fraction: float, detail: str) -> None:
+        """A running step's figure, 0 to 1. Written at most twice a second; watchers get every change."""
+        key = (job, number)
+        if self._live.get(key) == (fraction, detail):
+            return
+        self._live[key] = (fraction, detail)
+        now = time.monotonic()
+        if now - self._progress_written.get(key, 0.0) >= _PROGRESS_INTERVAL:
+            self._progress_written[key] = now
+            async with self.database.write() as connection:
+                await connection.execute(
+                    sa.update(job_steps)
+                    .where(job_steps.c.job_id == job, job_steps.c.number == number, job_steps.c.state == "running")
+                    .values(progress=fraction, detail=detail[:255])
+                )
+        self._notify(job)
+
+    async def ended(self, connection: AsyncConnection, job: str, number: int, outcome: Outcome) -> None:
+        """A step's end with the calls it made, inside the caller's transaction; call :meth:`published` after the
+        commit."""
+        await connection.execute(
+            sa.update(job_steps)
+            .where(job_steps.c.job_id == job, job_steps.c.number == number)
+            .values(
+                state=outcome.state,
+                progress=1.0 if outcome.state == "done" else outcome.progress,
+                detail=outcome.detail[:255],
+                finished=time.time(),
+                started=sa.func.coalesce(job_steps.c.started, time.time()),
+                attempts=sa.case((job_steps.c.attempts == 0, 1), else_=job_steps.c.attempts),
+                result=outcome.result if outcome.result is not None else sa.null(),
+                error=outcome.error if outcome.error is not None else sa.null(),
+            )
+        )
+        await self._write_calls(connection, job, number, outcome.calls)
+
+    async def undone(self, job: str, number: int, outcome: Outcome) -> None:
+        """A finished step was taken back (or that failed: the detail says so)."""
+        async with self.database.write() as connection:
+            state, detail = (
+                ("undone", "undone") if outcome.state == "done" else ("done", f"undo failed: {outcome.detail}")
+            )
+            await connection.execute(
+                sa.update(job_steps)
+                .where(job_steps.c.job_id == job, job_steps.c.number == number)
+                .values(state=state, detail=detail[:255])
+            )
+            await self._write_calls(connection, job, number, outcome.calls)
+        self._notify(job)
+
+    async def finish(
+        self, connection: AsyncConnection, job: str, state: str, error: Mapping[str, Json] | None = None
+    ) -> None:
+        """The job's final state, inside the caller's transaction; call :meth:`published` after the commit."""
+        await connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
+            .values(state=state, finished=time.time(), error=error if error is not None else sa.null())
+        )
+
+    async def interrupt(self, job: str) -> None:
+        """It is not known what the zHCP did with the running step; recovery will ask it."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job, jobs.c.state == "running").values(state="interrupted")
+            )
+        self._notify(job)
+
+    async def request_cancel(self, job: str) -> JobRecord:
+        """Set the job's cancel flag; steps not begun will not begin. Raises NotFound (job-unknown)."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL)).values(cancel=True)
+            )
+        self._notify(job)
+        return await self.get(job)
+
+    def published(self, job: str) -> None:
+        """Wake the job's watchers; to be called after a commit."""
+        for key in [key for key in self._live if key[0] == job]:
+            self._live.pop(key, None)
+            self._progress_written.pop(key, None)
+        self._notify(job)
+
+    async def get(self, job: str, *, with_calls: bool = True) -> JobRecord:
+        """One job with its steps. Raises NotFound (job-unknown)."""
+        async with self.database.read() as connection:
+            row = (await connection.execute(sa.select(jobs).where(jobs.c.id == job))).mappings().one_or_none()
+            if row is None:
+                raise NotFound(f"no job has the id {job!r}", code="job-unknown", subject=job)
+            steps = (
+                (
+                    await connection.execute(
+                        sa.select(job_steps).where(job_steps.c.job_id == job).order_by(job_steps.c.number)
+                    )
+                )
+                .mappings()
+                .all()
+            )
+            made: Sequence[sa.RowMapping] = ()
+            if with_calls:
+                made = (
+                    (await connection.execute(sa.select(calls).where(calls.c.job_id == job).order_by(calls.c.id)))
+                    .mappings()
+                    .all()
+                )
+        by_step: dict[int, list[Call]] = {}
+        for call in made:
+            by_step.setdefault(call["step"], []).append(_call(call))
+        return _job(row, tuple(self._step(step, by_step.get(step["number"], ())) for step in steps))
+
+    async def list(
+        self, *, limit: int = 100, before: float | None = None, userid: str = "", state: str = "", system: str = ""
+    ) -> tuple[JobRecord, ...]:
+        """The newest jobs first, without their steps; ``before`` is a creation time to page with."""
+        query = sa.select(jobs).order_by(jobs.c.created.desc()).limit(limit)
+        if before is not None:
+            query = query.where(jobs.c.created < before)
+        for column, value in ((jobs.c.userid, userid.upper()), (jobs.c.state, state), (jobs.c.system, system.upper())):
+            if value:
+                query = query.where(column == value)
+        async with self.database.read() as connection:
+            return tuple(_job(row, ()) for row in (await connection.execute(query)).mappings())
+
+    async def unfinished(
+        self, *, durable: bool, states: Iterable[str] = ("pending", "running", "interrupted")
+    ) -> tuple[str, ...]:
+        """Ids of this node's jobs that are not over, oldest first."""
+        query = (
+            sa.select(jobs.c.id)
+            .where(jobs.c.state.in_(tuple(states)), jobs.c.durable == durable, jobs.c.node == self.node)
+            .order_by(jobs.c.created)
+        )
+        async with self.database.read() as connection:
+            return tuple((await connection.execute(query)).scalars())
+
+    async def uses_image(self, sha256: str) -> str | None:
+        """The id of a job that is not over and reads that image, if there is one."""
+        query = sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)
+        async with self.database.read() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def watch(self, job: str, *, interval: float = 1.0) -> AsyncIterator[JobRecord]:
+        """The job now, and again after every change, until it is over. ``interval`` bounds the delay of changes
+        elsewhere."""
+        event = asyncio.Event()
+        self._watchers.setdefault(job, set()).add(event)
+        try:
+            while True:
+                event.clear()
+                record = await self.get(job)
+                yield record
+                if record.over:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), interval)
+        finally:
+            waiting = self._watchers.get(job, set())
+            waiting.discard(event)
+            if not waiting:
+                self._watchers.pop(job, None)
+
+    def _notify(self, job: str) -> None:
+        for event in self._watchers.get(job, ()):
+            event.set()
+
+    async def _write_calls(self, connection: AsyncConnection, job: str, number: int, made: Sequence[Call]) -> None:
+        if not made:
+            return
+        await connection.execute(
+            sa.insert(calls),
+            [
+                {
+                    "job_id": job,
+                    "step": number,
+                    "position": position,
+                    "kind": call.kind[:16],
+                    "name": call.name[:128],
+                    "parameters": dict(call.parameters),
+                    "rc": call.rc,
+                    "rs": call.rs,
+                    "text": list(call.text),
+                    "milliseconds": call.milliseconds,
+                }
+                for position, call in enumerate(made)
+            ],
+        )
+
+    def _step(self, row: sa.RowMapping, made: Sequence[Call]) -> StepRecord:
+        live = self._live.get((row["job_id"], row["number"])) if row["state"] == "running" else None
+        progress, detail = live or (row["progress"], row["detail"])
+        return StepRecord(
+            number=row["number"],
+            step=Step(
+                name=row["name"],
+                title=row["title"],
+                kind=row["kind"],
+                parameters=row["parameters"],
+                undo_kind=row["undo_kind"] or "",
+                undo_parameters=row["undo_parameters"] or {},
+            ),
+            state=row["state"],
+            progress=progress,
+            detail=detail,
+            attempts=row["attempts"],
+            started=row["started"],
+            finished=row["finished"],
+            result=row["result"],
+            error=row["error"],
+            calls=tuple(made),
+        )
+
+
+def _job(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
+    return JobRecord(
+        id=row["id"],
+        kind=row["kind"],
+        title=row["title"],
+        system=row["system"],
+        userid=row["userid"],
+        state=row["state"],
+        durable=bool(row["durable"]),
+        cancel=bool(row["cancel"]),
+        epoch=row["epoch"],
+        origin=row["origin"],
+        created=row["created"],
+        finished=row["finished"],
+        image_sha256=row["image_sha256"],
+        error=row["error"],
+        steps=steps,
+    )
+
+
+def _call(row: sa.RowMapping) -> Call:
+    return Call(
+        kind=row["kind"],
+        name=row["name"],
+        parameters=row["parameters"],
+        rc=row["rc"],
+        rs=row["rs"],
+        text=tuple(row["text"]),
+        milliseconds=row["milliseconds"],
+    )

@@ -1,0 +1,128 @@
+"""What a job is before it runs: values only, so a plan can be shown, stored, and resumed by another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Json = object
+"""A JSON value: None, bool, int, float, str, list or dict of those."""
+
+LOCAL = "manager."
+"""Steps whose kind starts so are done by this manager in its own database; all others are operations of the zHCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation. ``name`` is unique in the plan and, with the job's id, the operation's idempotency key at the
+    zHCP.
+
+    ``parameters`` hold no secrets and no bulk data: image bytes and reader files are named and filled in when the
+    step runs. ``undo_kind`` names the operation that takes a *finished* step back; empty when nothing outlives the
+    step.
+    """
+
+    name: str
+    title: str
+    kind: str
+    parameters: Mapping[str, Json]
+    undo_kind: str = ""
+    undo_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def local(self) -> bool:
+        return self.kind.startswith(LOCAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps of one job, in order. ``image_sha256`` keeps that image from being deleted while the job is not
+    finished."""
+
+    kind: str
+    title: str
+    system: str
+    steps: tuple[Step, ...]
+    userid: str = ""
+    durable: bool = False
+    image_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call the zHCP made for a step: a SMAPI function, a CP command, a punched file, a disk write, an in-guest
+    command."""
+
+    kind: str
+    name: str
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    rc: int | None = None
+    rs: int | None = None
+    text: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a zHCP operation stands. ``progress`` is 0 to 1; ``error`` is the agent's problem document when ``state``
+    is failed."""
+
+    state: str
+    progress: float = 0.0
+    detail: str = ""
+    result: Mapping[str, Json] | None = None
+    error: Mapping[str, Json] | None = None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step as the journal knows it. States: pending, running, done, failed, undone."""
+
+    number: int
+    step: Step
+    state: str
+    progress: float
+    detail: str
+    attempts: int
+    started: float | None
+    finished: float | None
+    result: Mapping[str, Json] | None
+    error: Mapping[str, Json] | None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as the journal knows it. States: pending, running, interrupted, then one of done, failed, cancelled for
+    good."""
+
+    id: str
+    kind: str
+    title: str
+    system: str
+    userid: str
+    state: str
+    durable: bool
+    cancel: bool
+    epoch: int
+    origin: str
+    created: float
+    finished: float | None
+    image_sha256: str | None
+    error: Mapping[str, Json] | None
+    steps: tuple[StepRecord, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def progress(self) -> float:
+        """0 to 1: finished steps plus the part of the running one, all steps weighing the same."""
+        if not self.steps:
+            return 1.0 if self.over else 0.0
+        return sum(1.0 if step.state == "done" else step.progress for step in self.steps) / len(self.steps)
+
+
+FINAL = frozenset({"done", "failed", "cancelled"})

@@ -1,0 +1,296 @@
+"""Runs the steps of jobs: on the agents, or in the manager's own database.
+
+A local step and the fact that it is done are one transaction. A step of an agent may run twice after a crash: its key
+makes the second run return the first one's result. What a local step does is registered by its kind (see
+:func:`local`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from zvmcloud.manager.agents import Agents
+from zvmcloud.manager.errors import AgentUnreachable, ManagerError, from_problem
+from zvmcloud.manager.jobs.journal import Journal, new_job
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
+
+log = logging.getLogger(__name__)
+
+_INLINE_PATIENCE = 10.0
+_DURABLE_PATIENCE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalContext:
+    """What a local step may use: the transaction that also records its end, its job, and the results of earlier steps
+    by name."""
+
+    connection: AsyncConnection
+    job: str
+    system: str
+    userid: str
+    results: Mapping[str, Mapping[str, Json]]
+
+
+LocalStep = Callable[[LocalContext, Mapping[str, Json]], Awaitable[Mapping[str, Json] | None]]
+_LOCAL: dict[str, LocalStep] = {}
+
+
+def local(kind: str) -> Callable[[LocalStep], LocalStep]:
+    """Register the function that does local steps of ``kind``. It must be harmless when run again."""
+
+    def register(function: LocalStep) -> LocalStep:
+        _LOCAL[kind] = function
+        return function
+
+    return register
+
+
+class Materials(Protocol):
+    """Fills in what a stored plan only names: image sources, reader files."""
+
+    async def fill(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]: ...
+
+    async def discard(self, job: str) -> None: ...
+
+
+class Runner:
+    """Runs steps and writes the journal. One per manager."""
+
+    def __init__(self, journal: Journal, agents: Agents, materials: Materials) -> None:
+        self.journal = journal
+        self.agents = agents
+        self.materials = materials
+        self._busy: set[str] = set()
+
+    async def run(self, plan: Plan, origin: str = "", job: str = "") -> JobRecord:
+        """Run an inline plan now. Returns the finished job; raises the error of the step that failed (with ``job``
+        set)."""
+        job = job or new_job()
+        self._busy.add(job)
+        try:
+            await self.journal.begin(plan, origin, job)
+            return await self.resume(job, plan)
+        finally:
+            self._busy.discard(job)
+            if job_has_files(plan):
+                await self.materials.discard(job)
+
+    async def resume(self, job: str, plan: Plan | None = None) -> JobRecord:
+        """Run (the rest of) an inline job. Steps already done are not repeated."""
+        if plan is None:
+            record = await self.journal.get(job, with_calls=False)
+        else:
+            record = _fresh(job, plan, self.journal.epoch)
+        results: dict[str, Mapping[str, Json]] = {}
+        waiting: list[tuple[int, Outcome]] = []
+        last = len(record.steps) - 1
+        for item in record.steps:
+            if item.state == "done":
+                results[item.step.name] = item.result or {}
+                continue
+            if item.step.local:
+                async with self.journal.database.write() as connection:
+                    for number, outcome in waiting:
+                        await self.journal.ended(connection, job, number, outcome)
+                    waiting.clear()
+                    result = await self._local(connection, record, item.step, results)
+                    await self.journal.ended(connection, job, item.number, Outcome("done", 1.0, result=result))
+                    if item.number == last:
+                        await self.journal.finish(connection, job, "done")
+                results[item.step.name] = result
+                continue
+            outcome = await self._remote(record, item, patience=_INLINE_PATIENCE)
+            if outcome.state == "failed":
+                await self._fail(record, item.number, outcome, waiting)
+            results[item.step.name] = outcome.result or {}
+            waiting.append((item.number, outcome))
+        if waiting:
+            async with self.journal.database.write() as connection:
+                for number, outcome in waiting:
+                    await self.journal.ended(connection, job, number, outcome)
+                await self.journal.finish(connection, job, "done")
+        self.journal.published(job)
+        return replace(
+            record,
+            state="done",
+            steps=tuple(replace(item, state="done", result=results.get(item.step.name)) for item in record.steps),
+        )
+
+    async def step(self, job: str, number: int) -> str:
+        """Run one step of a durable job; returns done, failed or cancelled. Never raises a ManagerError."""
+        record = await self.journal.get(job, with_calls=False)
+        item = record.steps[number]
+        if item.state == "done":
+            return "done"
+        if record.cancel:
+            return "cancelled"
+        results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
+        await self.journal.started(job, number)
+        try:
+            if item.step.local:
+                async with self.journal.database.write() as connection:
+                    result = await self._local(connection, record, item.step, results)
+                    await self.journal.ended(connection, job, number, Outcome("done", 1.0, result=result))
+                self.journal.published(job)
+                return "done"
+
+            async def progress(fraction: float, detail: str) -> None:
+                await self.journal.progress(job, number, fraction, detail)
+
+            outcome = await self._ask(record, item, patience=_DURABLE_PATIENCE, progress=progress)
+        except ManagerError as error:
+            outcome = Outcome("failed", detail=error.detail, error=error.problem())
+        async with self.journal.database.write() as connection:
+            await self.journal.ended(connection, job, number, outcome)
+        self.journal.published(job)
+        return outcome.state
+
+    async def undo(self, job: str, number: int) -> None:
+        """Take a finished step back, if it has an undo. A failure is journaled and does not stop the other undos."""
+        record = await self.journal.get(job, with_calls=False)
+        item = record.steps[number]
+        if item.state != "done" or not item.step.undo_kind:
+            return
+        backwards = Step(
+            f"undo-{item.step.name}", f"undo: {item.step.title}", item.step.undo_kind, item.step.undo_parameters
+        )
+        try:
+            if backwards.local:
+                async with self.journal.database.write() as connection:
+                    await self._local(connection, record, backwards, {item.step.name: item.result or {}})
+                outcome = Outcome("done", 1.0)
+            else:
+                outcome = await self._ask(record, replace(item, step=backwards), patience=_DURABLE_PATIENCE)
+        except ManagerError as error:
+            outcome = Outcome("failed", detail=error.detail)
+        if outcome.state != "done":
+            log.warning("job %s: undo of step %s failed: %s", job, item.step.name, outcome.detail)
+        await self.journal.undone(job, number, outcome)
+
+    async def close(self, job: str, state: str) -> None:
+        """The final state of a durable job; the error is that of its failed step."""
+        record = await self.journal.get(job, with_calls=False)
+        failed = next((item for item in record.steps if item.state == "failed"), None)
+        if state == "failed" and record.cancel:
+            state = "cancelled"
+        error = failed.error if failed is not None else None
+        if state == "cancelled" and error is None:
+            error = {
+                "status": 409,
+                "code": "cancelled",
+                "title": "Cancelled",
+                "detail": "the job was cancelled",
+                "retryable": True,
+            }
+        async with self.journal.database.write() as connection:
+            await self.journal.finish(connection, job, state, error)
+        await self.materials.discard(job)
+        self.journal.published(job)
+
+    async def cancel(self, job: str) -> JobRecord:
+        """Ask a job to stop: the running operation is told, steps not begun stay undone, finished ones are undone."""
+        record = await self.journal.request_cancel(job)
+        running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
+        if running is not None and not record.over:
+            await self.agents[record.system].cancel(job, running.step.name)
+        return record
+
+    async def recover(self) -> None:
+        """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each."""
+        for job in await self.journal.unfinished(durable=False):
+            if job in self._busy:
+                continue
+            try:
+                await self.resume(job)
+            except AgentUnreachable:
+                await self.journal.interrupt(job)
+            except ManagerError as error:
+                log.info("job %s: finished as failed after a restart: %s", job, error.detail)
+
+    async def _remote(self, record: JobRecord, item: StepRecord, *, patience: float) -> Outcome:
+        """An inline remote step: an unreachable agent leaves the job interrupted when the request may have arrived."""
+        try:
+            return await self._ask(record, item, patience=patience)
+        except AgentUnreachable as error:
+            if error.sent:
+                await self.journal.interrupt(record.id)
+                error.job = record.id
+                raise
+            return Outcome("failed", detail=error.detail, error=error.problem())
+        except ManagerError as error:
+            return Outcome("failed", detail=error.detail, error=error.problem())
+        except asyncio.CancelledError:
+            await asyncio.shield(self.journal.interrupt(record.id))
+            raise
+
+    async def _ask(
+        self,
+        record: JobRecord,
+        item: StepRecord,
+        *,
+        patience: float,
+        progress: Callable[[float, str], Awaitable[None]] | None = None,
+    ) -> Outcome:
+        parameters = await self.materials.fill(record.id, item.step.kind, item.step.parameters)
+        return await self.agents[record.system].run(
+            record.id,
+            item.step.name,
+            self.journal.epoch,
+            item.step.kind,
+            parameters,
+            progress=progress,
+            patience=patience,
+        )
+
+    async def _local(
+        self, connection: AsyncConnection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
+    ) -> Mapping[str, Json]:
+        context = LocalContext(connection, record.id, record.system, record.userid, results)
+        return await _LOCAL[step.kind](context, step.parameters) or {}
+
+    async def _fail(self, record: JobRecord, number: int, outcome: Outcome, waiting: list[tuple[int, Outcome]]) -> None:
+        async with self.journal.database.write() as connection:
+            for earlier, done in waiting:
+                await self.journal.ended(connection, record.id, earlier, done)
+            await self.journal.ended(connection, record.id, number, outcome)
+        for earlier in reversed(range(number)):
+            await self.undo(record.id, earlier)
+        async with self.journal.database.write() as connection:
+            await self.journal.finish(connection, record.id, "failed", outcome.error)
+        self.journal.published(record.id)
+        raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+def job_has_files(plan: Plan) -> bool:
+    """Whether the plan names reader files that lie in the job's folder."""
+    return any(step.kind == "reader.punch" for step in plan.steps)
+
+
+def _fresh(job: str, plan: Plan, epoch: int) -> JobRecord:
+    return JobRecord(
+        id=job,
+        kind=plan.kind,
+        title=plan.title,
+        system=plan.system,
+        userid=plan.userid,
+        state="running",
+        durable=plan.durable,
+        cancel=False,
+        epoch=epoch,
+        origin="",
+        created=0.0,
+        finished=None,
+        image_sha256=plan.image_sha256,
+        error=None,
+        steps=tuple(
+            StepRecord(number, step, "pending", 0.0, "", 0, None, None, None, None)
+            for number, step in enumerate(plan.steps)
+        ),
+    )

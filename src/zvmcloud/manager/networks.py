@@ -1,0 +1,378 @@
+"""NICs of guests and virtual switches.
+
+A NIC takes three consecutive virtual device numbers, so numbers given out automatically are three apart. z/VM's
+directory has the NIC; our table remembers what it cannot: the caller's port id and the addresses configured inside
+the guest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from zvmcloud.manager import guestnet
+from zvmcloud.manager.core import Core, userid, vdev
+from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, NotFound
+from zvmcloud.manager.facts import Document, documents
+from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.tables import nics
+
+_NIC_STRIDE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A row of the NIC table."""
+
+    userid: str
+    vdev: str
+    nic_id: str | None
+    mac: str | None
+    vswitch: str | None
+    vlan: int | None
+    comments: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceRequest:
+    """A network interface to make and to configure inside the guest. Empty ``vdev``: the next free number."""
+
+    vdev: str = ""
+    nic_id: str | None = None
+    mac: str = ""
+    method: str = ""
+    ip: str = ""
+    cidr: str = ""
+    gateway: str = ""
+    dns: tuple[str, ...] = ()
+    mtu: int = 0
+    hostname: str = ""
+
+
+class Networks:
+    """NICs, their coupling, and virtual switches of every system."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def nics(self, system: str, *, userid: str = "", nic_id: str = "", vswitch: str = "") -> tuple[Nic, ...]:
+        """Rows of the NIC table; empty filters do not filter."""
+        query = sa.select(nics).where(nics.c.system == system).order_by(nics.c.userid, nics.c.vdev)
+        if userid:
+            query = query.where(nics.c.userid == userid.upper())
+        if nic_id:
+            query = query.where(nics.c.nic_id == nic_id)
+        if vswitch:
+            query = query.where(sa.func.upper(nics.c.vswitch) == vswitch.upper())
+        async with self._core.database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return tuple(
+            Nic(row["userid"], row["vdev"], row["nic_id"], row["mac"], row["vswitch"], row["vlan"], row["comments"])
+            for row in rows
+        )
+
+    async def create_nic(
+        self,
+        system: str,
+        name: str,
+        *,
+        number: str = "",
+        nic_id: str | None = None,
+        mac: str = "",
+        active: bool = False,
+        origin: str = "",
+    ) -> tuple[str, JobRecord]:
+        """Make a NIC; returns its virtual device number. Raises NotFound (guest-unknown), Conflict (nic-exists)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        (request,) = await self._numbered(system, owner, [InterfaceRequest(vdev=number, nic_id=nic_id, mac=mac)])
+        steps = (_create_step(owner, request, active), _record_step([_row(request)]))
+        plan = Plan("nic.create", f"Create NIC {request.vdev} of {owner}", system, steps, owner)
+        return request.vdev, await self._core.runner.run(plan, origin)
+
+    async def delete_nic(
+        self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""
+    ) -> JobRecord:
+        """Delete a NIC; one that is not there is fine. Raises NotFound (guest-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        steps = _delete_steps(owner, vdev(number), active)
+        return await self._core.runner.run(
+            Plan("nic.delete", f"Delete NIC {vdev(number)} of {owner}", system, steps, owner), origin
+        )
+
+    async def couple(
+        self,
+        system: str,
+        name: str,
+        number: str,
+        vswitch: str,
+        *,
+        vlan: int | None = None,
+        active: bool = False,
+        origin: str = "",
+    ) -> JobRecord:
+        """Connect a NIC to a virtual switch. Raises NotFound (guest-unknown, vswitch-unknown, nic-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        switch = vswitch.upper()
+        await self.vswitch(system, switch)
+        number = await self._known_nic(system, owner, number)
+        vlan = None if vlan is None or vlan < 0 else vlan
+        step = Step(
+            "couple",
+            f"couple NIC {number} of {owner} to {switch}" + (f", VLAN {vlan}" if vlan is not None else ""),
+            "nic.couple",
+            {"userid": owner, "vdev": number, "vswitch": switch, "vlan": vlan, "active": active},
+        )
+        record = _record_step([{"vdev": number, "vswitch": switch, "vlan": vlan}])
+        plan = Plan("nic.couple", f"Couple NIC {number} of {owner} to {switch}", system, (step, record), owner)
+        return await self._core.runner.run(plan, origin)
+
+    async def uncouple(
+        self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""
+    ) -> JobRecord:
+        """Disconnect a NIC; one that is not connected is fine. Raises NotFound (guest-unknown, nic-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        number = await self._known_nic(system, owner, number)
+        step = Step(
+            "uncouple",
+            f"uncouple NIC {number} of {owner}",
+            "nic.uncouple",
+            {"userid": owner, "vdev": number, "active": active},
+        )
+        record = _record_step([{"vdev": number, "vswitch": None, "vlan": None}])
+        plan = Plan("nic.uncouple", f"Uncouple NIC {number} of {owner}", system, (step, record), owner)
+        return await self._core.runner.run(plan, origin)
+
+    async def create_interfaces(
+        self,
+        system: str,
+        name: str,
+        os_version: str,
+        requests: Sequence[InterfaceRequest],
+        *,
+        active: bool = False,
+        origin: str = "",
+    ) -> tuple[tuple[InterfaceRequest, ...], JobRecord]:
+        """Make NICs and put their configuration into the guest's reader. A failure removes the NICs made by this call
+        again."""
+        row = await self._core.owned(system, name)
+        owner = row["userid"]
+        settled = await self._numbered(system, owner, requests)
+        addresses = [
+            guestnet.Address(
+                vdev=request.vdev,
+                mac=request.mac,
+                method=request.method,
+                ip=request.ip,
+                cidr=request.cidr,
+                gateway=request.gateway,
+                dns=request.dns,
+                mtu=request.mtu,
+                hostname=request.hostname,
+            )
+            for request in settled
+        ]
+        steps = [_create_step(owner, request, active) for request in settled]
+        data = guestnet.archive(os_version, addresses)
+        job = new_job()
+        if data is not None:
+            await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
+            steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
+        rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
+        steps.append(_record_step(rows, net_set=True))
+        plan = Plan(
+            "interface.create", f"Create {len(settled)} network interface(s) of {owner}", system, tuple(steps), owner
+        )
+        return settled, await self._core.runner.run(plan, origin, job)
+
+    async def delete_interface(
+        self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""
+    ) -> JobRecord:
+        """Delete a NIC and tell the guest, through its reader, to drop the NIC's configuration."""
+        owner = (await self._core.owned(system, name))["userid"]
+        number = vdev(number)
+        job = new_job()
+        script = _forget_script(number)
+        await asyncio.to_thread(self._core.materials.store, job, "delete.sh", script)
+        steps = (
+            *_delete_steps(owner, number, active),
+            punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
+        )
+        plan = Plan("interface.delete", f"Delete network interface {number} of {owner}", system, steps, owner)
+        return await self._core.runner.run(plan, origin, job)
+
+    async def vswitches(self, system: str) -> tuple[str, ...]:
+        """Names of the system's virtual switches."""
+        answer = await self._core.agent(system).get("/v1/vswitches")
+        if isinstance(answer, Mapping):
+            answer = next((answer[key] for key in ("vswitches", "names", "items") if key in answer), [])
+        if not isinstance(answer, list):
+            return ()
+        return tuple(item if isinstance(item, str) else Document(item).text("name", "switch_name") for item in answer)
+
+    async def vswitch(self, system: str, name: str) -> Document:
+        """One virtual switch as z/VM reports it. Raises NotFound (vswitch-unknown)."""
+        try:
+            return Document(await self._core.agent(system).get(f"/v1/vswitches/{quote(name.upper(), safe='')}"))
+        except AgentFailure as error:
+            if error.status == 404:
+                raise _vswitch_unknown(name) from error
+            raise
+
+    async def create_vswitch(
+        self, system: str, name: str, parameters: Mapping[str, Json], *, origin: str = ""
+    ) -> JobRecord:
+        """Define a virtual switch. ``parameters`` are those of the zHCP's vswitch.create. Raises Conflict when it
+        exists."""
+        switch = name.upper()
+        step = Step("create", f"define virtual switch {switch}", "vswitch.create", {"name": switch, **parameters})
+        return await self._core.runner.run(
+            Plan("vswitch.create", f"Create virtual switch {switch}", system, (step,)), origin
+        )
+
+    async def delete_vswitch(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Remove a virtual switch; one that is not there is fine."""
+        switch = name.upper()
+        steps = (
+            Step("delete", f"remove virtual switch {switch}", "vswitch.delete", {"name": switch}),
+            Step("record", f"forget couplings to {switch}", "manager.vswitch_deleted", {"name": switch}),
+        )
+        return await self._core.runner.run(
+            Plan("vswitch.delete", f"Delete virtual switch {switch}", system, steps), origin
+        )
+
+    async def grant(self, system: str, name: str, guest: str, *, origin: str = "") -> JobRecord:
+        """Allow a userid on a virtual switch. Raises NotFound (vswitch-unknown)."""
+        return await self._authorize(
+            system, name, "vswitch.grant", f"grant {guest.upper()} access to", {"userid": userid(guest)}, origin
+        )
+
+    async def revoke(self, system: str, name: str, guest: str, *, origin: str = "") -> JobRecord:
+        """Take a userid's access away. Raises NotFound (vswitch-unknown)."""
+        return await self._authorize(
+            system, name, "vswitch.revoke", f"revoke access of {guest.upper()} to", {"userid": userid(guest)}, origin
+        )
+
+    async def set_vlan(self, system: str, name: str, guest: str, vlan: int, *, origin: str = "") -> JobRecord:
+        """Allow a userid one VLAN of a virtual switch (1 to 4094). Raises NotFound (vswitch-unknown)."""
+        if not 1 <= vlan <= 4094:
+            raise BadInput("vlanid", vlan, "1 to 4094")
+        return await self._authorize(
+            system,
+            name,
+            "vswitch.set_vlan",
+            f"set VLAN {vlan} of {guest.upper()} on",
+            {"userid": userid(guest), "vlan": vlan},
+            origin,
+        )
+
+    async def _authorize(
+        self, system: str, name: str, kind: str, what: str, parameters: Mapping[str, Json], origin: str
+    ) -> JobRecord:
+        switch = name.upper()
+        await self.vswitch(system, switch)
+        title = f"{what} {switch}"
+        step = Step(kind.partition(".")[2], title, kind, {"name": switch, **parameters})
+        plan = Plan(kind, title[0].upper() + title[1:], system, (step,), str(parameters["userid"]))
+        return await self._core.runner.run(plan, origin)
+
+    async def _numbered(
+        self, system: str, owner: str, requests: Sequence[InterfaceRequest]
+    ) -> tuple[InterfaceRequest, ...]:
+        used = {nic.vdev for nic in await self.nics(system, userid=owner)}
+        settled = []
+        for request in requests:
+            if request.vdev:
+                number = vdev(request.vdev, "nic_vdev")
+                if number in used:
+                    raise Conflict(
+                        f"Failed to create nic {number} for guest {owner}, error: The specified virtual device number is already used",
+                        code="nic-exists",
+                        subject=number,
+                    )
+            else:
+                base = int(self._core.settings.defaults.nic_vdev, 16)
+                highest = max((int(number, 16) for number in used), default=base - _NIC_STRIDE)
+                number = f"{max(highest + _NIC_STRIDE, base):04X}"
+            used.add(number)
+            settled.append(replace(request, vdev=number))
+        return tuple(settled)
+
+    async def _known_nic(self, system: str, owner: str, number: str) -> str:
+        wanted = vdev(number)
+        if not any(nic.vdev == wanted for nic in await self.nics(system, userid=owner)):
+            raise NotFound(f"NIC {wanted} of guest {owner} does not exist.", code="nic-unknown", subject=wanted)
+        return wanted
+
+
+def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:
+    """Put one stored file of the job into the guest's reader, class X, where its first-boot service looks."""
+    file = {"name": name.upper()[:8], "type": kind.upper()[:8], "class": "X", "stored": stored, "bytes": size}
+    return Step(
+        f"punch-{name.lower()}",
+        f"punch {name}.{kind} into the reader of {owner}",
+        "reader.punch",
+        {"userid": owner, "files": [file]},
+    )
+
+
+def adapters(answer: Json) -> tuple[Document, ...]:
+    """The adapters of the agent's answer, in z/VM's order."""
+    return documents(answer, "adapters")
+
+
+def _create_step(owner: str, request: InterfaceRequest, active: bool) -> Step:
+    return Step(
+        f"create-{request.vdev}",
+        f"create NIC {request.vdev} of {owner}",
+        "nic.create",
+        {"userid": owner, "vdev": request.vdev, "mac": request.mac or None, "active": active},
+        "nic.delete",
+        {"userid": owner, "vdev": request.vdev, "active": active},
+    )
+
+
+def _delete_steps(owner: str, number: str, active: bool) -> tuple[Step, Step]:
+    return (
+        Step(
+            "delete",
+            f"delete NIC {number} of {owner}",
+            "nic.delete",
+            {"userid": owner, "vdev": number, "active": active},
+        ),
+        Step("record", f"forget NIC {number}", "manager.nic_deleted", {"vdev": number}),
+    )
+
+
+def _record_step(rows: Sequence[Mapping[str, Json]], *, net_set: bool = False) -> Step:
+    return Step("record", "record the NICs", "manager.nics_set", {"nics": list(rows), "net_set": net_set})
+
+
+def _row(request: InterfaceRequest) -> dict[str, Json]:
+    return {"vdev": request.vdev, "nic_id": request.nic_id, "mac": request.mac or None}
+
+
+def _addresses(request: InterfaceRequest) -> list[Json]:
+    if not request.ip:
+        return []
+    return [{"ip": request.ip, "cidr": request.cidr, "gateway": request.gateway, "dns": list(request.dns)}]
+
+
+def _forget_script(number: str) -> bytes:
+    low = number.lower()
+    short = low.lstrip("0") or "0"
+    return (
+        "#!/bin/bash\n"
+        f"rm -f /etc/sysconfig/network-scripts/ifcfg-{{eth{low},enccw0.0.{low},enc{short}}} "
+        f"/etc/sysconfig/network/if{{cfg,route}}-eth{low} /etc/udev/rules.d/51-qeth-0.0.{low}.rules "
+        f"/etc/NetworkManager/system-connections/enc{short}.nmconnection\n"
+        f"znetconf -r {low} -n 2>/dev/null || true\n"
+    ).encode()
+
+
+def _vswitch_unknown(name: str) -> NotFound:
+    return NotFound(f"Vswitch {name.upper()} does not exist.", code="vswitch-unknown", subject=name.upper())

@@ -1,0 +1,163 @@
+"""One running manager: opens the database, raises the epoch, recovers jobs, offers the services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Self
+
+import sqlalchemy as sa
+
+from zvmcloud.manager import records
+from zvmcloud.manager.agents import Agent, Agents
+from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
+from zvmcloud.manager.database import Database
+from zvmcloud.manager.disks import Disks
+from zvmcloud.manager.guests import Guests
+from zvmcloud.manager.hosts import Hosts
+from zvmcloud.manager.images import Images
+from zvmcloud.manager.jobs.journal import Journal
+from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.networks import Networks
+from zvmcloud.manager.settings import Settings
+from zvmcloud.manager.tables import manager_nodes, systems, tokens
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT = 5.0
+
+EngineFactory = Callable[[Runner, Settings], JobEngine]
+
+
+class Node:
+    """The services of a started manager. Use :meth:`open`, then :meth:`start`, and :meth:`close` at the end."""
+
+    def __init__(self, core: Core, admin_token: str | None) -> None:
+        self.core = core
+        self.settings = core.settings
+        self.disks = Disks(core)
+        self.images = Images(core)
+        self.guests = Guests(core, self.disks, self.images)
+        self.networks = Networks(core)
+        self.hosts = Hosts(core)
+        self.journal = core.journal
+        self.runner = core.runner
+        self.new_admin_token = admin_token
+        """The admin token, only in the run that made it: afterwards just its hash is known."""
+        self._heart: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, *, engine: EngineFactory | None = None, agents: Agents | None = None
+    ) -> Self:
+        """Open (and if needed create) the state. ``engine`` and ``agents`` are seams for tests."""
+        database = await Database.open(settings.database_url)
+        try:
+            key = await asyncio.to_thread(secret, settings.state / "image.key")
+            epoch = await _next_epoch(database, settings.node)
+            await _write_systems(database, settings)
+            admin = await _first_token(database)
+            agents = agents or Agents([Agent(system) for system in settings.systems])
+            journal = Journal(database, settings.node, epoch)
+            files = JobFiles(settings, key)
+            runner = Runner(journal, agents, files)
+            core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))
+        except BaseException:
+            await database.close()
+            raise
+        return cls(core, admin)
+
+    async def start(self) -> None:
+        """Finish what an earlier run left behind, resume durable jobs, begin the heartbeat."""
+        await self.core.engine.start()
+        self._heart = asyncio.create_task(self._beat(), name="manager-heartbeat")
+
+    async def close(self) -> None:
+        """Stop; durable jobs that run now go on at the next start."""
+        if self._heart is not None:
+            self._heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._heart
+        await self.core.engine.stop()
+        await self.core.agents.close()
+        await self.core.database.close()
+
+    async def token_role(self, token: str) -> str | None:
+        """The role of a v1 token, None for an unknown one."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        async with self.core.database.read() as connection:
+            query = sa.select(tokens.c.role).where(tokens.c.sha256 == digest)
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def _beat(self) -> None:
+        """Recovers interrupted inline jobs (at start, and when their agent is back) and says that this node lives."""
+        while True:
+            try:
+                await self.core.runner.recover()
+                async with self.core.database.write() as connection:
+                    await connection.execute(
+                        sa.update(manager_nodes)
+                        .where(manager_nodes.c.node == self.settings.node, manager_nodes.c.epoch == self.journal.epoch)
+                        .values(heartbeat=time.time())
+                    )
+            except Exception:
+                log.exception("heartbeat failed")
+            await asyncio.sleep(_HEARTBEAT)
+
+
+async def new_token(database: Database, name: str, role: str = "admin") -> str:
+    """Make (or replace) a v1 token of that name; only its hash is stored."""
+    token = secrets.token_urlsafe(32)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    async with database.write() as connection:
+        await connection.execute(sa.delete(tokens).where(tokens.c.name == name))
+        await connection.execute(
+            sa.insert(tokens), {"name": name, "role": role, "sha256": digest, "created": time.time()}
+        )
+    return token
+
+
+async def _first_token(database: Database) -> str | None:
+    async with database.read() as connection:
+        if (await connection.execute(sa.select(tokens.c.name).limit(1))).first() is not None:
+            return None
+    return await new_token(database, "admin")
+
+
+async def _next_epoch(database: Database, node: str) -> int:
+    """Higher than every epoch this database gave out, and than those of a database that was lost: not below the
+    clock."""
+    async with database.write() as connection:
+        highest = (await connection.execute(sa.select(sa.func.max(manager_nodes.c.epoch)))).scalar_one_or_none() or 0
+        epoch = max(int(highest) + 1, int(time.time()))
+        await connection.execute(sa.delete(manager_nodes).where(manager_nodes.c.node == node))
+        await connection.execute(sa.insert(manager_nodes), {"node": node, "epoch": epoch, "heartbeat": time.time()})
+    return epoch
+
+
+async def _write_systems(database: Database, settings: Settings) -> None:
+    async with database.write() as connection:
+        for system in settings.systems:
+            changed = await connection.execute(
+                sa.update(systems).where(systems.c.name == system.name).values(url=system.url)
+            )
+            if not changed.rowcount:
+                await connection.execute(
+                    sa.insert(systems), {"name": system.name, "url": system.url, "added": time.time()}
+                )
+
+
+def _dbos(runner: Runner, settings: Settings) -> JobEngine:
+    """Imported late: DBOS takes a second to import, and tests of the doors do without it."""
+    from zvmcloud.manager.jobs.engine import Engine  # noqa: PLC0415
+
+    return Engine(runner, settings.state, settings.node)
+
+
+LOCAL_STEPS = records
+"""Importing it registers the local steps."""

@@ -1,0 +1,126 @@
+"""Local steps: what the manager writes into its own tables when a zHCP operation of the same job is done.
+
+Each runs in the transaction that also ends the job's step, and is harmless when it runs again.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.runner import LocalContext, local
+from zvmcloud.manager.tables import guests, images, nics
+
+
+@local("manager.guest_created")
+async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest becomes ours."""
+    await _delete_guest(context)
+    await context.connection.execute(
+        sa.insert(guests),
+        {
+            "system": context.system,
+            "userid": context.userid,
+            "id": str(uuid.uuid4()),
+            "created": time.time(),
+            "os_version": str(parameters.get("os_version") or ""),
+            "net_set": bool(parameters.get("net_set")),
+            "comments": {},
+        },
+    )
+    return None
+
+
+@local("manager.guest_deleted")
+async def guest_deleted(context: LocalContext, _parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest and its NICs are forgotten."""
+    await _delete_guest(context)
+    return None
+
+
+@local("manager.guest_deployed")
+async def guest_deployed(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest's root disk holds this image now."""
+    await context.connection.execute(
+        sa.update(guests)
+        .where(guests.c.system == context.system, guests.c.userid == context.userid)
+        .values(os_version=parameters["os_version"], image_sha256=parameters["sha256"])
+    )
+    await context.connection.execute(
+        sa.update(images).where(images.c.name == parameters["image"]).values(last_used=time.time())
+    )
+    return None
+
+
+@local("manager.nics_set")
+async def nics_set(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """NICs of the guest come or change: each of ``nics`` replaces the row of its vdev, keeping columns that it does
+    not name."""
+    rows = parameters["nics"]
+    if not isinstance(rows, list):
+        return None
+    for row in rows:
+        if not isinstance(row, Mapping):
+            continue
+        key = (nics.c.system == context.system, nics.c.userid == context.userid, nics.c.vdev == row["vdev"])
+        changed = await context.connection.execute(
+            sa.update(nics)
+            .where(*key)
+            .values({name: value for name, value in row.items() if name != "vdev"} or {"vdev": row["vdev"]})
+        )
+        if not changed.rowcount:
+            await context.connection.execute(
+                sa.insert(nics), {"system": context.system, "userid": context.userid, **row}
+            )
+    if parameters.get("net_set"):
+        await context.connection.execute(
+            sa.update(guests)
+            .where(guests.c.system == context.system, guests.c.userid == context.userid)
+            .values(net_set=True)
+        )
+    return None
+
+
+@local("manager.nic_deleted")
+async def nic_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    await context.connection.execute(
+        sa.delete(nics).where(
+            nics.c.system == context.system, nics.c.userid == context.userid, nics.c.vdev == parameters["vdev"]
+        )
+    )
+    return None
+
+
+@local("manager.vswitch_deleted")
+async def vswitch_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """NICs that were coupled to the virtual switch are not any more."""
+    await context.connection.execute(
+        sa.update(nics)
+        .where(nics.c.system == context.system, nics.c.vswitch == parameters["name"])
+        .values(vswitch=None, vlan=None)
+    )
+    return None
+
+
+@local("manager.image_added")
+async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    now = time.time()
+    await context.connection.execute(sa.insert(images), {**parameters, "created": now, "last_used": now})
+    return None
+
+
+@local("manager.image_deleted")
+async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    await context.connection.execute(sa.delete(images).where(images.c.name == parameters["name"]))
+    return None
+
+
+async def _delete_guest(context: LocalContext) -> None:
+    for table in (nics, guests):
+        await context.connection.execute(
+            sa.delete(table).where(table.c.system == context.system, table.c.userid == context.userid)
+        )

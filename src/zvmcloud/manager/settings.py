@@ -1,0 +1,278 @@
+"""Settings of one manager, from a TOML file, the environment, and the command line, in this order (the last one wins).
+
+::
+
+    state = "/var/lib/zvmcloud"          # folder of the database, images, keys      ZVMCLOUD_STATE
+    database = ""                        # SQLAlchemy URL; "" = SQLite in the folder  ZVMCLOUD_DATABASE
+    host = "127.0.0.1"                   #                                            ZVMCLOUD_HOST
+    port = 8080                          #                                            ZVMCLOUD_PORT
+    base_url = ""                        # how a zHCP reaches this manager            ZVMCLOUD_BASE_URL
+    node = "manager"                     # name of this manager among several
+    import_folders = ["/srv/images"]     # file:// images and config drives may be read from below these; "/" allows all
+    [tls]  certificate = "" , key = ""
+    [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
+    [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100
+    [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"  (or "unix:/run/zhcp.sock"), ca = "", certificate = "", key = ""
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+_SYSTEM_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_POOL = re.compile(r"(ECKD|FBA):\w+", re.IGNORECASE)
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or out of range; the text names it and the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """One z/VM system: its name and how its zHCP is reached (``http://``, ``https://`` or ``unix:/path``)."""
+
+    name: str
+    url: str
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a request that does not say gets. Virtual device numbers are four hexadecimal digits."""
+
+    profile: str = "LNXDFLT"
+    disk_pool: str = "ECKD:POOL1"
+    root_vdev: str = "0100"
+    nic_vdev: str = "1000"
+    max_cpus: int = 32
+    max_memory_mb: int = 64 * 1024
+    boot_timeout: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """The door for cloud connector clients. ``mode`` "open" lets the addresses of ``open_from`` in without a token,
+    nobody else."""
+
+    mode: str = "token"
+    open_from: tuple[str, ...] = ("127.0.0.1", "::1")
+    token_seconds: int = 3600
+    deploys: int = 20
+    console_kb: int = 100
+    softstop_seconds: int = 120
+    softstop_poll: int = 10
+    file_limit: int = 64 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a manager; immutable. ``systems[0]`` is the default system unless ``default_system`` names
+    another."""
+
+    state: Path
+    database: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    base_url: str = ""
+    node: str = "manager"
+    default_system: str = ""
+    import_folders: tuple[str, ...] = ()
+    remote_hosts: tuple[str, ...] = ("127.0.0.1", "localhost.localdomain")
+    tls_certificate: str = ""
+    tls_key: str = ""
+    defaults: Defaults = field(default_factory=Defaults)
+    connector: ConnectorSettings = field(default_factory=ConnectorSettings)
+    systems: tuple[SystemSettings, ...] = ()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite+aiosqlite:///{self.state / 'manager.sqlite'}"
+
+    @property
+    def url(self) -> str:
+        """The address a zHCP uses to fetch image bytes from this manager, without a trailing slash."""
+        if self.base_url:
+            return self.base_url.rstrip("/")
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104  recognised, not bound
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def system(self, name: str = "") -> SystemSettings | None:
+        """The system of that name (any case), or the default one when ``name`` is empty."""
+        wanted = (name or self.default_system).upper()
+        if not wanted:
+            return self.systems[0] if self.systems else None
+        return next((system for system in self.systems if system.name.upper() == wanted), None)
+
+    def listening(self, host: str, port: int) -> Settings:
+        """These settings for a server that really listens on ``host`` and ``port`` (known late when port 0 was
+        asked)."""
+        return replace(self, host=host, port=port)
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read settings. ``overrides`` are fields of :class:`Settings` that are not None. Raises :class:`SettingsError`."""
+    source = dict(os.environ if environment is None else environment)
+    document: dict[str, object] = {}
+    if path is not None:
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path}: {error}") from error
+    for name in ("state", "database", "host", "port", "base_url", "node"):
+        value = source.get(f"ZVMCLOUD_{name.upper()}")
+        if value:
+            document[name] = value
+    document.update({name: value for name, value in overrides.items() if value is not None})
+    return build(document)
+
+
+def build(document: Mapping[str, object]) -> Settings:
+    """Settings from a parsed document; checks every value. Raises :class:`SettingsError` naming the setting."""
+    rest = dict(document)
+    state = rest.pop("state", None)
+    if not state:
+        raise SettingsError("state: the folder for the manager's database and images must be given")
+    tls = _table(rest.pop("tls", {}), "tls")
+    settings = Settings(
+        state=Path(str(state)).absolute(),
+        database=_text(rest.pop("database", ""), "database"),
+        host=_text(rest.pop("host", "127.0.0.1"), "host"),
+        port=_number(rest.pop("port", 8080), "port", 0, 65535),
+        base_url=_text(rest.pop("base_url", ""), "base_url"),
+        node=_text(rest.pop("node", "manager"), "node"),
+        default_system=_text(rest.pop("default_system", ""), "default_system"),
+        import_folders=_texts(rest.pop("import_folders", ()), "import_folders"),
+        remote_hosts=_texts(rest.pop("remote_hosts", ("127.0.0.1", "localhost.localdomain")), "remote_hosts"),
+        tls_certificate=_text(tls.pop("certificate", ""), "tls.certificate"),
+        tls_key=_text(tls.pop("key", ""), "tls.key"),
+        defaults=_defaults(_table(rest.pop("defaults", {}), "defaults")),
+        connector=_connector(_table(rest.pop("connector", {}), "connector")),
+        systems=_systems(rest.pop("systems", ())),
+    )
+    _nothing_left(tls, "tls.")
+    _nothing_left(rest, "")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise SettingsError("tls: certificate and key must be given together")
+    if settings.default_system and settings.system() is None:
+        raise SettingsError(f"default_system: no system is named {settings.default_system!r}")
+    return settings
+
+
+def _defaults(table: dict[str, object]) -> Defaults:
+    values = Defaults(
+        profile=_text(table.pop("profile", "LNXDFLT"), "defaults.profile").upper(),
+        disk_pool=_text(table.pop("disk_pool", "ECKD:POOL1"), "defaults.disk_pool").upper(),
+        root_vdev=_vdev(table.pop("root_vdev", "0100"), "defaults.root_vdev"),
+        nic_vdev=_vdev(table.pop("nic_vdev", "1000"), "defaults.nic_vdev"),
+        max_cpus=_number(table.pop("max_cpus", 32), "defaults.max_cpus", 1, 64),
+        max_memory_mb=_number(table.pop("max_memory_mb", 65536), "defaults.max_memory_mb", 1, 16 * 2**20),
+        boot_timeout=_number(table.pop("boot_timeout", 120), "defaults.boot_timeout", 1, 3600),
+    )
+    _nothing_left(table, "defaults.")
+    if values.disk_pool and not _POOL.fullmatch(values.disk_pool):
+        raise SettingsError(f"defaults.disk_pool: {values.disk_pool!r} is not ECKD:name or FBA:name")
+    return values
+
+
+def _connector(table: dict[str, object]) -> ConnectorSettings:
+    base = ConnectorSettings()
+    values = ConnectorSettings(
+        mode=_text(table.pop("mode", base.mode), "connector.mode"),
+        open_from=_texts(table.pop("open_from", base.open_from), "connector.open_from"),
+        token_seconds=_number(table.pop("token_seconds", base.token_seconds), "connector.token_seconds", 1, 31 * 86400),
+        deploys=_number(table.pop("deploys", base.deploys), "connector.deploys", 1, 10000),
+        console_kb=_number(table.pop("console_kb", base.console_kb), "connector.console_kb", 1, 100_000),
+        softstop_seconds=_number(
+            table.pop("softstop_seconds", base.softstop_seconds), "connector.softstop_seconds", 1, 86400
+        ),
+        softstop_poll=_number(table.pop("softstop_poll", base.softstop_poll), "connector.softstop_poll", 1, 3600),
+        file_limit=_number(table.pop("file_limit", base.file_limit), "connector.file_limit", 1, 2**50),
+    )
+    _nothing_left(table, "connector.")
+    if values.mode not in {"token", "open"}:
+        raise SettingsError(f"connector.mode: {values.mode!r} is neither 'token' nor 'open'")
+    for address in values.open_from:
+        try:
+            ipaddress.ip_network(address, strict=False)
+        except ValueError as error:
+            raise SettingsError(f"connector.open_from: {error}") from error
+    return values
+
+
+def _systems(value: object) -> tuple[SystemSettings, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, SystemSettings) for item in value):
+        return value
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise SettingsError("systems: must be an array of tables")
+    systems: list[SystemSettings] = []
+    for position, item in enumerate(value):
+        table = _table(item, f"systems[{position}]")
+        name = _text(table.pop("name", ""), f"systems[{position}].name")
+        if not _SYSTEM_NAME.fullmatch(name):
+            raise SettingsError(f"systems[{position}].name: {name!r} is not 1 to 16 letters, digits, '-' or '_'")
+        url = _text(table.pop("url", ""), f"systems[{position}].url")
+        if not url.startswith(("http://", "https://", "unix:/")):
+            raise SettingsError(f"systems[{position}].url: {url!r} is not http://..., https://... or unix:/path")
+        system = SystemSettings(
+            name=name.upper(),
+            url=url,
+            ca=_text(table.pop("ca", ""), "ca"),
+            certificate=_text(table.pop("certificate", ""), "certificate"),
+            key=_text(table.pop("key", ""), "key"),
+        )
+        _nothing_left(table, f"systems[{position}].")
+        if any(system.name == other.name for other in systems):
+            raise SettingsError(f"systems: the name {system.name} is given twice")
+        systems.append(system)
+    return tuple(systems)
+
+
+def _nothing_left(table: Mapping[str, object], where: str) -> None:
+    if table:
+        raise SettingsError(f"{where}{min(table)}: no such setting")
+
+
+def _table(value: object, name: str) -> dict[str, object]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{name}: must be a table")
+    return {str(key): item for key, item in value.items()}
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"{name}: must be text")
+    return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise SettingsError(f"{name}: must be a list of texts")
+    return tuple(_text(item, name) for item in value)
+
+
+def _number(value: object, name: str, low: int, high: int) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise SettingsError(f"{name}: {value!r} is not a whole number") from None
+    if not low <= number <= high:
+        raise SettingsError(f"{name}: {number} is not between {low} and {high}")
+    return number
+
+
+def _vdev(value: object, name: str) -> str:
+    text = _text(value, name).upper().zfill(4)
+    if not re.fullmatch(r"[0-9A-F]{4}", text):
+        raise SettingsError(f"{name}: {value!r} is not a virtual device number of up to four hexadecimal digits")
+    return text

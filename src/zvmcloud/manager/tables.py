@@ -1,0 +1,146 @@
+"""The manager's tables. Times are seconds since 1970 (UTC, float); JSON columns hold plain documents without secrets.
+
+Userids and system names are stored in upper case. A guest, NIC or switch grant is keyed by its system, so one
+database serves many z/VM systems. The schema is created and changed only by the Alembic scripts in
+``migrations/versions``.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+systems = sa.Table(
+    "systems",
+    metadata,
+    sa.Column("name", sa.String(16), primary_key=True),
+    sa.Column("url", sa.String(512), nullable=False),
+    sa.Column("added", sa.Float, nullable=False),
+)
+
+guests = sa.Table(
+    "guests",
+    metadata,
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("userid", sa.String(8), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("os_version", sa.String(64), nullable=False, server_default=""),
+    sa.Column("image_sha256", sa.String(64)),
+    sa.Column("net_set", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("comments", sa.JSON, nullable=False),
+)
+
+nics = sa.Table(
+    "nics",
+    metadata,
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("userid", sa.String(8), primary_key=True),
+    sa.Column("vdev", sa.String(4), primary_key=True),
+    sa.Column("nic_id", sa.String(255)),
+    sa.Column("mac", sa.String(17)),
+    sa.Column("vswitch", sa.String(8)),
+    sa.Column("vlan", sa.Integer),
+    sa.Column("addresses", sa.JSON),
+    sa.Column("comments", sa.String(128)),
+    sa.Index(None, "system", "vswitch"),
+)
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("md5", sa.String(32), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("os_version", sa.String(64), nullable=False),
+    sa.Column("type", sa.String(16), nullable=False, server_default="rootonly"),
+    sa.Column("comments", sa.String(255)),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("last_used", sa.Float, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("title", sa.String(255), nullable=False),
+    sa.Column("system", sa.String(16), nullable=False),
+    sa.Column("userid", sa.String(8), nullable=False, server_default=""),
+    sa.Column("image_sha256", sa.String(64)),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("durable", sa.Boolean, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("node", sa.String(64), nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.String(128), nullable=False, server_default=""),
+    sa.Column("created", sa.Float, nullable=False, index=True),
+    sa.Column("finished", sa.Float),
+    sa.Column("error", sa.JSON),
+    sa.Index(None, "system", "userid"),
+)
+
+job_steps = sa.Table(
+    "job_steps",
+    metadata,
+    sa.Column("job_id", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(32), nullable=False),
+    sa.Column("title", sa.String(255), nullable=False),
+    sa.Column("kind", sa.String(48), nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("undo_kind", sa.String(48)),
+    sa.Column("undo_parameters", sa.JSON),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False, server_default="0"),
+    sa.Column("detail", sa.String(255), nullable=False, server_default=""),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("started", sa.Float),
+    sa.Column("finished", sa.Float),
+    sa.Column("result", sa.JSON),
+    sa.Column("error", sa.JSON),
+)
+
+calls = sa.Table(
+    "calls",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("rc", sa.Integer),
+    sa.Column("rs", sa.Integer),
+    sa.Column("text", sa.JSON, nullable=False),
+    sa.Column("milliseconds", sa.Float, nullable=False),
+)
+
+manager_nodes = sa.Table(
+    "manager_nodes",
+    metadata,
+    sa.Column("node", sa.String(64), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("heartbeat", sa.Float, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("created", sa.Float, nullable=False),
+)
