@@ -55,7 +55,10 @@ def list_functions(
         rows = [{"name": f.name, "family": f.family, "summary": f.summary, "level": f.level} for f in found]
         print(json.dumps(rows, indent=2))  # noqa: T201
         return
-    table = Table("function", "family", "summary", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("function", no_wrap=True)
+    table.add_column("family")
+    table.add_column("summary")
     for function in found:
         table.add_row(function.name, function.family, function.summary)
     console.print(table)
@@ -74,7 +77,10 @@ def describe(name: Annotated[str, typer.Argument(metavar="FUNCTION")]) -> None:
         console.print(f"  answer: {function.answering.value}")
     for title, fields in (("parameters", function.fields), ("reply", function.reply_fields)):
         if fields:
-            table = Table(title, "layout", "", "", box=None, header_style="bold")
+            table = Table(box=None, header_style="bold")
+            table.add_column(title, no_wrap=True)
+            for heading in ("layout", "", ""):
+                table.add_column(heading)
             _rows(table, fields, 0, with_need=title == "parameters")
             console.print(table)
     for error in function.errors:

@@ -22,7 +22,7 @@ from zvmcloud.smapi.connection import (
     ServerConnection,
     decode_request,
 )
-from zvmcloud.smapi.declare import Answer, Function, Request
+from zvmcloud.smapi.declare import Answer, Answering, Function, Request
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.smapi.layout import Shape
 from zvmcloud.smapi.registry import REGISTRY
@@ -62,16 +62,21 @@ def load(path: Path) -> list[Exchange]:
     return exchanges
 
 
-def read_request(data: bytes, pieces: Iterable[bytes]) -> tuple[RequestFrame, Request[Any], Shape, bytes]:
-    """Decode a request from a stream given in pieces; also gives its encoding."""
+def read_request(pieces: Iterable[bytes], behind: bytes = b"") -> tuple[RequestFrame, Request[Any], Shape, bytes]:
+    """Decode the request at the head of a stream given in pieces; also gives its encoding.
+
+    `behind` is what follows the request in the stream; WireError when anything else is left over.
+    """
     connection = ServerConnection()
     frames = []
     for piece in pieces:
         connection.receive_data(piece)
         frames += list(connection.frames())
     if not frames:
-        raise WireError(f"the {len(data)} bytes sent make no whole request")
-    frame = frames[0]
+        raise WireError(f"the {connection.pending} bytes sent make no whole request")
+    frame, *others = frames
+    if b"".join(other.encode() for other in others) != behind or connection.pending:
+        raise WireError("what follows the request in the stream is not what was sent")
     request, shape = decode_request(_function(frame.function), frame)
     parameters = request.spec.encode_parameters(request, shape)
     again = RequestFrame(frame.function, frame.userid, frame.password, frame.target, parameters, frame.legacy)
@@ -79,9 +84,9 @@ def read_request(data: bytes, pieces: Iterable[bytes]) -> tuple[RequestFrame, Re
 
 
 def read_answer(
-    request: Request[Any], pieces: Iterable[bytes]
+    request: Request[Any], pieces: Iterable[bytes], behind: bytes = b""
 ) -> tuple[list[Accepted | ReplyFrame | EventFrame], Answer[Any] | None, bytes]:
-    """Decode what a server sent in answer to `request`; also gives its encoding."""
+    """Decode what a server sent in answer to `request`; also gives its encoding. `behind`: as for `read_request`."""
     function = request.spec
     connection = ClientConnection(function)
     events: list[Accepted | ReplyFrame | EventFrame] = []
@@ -99,7 +104,11 @@ def read_answer(
             answer = function.decode_answer(event.rc, event.rs, event.data, request, event.request_id)
             data = encode_answer(function, answer, request)
             encoded += ReplyFrame(event.request_id, event.rc, event.rs, data).encode()
-    return events, answer, bytes(encoded) + connection.trailing
+    if connection.trailing != behind:
+        raise WireError(f"{len(connection.trailing)} bytes follow the reply, {len(behind)} should")
+    if not behind:
+        connection.receive_eof()
+    return events, answer, bytes(encoded)
 
 
 def encode_answer(function: Function, answer: Answer[Any], request: Request[Any]) -> bytes:
@@ -116,10 +125,11 @@ def _function(name: str) -> Function:
     return function
 
 
-def _splits(data: bytes, neighbour: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    yield "whole", [data]
-    yield "byte by byte", [data[at : at + 1] for at in range(len(data))]
-    yield "with the neighbour behind it", [data + neighbour]
+def _manners(data: bytes, neighbour: bytes) -> Iterator[tuple[str, list[bytes], bytes]]:
+    """Ways to feed a message: name, pieces, what follows it."""
+    yield "whole", [data], b""
+    yield "byte by byte", [data[at : at + 1] for at in range(len(data))], b""
+    yield "with the neighbour behind it", [data + neighbour], neighbour
 
 
 def verify(exchanges: list[Exchange]) -> Iterator[Mismatch]:
@@ -127,9 +137,9 @@ def verify(exchanges: list[Exchange]) -> Iterator[Mismatch]:
     for index, exchange in enumerate(exchanges):
         neighbour = exchanges[(index + 1) % len(exchanges)]
         request: Request[Any] | None = None
-        for manner, pieces in _splits(exchange.sent, neighbour.sent):
+        for manner, pieces, behind in _manners(exchange.sent, neighbour.sent):
             try:
-                _, request, _, again = read_request(exchange.sent, pieces)
+                _, request, _, again = read_request(pieces, behind)
             except WireError as error:
                 yield Mismatch(exchange.label, f"request, {manner}", str(error))
                 continue
@@ -137,18 +147,16 @@ def verify(exchanges: list[Exchange]) -> Iterator[Mismatch]:
                 yield Mismatch(exchange.label, f"request, {manner}", _difference(exchange.sent, again))
         if request is None:
             continue
-        for manner, pieces in _splits(exchange.received, neighbour.received):
-            expected = b"".join(pieces)
-            if request.spec.answering.name != "REPLY":
-                expected = exchange.received
-                pieces = [exchange.received]  # noqa: PLW2901 (a stream has no neighbour)
+        for manner, pieces, behind in _manners(exchange.received, neighbour.received):
+            if behind and request.spec.answering is Answering.EVENTS:
+                continue  # a stream has no end behind which anything could follow
             try:
-                _, _, again = read_answer(request, pieces)
+                _, _, again = read_answer(request, pieces, behind)
             except WireError as error:
                 yield Mismatch(exchange.label, f"reply, {manner}", str(error))
                 continue
-            if again != expected:
-                yield Mismatch(exchange.label, f"reply, {manner}", _difference(expected, again))
+            if again != exchange.received:
+                yield Mismatch(exchange.label, f"reply, {manner}", _difference(exchange.received, again))
 
 
 def _difference(expected: bytes, got: bytes) -> str:
