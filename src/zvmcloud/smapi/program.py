@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import difflib
 import json
 import os
 import sys
@@ -38,8 +39,8 @@ def _fail(message: str, code: int) -> NoReturn:
 def _function(name: str) -> Function:
     function = REGISTRY.get(name)
     if function is None:
-        near = [known.name for known in REGISTRY if name.lower() in known.name.lower()]
-        hint = f"; did you mean {', '.join(near[:5])}?" if near else "; `zvm smapi list` shows all"
+        near = difflib.get_close_matches(name, [known.name for known in REGISTRY], n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `zvm smapi list` shows all"
         _fail(f"there is no function {name!r}{hint}", BAD_INPUT)
     return function
 
