@@ -15,6 +15,7 @@ PROGRAMS = {
     "manager": ("zvmcloud.api.program", "run the management node and its HTTP doors"),
     "zhcp": ("zvmcloud.zhcp.program", "run the agent of one z/VM system"),
     "simulator": ("zvmcloud.simulator.program", "run a z/VM in software"),
+    "image": ("zvmcloud.images.program", "make a sample image or a config drive, look into image files"),
     "smapi": ("zvmcloud.smapi.program", "look SMAPI functions up, call them, check recordings"),
 }
 """Command -> module with a typer application named `app`, and one line of help."""
