@@ -1,0 +1,285 @@
+"""The seam to the virtual machine the agent runs in: CP, punch, reader, the agents in guests, linked disks.
+
+`Machine` is what operations use. `SimulatedMachine` speaks the machine port of a simulator: newline-terminated JSON
+objects over TCP, one answer for one request, the first of them a logon. On hardware the same five things are
+`/dev/vmcp`, vmur, AF_IUCV and ccw devices; a class for them has the same methods and nothing above changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zvmcloud.zhcp.errors import AgentError
+
+_LINE_LIMIT = 96 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CpAnswer:
+    """CP's return code (0, or the number of the message that refuses) and its lines."""
+
+    rc: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The agent's userid and the z/VM system it is on."""
+
+    userid: str
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFile:
+    """A file in the agent's reader. `type` is CON (a console log) or PUN."""
+
+    spoolid: str
+    origin: str
+    spool_class: str
+    type: str
+    name: str
+    filetype: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestAnswer:
+    """What a command in a guest ended with."""
+
+    rc: int
+    output: str
+
+
+class GuestUnreachableError(Exception):
+    """The agent in the guest does not answer."""
+
+
+class Machine(Protocol):
+    """The virtual machine of the agent. Every method raises AgentError 503 `machine-unreachable` when it cannot."""
+
+    async def identity(self) -> Identity:
+        """Who we are."""
+
+    async def cp(self, command: str) -> CpAnswer:
+        """Run a CP command; a refusal is an answer."""
+
+    async def punch(self, name: str, filetype: str, spool_class: str, data: bytes) -> str:
+        """Make a reader file of our own; returns its spool id."""
+
+    async def reader(self) -> tuple[SpoolFile, ...]:
+        """Files in our reader."""
+
+    async def receive(self, spoolid: str) -> bytes:
+        """Take a file out of our reader."""
+
+    async def guest(self, userid: str, command: str) -> GuestAnswer:
+        """Run a command in a guest. GuestUnreachableError when its agent does not answer."""
+
+    async def device(self, vdev: str) -> Path:
+        """The file or block device that is our linked disk, once it is there."""
+
+    async def close(self) -> None:
+        """Let the connection go; links stay."""
+
+
+def _unreachable(detail: str) -> AgentError:
+    return AgentError(
+        503,
+        "machine-unreachable",
+        f"the agent's virtual machine cannot be reached: {detail}",
+        retryable=True,
+        remedy="see whether the system runs and the agent's settings name its machine port",
+    )
+
+
+class SimulatedMachine:
+    """A machine behind a simulator's machine port. One connection, opened when needed and again when lost."""
+
+    def __init__(self, host: str, port: int, userid: str, password: str) -> None:
+        self._host, self._port = host, port
+        self._userid, self._password = userid, password
+        self._lock = asyncio.Lock()
+        self._guest_locks = asyncio.Semaphore(16)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._system = ""
+        self._devices = Path()
+
+    async def identity(self) -> Identity:
+        """Userid and system, as the logon answered."""
+        if not self._system:
+            async with self._lock:
+                await self._connected()
+        return Identity(self._userid, self._system)
+
+    async def cp(self, command: str) -> CpAnswer:
+        """Run a CP command of this virtual machine."""
+        answer = await self._ask({"op": "cp", "command": command})
+        lines = answer.get("lines")
+        rc = answer.get("rc")
+        if not isinstance(rc, int) or not isinstance(lines, list):
+            raise _unreachable(f"the answer to {command} has no rc and lines")
+        return CpAnswer(rc, tuple(str(line) for line in lines))
+
+    async def punch(self, name: str, filetype: str, spool_class: str, data: bytes) -> str:
+        """Make a reader file; see Machine."""
+        encoded = base64.b64encode(data).decode()
+        answer = await self._ask({"op": "punch", "name": name, "type": filetype, "class": spool_class, "data": encoded})
+        return str(answer.get("spoolid") or "")
+
+    async def reader(self) -> tuple[SpoolFile, ...]:
+        """Files in our reader."""
+        answer = await self._ask({"op": "reader"})
+        files = answer.get("files")
+        return tuple(
+            SpoolFile(
+                str(item.get("spoolid") or ""),
+                str(item.get("origin") or ""),
+                str(item.get("class") or ""),
+                str(item.get("type") or ""),
+                str(item.get("name") or ""),
+                str(item.get("filetype") or ""),
+                int(item.get("records") or 0),
+            )
+            for item in (files if isinstance(files, list) else [])
+            if isinstance(item, Mapping)
+        )
+
+    async def receive(self, spoolid: str) -> bytes:
+        """Take a file out of the reader."""
+        answer = await self._ask({"op": "receive", "spoolid": spoolid})
+        try:
+            return base64.b64decode(str(answer.get("data") or ""), validate=True)
+        except binascii.Error as problem:
+            raise _unreachable(f"spool file {spoolid} did not arrive whole: {problem}") from problem
+
+    async def guest(self, userid: str, command: str) -> GuestAnswer:
+        """Run a command in a guest; on a connection of its own, because it may take long."""
+        async with self._guest_locks:
+            streams = await self._open()
+            try:
+                await self._exchange(streams, self._logon())
+                answer = await self._exchange(streams, {"op": "guest", "userid": userid, "command": command})
+            except (OSError, EOFError, ValueError, TimeoutError) as problem:
+                raise _unreachable(str(problem) or type(problem).__name__) from problem
+            finally:
+                await _close(streams)
+        if not answer.get("ok"):
+            raise GuestUnreachableError(str(answer.get("error") or "unreachable"))
+        rc = answer.get("rc")
+        return GuestAnswer(rc if isinstance(rc, int) else 1, str(answer.get("output") or ""))
+
+    async def device(self, vdev: str) -> Path:
+        """The disk file of a linked disk."""
+        await self.identity()
+        path = self._devices / f"0.0.{vdev.lower()}"
+        for pause in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
+            await asyncio.sleep(pause)
+            if await asyncio.to_thread(path.exists):
+                return path
+        raise AgentError(
+            502, "device-missing", f"disk {vdev} is linked, but {path.name} has not come up", retryable=True
+        )
+
+    async def close(self) -> None:
+        """Close the connection."""
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            await _close(streams)
+
+    def _logon(self) -> dict[str, object]:
+        return {"op": "logon", "userid": self._userid, "password": self._password}
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await asyncio.open_connection(self._host, self._port, limit=_LINE_LIMIT)
+        except (OSError, TimeoutError) as problem:
+            raise _unreachable(f"{self._host}:{self._port}: {problem or 'no connection in time'}") from problem
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is not None:
+            return self._streams
+        streams = await self._open()
+        try:
+            answer = await self._exchange(streams, self._logon())
+        except (OSError, EOFError, ValueError, TimeoutError) as problem:
+            await _close(streams)
+            raise _unreachable(f"no answer to the logon: {problem}") from problem
+        if not answer.get("ok"):
+            await _close(streams)
+            raise AgentError(
+                502,
+                "machine-logon",
+                f"the machine port refused the logon of {self._userid}: {answer.get('error')}",
+                remedy="check userid and password in the agent's settings",
+            )
+        self._system = str(answer.get("system") or "")
+        self._devices = Path(str(answer.get("devices") or ""))
+        self._streams = streams
+        return streams
+
+    @staticmethod
+    async def _exchange(
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: Mapping[str, object]
+    ) -> dict[str, object]:
+        reader, writer = streams
+        writer.write(json.dumps(request).encode() + b"\n")
+        await writer.drain()
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            line = await reader.readuntil(b"\n")
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("the answer is no JSON object")  # noqa: TRY004 (callers handle damage as one kind)
+        return answer
+
+    async def _ask(self, request: Mapping[str, object]) -> dict[str, object]:
+        async with self._lock:
+            fresh = self._streams is None
+            streams = await self._connected()
+            try:
+                answer = await self._exchange(streams, request)
+            except BaseException as problem:
+                # A request that was cut off leaves an answer nobody waits for: the connection is of no more use.
+                self._streams = None
+                await _close(streams)
+                if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
+                    raise
+                idle = not fresh and isinstance(problem, ConnectionError | EOFError)
+                if not idle or request["op"] not in ("cp", "reader"):
+                    raise _unreachable(str(problem) or type(problem).__name__) from problem
+                answer = await self._again(request, problem)
+        if not answer.get("ok"):
+            raise AgentError(502, "machine-refused", f"{request['op']}: {answer.get('error') or 'refused'}")
+        return answer
+
+    async def _again(self, request: Mapping[str, object], first: BaseException) -> dict[str, object]:
+        """A connection that was idle may have been closed by a restart: CP queries are sent once more."""
+        command = str(request.get("command") or "QUERY")
+        if not command.startswith("QUERY"):
+            raise _unreachable(str(first) or type(first).__name__) from first
+        streams = await self._connected()
+        try:
+            return await self._exchange(streams, request)
+        except (OSError, EOFError, ValueError, TimeoutError) as problem:
+            self._streams = None
+            await _close(streams)
+            raise _unreachable(str(problem) or type(problem).__name__) from problem
+
+
+async def _close(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    writer = streams[1]
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()

@@ -1,0 +1,203 @@
+"""What one running operation has: the two seams, the calls it made, its progress, and how to undo what it did."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from zvmcloud.cp import answers, commands
+from zvmcloud.smapi.declare import Answer, Reply, Request
+from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
+from zvmcloud.zhcp.journal import Journal
+from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Machine
+from zvmcloud.zhcp.settings import Settings
+from zvmcloud.zhcp.smapi_port import SmapiPort
+
+R = TypeVar("R", bound=Reply)
+Undo = Callable[[], Awaitable[object]]
+log = logging.getLogger(__name__)
+
+FIRST_LINK, LAST_LINK = 0xF000, 0xFEFF
+"""Virtual device numbers at which the agent links disks."""
+
+
+class Links:
+    """Numbers for linked disks: given out once, given back when detached."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._next = FIRST_LINK
+
+    def take(self) -> str:
+        """A free number. AgentError 503 when all are in use."""
+        for _ in range(LAST_LINK - FIRST_LINK + 1):
+            number, self._next = self._next, self._next + 1
+            if self._next > LAST_LINK:
+                self._next = FIRST_LINK
+            if number not in self._taken:
+                self._taken.add(number)
+                return f"{number:04X}"
+        raise AgentError(503, "links-exhausted", "the agent has no free device number for a link", retryable=True)
+
+    def give_back(self, vdev: str) -> None:
+        """The number is free again."""
+        self._taken.discard(int(vdev, 16))
+
+
+class Context:
+    """Of one operation (or query): what it can do, and what it did."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        smapi: SmapiPort,
+        machine: Machine,
+        journal: Journal,
+        links: Links,
+        key: str = "",
+        notes: dict[str, str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.smapi = smapi
+        self.machine = machine
+        self.journal = journal
+        self.links = links
+        self.key = key
+        self._notes = notes or {}
+        self.calls: list[Call] = []
+        self.progress = 0.0
+        self.detail = ""
+        self._undo: list[tuple[str, Undo]] = []
+
+    # -- what is done on z/VM -------------------------------------------------------------------------------------
+
+    def record(self, call: Call) -> None:
+        """Add a call to the report. Queries that are repeated while waiting are reported once, with the last answer."""
+        last = self.calls[-1] if self.calls else None
+        same = last is not None and (last.kind, last.name, last.parameters) == (call.kind, call.name, call.parameters)
+        if same and "query" in call.name.lower():
+            self.calls[-1] = call
+        else:
+            self.calls.append(call)
+
+    async def call(self, request: Request[R], *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
+        """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
+        return await self.smapi.call(request, self.record, allow=allow)
+
+    async def cp(self, command: str, *, allow: Sequence[int] = ()) -> CpAnswer:
+        """Run a CP command. AgentError when CP refuses with another number than those allowed."""
+        started = time.monotonic()
+        answer = await self.machine.cp(command)
+        took = (time.monotonic() - started) * 1000
+        self.record(Call("cp", command, {}, answer.rc, None, answer.lines, took))
+        if answer.rc and answer.rc not in allow:
+            raise from_cp(command, answer.rc, answer.lines)
+        return answer
+
+    async def guest(self, userid: str, command: str) -> GuestAnswer | None:
+        """Run a command through the guest's agent; None when the guest cannot be reached."""
+        started = time.monotonic()
+        try:
+            answer = await self.machine.guest(userid, command)
+        except GuestUnreachableError as problem:
+            self.record(Call("guest", command, {"userid": userid}, None, None, (str(problem),)))
+            return None
+        took = (time.monotonic() - started) * 1000
+        self.record(Call("guest", command, {"userid": userid}, answer.rc, None, (answer.output[:200],), took))
+        return answer
+
+    def did(self, kind: str, name: str, milliseconds: float = 0.0, **parameters: Json) -> None:
+        """Report something done without SMAPI or CP, such as writing a disk."""
+        self.record(Call(kind, name, dict(parameters), 0, None, (), milliseconds))
+
+    async def power(self, userid: str) -> answers.PowerState:
+        """What CP knows of the guest."""
+        answer = await self.cp(commands.query_user(userid), allow=(3, 45, 53, 361))
+        return answers.query_user(userid, answer.rc, answer.lines)
+
+    # -- linked disks ---------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def linked(self, owner: str, disk: str, *, write: bool) -> AsyncIterator[tuple[str, Path]]:
+        """Link a disk for the time of the block: (our device number, its file or block device).
+
+        For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
+        """
+        vdev = self.links.take()
+        try:
+            self.journal.linking(vdev, owner, disk)
+            command = commands.link(owner, disk, vdev, "W" if write else "RR")
+            answer = await self.cp(command, allow=(40, 53, 92, 101, 104, 105, 107, 110, 114, 118))
+            if answer.rc:
+                raise _link_refused(command, answer, owner, disk)
+            try:
+                if write and not answers.link(vdev, answer.lines):
+                    raise AgentError(
+                        409,
+                        "disk-in-use",
+                        f"disk {disk} of {owner} is linked by someone else: only reading is possible",
+                        retryable=True,
+                        remedy="stop the guest and whoever else has the disk linked",
+                    )
+                yield vdev, await self.machine.device(vdev)
+            finally:
+                await asyncio.shield(self._detach(vdev))
+        finally:
+            self.journal.unlinked(vdev)
+            self.links.give_back(vdev)
+
+    async def _detach(self, vdev: str) -> None:
+        try:
+            await self.cp(commands.detach(vdev), allow=(40,))
+        except AgentError as problem:
+            log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
+
+    # -- progress, intentions, undo -------------------------------------------------------------------------------
+
+    def report(self, progress: float, detail: str) -> None:
+        """Tell how far the operation is (0 to 1) and what it does."""
+        self.progress = min(max(progress, self.progress), 1.0)
+        self.detail = detail
+
+    def intend(self, name: str) -> None:
+        """Record that the operation is about to do something, before it does it."""
+        if name not in self._notes:
+            self.journal.note(self.key, name)
+            self._notes[name] = ""
+
+    def intended(self, name: str) -> bool:
+        """Whether this operation, in this run or one a crash ended, was about to do it."""
+        return name in self._notes
+
+    def on_undo(self, what: str, action: Undo) -> None:
+        """Remember how to undo what was just done."""
+        self._undo.append((what, action))
+
+    async def undo(self) -> tuple[str, ...]:
+        """Undo everything, last first; returns what could not be undone."""
+        left: list[str] = []
+        while self._undo:
+            what, action = self._undo.pop()
+            try:
+                await action()
+            except AgentError as problem:
+                left.append(f"{what}: {problem}")
+                log.error("cannot undo %s: %s", what, problem)  # noqa: TRY400 (the problem says it all)
+        return tuple(left)
+
+
+def _link_refused(command: str, answer: CpAnswer, owner: str, disk: str) -> AgentError:
+    if answer.rc == 53:
+        return from_cp(command, answer.rc, answer.lines, status=404, code="guest-unknown")
+    if answer.rc in (40, 107):
+        return from_cp(command, answer.rc, answer.lines, status=404, code="disk-unknown")
+    if answer.rc in (101, 104, 105, 110):
+        return from_cp(command, answer.rc, answer.lines, status=409, code="disk-in-use")
+    if answer.rc in (114, 118):
+        return from_cp(command, answer.rc, answer.lines, status=403, code="link-not-authorized")
+    return from_cp(command, answer.rc, answer.lines)

@@ -1,0 +1,150 @@
+"""The agent's settings, from one TOML file.
+
+    [smapi]
+    host = "127.0.0.1"            port = 44444
+    userid = "ZHCP"               password = "..." or password_file = "path"
+    tls = false                   ca = "path"            verify = true
+    short_calls = 8               long_calls = 2          (limits of concurrent calls)
+    [machine]
+    host = "127.0.0.1"            port = 44445            (the machine port of a simulator)
+    userid = "ZHCP"               password / password_file (those of [smapi] when missing)
+    [listen]
+    host = "127.0.0.1"            port = 8091             or: unix = "path"
+    certificate = "path"          key = "path"            client_ca = "path" (asks clients for a certificate)
+    [storage]
+    state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
+
+Relative paths are relative to the file. Unknown members are errors, so a misspelt one is noticed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.errors import FieldError
+
+
+class SettingsError(ValueError):
+    """The settings file cannot be used; the text names the member and its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmapiSettings:
+    """Where SMAPI is and who asks."""
+
+    host: str = "127.0.0.1"
+    port: int = fields.limits(default=44444, low=1, high=65535)
+    userid: str = fields.userid(default="ZHCP")
+    password: str = field(default="", repr=False)
+    password_file: str = ""
+    tls: bool = False
+    ca: str = ""
+    verify: bool = True
+    timeout: int = fields.limits(default=240, low=1, high=3600)
+    short_calls: int = fields.limits(default=8, low=1, high=64)
+    long_calls: int = fields.limits(default=2, low=1, high=16)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """The virtual machine the agent runs in."""
+
+    host: str = "127.0.0.1"
+    port: int = fields.limits(default=44445, low=1, high=65535)
+    userid: str = fields.limits(default="", pattern=f"({fields.USERID})?", upper=True, rule="a userid")
+    password: str = field(default="", repr=False)
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where the HTTP door is."""
+
+    host: str = "127.0.0.1"
+    port: int = fields.limits(default=8091, low=0, high=65535)
+    unix: str = ""
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Folders and pools."""
+
+    state: str = "state"
+    image_folders: tuple[str, ...] = ()
+    pools: tuple[str, ...] = fields.limits(default=(), pattern=fields.NAME8, upper=True, rule="1 to 8 characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it; paths are absolute after `load`."""
+
+    smapi: SmapiSettings = field(default_factory=SmapiSettings)
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    listen: ListenSettings = field(default_factory=ListenSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    folder: Path = field(default_factory=Path, metadata={"internal": True})
+
+    def path(self, value: str) -> Path:
+        """A path of the file, made absolute."""
+        return (self.folder / value).absolute()
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.path(self.storage.state)
+
+    @property
+    def image_folders(self) -> tuple[Path, ...]:
+        """Folders that file: sources may be in, resolved."""
+        return tuple(self.path(folder).resolve() for folder in self.storage.image_folders)
+
+    def password(self, section: SmapiSettings | MachineSettings) -> str:
+        """The password of a section, from the file when one is named. SettingsError when that cannot be read."""
+        if section.password_file:
+            try:
+                return self.path(section.password_file).read_text().strip()
+            except OSError as problem:
+                raise SettingsError(f"password_file: {problem}") from problem
+        return section.password
+
+    @property
+    def machine_login(self) -> tuple[str, str]:
+        """Userid and password of the agent's virtual machine."""
+        machine = self.machine
+        password = self.password(machine) or self.password(self.smapi)
+        return machine.userid or self.smapi.userid, password
+
+
+def read(data: object, folder: Path) -> Settings:
+    """Settings from a parsed TOML document. SettingsError names the member."""
+    try:
+        if isinstance(data, dict) and "folder" in data:
+            raise FieldError("folder", data["folder"], "unknown; expected are smapi, machine, listen, storage")
+        loaded = fields.read(Settings, data)
+    except FieldError as problem:
+        raise SettingsError(problem.problem.detail) from problem
+    listen = loaded.listen
+    if bool(listen.certificate) != bool(listen.key):
+        raise SettingsError("listen.certificate and listen.key go together")
+    if listen.client_ca and not listen.certificate:
+        raise SettingsError("listen.client_ca needs listen.certificate and listen.key")
+    return Settings(loaded.smapi, loaded.machine, listen, loaded.storage, folder.absolute())
+
+
+def load(path: Path | str) -> Settings:
+    """Settings from a file. SettingsError says what is wrong and where."""
+    file = Path(path)
+    try:
+        return read(tomllib.loads(file.read_text()), file.parent)
+    except OSError as problem:
+        raise SettingsError(f"{file}: {problem.strerror or problem}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise SettingsError(f"{file}: {problem}") from problem
+    except SettingsError as problem:
+        raise SettingsError(f"{file}: {problem}") from problem

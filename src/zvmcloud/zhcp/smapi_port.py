@@ -1,0 +1,136 @@
+"""The seam to SMAPI: every call is throttled, recorded without secrets, and its failure made a problem.
+
+SMAPI has few worker servers, so short calls and long ones (asynchronous directory work) have limits of their own, and
+an entry has one writer at a time. A locked entry is tried again after 1, 3, 5 and 8 seconds, as other clients do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import fields as dataclass_fields
+from typing import TypeVar
+
+from zvmcloud.directory.entry import Entry
+from zvmcloud.directory.statements import DirectoryError
+from zvmcloud.smapi.client import Client, Tls
+from zvmcloud.smapi.declare import Answer, Reply, Request
+from zvmcloud.smapi.errors import SmapiError, SmapiFault
+from zvmcloud.zhcp.errors import Call, Json, from_smapi
+from zvmcloud.zhcp.settings import Settings
+
+R = TypeVar("R", bound=Reply)
+Record = Callable[[Call], None]
+
+LOCKED = frozenset({(400, 12), (404, 12), (408, 12)})
+LOCK_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
+LONG = frozenset(
+    {"Image_Create_DM", "Image_Delete_DM", "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Copy_DM"}
+)
+
+
+class SmapiPort:
+    """Calls SMAPI functions for the operations."""
+
+    def __init__(self, client: Client, *, short_calls: int = 8, long_calls: int = 2) -> None:
+        self._client = client
+        self._short = asyncio.Semaphore(short_calls)
+        self._long = asyncio.Semaphore(long_calls)
+        self._writers: dict[str, asyncio.Lock] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> SmapiPort:
+        """The port these settings describe."""
+        smapi = settings.smapi
+        tls = Tls(settings.path(smapi.ca) if smapi.ca else None, smapi.verify, smapi.verify) if smapi.tls else None
+        client = Client(
+            smapi.host,
+            smapi.port,
+            userid=smapi.userid,
+            password=settings.password(smapi),
+            tls=tls,
+            timeout=float(smapi.timeout),
+        )
+        return cls(client, short_calls=smapi.short_calls, long_calls=smapi.long_calls)
+
+    @asynccontextmanager
+    async def writing(self, userid: str) -> AsyncIterator[None]:
+        """Be the one operation that changes this entry."""
+        lock = self._writers.setdefault(userid, asyncio.Lock())
+        async with lock:
+            yield
+
+    async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
+        """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer."""
+        for pause in (*LOCK_PAUSES, None):
+            try:
+                return await self._once(request, record, allow)
+            except SmapiError as error:
+                if pause is None or (error.rc, error.rs) not in LOCKED:
+                    raise from_smapi(error) from error
+                await asyncio.sleep(pause)
+            except SmapiFault as error:
+                raise from_smapi(error) from error
+        raise AssertionError
+
+    async def _once(self, request: Request[R], record: Record, allow: Sequence[tuple[int, int]]) -> Answer[R]:
+        name = request.spec.name
+        limit = self._long if name in LONG else self._short
+        async with limit:
+            started = time.monotonic()
+            rc: int | None = None
+            rs: int | None = None
+            said: tuple[str, ...] = ()
+            try:
+                answer = await self._client.call(request, allow=allow)
+                rc, rs, said = answer.rc, answer.rs, answer.text
+            except SmapiError as error:
+                rc, rs, said = error.rc, error.rs, error.text or (error.meaning,)
+                raise
+            except SmapiFault as error:
+                said = (str(error),)
+                raise
+            else:
+                return answer
+            finally:
+                took = (time.monotonic() - started) * 1000
+                record(Call("smapi", name, parameters(request), rc, rs, said, took))
+
+
+def parameters(request: Request[R]) -> dict[str, Json]:
+    """What a call is reported with: given parameters only, passwords masked."""
+    shown: dict[str, Json] = {"target": request.target} if request.target else {}
+    for item in dataclass_fields(request):
+        value = getattr(request, item.name)
+        if item.name == "target" or value in (None, "", ()):
+            continue
+        if "password" in item.name:
+            shown[item.name] = "********"
+        elif item.name == "image_record_array":
+            shown[item.name] = list(masked(value))
+        elif isinstance(value, bool | int | float | str):
+            shown[item.name] = value
+        elif isinstance(value, tuple):
+            shown[item.name] = [item if isinstance(item, str | int) else repr(item) for item in value]
+        else:
+            shown[item.name] = repr(value)
+    return shown
+
+
+def masked(records: Sequence[str]) -> tuple[str, ...]:
+    """Directory records with passwords hidden, those of statements that cannot be read too."""
+    try:
+        return tuple(" ".join(item.masked()) for item in Entry.parse([r.rstrip() for r in records]).statements)
+    except DirectoryError:
+        shown = []
+        for record in records:
+            words = record.split()
+            first = words[0].upper() if words else ""
+            if first in ("USER", "IDENTITY") and len(words) > 2:
+                words[2] = "********"
+            elif first == "MDISK":
+                words[7:] = ["********"] * len(words[7:])
+            shown.append(" ".join(words))
+        return tuple(shown)
