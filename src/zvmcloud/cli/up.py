@@ -1,0 +1,319 @@
+"""`zvm up`: a z/VM in software, its agent and a manager in one process tree with one state folder.
+
+Everything listens on the loopback interface. Passwords and the admin token are made at the first start and kept in the
+state folder, readable by its owner only. `up.json` in the folder tells scripts where everything is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import string
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import httpx
+import typer
+
+from zvmcloud.cli.processes import Family, StartError
+
+app = typer.Typer(add_completion=False)
+
+FAILED, BAD_INPUT = 1, 2
+HOST = "127.0.0.1"
+SOCKET_PATH_LIMIT = 100
+"""Bytes; the system's limit for the path of a Unix socket is 107."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the command line asked for. Port 0: any free one."""
+
+    state: Path
+    port: int = 8080
+    smapi_port: int = 44444
+    machine_port: int = 44445
+    model: Path | None = None
+    connector_token: bool = False
+    import_folders: tuple[Path, ...] = (Path("/"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Where a started stack is; written to up.json."""
+
+    state: Path
+    port: int
+    smapi_port: int
+    machine_port: int
+    socket: Path
+
+    @property
+    def connector(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def document(self) -> dict[str, object]:
+        return {
+            "pid": os.getpid(),
+            "connector": self.connector,
+            "v1": f"{self.connector}/v1",
+            "admin_token_file": str(self.state / "secrets" / "admin-token"),
+            "smapi": {"host": HOST, "port": self.smapi_port},
+            "machine": {"host": HOST, "port": self.machine_port},
+            "maint_password_file": str(self.state / "secrets" / "MAINT"),
+            "logs": str(self.state / "logs"),
+            "state": str(self.state),
+        }
+
+
+def default_state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "zvmcloud" / "up"
+
+
+@app.command()
+def up(
+    state: Annotated[Path | None, typer.Option(help="State folder. Default: ~/.local/state/zvmcloud/up")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Connector and native API; 0: any free port.")] = 8080,
+    smapi_port: Annotated[int, typer.Option(min=0, max=65535, help="SMAPI of the simulated z/VM.")] = 44444,
+    machine_port: Annotated[int, typer.Option(min=0, max=65535, help="Machine port of the simulated z/VM.")] = 44445,
+    model: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Model of the z/VM (TOML).")] = None,
+    connector_token: Annotated[
+        bool, typer.Option("--connector-token", help="Demand tokens at the connector door, even from this machine.")
+    ] = False,
+    import_folder: Annotated[
+        list[Path] | None, typer.Option(help="Read file:// images only from below this folder; repeat. Default: /")
+    ] = None,
+) -> None:
+    """Start a z/VM in software, its agent (zHCP) and a manager; stop them all with Ctrl-C.
+
+    The cloud connector's clients find their API at http://127.0.0.1:8080, SMAPI clients at port 44444.
+    """
+    wishes = Wishes(
+        state=(state or default_state()).absolute(),
+        port=port,
+        smapi_port=smapi_port,
+        machine_port=machine_port,
+        model=model.absolute() if model else None,
+        connector_token=connector_token,
+        import_folders=tuple(folder.absolute() for folder in import_folder or [Path("/")]),
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with stack(wishes, print, stop) as (facts, family):
+            print(welcome(facts), flush=True)
+            while not stop.wait(0.5):
+                dead = family.ended()
+                if dead is not None:
+                    _fail(f"the {dead.name} ended by itself:\n{dead.tail()}\n(log: {dead.log})")
+            print("stopping", flush=True)
+    except StartError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"zvm up: {message}", file=sys.stderr)
+    raise typer.Exit(FAILED)
+
+
+def welcome(facts: Facts) -> str:
+    secret = facts.state / "secrets"
+    return "\n".join(
+        [
+            "ready",
+            f"  cloud connector  {facts.connector}",
+            f"  native API       {facts.connector}/v1  (token in {secret / 'admin-token'})",
+            f"  SMAPI            {HOST}:{facts.smapi_port}  (userid MAINT, password in {secret / 'MAINT'})",
+            f"  logs             {facts.state / 'logs'}",
+            "stop with Ctrl-C; the state is kept",
+        ]
+    )
+
+
+@contextmanager
+def stack(
+    wishes: Wishes, say: Callable[[str], object], stop: threading.Event | None = None
+) -> Iterator[tuple[Facts, Family]]:
+    """Start all programs, wait until each is ready, and stop them at the end. StartError tells what did not come up."""
+    _make_private(wishes.state)
+    with _lock(wishes.state), _socket_folder(wishes.state) as run, Family(wishes.state / "logs") as family:
+        facts = Facts(
+            state=wishes.state,
+            port=_port(wishes.port, "--port"),
+            smapi_port=_port(wishes.smapi_port, "--smapi-port"),
+            machine_port=_port(wishes.machine_port, "--machine-port"),
+            socket=run / "zhcp.sock",
+        )
+        passwords = {userid: _secret(wishes.state, userid) for userid in ("MAINT", "ZHCP")}
+        token = _secret(wishes.state, "admin-token", length=43)
+        _write(wishes.state / "zhcp.toml", _agent_settings(facts, wishes))
+        _write(wishes.state / "manager.toml", _manager_settings(facts, wishes))
+
+        say(f"starting the z/VM in software (SMAPI on port {facts.smapi_port})")
+        words = ["simulator", "run", "--state", str(wishes.state / "simulator"), "--host", HOST]
+        words += ["--smapi-port", str(facts.smapi_port), "--machine-port", str(facts.machine_port)]
+        words += ["--model", str(wishes.model)] if wishes.model else []
+        environment = {f"ZVM_SIMULATOR_PASSWORD_{userid}": password for userid, password in passwords.items()}
+        family.start("simulator", words, _patient(stop, lambda: _listens(facts.machine_port)), environment)
+        say("starting its agent (zHCP)")
+        agent = _patient(stop, lambda: _healthy_socket(facts.socket))
+        family.start("zhcp", ["zhcp", "run", "--settings", str(wishes.state / "zhcp.toml")], agent)
+        say(f"starting the manager (port {facts.port})")
+        manager = ["manager", "run", "--settings", str(wishes.state / "manager.toml")]
+        healthy = _patient(stop, lambda: _healthy(facts.connector))
+        family.start("manager", manager, healthy, {"ZVMCLOUD_ADMIN_TOKEN": token})
+        _write(wishes.state / "up.json", json.dumps(facts.document(), indent=2) + "\n")
+        try:
+            yield facts, family
+        finally:
+            (wishes.state / "up.json").unlink(missing_ok=True)
+
+
+def _patient(stop: threading.Event | None, ready: Callable[[], bool]) -> Callable[[], bool]:
+    """The same question, but a stop wanted meanwhile ends the waiting."""
+
+    def ask() -> bool:
+        if stop is not None and stop.is_set():
+            raise StartError("stopped while starting")
+        return ready()
+
+    return ask
+
+
+def _make_private(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o700)
+        (state / "secrets").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{state}: cannot be used as state folder: {error.strerror}") from None
+
+
+@contextmanager
+def _lock(state: Path) -> Iterator[None]:
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"{state}: another `zvm up` uses this folder; stop it, or give another one with --state"
+            raise StartError(message) from None
+        yield
+
+
+@contextmanager
+def _socket_folder(state: Path) -> Iterator[Path]:
+    """A private folder whose path is short enough for a Unix socket."""
+    if len(os.fsencode(state / "zhcp.sock")) <= SOCKET_PATH_LIMIT:
+        (state / "zhcp.sock").unlink(missing_ok=True)
+        yield state
+        return
+    folder = Path(tempfile.mkdtemp(prefix="zvm-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _port(wanted: int, option: str) -> int:
+    """The port, if it is free; any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            message = f"port {wanted} cannot be used: {error.strerror}; give another one with {option}"
+            raise StartError(message) from None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _secret(state: Path, name: str, length: int = 8) -> str:
+    """A secret of the stack, made once. Eight characters is all that a directory password can have."""
+    file = state / "secrets" / name
+    if not file.exists():
+        letters = string.ascii_uppercase + string.digits
+        _write(file, "".join(secrets.choice(letters) for _ in range(length)) + "\n")
+    return file.read_text().strip()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at once or not at all."""
+    new = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def _agent_settings(facts: Facts, wishes: Wishes) -> str:
+    password = json.dumps(str(wishes.state / "secrets" / "ZHCP"))
+    return f"""# written by `zvm up`; changes are lost at the next start
+[smapi]
+host = "{HOST}"
+port = {facts.smapi_port}
+userid = "ZHCP"
+password_file = {password}
+
+[machine]
+host = "{HOST}"
+port = {facts.machine_port}
+
+[listen]
+unix = {json.dumps(str(facts.socket))}
+
+[storage]
+state = {json.dumps(str(wishes.state / "zhcp"))}
+"""
+
+
+def _manager_settings(facts: Facts, wishes: Wishes) -> str:
+    folders = ", ".join(json.dumps(str(folder)) for folder in wishes.import_folders)
+    mode = "token" if wishes.connector_token else "open"
+    return f"""# written by `zvm up`; changes are lost at the next start
+state = {json.dumps(str(wishes.state / "manager"))}
+host = "{HOST}"
+port = {facts.port}
+import_folders = [{folders}]
+
+[connector]
+mode = "{mode}"
+open_from = ["127.0.0.1", "::1"]
+
+[[systems]]
+name = "ZVM1"
+url = {json.dumps(f"unix:{facts.socket}")}
+"""
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _healthy_socket(path: Path) -> bool:
+    transport = httpx.HTTPTransport(uds=str(path))
+    try:
+        with httpx.Client(transport=transport, timeout=5) as client:
+            return client.get("http://zhcp/v1/health").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/v1/health", timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
