@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zvmcloud.directory import Entry
+from zvmcloud.images.configdrive import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,16 @@ class Machine:
     @property
     def disks(self) -> tuple[Dasd, ...]:
         return tuple(device for device in self.devices if isinstance(device, Dasd))
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a guest wrote to its own disk at first boot. `written` is the disk file's time of last change."""
+
+    written: int
+    hostname: str = ""
+    networks: tuple[Network, ...] = ()
+    authorized: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ names the class), `X | None`, and directory entries (their records). Nothing els
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 from types import NoneType, UnionType
 from typing import TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from zvmcloud.directory import Entry, statements
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
 _TAG = "$"
 
@@ -29,7 +29,7 @@ def to_json(value: object) -> Json:
         return list(value.render())
     if dataclasses.is_dataclass(value):
         data: dict[str, Json] = {_TAG: type(value).__name__}
-        for name, default in _defaults(type(value)):
+        for name, default in _defaults(cast("Hashable", type(value))):
             item = getattr(value, name)
             if item != default:
                 data[name] = to_json(item)
@@ -38,13 +38,13 @@ def to_json(value: object) -> Json:
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
-    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
+def _defaults(kind: Hashable) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.default) for field in dataclasses.fields(kind))  # type: ignore[arg-type]
 
 
 def from_json(kind: type[T], data: Json) -> T:
     """The value of that type; TypeError or KeyError when the data are of another form."""
-    return cast("T", _reader(kind)(data))
+    return cast("T", _reader(cast("Hashable", kind))(data))
 
 
 @cache

@@ -1,0 +1,269 @@
+"""Virtual machines: logging on, loading an operating system, pausing, ending.
+
+    off --logon--> on (nothing loaded) --IPL--> booting --> up --shutdown or signal--> stopping --> off
+                     ^                             |                                       |
+                     `--- disabled wait <----------'                                       `--> booting (re-IPL)
+
+All functions run inside a transaction. Timers carry the machine's generation: a timer set for an earlier IPL or logon
+finds another generation and does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zvmcloud.cp import messages
+from zvmcloud.directory import Entry
+from zvmcloud.directory.devices import Mdisk, Nicdef
+from zvmcloud.simulator import guest_os, network, spool, storage
+from zvmcloud.simulator.errors import CpRefused
+from zvmcloud.simulator.model import GuestSystem, Machine, Nic, RealDevice, UnitRecord
+from zvmcloud.simulator.system import System
+
+_KINDS = {"3215": "CONS", "3270": "CONS", "RDR": "RDR", "PUN": "PUN", "2540": "RDR", "1403": "PRT", "3203": "PRT"}
+
+
+def log_on(system: System, userid: str, *, ipl: bool = True) -> Machine:
+    """Create the virtual machine from its directory entry, and IPL as the entry says.
+
+    CpRefused: not in the directory (53; also NOLOG), already logged on (54).
+    """
+    entry = system.full_entry(userid)
+    if entry is None or not entry.can_log_on:
+        raise CpRefused(messages.NOT_IN_DIRECTORY, module="LGA", userid=userid)
+    if userid in system.machines:
+        raise CpRefused(messages.ALREADY_LOGGED_ON, userid=userid)
+    machine = Machine(
+        userid,
+        system.now(),
+        entry.storage_kib,
+        entry.max_storage_kib,
+        entry.cpus,
+        tuple(
+            UnitRecord(unit.vdev, _KINDS.get(unit.device_type, "CONS"), unit.spool_class) for unit in entry.unit_records
+        ),
+        share=entry.share,
+        generation=system.next_number("generation"),
+        console=(f"LOGON AT {_clock(system)}",),
+    )
+    system.machines.put(userid, machine)
+    _add_devices(system, userid, entry)
+    if ipl and entry.ipl is not None:
+        load(system, userid, entry.ipl.vdev or entry.ipl.source)
+    return system.machines[userid]
+
+
+def _clock(system: System) -> str:
+    return guest_os.clock_text(system.now())
+
+
+def _add_devices(system: System, userid: str, entry: Entry) -> None:
+    for disk in entry.mdisks:
+        _own_disk(system, userid, disk)
+    for link in entry.links:
+        owner = userid if link.owner == "*" else link.owner
+        _try(system, userid, lambda o=owner, w=link: storage.attach(system, userid, o, w.owner_vdev, w.vdev, w.mode))
+    for nicdef in entry.nicdefs:
+        _try(system, userid, lambda n=nicdef: _own_nic(system, userid, n))
+    for dedicated in entry.dedicates:
+        _try(system, userid, lambda d=dedicated: give_device(system, userid, d.vdev, d.rdev))
+
+
+def _try(system: System, userid: str, action: object) -> None:
+    """A device that cannot be had at logon costs a console message, not the logon."""
+    try:
+        action()  # type: ignore[operator]
+    except CpRefused as refused:
+        spool.write_console(system, userid, refused.line)
+
+
+def _own_disk(system: System, userid: str, disk: Mdisk) -> None:
+    if disk.placement in ("V-DISK", "T-DISK"):
+        storage.create_disk(system, userid, disk)
+    if storage.key(userid, disk.vdev) in system.disks:
+        _try(system, userid, lambda: storage.attach(system, userid, userid, disk.vdev, disk.vdev, disk.mode))
+
+
+def _own_nic(system: System, userid: str, nicdef: Nicdef) -> None:
+    mac = network.new_mac(system, nicdef.mac_id)
+    network.define_nic(system, userid, Nic(nicdef.vdev, mac, nicdef.adapter_type, nicdef.devices, nicdef.chpid))
+    if nicdef.lan_name and nicdef.lan_owner == "SYSTEM":
+        network.couple(system, userid, nicdef.vdev, nicdef.lan_name)
+
+
+def give_device(system: System, userid: str, vdev: str, rdev: str) -> RealDevice:
+    """Dedicate a real device to a machine that is logged on.
+
+    CpRefused: address in use (92), no such device (40), attached to another machine (92 with that name).
+    """
+    machine = system.machines.get(userid)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    if vdev in network.addresses_in_use(machine):
+        raise CpRefused(messages.VDEV_IN_USE, kind="DEV", vdev=vdev)
+    osa, fcp = system.osas.get(rdev), system.fcps.get(rdev)
+    if osa is not None:
+        if osa.owner:
+            raise CpRefused(messages.VDEV_IN_USE, kind="OSA", vdev=rdev)
+        system.osas.put(rdev, replace(osa, owner=userid))
+        kind = "OSA"
+    elif fcp is not None:
+        if fcp.owner:
+            raise CpRefused(messages.VDEV_IN_USE, kind="FCP", vdev=rdev)
+        system.fcps.put(rdev, replace(fcp, owner=userid))
+        kind = "FCP"
+    else:
+        raise CpRefused(messages.DEVICE_MISSING, vdev=rdev)
+    device = RealDevice(vdev, rdev, kind)
+    system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
+    return device
+
+
+def take_device(system: System, userid: str, vdev: str) -> RealDevice:
+    """Take a dedicated device back. CpRefused when the machine has none with that address."""
+    machine = system.machines.get(userid)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    device = machine.device(vdev)
+    if not isinstance(device, RealDevice):
+        raise CpRefused(messages.DEVICE_MISSING, module="DTV", vdev=vdev)
+    _free_real(system, device)
+    system.machines.put(userid, replace(machine, devices=tuple(item for item in machine.devices if item != device)))
+    return device
+
+
+def _free_real(system: System, device: RealDevice) -> None:
+    osa, fcp = system.osas.get(device.rdev), system.fcps.get(device.rdev)
+    if osa is not None:
+        system.osas.put(device.rdev, replace(osa, owner=""))
+    if fcp is not None:
+        system.fcps.put(device.rdev, replace(fcp, owner=""))
+
+
+def load(system: System, userid: str, source: str) -> None:
+    """IPL: forget the running system and start the one on the device, or the named saved system."""
+    machine = system.machines[userid]
+    if len(source) == 4 and machine.device(source) is None and source != "ZCMS":
+        spool.write_console(system, userid, messages.IPL_DEVICE_MISSING.render(vdev=source))
+        return
+    generation = system.next_number("generation")
+    system.machines.put(
+        userid,
+        replace(
+            machine,
+            generation=generation,
+            paused=False,
+            forced_at=0.0,
+            system=GuestSystem("booting", source, since=system.now()),
+        ),
+    )
+    guest_os.begin(system, userid)
+    wait_for_boot(system, userid)
+
+
+def wait_for_boot(system: System, userid: str) -> None:
+    """Set the timer that ends the boot of a machine."""
+    generation = system.machines[userid].generation
+
+    def finish() -> None:
+        machine = system.machines.get(userid)
+        if machine is not None and machine.generation == generation:
+            guest_os.finish(system, userid)
+
+    system.later(system.timing.boot, finish)
+
+
+def log_off(system: System, userid: str) -> None:
+    """End a virtual machine at once: devices go, temporary disks vanish, real devices are free again."""
+    machine = system.machines.get(userid)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    for disk in machine.disks:
+        storage.detach(system, userid, disk.vdev)
+    for device in machine.devices:
+        if isinstance(device, RealDevice):
+            _free_real(system, device)
+    for disk in machine.disks:
+        own = system.disks.get(storage.key(userid, disk.owner_vdev)) if disk.owner == userid else None
+        if own is not None and own.temporary:
+            storage.delete_disk(system, userid, own.vdev)
+    system.machines.remove(userid)
+
+
+def stop(system: System, userid: str, then: str) -> None:
+    """The operating system begins to shut down; `then` is off, reipl or halt."""
+    machine = system.machines[userid]
+    running = machine.system
+    if running is None or running.phase == "stopping":
+        return
+    system.machines.put(userid, replace(machine, paused=False, system=replace(running, phase="stopping", then=then)))
+    guest_os.say_stopping(system, userid)
+    wait_for_stop(system, userid)
+
+
+def wait_for_stop(system: System, userid: str) -> None:
+    """Set the timer that ends the shutdown of a machine's system."""
+    generation = system.machines[userid].generation
+
+    def finish() -> None:
+        machine = system.machines.get(userid)
+        if machine is None or machine.generation != generation or machine.system is None:
+            return
+        if machine.system.then == "reipl":
+            load(system, userid, machine.system.ipl)
+        elif machine.system.then == "halt":
+            system.machines.put(userid, replace(machine, system=replace(machine.system, phase="halted")))
+        else:
+            log_off(system, userid)
+
+    system.later(system.timing.shutdown, finish)
+
+
+def deactivate(system: System, userid: str, seconds: float | None) -> int:
+    """End a machine: at once (None), or by a shutdown signal with so many seconds until it is forced.
+
+    Gives the seconds that remain: 0 when the machine is gone already. A machine whose system does not take the signal
+    is forced at once.
+    """
+    machine = system.machines[userid]
+    running = machine.system
+    if seconds is None or running is None or running.phase not in ("up", "stopping") or not running.signals:
+        log_off(system, userid)
+        return 0
+    system.machines.put(userid, replace(machine, forced_at=system.now() + seconds))
+    stop(system, userid, "off")
+    wait_for_force(system, userid)
+    return int(seconds)
+
+
+def wait_for_force(system: System, userid: str) -> None:
+    """Set the timer that forces a machine whose time has come."""
+    machine = system.machines[userid]
+    generation = machine.generation
+
+    def force() -> None:
+        current = system.machines.get(userid)
+        if current is not None and current.generation == generation and current.forced_at:
+            log_off(system, userid)
+
+    system.later(machine.forced_at - system.now(), force)
+
+
+def pause(system: System, userid: str, *, paused: bool) -> None:
+    """Stop all virtual CPUs, or let them run again."""
+    machine = system.machines.get(userid)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    system.machines.put(userid, replace(machine, paused=paused))
+
+
+def resume(system: System) -> None:
+    """After a restart: set the timers again that were pending."""
+    for userid, machine in system.machines.items():
+        running = machine.system
+        if running is not None and running.phase == "booting":
+            wait_for_boot(system, userid)
+        if running is not None and running.phase == "stopping":
+            wait_for_stop(system, userid)
+        if machine.forced_at:
+            wait_for_force(system, userid)

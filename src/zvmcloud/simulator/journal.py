@@ -1,0 +1,85 @@
+"""The journal: one JSON line for every call that reached the system; no passwords, no data.
+
+    {"time":"2026-01-02T03:04:05.678Z","kind":"smapi","who":"MAINT","function":"Image_Activate","target":"LINUX01",
+     "rc":0,"rs":0,"milliseconds":1.2}
+
+Kinds: smapi, cp, punch, receive, guest, machine. The file is rotated once it has 16 MiB; one older file is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_LIMIT = 16 << 20
+
+
+@dataclass(slots=True)
+class Call:
+    """The outcome of a call, filled in while it runs."""
+
+    rc: int = 0
+    rs: int = 0
+
+
+class Journal:
+    """Appends lines; None writes nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._size = 0
+        self._second = ""
+        self._second_at = 0
+        if path is not None:
+            self._open()
+
+    def _open(self) -> None:
+        assert self._path is not None
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        self._size = self._path.stat().st_size
+
+    def write(
+        self, kind: str, who: str, function: str, target: str, rc: int, rs: int, milliseconds: float = 0.0
+    ) -> None:
+        """Add one line."""
+        if self._file is None:
+            return
+        now = time.time()
+        if int(now) != self._second_at:
+            self._second_at = int(now)
+            self._second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        line = (
+            f'{{"time":"{self._second}.{int(now * 1000) % 1000:03d}Z","kind":"{kind}","who":{json.dumps(who)},'
+            f'"function":{json.dumps(function)},"target":{json.dumps(target)},"rc":{rc},"rs":{rs},'
+            f'"milliseconds":{milliseconds:.2f}}}\n'
+        )
+        self._file.write(line)
+        self._size += len(line)
+        if self._size > _LIMIT and self._path is not None:
+            self._file.close()
+            self._path.replace(self._path.with_suffix(".old.jsonl"))
+            self._open()
+
+    @contextmanager
+    def timed(self, kind: str, who: str, function: str, target: str) -> Iterator[Call]:
+        """Write a line when the body ends; a body that raises counts as rc 1 unless it said otherwise."""
+        call = Call()
+        started = time.perf_counter()
+        try:
+            yield call
+        except BaseException:
+            call.rc = call.rc or 1
+            raise
+        finally:
+            self.write(kind, who, function, target, call.rc, call.rs, (time.perf_counter() - started) * 1000)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,217 @@
+"""The machine port: the door through which the agent's own virtual machine works on a simulated system.
+
+On hardware the agent uses /dev/vmcp, vmur, AF_IUCV and ccw devices of the Linux it runs on; here it has one TCP
+connection with JSON objects, one per line, one answer for one request:
+
+    {"op":"logon","userid":"ZHCP","password":"..."}   first; logs the machine on if it is not yet
+    {"op":"cp","command":"LINK LINUX01 0100 F000 MR"}  -> {"ok":true,"rc":0,"lines":[...]}
+    {"op":"punch","name":"CFGDRIVE","type":"ISO","class":"X","data":"<base64>"} -> {"ok":true,"spoolid":"0101"}
+    {"op":"reader"} -> {"ok":true,"files":[...]}      {"op":"receive","spoolid":"0102"} -> {"ok":true,"data":"..."}
+    {"op":"guest","userid":"LINUX01","command":"uname -srm"} -> {"ok":true,"rc":0,"output":"..."}
+
+A refusal is {"ok":false,"error":"..."}. Links and spool files survive the connection, as on hardware.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from zvmcloud.directory import statements
+from zvmcloud.simulator import guest_agent, guests, spool
+from zvmcloud.simulator.cp import execute
+from zvmcloud.simulator.errors import SystemFault
+from zvmcloud.simulator.journal import Journal
+from zvmcloud.simulator.system import System
+from zvmcloud.simulator.values import Json
+
+log = logging.getLogger(__name__)
+
+#: A request line: a spool file of the largest size in base64, and what goes around it.
+MAX_LINE = spool.MAX_FILE * 4 // 3 + 4096
+_NAME = re.compile(r"[A-Za-z0-9@#$+:_.-]{0,64}\Z")
+
+
+class BadRequest(ValueError):
+    """A request that is not as described above; the text says which member is wrong."""
+
+
+class MachinePort:
+    """The server. One task per connection."""
+
+    def __init__(self, system: System, journal: Journal) -> None:
+        self._system = system
+        self._journal = journal
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; gives the port."""
+        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_LINE)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server.close_clients() if hasattr(self._server, "close_clients") else None
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(self._system, self._journal)
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(session.answer(line), separators=(",", ":")).encode() + b"\n")
+                await writer.drain()
+        except ValueError:
+            writer.write(b'{"ok":false,"error":"the request line is too long"}\n')
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+
+class Session:
+    """One connection's state: which machine it is."""
+
+    def __init__(self, system: System, journal: Journal) -> None:
+        self.system = system
+        self.journal = journal
+        self.userid = ""
+
+    def answer(self, line: bytes) -> dict[str, Json]:
+        """The answer to one request line; never raises for what the line says."""
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise BadRequest("a request is an object")
+            operation = _text(request, "op")
+            handler = _OPERATIONS.get(operation)
+            if handler is None:
+                raise BadRequest(f"op {operation!r} is not one of {', '.join(_OPERATIONS)}")
+            if not self.userid and operation != "logon":
+                raise BadRequest("the first request must be logon")
+            return handler(self, request)
+        except (BadRequest, SystemFault, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            return {"ok": False, "error": str(error)}
+        except OSError as error:
+            log.exception("the machine port failed")
+            return {"ok": False, "error": f"input or output failed: {error.strerror}"}
+
+    def _log_on(self, request: Mapping[str, object]) -> dict[str, Json]:
+        userid = _text(request, "userid").upper()
+        password = _text(request, "password", required=False)
+        entry = self.system.entry(userid)
+        if entry is None or not entry.accepts_password(password):
+            self.journal.write("machine", userid, "logon", "", 120, 0)
+            raise BadRequest("userid or password is wrong")
+        if userid not in self.system.machines:
+            with self.system.transaction():
+                guests.log_on(self.system, userid)
+        self.userid = userid
+        self.journal.write("machine", userid, "logon", "", 0, 0)
+        folder = (self.system.device_folder / userid).absolute()
+        folder.mkdir(exist_ok=True)
+        return {"ok": True, "userid": userid, "system": self.system.name, "devices": str(folder)}
+
+    def _cp(self, request: Mapping[str, object]) -> dict[str, Json]:
+        command = _text(request, "command")
+        with self.journal.timed("cp", self.userid, _without_password(command), "") as call:
+            result = execute(self.system, self.userid, command)
+            call.rc = result.rc
+        return {"ok": True, "rc": result.rc, "lines": list(result.lines)}
+
+    def _punch(self, request: Mapping[str, object]) -> dict[str, Json]:
+        name, kind = _name(request, "name"), _name(request, "type")
+        spool_class = _text(request, "class", required=False) or "A"
+        if len(spool_class) != 1 or not spool_class.isalnum():
+            raise BadRequest(f"class {spool_class!r} is not a letter or a digit")
+        try:
+            data = base64.b64decode(_text(request, "data", required=False), validate=True)
+        except binascii.Error as error:
+            raise BadRequest(f"data is not base64: {error}") from error
+        if len(data) > spool.MAX_FILE:
+            raise BadRequest(f"data has {len(data)} bytes, at most {spool.MAX_FILE}")
+        self._logged_on()
+        with self.journal.timed("punch", self.userid, f"{name} {kind}".strip(), ""), self.system.transaction():
+            file = spool.create(
+                self.system, self.userid, self.userid, data, name=name, filetype=kind, spool_class=spool_class
+            )
+        return {"ok": True, "spoolid": file.spoolid}
+
+    def _reader(self, _request: Mapping[str, object]) -> dict[str, Json]:
+        files: list[Json] = [
+            {
+                "spoolid": file.spoolid,
+                "origin": file.origin,
+                "class": file.spool_class,
+                "type": file.kind,
+                "name": file.name,
+                "filetype": file.filetype,
+                "records": file.records,
+            }
+            for file in spool.files(self.system, self.userid)
+        ]
+        return {"ok": True, "files": files}
+
+    def _receive(self, request: Mapping[str, object]) -> dict[str, Json]:
+        self._logged_on()
+        spoolid = _text(request, "spoolid")
+        with self.journal.timed("receive", self.userid, spoolid, ""), self.system.transaction():
+            file = spool.find(self.system, self.userid, spoolid)
+            data = spool.read(self.system, file)
+            spool.purge(self.system, file)
+        return {"ok": True, "data": base64.b64encode(data).decode()}
+
+    def _guest(self, request: Mapping[str, object]) -> dict[str, Json]:
+        userid = _text(request, "userid").upper()
+        if not statements.is_userid(userid):
+            raise BadRequest(f"userid {userid!r} is not 1 to 8 characters")
+        command = _text(request, "command")
+        with self.journal.timed("guest", self.userid, command.split()[0] if command.strip() else "", userid) as call:
+            with self.system.transaction():
+                output = guest_agent.run(self.system, userid, command, self.userid)
+            call.rc = output.rc
+        return {"ok": True, "rc": output.rc, "output": output.text}
+
+    def _logged_on(self) -> None:
+        if self.userid not in self.system.machines:
+            raise BadRequest(f"{self.userid} is not logged on any more; log on again")
+
+
+def _text(request: Mapping[str, object], name: str, *, required: bool = True) -> str:
+    value = request.get(name, "")
+    if not isinstance(value, str) or (required and not value):
+        raise BadRequest(f"{name} must be a text" + (" that is not empty" if required else ""))
+    return value
+
+
+def _name(request: Mapping[str, object], member: str) -> str:
+    value = _text(request, member, required=False)
+    if not _NAME.match(value):
+        raise BadRequest(f"{member} {value!r} has more than 64 characters, or others than A-Z 0-9 @ # $ + : _ . -")
+    return value
+
+
+def _without_password(command: str) -> str:
+    words = command.split()
+    if words and words[0].upper().startswith("LIN"):
+        plain = [word for word in words if word.upper() not in ("TO", "AS")]
+        return " ".join(plain[:5])
+    return command[:240]
+
+
+_OPERATIONS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, Json]]] = {
+    "logon": Session._log_on,
+    "cp": Session._cp,
+    "punch": Session._punch,
+    "reader": Session._reader,
+    "receive": Session._receive,
+    "guest": Session._guest,
+}

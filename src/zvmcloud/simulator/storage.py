@@ -1,0 +1,201 @@
+"""Minidisks as files, and links to them under CP's rules.
+
+Link modes: the first letter is what is wanted, the second what to fall back to.
+
+    mode   others have none   others only read   someone writes
+    R      R/O                R/O                refused
+    RR     R/O                R/O                R/O
+    W      R/W                refused            refused
+    WR     R/W                R/O                R/O
+    M      R/W                R/W                refused
+    MR     R/W                R/W                R/O
+    MW     R/W                R/W                R/W
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from zvmcloud.cp import messages
+from zvmcloud.directory.devices import Mdisk
+from zvmcloud.simulator.errors import CpRefused
+from zvmcloud.simulator.model import Dasd, Disk, Machine
+from zvmcloud.simulator.system import System, safe_name
+
+#: Bytes of a cylinder in raw-track form: 15 tracks of 65,536 bytes.
+RAW_CYLINDER = 15 * 65536
+BLOCK = 512
+#: Devices that a virtual machine may have.
+_FIRST_SUBCHANNEL = 16
+
+
+def key(owner: str, vdev: str) -> str:
+    return f"{owner}.{vdev}"
+
+
+def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
+    """Make the file of a minidisk, of a temporary or virtual disk. The space was chosen before."""
+    fba = disk.device_type in ("9336", "FB-512")
+    size = disk.size or 0
+    if disk.placement == "PERM" and disk.size is None:
+        volume = system.volumes.get(disk.volser)
+        size = max((volume.size if volume else 1) - (disk.start or 0), 1)
+    temporary = {"V-DISK": "VDSK", "T-DISK": "TEMP"}.get(disk.placement, "")
+    number = system.next_number("disk.file")
+    kind = "FBA" if fba else "ECKD"
+    name = f"{safe_name(owner)}-{disk.vdev}-{number:06d}.{kind.lower()}"
+    if disk.size is not None:
+        system.new_file(system.disk_folder, name, size * (BLOCK if fba else RAW_CYLINDER))
+    else:
+        name = ""
+    made = Disk(
+        owner,
+        disk.vdev,
+        kind,
+        size,
+        name,
+        "9336" if disk.device_type == "9336" else disk.device_type,
+        disk.volser,
+        disk.start or 0,
+        temporary,
+    )
+    system.disks.put(key(owner, disk.vdev), made)
+    return made
+
+
+def delete_disk(system: System, owner: str, vdev: str) -> None:
+    """Forget a disk; its file goes with the commit, or with the last link to it."""
+    disk = system.disks.get(key(owner, vdev))
+    if disk is None:
+        return
+    system.disks.remove(key(owner, vdev))
+    if disk.file in system.memories:
+        system.memories.remove(disk.file)
+    if disk.file and not system.links.get((owner, vdev)):
+        system.drop_file(system.disk_folder, disk.file)
+
+
+def users(system: System, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
+    """Who has the disk as a device."""
+    found = []
+    for userid, alias in sorted(system.links.get((owner, vdev), ())):
+        machine = system.machines.get(userid)
+        device = machine.device(alias) if machine else None
+        if machine is not None and isinstance(device, Dasd):
+            found.append((machine, device))
+    return found
+
+
+def grant_mode(system: System, owner: str, vdev: str, mode: str) -> tuple[bool, str]:
+    """Whether a link in that mode writes, and what CP says when it does not although it could have.
+
+    CpRefused when the mode does not allow any access beside what others have.
+    """
+    others = users(system, owner, vdev)
+    writer = next((machine.userid for machine, device in others if device.write), "")
+    reader = next((machine.userid for machine, device in others if not device.write), "")
+    mode = mode.rstrip("VDES") or mode
+    if mode in ("RR", "SR", "ER"):
+        return False, ""
+    if mode == "R":
+        if writer:
+            raise CpRefused(messages.LINK_HELD_RW, userid=owner, vdev=vdev, owner=writer)
+        return False, ""
+    if mode == "MW":
+        return True, ""
+    if mode in ("W", "WR"):
+        if not writer and not reader:
+            return True, ""
+        if mode == "WR":
+            return False, f"R/W BY {writer}" if writer else f"R/O BY {reader}"
+        message = messages.LINK_HELD_RW if writer else messages.LINK_HELD_RO
+        raise CpRefused(message, userid=owner, vdev=vdev, owner=writer or reader)
+    if not writer:
+        return True, ""
+    if mode == "MR":
+        return False, f"R/W BY {writer}"
+    raise CpRefused(messages.LINK_HELD_RW, userid=owner, vdev=vdev, owner=writer)
+
+
+def attach(system: System, userid: str, owner: str, owner_vdev: str, vdev: str, mode: str) -> tuple[Dasd, str]:
+    """Make a disk a device of a machine that is logged on; gives the device and CP's remark.
+
+    CpRefused: no such disk (107), address in use (92), conflict of modes (104, 105).
+    """
+    machine = system.machines.get(userid)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    disk = system.disks.get(key(owner, owner_vdev))
+    if disk is None:
+        raise CpRefused(messages.LINK_NO_DISK, userid=owner, vdev=owner_vdev)
+    if machine.device(vdev) is not None:
+        raise CpRefused(messages.VDEV_IN_USE, kind="DASD", vdev=vdev)
+    write, remark = grant_mode(system, owner, owner_vdev, mode)
+    device = Dasd(vdev, owner, owner_vdev, write, disk.file, _FIRST_SUBCHANNEL + len(machine.devices))
+    system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
+    if disk.file:
+        show_device(system, userid, device)
+    return device, remark
+
+
+def detach(system: System, userid: str, vdev: str) -> Dasd:
+    """Take a disk device away. CpRefused when the machine has none with that address."""
+    machine = system.machines.get(userid)
+    device = machine.device(vdev) if machine else None
+    if machine is None or not isinstance(device, Dasd):
+        raise CpRefused(messages.DEVICE_MISSING, module="DTV", vdev=vdev)
+    system.machines.put(userid, replace(machine, devices=tuple(item for item in machine.devices if item.vdev != vdev)))
+    hide_device(system, userid, vdev)
+    disk = system.disks.get(key(device.owner, device.owner_vdev))
+    orphaned = disk is None or disk.file != device.file
+    still = any(other.file == device.file for _, other in users(system, device.owner, device.owner_vdev))
+    if device.file and orphaned and not still:
+        system.drop_file(system.disk_folder, device.file)
+    return device
+
+
+def show_device(system: System, userid: str, device: Dasd) -> None:
+    """Make the symbolic link of a linked disk, once the transaction is on disk."""
+    system.store.after_commit(lambda: _link(system, userid, device))
+
+
+def hide_device(system: System, userid: str, vdev: str) -> None:
+    """Remove the symbolic link of a device, once the transaction is on disk."""
+
+    def remove() -> None:
+        with suppress(OSError):
+            system.device_name(userid, vdev).unlink(missing_ok=True)
+
+    system.store.after_commit(remove)
+
+
+def _link(system: System, userid: str, device: Dasd) -> None:
+    path = system.device_name(userid, device.vdev)
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_name(path.name + "~")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to((system.disk_folder / device.file).absolute())
+        temporary.replace(path)
+
+
+def sweep(system: System) -> None:
+    """After a start: remove files no disk and no link refers to, and make the device links anew."""
+    wanted = {disk.file for disk in system.disks.values()}
+    for machine in system.machines.values():
+        wanted |= {device.file for device in machine.disks}
+    for path in system.disk_folder.iterdir():
+        if path.name not in wanted:
+            path.unlink(missing_ok=True)
+    spooled = {file.file for file in system.spool.values()}
+    for path in system.spool_folder.iterdir():
+        if path.name not in spooled:
+            path.unlink(missing_ok=True)
+    for folder in system.device_folder.iterdir():
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+    for machine in system.machines.values():
+        for device in machine.disks:
+            if device.file:
+                _link(system, machine.userid, device)

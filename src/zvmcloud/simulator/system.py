@@ -1,0 +1,297 @@
+"""One z/VM system: its collections, the indexes kept beside them, its clock, its folder.
+
+    <state>/system.sqlite      the model                <state>/disks/      one sparse file per disk
+    <state>/journal.jsonl      every call               <state>/spool/      contents of spool files
+    <state>/devices/<USERID>/0.0.<vdev>                 symbolic links to the files of linked disks
+
+Indexes follow the collections through observers, so a transaction that is taken back takes them back too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from zvmcloud.directory import Entry, Extent, ExtentMap, Group, Region, Volume
+from zvmcloud.simulator.clock import Scheduler, WallClock
+from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.model import (
+    Authorization,
+    Counter,
+    DirectoryEntry,
+    Disk,
+    Fcp,
+    Machine,
+    NameList,
+    Operation,
+    Osa,
+    Remembered,
+    SpoolFile,
+    SystemFacts,
+    Vswitch,
+)
+from zvmcloud.simulator.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that things take. `zero` is for tests, `lab` and `production` resemble a small and a busy system."""
+
+    boot: float = 0.15
+    shutdown: float = 0.15
+    smapi: float = 0.0
+    """Work of a request server on any call."""
+    directory: float = 0.0
+    """Work of the directory manager on a change."""
+    signal: float = 300.0
+    """How long a shutdown signal may take before the machine is forced."""
+
+
+TIMINGS = {
+    "zero": Timing(),
+    "lab": Timing(boot=8.0, shutdown=4.0, smapi=0.05, directory=0.4),
+    "production": Timing(boot=25.0, shutdown=12.0, smapi=0.2, directory=2.5),
+}
+
+
+class System:
+    """The model of one system. Use `open_system` of presets to get one with content."""
+
+    def __init__(self, state: Path, *, clock: Scheduler | None = None, timing: Timing | None = None) -> None:
+        """Open the state folder, made if missing. ModelError when another process has it."""
+        self.state = state
+        state.mkdir(parents=True, exist_ok=True)
+        for folder in (self.disk_folder, self.spool_folder, self.device_folder):
+            folder.mkdir(exist_ok=True)
+        self._lock = (state / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise ModelError("state", f"{state} is in use by another simulator") from error
+        self.clock: Scheduler = clock or WallClock()
+        self.timing = timing or TIMINGS["zero"]
+        self.asynchronous = False
+        """Whether directory changes are answered with 592 and an operation id."""
+
+        store = self.store = Store(state / "system.sqlite")
+        self.facts_rows = store.collection("facts", SystemFacts)
+        self.counters = store.collection("counters", Counter)
+        self.volumes = store.collection("volumes", Volume)
+        self.regions = store.collection("regions", Region)
+        self.groups = store.collection("groups", Group)
+        self.entries = store.collection("entries", DirectoryEntry)
+        self.disks = store.collection("disks", Disk)
+        self.machines = store.collection("machines", Machine)
+        self.memories = store.collection("memories", Remembered)
+        """Name of a disk file to what the system on it wrote to its own disk."""
+        self.spool = store.collection("spool", SpoolFile)
+        self.vswitches = store.collection("vswitches", Vswitch)
+        self.osas = store.collection("osas", Osa)
+        self.fcps = store.collection("fcps", Fcp)
+        self.authorizations = store.collection("authorizations", Authorization)
+        self.name_lists = store.collection("name_lists", NameList)
+        self.operations = store.collection("operations", Operation)
+
+        self.space = ExtentMap()
+        self.links: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        """Owner and address of a disk to the (userid, vdev) pairs that have it as a device."""
+        self.coupled: dict[str, set[tuple[str, str]]] = {}
+        """VSWITCH name to the (userid, vdev) of the adapters coupled to it."""
+        self.reader_index: dict[str, set[str]] = {}
+        """Userid to the keys of its spool files."""
+        self.included_by: dict[str, set[str]] = {}
+        """Profile to the entries that include it."""
+        self.volumes.observe(self._volume_changed)
+        self.regions.observe(self._region_changed)
+        self.groups.observe(self._group_changed)
+        self.entries.observe(self._entry_changed)
+        self.machines.observe(self._machine_changed)
+        self.spool.observe(self._spool_changed)
+        self.store.load()
+
+    # -- folders ------------------------------------------------------------------------------------------------------
+
+    @property
+    def disk_folder(self) -> Path:
+        return self.state / "disks"
+
+    @property
+    def spool_folder(self) -> Path:
+        return self.state / "spool"
+
+    @property
+    def device_folder(self) -> Path:
+        return self.state / "devices"
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the state folder held no system yet."""
+        return "system" not in self.facts_rows
+
+    @property
+    def facts(self) -> SystemFacts:
+        return self.facts_rows["system"]
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside happen, or none; see store."""
+        with self.store.transaction():
+            yield
+
+    def later(self, delay: float, action: Callable[[], None]) -> None:
+        """Run an action of the system itself after a delay, in a transaction; a failure is logged, not lost."""
+
+        def due() -> None:
+            try:
+                with self.transaction():
+                    action()
+            except Exception:
+                log.exception("a timed action of system %s failed", self.name)
+
+        self.clock.later(delay, due)
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def next_number(self, name: str, *, first: int = 1) -> int:
+        """The next number of a series; inside a transaction."""
+        value = (self.counters[name].value if name in self.counters else first - 1) + 1
+        self.counters.put(name, Counter(value))
+        return value
+
+    def close(self) -> None:
+        """Stop the clock and close the files."""
+        self.clock.close()
+        self.store.close()
+        self._lock.close()
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def new_file(self, folder: Path, name: str, size: int, data: bytes | None = None) -> Path:
+        """Make a file that belongs to the transaction: sparse with that size, or with the data."""
+        path = folder / name
+        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        try:
+            self.store.on_rollback(lambda: path.unlink(missing_ok=True))
+            if data is None:
+                os.truncate(descriptor, size)
+            else:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        return path
+
+    def drop_file(self, folder: Path, name: str) -> None:
+        """Remove a file once the transaction is on disk."""
+
+        def remove() -> None:
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+
+        self.store.after_commit(remove)
+
+    # -- directory ----------------------------------------------------------------------------------------------------
+
+    def entry(self, name: str) -> Entry | None:
+        """The directory entry (USER, IDENTITY or PROFILE) with that name."""
+        found = self.entries.get(name.upper())
+        return found.entry if found else None
+
+    def full_entry(self, userid: str) -> Entry | None:
+        """The entry of a virtual machine with the statements of its profiles, as CP sees it."""
+        entry = self.entry(userid)
+        if entry is None or not entry.is_machine:
+            return None
+        for name in entry.includes:
+            entry = entry.with_profile(self.entry(name))
+        return entry
+
+    def device_name(self, userid: str, vdev: str) -> Path:
+        """Where the link of a disk device is."""
+        return self.device_folder / userid / f"0.0.{vdev.lower()}"
+
+    # -- observers ----------------------------------------------------------------------------------------------------
+
+    def _volume_changed(self, key: str, _before: Volume | None, after: Volume | None) -> None:
+        if after is None:
+            self.space.volumes.pop(key, None)
+        else:
+            self.space.volumes[key] = after
+
+    def _region_changed(self, key: str, _before: Region | None, after: Region | None) -> None:
+        if after is None:
+            self.space.regions.pop(key, None)
+        else:
+            self.space.regions[key] = after
+
+    def _group_changed(self, key: str, _before: Group | None, after: Group | None) -> None:
+        if after is None:
+            self.space.groups.pop(key, None)
+        else:
+            self.space.groups[key] = after
+
+    def _entry_changed(self, key: str, before: DirectoryEntry | None, after: DirectoryEntry | None) -> None:
+        old = _extents(before.entry) if before else {}
+        new = _extents(after.entry) if after else {}
+        for vdev, extent in old.items():
+            if new.get(vdev) != extent:
+                self.space.release(extent, key, vdev)
+        for vdev, extent in new.items():
+            if old.get(vdev) != extent:
+                self.space.occupy(extent, key, vdev)
+        for name in before.entry.includes if before else ():
+            self.included_by.get(name, set()).discard(key)
+        for name in after.entry.includes if after else ():
+            self.included_by.setdefault(name, set()).add(key)
+
+    def _machine_changed(self, key: str, before: Machine | None, after: Machine | None) -> None:
+        for disk in before.disks if before else ():
+            users = self.links.get((disk.owner, disk.owner_vdev))
+            if users is not None:
+                users.discard((key, disk.vdev))
+                if not users:
+                    del self.links[disk.owner, disk.owner_vdev]
+        for disk in after.disks if after else ():
+            self.links.setdefault((disk.owner, disk.owner_vdev), set()).add((key, disk.vdev))
+        for nic in before.nics if before else ():
+            self.coupled.get(nic.lan_name, set()).discard((key, nic.vdev))
+        for nic in after.nics if after else ():
+            if nic.lan_name:
+                self.coupled.setdefault(nic.lan_name, set()).add((key, nic.vdev))
+
+    def _spool_changed(self, key: str, before: SpoolFile | None, after: SpoolFile | None) -> None:
+        if before is not None:
+            self.reader_index.get(before.owner, set()).discard(key)
+        if after is not None:
+            self.reader_index.setdefault(after.owner, set()).add(key)
+
+
+def _extents(entry: Entry) -> dict[str, Extent]:
+    """The places on volumes that the entry's minidisks have; whole-volume ones (to END) are left out."""
+    return {
+        disk.vdev: Extent(disk.volser, disk.start, disk.size)
+        for disk in entry.mdisks
+        if disk.placement == "PERM" and disk.start is not None and disk.size is not None
+    }
+
+
+def safe_name(text: str) -> str:
+    """Text that can be a part of a file name; userids may contain characters that others dislike."""
+    return re.sub(r"[^A-Za-z0-9@#$_-]", "_", text)
