@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from zvmcloud.images import doscript
 from zvmcloud.manager.core import Core, userid, vdev
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
 CYLINDER = 737_280
@@ -22,6 +25,7 @@ _MAX_CYL = 65_520
 _MAX_BLK = 2**31 - 1
 _SIZE = re.compile(r"(\d{1,12})([GM]?)", re.IGNORECASE)
 _POOL = re.compile(r"(ECKD|FBA):(\w+)", re.IGNORECASE)
+_MOUNT = re.compile(r"(/[\w.-]+)+")
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 
 
@@ -136,10 +140,68 @@ class Disks:
             Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner), origin
         )
 
+    async def configure(
+        self, system: str, name: str, disks: Sequence[tuple[str, str, str]], *, origin: str = ""
+    ) -> JobRecord:
+        """Have the guest mount disks at its next boot: (vdev, format, mount point) each; "" gets 0101 on,
+        /mnt/ephemeral<vdev>.
+
+        Raises NotFound (guest-unknown), BadInput.
+        """
+        owner = (await self._core.owned(system, name))["userid"]
+        commands: list[str] = []
+        first = int(self._core.settings.defaults.root_vdev, 16) + 1
+        for position, (number, form, folder) in enumerate(disks):
+            device = vdev(number or f"{first + position:04X}").lower()
+            target = folder or f"/mnt/ephemeral{device}"
+            if not _MOUNT.fullmatch(target):
+                raise BadInput(
+                    f"disk_list[{position}].mntdir", folder, "an absolute path of letters, digits, '_', '-', '.'"
+                )
+            commands += _mount_commands(device, form, target)
+        data = doscript.write({}, tuple(commands))
+        job = new_job()
+        await asyncio.to_thread(self._core.materials.store, job, "aemod.doscript", data)
+        plan = Plan(
+            "disk.configure",
+            f"Configure {len(disks)} disk(s) inside {owner}",
+            system,
+            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)),),
+            owner,
+        )
+        return await self._core.runner.run(plan, origin, job)
+
     async def of_guest(self, system: str, name: str) -> tuple[Document, ...]:
         """The minidisks of a guest as z/VM has them: vdev, size, units, device type, volume."""
         answer = Document(await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}"))
         return answer.documents("disks")
+
+
+def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:
+    """Put one stored file of the job into the guest's reader, class X, where its first-boot service looks."""
+    file = {"name": name.upper()[:8], "type": kind.upper()[:8], "class": "X", "stored": stored, "bytes": size}
+    return Step(
+        f"punch-{name.lower()}",
+        f"punch {name}.{kind} into the reader of {owner}",
+        "reader.punch",
+        {"userid": owner, "files": [file]},
+    )
+
+
+def _mount_commands(device: str, form: str, target: str) -> list[str]:
+    """What a Linux on z does to use a minidisk's first partition from now on; swap is switched on instead of
+    mounted."""
+    path = f"/dev/disk/by-path/ccw-0.0.{device}-part1"
+    lines = [f"chccwdev -e 0.0.{device}", "udevadm settle"]
+    if form == "swap":
+        return [*lines, f"echo '{path} swap swap defaults 0 0' >> /etc/fstab", f"swapon {path}"]
+    kind = "auto" if form == "none" else form
+    return [
+        *lines,
+        f"mkdir -p {target}",
+        f"echo '{path} {target} {kind} defaults,nofail 0 0' >> /etc/fstab",
+        f"mount {target}",
+    ]
 
 
 def units(size: str, kind: str, field: str = "size") -> int:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core, userid, vdev
-from zvmcloud.manager.disks import Disk, DiskRequest, Disks
+from zvmcloud.manager.disks import Disk, DiskRequest, Disks, punch_step
 from zvmcloud.manager.errors import (
     AgentFailure,
     BadInput,
@@ -31,7 +31,6 @@ from zvmcloud.manager.facts import Document
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
-from zvmcloud.manager.networks import punch_step
 from zvmcloud.manager.tables import guests
 
 _MAX_PUNCH = 64 * 2**20
@@ -213,9 +212,9 @@ class Guests:
         """Log the guest off at once; one that is off already is fine."""
         return await self._power(system, name, "stop", origin)
 
-    async def shutdown(self, system: str, name: str, *, timeout: int, poll: int, origin: str = "") -> JobRecord:
-        """Shut the guest's system down, then log it off; ``timeout`` and ``poll`` in seconds."""
-        return await self._power(system, name, "shutdown", origin, {"timeout": timeout, "poll": poll})
+    async def shutdown(self, system: str, name: str, *, seconds: int, poll: int, origin: str = "") -> JobRecord:
+        """Shut the guest's system down, then log it off; waits ``seconds`` at most, looking every ``poll`` seconds."""
+        return await self._power(system, name, "shutdown", origin, {"timeout": seconds, "poll": poll})
 
     async def pause(self, system: str, name: str, *, origin: str = "") -> JobRecord:
         """Raises Conflict (guest-inactive) when the guest is off."""

@@ -148,6 +148,18 @@ class Images:
         Raises NotAllowed (remote-host) when ``user@host`` is another machine, NotAllowed (path-not-allowed) outside
         the import folders, NotFound (file-unknown).
         """
+        resolved = self.local_target(path, field, remote_host=remote_host)
+        if not resolved.is_file():
+            raise NotFound(
+                f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
+            )
+        return resolved
+
+    def local_target(self, path: str, field: str, *, remote_host: str = "") -> Path:
+        """A path that a client names, with links resolved, if it is on this machine and below an import folder.
+
+        Raises NotAllowed (remote-host, path-not-allowed).
+        """
         if remote_host and not _is_here(remote_host, self._core.settings.remote_hosts):
             raise NotAllowed(
                 f"{field}: the file is on {remote_host}, and this manager fetches no files from other machines",
@@ -161,14 +173,10 @@ class Images:
         allowed.append((self._core.settings.state / "files").resolve())
         if not any(resolved.is_relative_to(folder) for folder in allowed):
             raise NotAllowed(
-                f"{field}: {path} is not below a folder that files may be read from",
+                f"{field}: {path} is not below a folder that this manager may use",
                 code="path-not-allowed",
-                remedy="add its folder to import_folders in the manager's settings, or upload it with PUT /files",
+                remedy="add its folder to import_folders in the manager's settings, or use PUT and POST /files",
                 subject=path,
-            )
-        if not resolved.is_file():
-            raise NotFound(
-                f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
             )
         return resolved
 

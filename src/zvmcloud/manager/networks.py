@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from zvmcloud.manager import guestnet
 from zvmcloud.manager.core import Core, userid, vdev
+from zvmcloud.manager.disks import punch_step
 from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, NotFound
-from zvmcloud.manager.facts import Document, documents
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import nics
@@ -307,22 +308,6 @@ class Networks:
         if not any(nic.vdev == wanted for nic in await self.nics(system, userid=owner)):
             raise NotFound(f"NIC {wanted} of guest {owner} does not exist.", code="nic-unknown", subject=wanted)
         return wanted
-
-
-def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:
-    """Put one stored file of the job into the guest's reader, class X, where its first-boot service looks."""
-    file = {"name": name.upper()[:8], "type": kind.upper()[:8], "class": "X", "stored": stored, "bytes": size}
-    return Step(
-        f"punch-{name.lower()}",
-        f"punch {name}.{kind} into the reader of {owner}",
-        "reader.punch",
-        {"userid": owner, "files": [file]},
-    )
-
-
-def adapters(answer: Json) -> tuple[Document, ...]:
-    """The adapters of the agent's answer, in z/VM's order."""
-    return documents(answer, "adapters")
 
 
 def _create_step(owner: str, request: InterfaceRequest, active: bool) -> Step:

@@ -1,0 +1,108 @@
+"""Handlers for ``POST /guests/{userid}/action``: one per action name, found in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from zvmcloud.api.connector.ask import Ask, Handler, count, text
+from zvmcloud.api.connector.envelope import Reply, fault
+from zvmcloud.api.connector.schemas import ACTIONS, Checker, truth
+from zvmcloud.manager.errors import Busy, NotSupported
+from zvmcloud.manager.guests import DeployRequest
+
+_CHECKERS: Mapping[str, Checker] = {name: Checker(schema) for name, schema in ACTIONS.items() if schema is not None}
+
+
+async def act(ask: Ask) -> Reply | Response:
+    """Check the action's own fields, then do it."""
+    name = ask.body.get("action")
+    if not isinstance(name, str) or not name:
+        return fault(400, "action not exist or is empty")
+    if name not in ACTIONS:
+        return fault(400, f"action {name[:40]} is invalid")
+    fields = {key: value for key, value in ask.body.items() if key != "action"}
+    checker = _CHECKERS.get(name)
+    complaint = checker.complaint(fields) if checker else None
+    if complaint:
+        return fault(400, f"ValidationError: {complaint}")
+    handler = _HANDLERS.get(name)
+    if handler is None:
+        await ask.node.core.owned(ask.system, ask.userid)
+        raise NotSupported(f"The requested function: {name} has not been implemented in current release")
+    return await handler(ask)
+
+
+async def _start(ask: Ask) -> Reply:
+    job = await ask.node.guests.start(ask.system, ask.userid, wait=count(ask.body.get("timeout")), origin=ask.origin)
+    return Reply(job=job.id)
+
+
+async def _stop(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.stop(ask.system, ask.userid, origin=ask.origin)).id)
+
+
+async def _softstop(ask: Ask) -> Reply:
+    settings = ask.node.settings.connector
+    job = await ask.node.guests.shutdown(
+        ask.system,
+        ask.userid,
+        seconds=count(ask.body.get("timeout")) or settings.softstop_seconds,
+        poll=count(ask.body.get("poll_interval")) or settings.softstop_poll,
+        origin=ask.origin,
+    )
+    return Reply(job=job.id)
+
+
+async def _pause(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.pause(ask.system, ask.userid, origin=ask.origin)).id)
+
+
+async def _unpause(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.unpause(ask.system, ask.userid, origin=ask.origin)).id)
+
+
+async def _reboot(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.reboot(ask.system, ask.userid, origin=ask.origin)).id)
+
+
+async def _reset(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.reset(ask.system, ask.userid, origin=ask.origin)).id)
+
+
+async def _console(ask: Ask) -> Reply:
+    return Reply(await ask.node.guests.console(ask.system, ask.userid, ask.node.settings.connector.console_kb))
+
+
+async def _deploy(ask: Ask) -> Reply:
+    """Waits for the job's end, as clients expect; the job itself does not depend on the client staying."""
+    if ask.deploys.locked():
+        raise Busy(
+            "Max concurrent deploy/capture requests received, request is rejected.", remedy="repeat the request later"
+        )
+    request = DeployRequest(
+        userid=ask.userid,
+        image=text(ask.body["image"]),
+        transport=text(ask.body.get("transportfiles")),
+        remote_host=text(ask.body.get("remotehost")),
+        vdev=text(ask.body.get("vdev")),
+        hostname=text(ask.body.get("hostname")),
+        skip_copy=truth(ask.body.get("skipdiskcopy")),
+    )
+    async with ask.deploys:
+        job = await ask.node.guests.deploy(ask.system, request, origin=ask.origin)
+    return Reply(job=job.id)
+
+
+_HANDLERS: Mapping[str, Handler] = {
+    "start": _start,
+    "stop": _stop,
+    "softstop": _softstop,
+    "pause": _pause,
+    "unpause": _unpause,
+    "reboot": _reboot,
+    "reset": _reset,
+    "get_console_output": _console,
+    "deploy": _deploy,
+}

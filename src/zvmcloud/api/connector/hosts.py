@@ -1,0 +1,101 @@
+"""Handlers for the z/VM system: version, host, disk pools, health."""
+
+from __future__ import annotations
+
+from zvmcloud import __version__
+from zvmcloud.api.connector.ask import Ask
+from zvmcloud.api.connector.envelope import Reply
+from zvmcloud.api.connector.schemas import truth
+from zvmcloud.manager.facts import Document
+from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.node import Node
+
+_GIB = 2**30
+
+
+async def version(_ask: Ask) -> Reply:
+    """Clients demand api_version "1.0"."""
+    return Reply({"version": __version__, "api_version": "1.0", "max_version": "1.0", "min_version": "1.0"})
+
+
+async def host(ask: Ask) -> Reply:
+    """The hypervisor with its totals: memory in MB, disk in GB."""
+    facts = await ask.node.hosts.info(ask.system)
+    pool = await ask.node.hosts.pool(ask.system)
+    name = facts.text("system_id", "name", "hypervisor_hostname", "system")
+    return Reply(
+        {
+            "zcc_userid": facts.text("userid", "zcc_userid", "agent_userid"),
+            "vcpus": facts.number("cpus", "vcpus", "processors"),
+            "vcpus_used": facts.number("cpus_used", "vcpus_used", "processors_used"),
+            "cpu_info": {"architecture": "s390x", "cec_model": facts.text("cec_model", "model", "machine_type")},
+            "memory_mb": float(facts.number("memory_mb")),
+            "memory_mb_used": float(facts.number("memory_used_mb", "memory_mb_used")),
+            "hypervisor_type": "zvm",
+            "hypervisor_version": _version(facts),
+            "ipl_time": facts.text("ipl_time"),
+            "zvm_host": name,
+            "hypervisor_hostname": name,
+            **_space(pool.total, pool.used),
+        }
+    )
+
+
+async def host_guests(ask: Ask) -> Reply:
+    return Reply(list(await ask.node.hosts.userids(ask.system)))
+
+
+async def diskpool(ask: Ask) -> Reply:
+    """Space of a pool in GB, or with ``details`` its free areas."""
+    pool = await ask.node.hosts.pool(ask.system, ask.query.get("poolname", ""))
+    if not truth(ask.query.get("details")):
+        return Reply(_space(pool.total, pool.used))
+    return Reply({pool.name: [_area(area, pool.name) for area in pool.free]})
+
+
+async def diskpool_volumes(ask: Ask) -> Reply:
+    pool = await ask.node.hosts.pool(ask.system, ask.query.get("poolname", ""))
+    names = [volume.text("volser", "volume", "name", "volume_name") for volume in pool.volumes]
+    return Reply({"diskpool_volumes": " ".join(names)})
+
+
+async def smapi_health(ask: Ask) -> Reply:
+    return Reply(await health(ask.node, ask.system))
+
+
+async def health(node: Node, system: str) -> dict[str, Json]:
+    """Whether the system's agent is well. The counters are for clients that look for them; the journal has the real
+    ones."""
+    healthy = await node.hosts.healthy(system)
+    return {
+        "totalSuccess": 0,
+        "totalFail": 0,
+        "lastSuccess": "",
+        "lastFail": "",
+        "continuousFail": 0,
+        "healthy": healthy,
+    }
+
+
+def _space(total: int, used: int) -> dict[str, Json]:
+    """Whole GB; available is rounded down on its own, as clients do not add the figures up."""
+    return {"disk_total": total // _GIB, "disk_used": used // _GIB, "disk_available": (total - used) // _GIB}
+
+
+def _area(area: Document, pool: str) -> dict[str, Json]:
+    return {
+        "volume_name": area.text("volser", "volume", "volume_name"),
+        "device_type": area.text("device_type", "type"),
+        "start_cylinder": area.text("start", "start_cylinder"),
+        "free_size": area.number("bytes", "free_bytes") // _GIB,
+        "dasd_group": pool,
+        "region_name": area.text("region", "region_name", "volser", "volume"),
+    }
+
+
+def _version(facts: Document) -> int:
+    """z/VM 7.3.0 as 730."""
+    digits = "".join(
+        letter for letter in facts.text("version", "zvm_version", "hypervisor_version") if letter.isdigit()
+    )
+    return int(digits[:3]) if digits else 0

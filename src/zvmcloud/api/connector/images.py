@@ -1,0 +1,147 @@
+"""Handlers for images and files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import uuid
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from starlette.responses import FileResponse, Response
+
+from zvmcloud.api.connector.ask import Ask, text
+from zvmcloud.api.connector.envelope import Code, Reply, failure
+from zvmcloud.api.connector.errors import FILE
+from zvmcloud.manager.errors import ManagerError, NotAllowed, NotSupported
+from zvmcloud.manager.images import Image
+from zvmcloud.manager.jobs.plan import Json
+
+_FLUSH = 1 << 20
+
+
+async def import_image(ask: Ask) -> Reply:
+    image = ask.member("image")
+    meta = image["image_meta"]
+    meta = meta if isinstance(meta, dict) else {}
+    job = await ask.node.images.import_url(
+        text(image["image_name"]),
+        text(image["url"]),
+        text(meta["os_version"]),
+        md5=text(meta.get("md5sum")),
+        remote_host=text(image.get("remote_host")),
+        origin=ask.origin,
+    )
+    return Reply(job=job.id)
+
+
+async def query_images(ask: Ask) -> Reply:
+    name = ask.query.get("imagename", "")
+    found = (await ask.node.images.get(name),) if name else await ask.node.images.list()
+    return Reply([_image(ask, image) for image in found])
+
+
+async def delete_image(ask: Ask) -> Reply:
+    """Deleting an image that is not there is a success, as clients expect."""
+    try:
+        job = await ask.node.images.delete(ask.path["name"], origin=ask.origin)
+    except ManagerError as error:
+        if error.code == "image-unknown":
+            return Reply()
+        raise
+    return Reply(job=job.id)
+
+
+async def root_disk_size(ask: Ask) -> Reply:
+    """The number of cylinders or blocks as a string; clients hand it back as a disk's size."""
+    return Reply(str((await ask.node.images.get(ask.path["name"])).units))
+
+
+async def export_image(ask: Ask) -> Reply:
+    """Copy an image's bytes to a file below one of the folders this manager may use."""
+    location = ask.member("location")
+    image = await ask.node.images.get(ask.path["name"])
+    url = urlsplit(text(location["dest_url"]))
+    if url.scheme != "file":
+        raise NotSupported("images are exported to file:// URLs; fetch other copies with GET /v1/images/{name}/content")
+    target = ask.node.images.local_target(unquote(url.path), "dest_url", remote_host=text(location.get("remote_host")))
+    await asyncio.to_thread(_copy, ask.node.images.path(image), target)
+    return Reply(
+        {
+            "image_name": image.name,
+            "image_path": text(location["dest_url"]),
+            "os_version": image.os_version,
+            "md5sum": image.md5,
+            "comments": image.comments,
+        }
+    )
+
+
+async def import_file(ask: Ask) -> Reply | Response:
+    """Keep the request's body as a file; the URL in the answer can be imported as an image."""
+    folder = _files(ask) / "imported"
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+    path = folder / str(uuid.uuid4())
+    limit = ask.node.settings.connector.file_limit
+    digest, size, whole = hashlib.md5(usedforsecurity=False), 0, False
+    try:
+        with path.open("xb") as file:
+            buffer = bytearray()
+            async for chunk in ask.request.stream():
+                size += len(chunk)
+                if size > limit:
+                    return failure(
+                        413, Code(300, FILE, 300, 1), f"File import operation failed: more than {limit} bytes"
+                    )
+                digest.update(chunk)
+                buffer += chunk
+                if len(buffer) >= _FLUSH:
+                    await asyncio.to_thread(file.write, bytes(buffer))
+                    buffer.clear()
+            await asyncio.to_thread(file.write, bytes(buffer))
+        whole = True
+    finally:
+        if not whole:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+    return Reply({"filesize_in_bytes": size, "dest_url": path.as_uri(), "md5sum": digest.hexdigest()})
+
+
+async def export_file(ask: Ask) -> Reply | Response:
+    """Stream a file of the file folder or the image folder; no other path is readable from here."""
+    name = text(ask.body["source_file"]).removeprefix("file://")
+    path = Path(name).resolve()
+    allowed = (_files(ask).resolve(), ask.node.images.folder.resolve())
+    if not any(path.is_relative_to(folder) for folder in allowed) or not path.is_file():
+        return failure(
+            500,
+            Code(300, FILE, 300, 2),
+            f"File export operation failed: {name[:200]} is not a file this manager hands out",
+        )
+    return FileResponse(path, media_type="application/octet-stream", headers={"cache-control": "no-cache"})
+
+
+def _files(ask: Ask) -> Path:
+    return ask.node.settings.state / "files"
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise NotAllowed(f"dest_url: cannot write {target}: {error.strerror}", code="file-unreadable") from error
+
+
+def _image(ask: Ask, image: Image) -> dict[str, Json]:
+    return {
+        "imagename": image.name,
+        "imageosdistro": image.os_version,
+        "md5sum": image.md5,
+        "disk_size_units": f"{image.units}:{image.kind}",
+        "image_size_in_bytes": str(image.bytes),
+        "type": image.type,
+        "comments": image.comments,
+        "last_access_time": image.last_used,
+        "image_path": str(ask.node.images.path(image)),
+    }

@@ -1,0 +1,256 @@
+"""The connector's routes, as one table, and the application made from it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from zvmcloud.api.connector import actions, guests, hosts, images, networks, schemas
+from zvmcloud.api.connector.ask import Ask, Handler
+from zvmcloud.api.connector.envelope import Reply, failure, fault, success
+from zvmcloud.api.connector.errors import code_of, message_of, status_of
+from zvmcloud.api.connector.schemas import Checker, Schema
+from zvmcloud.api.connector.tokens import REFUSED, Door
+from zvmcloud.manager.errors import ManagerError, NotSupported
+from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.node import Node
+
+log = logging.getLogger(__name__)
+
+_BODY_LIMIT = 8 * 2**20
+"""Bytes of a JSON body; ``PUT /files`` has its own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One method of one path. ``body``: its schema; ``any_body``: JSON is needed but the handler checks it; neither:
+    ignored."""
+
+    method: str
+    path: str
+    handler: Handler
+    body: Schema | None = None
+    query: Schema | None = None
+    any_body: bool = False
+    creates: bool = False
+    acts: bool = False
+
+
+async def _not_built(ask: Ask) -> Reply:
+    raise NotSupported(
+        f"The requested function: {ask.request.method} {ask.request.url.path} has not been implemented in current release"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("GET", "/", hosts.version),
+    Rule("GET", "/smapi_health", hosts.smapi_health),
+    Rule("GET", "/guests", guests.list_guests),
+    Rule("POST", "/guests", guests.create_guest, body=schemas.GUEST_CREATE, creates=True),
+    Rule("GET", "/guests/stats", guests.stats, query=schemas.QUERY_USERIDS),
+    Rule("GET", "/guests/interfacestats", _not_built, query=schemas.QUERY_USERIDS),
+    Rule("GET", "/guests/nics", guests.nic_rows),
+    Rule("POST", "/guests/volumes", _not_built),
+    Rule("DELETE", "/guests/volumes", _not_built),
+    Rule("DELETE", "/guests/{userid}", guests.delete_guest),
+    Rule("GET", "/guests/{userid}", guests.definition),
+    Rule("POST", "/guests/{userid}/action", actions.act, any_body=True, acts=True),
+    Rule("GET", "/guests/{userid}/power_state", guests.power_state),
+    Rule("GET", "/guests/{userid}/power_state_real", guests.power_state_real),
+    Rule("GET", "/guests/{userid}/info", guests.info),
+    Rule("GET", "/guests/{userid}/os_info", guests.os_info),
+    Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num),
+    Rule("GET", "/guests/{userid}/user_direct", guests.user_direct),
+    Rule("GET", "/guests/{userid}/adapters", guests.adapters),
+    Rule("POST", "/guests/{userid}/nic", networks.create_nic, body=schemas.NIC_CREATE),
+    Rule("DELETE", "/guests/{userid}/nic/{vdev}", networks.delete_nic, body=schemas.NIC_DELETE),
+    Rule("PUT", "/guests/{userid}/nic/{vdev}", networks.couple_nic, body=schemas.NIC_COUPLE),
+    Rule("POST", "/guests/{userid}/interface", networks.create_interface, body=schemas.INTERFACE_CREATE),
+    Rule("DELETE", "/guests/{userid}/interface", networks.delete_interface, body=schemas.INTERFACE_DELETE),
+    Rule("GET", "/guests/{userid}/disks", guests.list_disks),
+    Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
+    Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
+    Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE),
+    Rule("GET", "/volumes/conn/{userid}", _not_built),
+    Rule("PUT", "/volumes/volume_refresh_bootmap", _not_built),
+    Rule("GET", "/volumes/fcptemplates", _not_built),
+    Rule("POST", "/volumes/fcptemplates", _not_built),
+    Rule("GET", "/volumes/fcptemplates/detail", _not_built),
+    Rule("PUT", "/volumes/fcptemplates/{template}", _not_built),
+    Rule("DELETE", "/volumes/fcptemplates/{template}", _not_built),
+    Rule("GET", "/volumes/fcp/{fcp}", _not_built),
+    Rule("PUT", "/volumes/fcp/{fcp}", _not_built),
+    Rule("GET", "/host", hosts.host),
+    Rule("GET", "/host/guests", hosts.host_guests),
+    Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL),
+    Rule("GET", "/host/diskpool_volumes", hosts.diskpool_volumes, query=schemas.QUERY_POOL),
+    Rule("GET", "/host/volume", _not_built, query=schemas.QUERY_VOLUME),
+    Rule("GET", "/host/ssi", _not_built),
+    Rule("GET", "/images", images.query_images, query=schemas.QUERY_IMAGE),
+    Rule("POST", "/images", images.import_image, body=schemas.IMAGE_IMPORT, creates=True),
+    Rule("DELETE", "/images/{name}", images.delete_image),
+    Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT),
+    Rule("GET", "/images/{name}/root_disk_size", images.root_disk_size),
+    Rule("PUT", "/files", images.import_file),
+    Rule("POST", "/files", images.export_file, body=schemas.FILE_EXPORT),
+    Rule("GET", "/vswitches", networks.list_vswitches),
+    Rule("POST", "/vswitches", networks.create_vswitch, body=schemas.VSWITCH_CREATE, creates=True),
+    Rule("GET", "/vswitches/{name}", networks.query_vswitch),
+    Rule("DELETE", "/vswitches/{name}", networks.delete_vswitch),
+    Rule("PUT", "/vswitches/{name}", networks.update_vswitch, body=schemas.VSWITCH_UPDATE),
+    Rule("GET", "/vswitch", networks.switch_port, body=schemas.SWITCH_PORT),
+)
+
+
+class Connector:
+    """Turns requests into calls of handlers, and what comes back into envelopes."""
+
+    def __init__(self, node: Node, door: Door) -> None:
+        self._node = node
+        self._door = door
+        self._deploys = asyncio.Semaphore(node.settings.connector.deploys)
+
+    def routes(self) -> list[BaseRoute]:
+        """One route per path, at the root and below ``/systems/{system}``; it answers 405 with all methods the path
+        has."""
+        paths: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {"/token": {"POST": self._token}}
+        for rule in RULES:
+            paths.setdefault(rule.path, {})[rule.method] = self._endpoint(rule)
+        paths["/smapi-healthy"] = {"GET": self._old_health}
+        routes: list[BaseRoute] = []
+        for prefix in ("", "/systems/{system}"):
+            routes += [_route(prefix + path, methods) for path, methods in paths.items()]
+        return routes
+
+    def _endpoint(self, rule: Rule) -> Callable[[Request], Awaitable[Response]]:
+        body = Checker(rule.body) if rule.body is not None else None
+        query = Checker(rule.query, query=True) if rule.query is not None else None
+
+        async def endpoint(request: Request) -> Response:
+            if not self._door.admits(request):
+                return fault(401, REFUSED)
+            document: Mapping[str, Json] = {}
+            if body is not None or rule.any_body:
+                parsed = await _json(request)
+                if isinstance(parsed, Response):
+                    return parsed
+                complaint = body.complaint(parsed) if body is not None else None
+                if complaint is None and not isinstance(parsed, Mapping):
+                    complaint = "Validation error: the body must be a JSON object"
+                if complaint is not None:
+                    return fault(400, f"ValidationError: {complaint}")
+                document = parsed if isinstance(parsed, Mapping) else {}
+            if query is not None:
+                values: dict[str, list[str]] = {}
+                for name, value in request.query_params.multi_items():
+                    values.setdefault(name, []).append(value)
+                if "userid" in values:
+                    values["userid"] = values["userid"][-1:]
+                complaint = query.complaint(values)
+                if complaint is not None:
+                    return fault(400, f"ValidationError: {complaint}")
+            return await self._answer(rule, request, document)
+
+        return endpoint
+
+    async def _answer(self, rule: Rule, request: Request, body: Mapping[str, Json]) -> Response:
+        try:
+            ask = Ask(
+                node=self._node,
+                system=self._node.core.system(request.path_params.get("system", "")),
+                request=request,
+                body=body,
+                path=request.path_params,
+                query=request.query_params,
+                deploys=self._deploys,
+            )
+            reply = await rule.handler(ask)
+        except ManagerError as error:
+            code = code_of(error, deploying=rule.acts and body.get("action") == "deploy")
+            message = message_of(error, code)
+            status = status_of(code, message, creates=rule.creates, acts=rule.acts)
+            if status >= 500:
+                log.warning("%s %s: %s", request.method, request.url.path, message)
+            return failure(status, code, message, error.job)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return fault(500, "The server has either erred or is incapable of performing the requested operation.")
+        return success(reply) if isinstance(reply, Reply) else reply
+
+    async def _token(self, request: Request) -> Response:
+        token = self._door.issue(request)
+        if token is None:
+            return fault(401, "The request carries no valid admin token: send it in the header X-Admin-Token.")
+        return Response(b"", 200, {"X-Auth-Token": token, "cache-control": "no-cache"}, media_type="text/html")
+
+    async def _old_health(self, request: Request) -> Response:
+        """The deprecated form, without the envelope."""
+        if not self._door.admits(request):
+            return fault(401, REFUSED)
+        system = self._node.core.system(request.path_params.get("system", ""))
+        return JSONResponse({"SMAPI": await hosts.health(self._node, system)})
+
+
+def application(node: Node, door: Door, extra: Sequence[BaseRoute] = ()) -> Starlette:
+    """The connector's application; ``extra`` routes are looked at first."""
+    connector = Connector(node, door)
+    app = Starlette(routes=[*extra, *connector.routes()], exception_handlers={HTTPException: _http_error})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _route(path: str, methods: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> Route:
+    async def dispatch(request: Request) -> Response:
+        if request.headers.get("content-length", "0") != "0" and not request.headers.get("content-type"):
+            return fault(400, "content-type header required when content-length > 0")
+        return await methods[request.method](request)
+
+    route = Route(path, dispatch, methods=list(methods))
+    route.methods = set(methods)
+    return route
+
+
+async def _json(request: Request) -> Json | Response:
+    """The parsed body, or the answer that says why there is none."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > _BODY_LIMIT:
+        return fault(413, f"the body has {declared} bytes; at most {_BODY_LIMIT} are accepted")
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _BODY_LIMIT:
+            return fault(413, f"the body has more than {_BODY_LIMIT} bytes")
+    try:
+        parsed: Json = json.loads(bytes(data))
+    except (ValueError, RecursionError) as error:
+        return fault(400, f"Malformed JSON: {error}")
+    return parsed
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """No such route (404) or method (405), in JSON: in the envelope for the Python client, with "errors" for others."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    title = {404: "Not Found", 405: "Method Not Allowed"}.get(status, "Error")
+    detail = {404: "The resource could not be found.", 405: "The method is not allowed for this resource."}.get(
+        status, title
+    )
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    body = {
+        "overallRC": 400,
+        "modID": 120,
+        "rc": 400,
+        "rs": status,
+        "errmsg": detail,
+        "output": "",
+        "errors": [{"status": status, "title": title, "detail": detail}],
+    }
+    return JSONResponse(body, status, headers)

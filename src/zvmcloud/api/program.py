@@ -1,0 +1,169 @@
+"""The manager's program: both front doors on one port.
+
+``run`` serves until SIGTERM or SIGINT, then finishes the answers under way and leaves durable jobs to the next start.
+``init`` makes the state folder, the connector's admin secret and the first API token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from zvmcloud.api.connector.routes import application as connector
+from zvmcloud.api.connector.tokens import Door, make_secret
+from zvmcloud.api.v1.app import application as native
+from zvmcloud.manager.database import Database
+from zvmcloud.manager.node import Node, new_token
+from zvmcloud.manager.settings import Settings, SettingsError, load
+
+app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
+
+_SECRET_FILE = "connector.token"
+
+
+def doors(node: Node) -> Starlette:
+    """The ASGI application with both doors: ``/v1`` and, at the root, the connector's API."""
+    door = Door(node.settings.connector, node.settings.state / _SECRET_FILE)
+    return connector(node, door, [Mount("/v1", native(node))])
+
+
+async def serve(settings: Settings, *, announce: bool = True) -> None:
+    """Serve until a signal comes. The port is bound first, so port 0 works and agents get the right URL."""
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    settings = settings.listening(settings.host, port)
+    await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
+    node = await Node.open(settings)
+    try:
+        await node.start()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                doors(node),
+                http="h11",
+                loop="asyncio",
+                lifespan="off",
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+                timeout_keep_alive=30,
+                ssl_certfile=settings.tls_certificate or None,
+                ssl_keyfile=settings.tls_key or None,
+            )
+        )
+        if announce:
+            scheme = "https" if settings.tls_certificate else "http"
+            systems = ", ".join(system.name for system in settings.systems) or "no system yet"
+            _say(f"manager listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port} ({systems})")
+            if node.new_admin_token is not None:
+                _say(f"admin token (shown once): {node.new_admin_token}")
+        await server.serve(sockets=[listener])
+    finally:
+        await node.close()
+        listener.close()
+
+
+async def initialize(settings: Settings) -> tuple[str, str]:
+    """Make the state and a new API token named admin. Returns (API token, connector admin secret)."""
+    secret = await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
+    database = await Database.open(settings.database_url)
+    try:
+        return await new_token(database, "admin"), secret
+    finally:
+        await database.close()
+
+
+@app.command()
+def run(
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder for database, images and keys.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    system: Annotated[list[str] | None, typer.Option(help="NAME=URL of a z/VM system's zHCP; may be repeated.")] = None,
+    import_folder: Annotated[
+        list[Path] | None, typer.Option(help="Files below may be imported; may be repeated.")
+    ] = None,
+    open_from: Annotated[
+        list[str] | None, typer.Option(help="Connector clients here need no token; may be repeated.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+) -> None:
+    """Serve the connector API and /v1."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    found = _settings(settings, state, host, port, system, import_folder, open_from)
+    asyncio.run(serve(found))
+
+
+@app.command()
+def init(
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder for database, images and keys.")] = None,
+) -> None:
+    """Make the state folder and print the secrets. Replaces an earlier admin token."""
+    token, secret = asyncio.run(initialize(_settings(settings, state)))
+    _say(f"admin token for /v1 (stored as a hash only, keep it): {token}")
+    _say(f"connector admin secret (X-Admin-Token of POST /token): {secret}")
+
+
+def _settings(
+    path: Path | None,
+    state: Path | None,
+    host: str | None = None,
+    port: int | None = None,
+    systems: list[str] | None = None,
+    folders: list[Path] | None = None,
+    open_from: list[str] | None = None,
+) -> Settings:
+    try:
+        found = load(
+            path,
+            state=str(state) if state else None,
+            host=host,
+            port=port,
+            import_folders=[str(folder) for folder in folders] if folders else None,
+            systems=[_system(text) for text in systems] if systems else None,
+        )
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from error
+    if open_from:
+        found = replace(found, connector=replace(found.connector, mode="open", open_from=tuple(open_from)))
+    return found
+
+
+def _system(text: str) -> dict[str, object]:
+    name, equals, url = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not NAME=URL", param_hint="--system")
+    return {"name": name, "url": url}
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SystemExit(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
+    return listener
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,181 @@
+"""What the native API answers, as documents."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from zvmcloud.manager.images import Image as ImageRow
+from zvmcloud.manager.jobs.plan import Call as CallRow
+from zvmcloud.manager.jobs.plan import JobRecord, StepRecord
+
+
+class Problem(BaseModel):
+    """RFC 9457, with a stable ``code``, whether a repetition can help, what to do, and z/VM's own words."""
+
+    type: str = "about:blank"
+    title: str = ""
+    status: int = 500
+    code: str = ""
+    detail: str = ""
+    retryable: bool = False
+    remedy: str = ""
+    subject: str = ""
+    smapi: dict[str, object] | None = None
+    cp: dict[str, object] | None = None
+    job: str | None = None
+
+
+class Health(BaseModel):
+    status: str = "ok"
+    version: str
+    epoch: int
+
+
+class System(BaseModel):
+    """A z/VM system. ``reachable``: its agent answers now."""
+
+    name: str
+    url: str
+    default: bool
+    reachable: bool
+
+
+class Guest(BaseModel):
+    """A guest of ours. Times are seconds since 1970."""
+
+    system: str
+    userid: str
+    id: str
+    created: float
+    os_version: str
+    image_sha256: str | None
+
+
+class Image(BaseModel):
+    """A name in the image repository. ``units`` counts cylinders (CYL) or 512-byte blocks (BLK)."""
+
+    name: str
+    sha256: str
+    md5: str
+    bytes: int
+    kind: str
+    units: int
+    os_version: str
+    type: str
+    comments: str | None
+    created: float
+    last_used: float
+
+    @classmethod
+    def of(cls, row: ImageRow) -> Image:
+        return cls(
+            name=row.name,
+            sha256=row.sha256,
+            md5=row.md5,
+            bytes=row.bytes,
+            kind=row.kind,
+            units=row.units,
+            os_version=row.os_version,
+            type=row.type,
+            comments=row.comments,
+            created=row.created,
+            last_used=row.last_used,
+        )
+
+
+class Call(BaseModel):
+    """One call below a step: a SMAPI function with rc and rs, a CP command, a punched file, a disk write."""
+
+    kind: str
+    name: str
+    parameters: dict[str, object]
+    rc: int | None
+    rs: int | None
+    text: list[str]
+    milliseconds: float
+
+    @classmethod
+    def of(cls, row: CallRow) -> Call:
+        return cls(
+            kind=row.kind,
+            name=row.name,
+            parameters=dict(row.parameters),
+            rc=row.rc,
+            rs=row.rs,
+            text=list(row.text),
+            milliseconds=row.milliseconds,
+        )
+
+
+class Step(BaseModel):
+    """A step of a job. ``progress`` is 0 to 1."""
+
+    number: int
+    name: str
+    title: str
+    kind: str
+    state: str
+    progress: float
+    detail: str
+    attempts: int
+    started: float | None
+    finished: float | None
+    parameters: dict[str, object]
+    result: dict[str, object] | None
+    error: Problem | None
+    calls: list[Call]
+
+    @classmethod
+    def of(cls, row: StepRecord) -> Step:
+        return cls(
+            number=row.number,
+            name=row.step.name,
+            title=row.step.title,
+            kind=row.step.kind,
+            state=row.state,
+            progress=row.progress,
+            detail=row.detail,
+            attempts=row.attempts,
+            started=row.started,
+            finished=row.finished,
+            parameters=dict(row.step.parameters),
+            result=dict(row.result) if row.result is not None else None,
+            error=Problem.model_validate(row.error) if row.error is not None else None,
+            calls=[Call.of(call) for call in row.calls],
+        )
+
+
+class Job(BaseModel):
+    """A job: what was planned and how far it is. States: pending, running, interrupted, done, failed, cancelled."""
+
+    id: str
+    kind: str
+    title: str
+    system: str
+    userid: str
+    state: str
+    durable: bool
+    progress: float
+    origin: str
+    created: float
+    finished: float | None
+    error: Problem | None
+    steps: list[Step] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, row: JobRecord) -> Job:
+        return cls(
+            id=row.id,
+            kind=row.kind,
+            title=row.title,
+            system=row.system,
+            userid=row.userid,
+            state=row.state,
+            durable=row.durable,
+            progress=row.progress,
+            origin=row.origin,
+            created=row.created,
+            finished=row.finished,
+            error=Problem.model_validate(row.error) if row.error is not None else None,
+            steps=[Step.of(step) for step in row.steps],
+        )
