@@ -1,4 +1,4 @@
-"""`zvm demo`: the whole road once, visibly: from a cloud connector call down to CP commands, and the guest's console."""
+"""`zvm demo`: the whole road once, visibly: from a connector call down to CP commands, and the guest's console."""
 
 from __future__ import annotations
 
@@ -200,12 +200,12 @@ def _further(facts: Facts, keep: bool) -> None:
         return
     secret = facts.state / "secrets"
     program = Path(sys.executable).parent / "zvm"
+    maint = f"-u MAINT --password-file {secret / 'MAINT'} --port {facts.smapi_port}"
     console.print("[bold]It is running. Look further:[/bold]")
     for line in (
         f"curl {facts.connector}/guests/{USERID}/info",
         f"{program} job list --state {facts.state}",
-        f"{program} smapi call Image_Query_DM -T {USERID} -u MAINT --password-file {secret / 'MAINT'} "
-        f"--port {facts.smapi_port}",
+        f"{program} smapi call Image_Query_DM -T {USERID} {maint}",
         f"tail {facts.state / 'logs'}/*.log",
     ):
         console.print(f"  {line}", markup=False)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zvmcloud.smapi import layout, recording
+from zvmcloud.smapi import layout, recording, replay
 from zvmcloud.smapi.client import DEFAULT_PORT, IMPATIENT, Client, Patience, Tls
 from zvmcloud.smapi.codes import meaning
 from zvmcloud.smapi.declare import Answer, Answering, Function, Message, Request, Style
@@ -304,3 +304,28 @@ def verify(
     console.print(f"{len(exchanges)} exchanges, {len(exchanges) - bad} come back byte for byte, {bad} do not")
     if bad:
         raise typer.Exit(REFUSED)
+
+
+@app.command("replay")
+def replay_recording(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines with send_hex and recv_hex.")],
+    host: Annotated[str, typer.Option(envvar="ZVM_SMAPI_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="ZVM_SMAPI_PORT", min=1, max=65535)] = DEFAULT_PORT,
+) -> None:
+    """Send the requests of a recording, as recorded, to a server (they change it!) and compare codes and structure."""
+    try:
+        compared = asyncio.run(replay.replay(recording.load(file), host, port))
+    except SmapiFault as error:
+        _fail(str(error), BAD_INPUT)
+    for found in compared:
+        if not found.same_codes:
+            codes = f"rc {found.got[0]}, rs {found.got[1]}; recorded rc {found.recorded[0]}, rs {found.recorded[1]}"
+            console.print(f"{found.label}: {codes}", highlight=False, markup=False)
+        for difference in found.differences:
+            console.print(f"{found.label}: {difference}", highlight=False, markup=False)
+    codes, structure = sum(found.same_codes for found in compared), sum(found.same_structure for found in compared)
+    share = 100 / max(len(compared), 1)
+    console.print(
+        f"{len(compared)} requests: same codes {codes} ({codes * share:.1f} %), "
+        f"same structure {structure} ({structure * share:.1f} %)"
+    )
