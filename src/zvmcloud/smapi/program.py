@@ -319,8 +319,8 @@ def replay_recording(
         _fail(str(error), BAD_INPUT)
     for found in compared:
         if not found.same_codes:
-            codes = f"rc {found.got[0]}, rs {found.got[1]}; recorded rc {found.recorded[0]}, rs {found.recorded[1]}"
-            console.print(f"{found.label}: {codes}", highlight=False, markup=False)
+            got, recorded = ("rc {}, rs {}".format(*pair) for pair in (found.got, found.recorded))
+            console.print(f"{found.label}: {got}; recorded: {recorded}", highlight=False, markup=False)
         for difference in found.differences:
             console.print(f"{found.label}: {difference}", highlight=False, markup=False)
     codes, structure = sum(found.same_codes for found in compared), sum(found.same_structure for found in compared)

@@ -100,11 +100,10 @@ def _compare(recorded: object, got: object, spec: Spec, path: str) -> Iterator[s
         item = spec.item if isinstance(spec, Repeat) else spec
         if bool(recorded) != bool(got):
             yield f"{path}: {len(got)} items, recorded {len(recorded)}"
-        forms = {_form(value, item) for value in recorded}
-        for value in got:
-            if recorded and _form(value, item) not in forms:
-                yield f"{path}: an item has the form {_form(value, item)}; recorded: {', '.join(sorted(map(str, forms)))}"
-                break
+        known = {_form(value, item) for value in recorded}
+        strange = next((form for value in got if known and (form := _form(value, item)) not in known), None)
+        if strange is not None:
+            yield f"{path}: an item has the form {strange}; recorded: {', '.join(sorted(known))}"
         if recorded and got and isinstance(recorded[0], Message) and isinstance(got[0], Message):
             yield from _members(recorded[0], got[0], f"{path}[].")
     elif isinstance(recorded, str) and isinstance(got, str):
