@@ -28,7 +28,7 @@ from zvmcloud.manager.settings import Settings, SettingsError, load
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
 
-_SECRET_FILE = "connector.token"
+_SECRET_FILE = "connector.token"  # noqa: S105  a name
 
 
 def doors(node: Node) -> Starlette:

@@ -91,6 +91,8 @@ class Settings:
     defaults: Defaults = field(default_factory=Defaults)
     connector: ConnectorSettings = field(default_factory=ConnectorSettings)
     systems: tuple[SystemSettings, ...] = ()
+    admin_token: str = field(default="", repr=False)
+    """A /v1 admin token to accept besides those in the database; only from the environment (ZVMCLOUD_ADMIN_TOKEN)."""
 
     @property
     def database_url(self) -> str:
@@ -133,6 +135,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
         value = source.get(f"ZVMCLOUD_{name.upper()}")
         if value:
             document[name] = value
+    document["admin_token"] = source.get("ZVMCLOUD_ADMIN_TOKEN", "")
     document.update({name: value for name, value in overrides.items() if value is not None})
     return build(document)
 
@@ -159,6 +162,7 @@ def build(document: Mapping[str, object]) -> Settings:
         defaults=_defaults(_table(rest.pop("defaults", {}), "defaults")),
         connector=_connector(_table(rest.pop("connector", {}), "connector")),
         systems=_systems(rest.pop("systems", ())),
+        admin_token=_text(rest.pop("admin_token", ""), "admin_token"),
     )
     _nothing_left(tls, "tls.")
     _nothing_left(rest, "")

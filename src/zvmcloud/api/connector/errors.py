@@ -33,7 +33,7 @@ _BY_CODE: dict[str, Code] = {
     "nic-unknown": Code(404, NETWORK, 404, 1),
     "vswitch-unknown": Code(404, NETWORK, 404, 1),
     "vswitch-exists": Code(8, SMT, 212, 36),
-    "image-unknown": Code(300, IMAGE, 300, 20),
+    "image-unknown": Code(404, IMAGE, 404, 1),
     "image-exists": Code(300, IMAGE, 300, 13),
     "image-in-use": Code(409, IMAGE, 409, 1),
     "image-tag": Code(300, IMAGE, 300, 7),
@@ -53,7 +53,11 @@ _BY_CODE: dict[str, Code] = {
 }
 
 _DEPLOY: dict[str, Code] = {
-    code: Code(300, GUEST, 300, 4) for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
+    "image-unknown": Code(300, IMAGE, 300, 20),
+    **{
+        code: Code(300, GUEST, 300, 4)
+        for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
+    },
 }
 
 _NOT_FOUND = {(8, 212, 40), (4, 5, 402), (300, 300, 20), (8, 400, 4), (8, 200, 4)}

@@ -20,6 +20,10 @@ from zvmcloud.manager.errors import ManagerError, NotFound
 from zvmcloud.manager.node import Node
 
 
+_BEARER = HTTPBearer(auto_error=False, description="The admin token that `manager init` prints")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+
+
 class Unauthorized(ManagerError):
     status = 401
     code = "unauthorized"
@@ -36,16 +40,8 @@ def application(node: Node) -> FastAPI:
         redoc_url=None,
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
-    bearer = HTTPBearer(auto_error=False, description="The admin token that `manager init` prints")
-
-    async def admin(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        if credentials is None or await node.token_role(credentials.credentials) != "admin":
-            raise Unauthorized(
-                "no valid token",
-                remedy="send Authorization: Bearer with the token that the manager printed at its first start",
-            )
-
-    guarded = [Depends(admin)]
+    app.state.node = node
+    guarded = [Depends(_admin)]
 
     @app.get("/health")
     async def health() -> Health:
@@ -91,12 +87,12 @@ def application(node: Node) -> FastAPI:
         request: Request,
         name: str,
         image_token: Annotated[str, Header(alias=IMAGE_TOKEN_HEADER)] = "",
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)] = None,
+        credentials: Credentials = None,
     ) -> Response:
         """The image's bytes, whole or by Range. For agents with the token of a running job, and for admins."""
         found = await node.images.get(name)
         if not await _job_runs(node, image_token, found.sha256):
-            await admin(credentials)
+            await _admin(request, credentials)
         headers = {"etag": f'"{found.sha256}"', "cache-control": "no-store"}
         return FileResponse(node.images.path(found), media_type="application/octet-stream", headers=headers)
 
@@ -134,6 +130,16 @@ def application(node: Node) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     return app
+
+
+async def _admin(request: Request, credentials: Credentials) -> None:
+    """Raises Unauthorized without the bearer token of an admin."""
+    node: Node = request.app.state.node
+    if credentials is None or await node.token_role(credentials.credentials) != "admin":
+        raise Unauthorized(
+            "no valid token",
+            remedy="send Authorization: Bearer with the token that the manager printed at its first start",
+        )
 
 
 async def _events(node: Node, job: str) -> AsyncIterator[str]:

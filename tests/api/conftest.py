@@ -1,0 +1,50 @@
+"""Fixtures of the doors' tests: a node over a fake agent, and a client of its ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from manager.fake_zhcp import FakeZhcp
+from manager.support import image_file, running, settings
+from zvmcloud.api.connector.tokens import make_secret
+from zvmcloud.api.program import doors
+from zvmcloud.manager.node import Node
+
+
+@pytest.fixture
+def zhcp() -> FakeZhcp:
+    return FakeZhcp()
+
+
+@pytest.fixture
+async def node(tmp_path: Path, zhcp: FakeZhcp) -> AsyncIterator[Node]:
+    found = settings(tmp_path / "state", connector={"mode": "open", "open_from": ["127.0.0.1"]})
+    make_secret(tmp_path / "state" / "connector.token")
+    async with running(zhcp, found) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def door(node: Node, zhcp: FakeZhcp) -> AsyncIterator[httpx.AsyncClient]:
+    """The manager as a client on an open address sees it; the fake agent fetches images from it."""
+    transport = httpx.ASGITransport(doors(node))
+    async with httpx.AsyncClient(transport=transport, base_url="http://manager") as client:
+        zhcp.fetch = client
+        yield client
+
+
+@pytest.fixture
+async def stranger(node: Node) -> AsyncIterator[httpx.AsyncClient]:
+    """The manager as a client on any other address sees it."""
+    transport = httpx.ASGITransport(doors(node), client=("192.0.2.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://manager") as client:
+        yield client
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    return image_file(tmp_path)

@@ -1,0 +1,93 @@
+"""Who may come in at the doors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from api.test_connector_road import add_image, create
+from manager.fake_zhcp import FakeZhcp
+from zvmcloud.manager.node import Node
+
+
+def secret(node: Node) -> str:
+    return (node.settings.state / "connector.token").read_text().strip()
+
+
+async def test_a_token_opens_the_door_for_any_address(stranger: httpx.AsyncClient, node: Node) -> None:
+    assert (await stranger.get("/guests")).status_code == 401
+    answer = await stranger.post("/token", headers={"X-Admin-Token": secret(node)})
+    assert answer.status_code == 200
+    assert answer.content == b""
+    token = answer.headers["x-auth-token"]
+    assert set(jwt.decode(token, secret(node), algorithms=["HS256"])) == {"exp"}
+    assert (await stranger.get("/guests", headers={"X-Auth-Token": token})).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Admin-Token": "bad"}, {"X-Admin-Token": ""}])
+async def test_without_the_admin_secret_there_is_no_token(stranger: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    answer = await stranger.post("/token", headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["rs"] == 401
+    assert "x-auth-token" not in answer.headers
+
+
+async def test_expired_forged_and_unsigned_tokens_are_refused(stranger: httpx.AsyncClient, node: Node) -> None:
+    tokens = [
+        jwt.encode({"exp": int(time.time()) - 1}, secret(node), algorithm="HS256"),
+        jwt.encode({"exp": int(time.time()) + 60}, "another secret that is long enough", algorithm="HS256"),
+        jwt.encode({"exp": int(time.time()) + 60}, "", algorithm="none"),
+        "garbage",
+        "server-auth-closed",
+    ]
+    for token in tokens:
+        answer = await stranger.get("/guests", headers={"X-Auth-Token": token})
+        assert answer.status_code == 401
+        assert answer.json() | {"errmsg": ""} == {
+            "overallRC": 400, "modID": 120, "rc": 400, "rs": 401, "errmsg": "", "output": "",
+        }  # fmt: skip
+
+
+async def test_a_new_secret_ends_all_tokens(stranger: httpx.AsyncClient, node: Node) -> None:
+    token = (await stranger.post("/token", headers={"X-Admin-Token": secret(node)})).headers["x-auth-token"]
+    (node.settings.state / "connector.token").write_text("another secret that is long enough\n")
+    assert (await stranger.get("/guests", headers={"X-Auth-Token": token})).status_code == 401
+
+
+async def test_an_open_address_needs_no_token_and_is_told_so(door: httpx.AsyncClient) -> None:
+    assert (await door.get("/guests")).status_code == 200
+    assert (await door.post("/token")).headers["x-auth-token"] == "server-auth-closed"
+
+
+async def test_an_invalid_token_wins_over_an_invalid_body_but_not_over_a_missing_route(
+    stranger: httpx.AsyncClient,
+) -> None:
+    assert (await stranger.post("/guests", json={})).status_code == 401
+    assert (await stranger.get("/nothing")).status_code == 404
+    assert (await stranger.put("/guests", json={})).status_code == 405
+
+
+async def test_v1_needs_the_admin_token_from_any_address(door: httpx.AsyncClient, node: Node) -> None:
+    assert (await door.get("/v1/health")).status_code == 200
+    for path in ("/v1/jobs", "/v1/guests", "/v1/systems", "/v1/images", "/v1/jobs/x", "/v1/images/x/content"):
+        answer = await door.get(path, headers={"Authorization": "Bearer wrong"})
+        assert answer.status_code in {401, 404}, path
+    assert (await door.get("/v1/jobs", headers={"Authorization": f"Bearer {node.new_admin_token}"})).status_code == 200
+    assert str(node.new_admin_token).encode() not in (node.settings.state / "manager.sqlite").read_bytes()
+
+
+async def test_image_content_is_for_the_job_that_reads_it_and_only_while_it_runs(
+    door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path
+) -> None:
+    await create(door)
+    await add_image(door, sample)
+    assert (await door.get("/v1/images/sample/content")).status_code == 401
+    answer = await door.post("/guests/linux01/action", json={"action": "deploy", "image": "sample"})
+    assert answer.status_code == 200
+    source = next(body for body in zhcp.bodies.values() if body["kind"] == "disk.write_image")["parameters"]["source"]
+    assert zhcp.fetched, "the agent could read it while the job ran"
+    assert (await door.get(source["url"], headers=source["headers"])).status_code == 401

@@ -1,0 +1,354 @@
+"""An agent in memory: the operations contract over ASGI, with a small z/VM behind it and a journal of what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+class Refused(Exception):
+    """What z/VM refuses: becomes a problem."""
+
+    def __init__(self, status: int, code: str, detail: str, smapi: tuple[str, int, int] | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.smapi = smapi
+
+    def problem(self, calls: list[dict[str, Any]]) -> dict[str, Any]:
+        smapi = self.smapi and dict(zip(("function", "rc", "rs", "meaning"), (*self.smapi, "as told"), strict=True))
+        return {
+            "type": "about:blank",
+            "title": "Refused",
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "retryable": False,
+            "remedy": "",
+            "smapi": smapi,
+            "cp": None,
+            "calls": calls,
+        }
+
+
+class FakeZhcp:
+    """One z/VM system with pools of cylinders. ``log`` (a file) survives the process, for tests that kill it."""
+
+    def __init__(self, log: Path | None = None) -> None:
+        self.guests: dict[str, dict[str, Any]] = {}
+        self.vswitches: dict[str, dict[str, Any]] = {}
+        self.pools = {"POOL1": 10000, "TINY": 50}
+        self.operations: dict[str, dict[str, Any]] = {}
+        self.bodies: dict[str, dict[str, Any]] = {}
+        self.ran: list[str] = []
+        self.highest_epoch = 0
+        self.refuse_next: Refused | None = None
+        self.delay = 0.0
+        self.write_seconds = 0.0
+        self.fetch: httpx.AsyncClient | None = None
+        self.fetched: list[bytes] = []
+        self.log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.app = Starlette(
+            routes=[
+                Route("/v1/health", self._health),
+                Route("/v1/system", self._system),
+                Route("/v1/pools/{name}", self._pool),
+                Route("/v1/guests", self._guests),
+                Route("/v1/guests/{userid}", self._guest),
+                Route("/v1/guests/{userid}/console", self._console),
+                Route("/v1/guests/{userid}/adapters", self._adapters),
+                Route("/v1/guests/{userid}/command", self._command, methods=["POST"]),
+                Route("/v1/vswitches", self._vswitches),
+                Route("/v1/vswitches/{name}", self._vswitch),
+                Route("/v1/operations/{job}/{step}", self._put, methods=["PUT"]),
+                Route("/v1/operations/{job}/{step}", self._get, methods=["GET"]),
+                Route("/v1/operations/{job}/{step}", self._cancel, methods=["DELETE"]),
+            ]
+        )
+
+    def kinds(self) -> list[str]:
+        """The operations that ran, in order."""
+        return [entry.split(" ")[1] for entry in self.ran]
+
+    async def _put(self, request: Request) -> Response:
+        key = f"{request.path_params['job']}/{request.path_params['step']}"
+        body = json.loads(await request.body())
+        if body["epoch"] < self.highest_epoch:
+            return _refuse(Refused(409, "stale-epoch", f"epoch {body['epoch']} is older than {self.highest_epoch}"))
+        self.highest_epoch = body["epoch"]
+        same = {"kind": body["kind"], "parameters": body["parameters"]}
+        if self.bodies.setdefault(key, same) != same:
+            return _refuse(Refused(409, "operation-mismatch", "another body was sent under this key"))
+        state = self.operations.get(key)
+        if state is None:
+            state = {"key": key, "kind": body["kind"], "state": "running", "progress": 0.0, "detail": ""}
+            state |= {"result": None, "error": None, "calls": []}
+            self.operations[key] = state
+            task = asyncio.create_task(self._run(key, body["kind"], body["parameters"], state))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await self._wait(request, state)
+
+    async def _get(self, request: Request) -> Response:
+        key = f"{request.path_params['job']}/{request.path_params['step']}"
+        if key not in self.operations:
+            return _refuse(Refused(404, "operation-unknown", key))
+        return await self._wait(request, self.operations[key])
+
+    async def _cancel(self, request: Request) -> Response:
+        key = f"{request.path_params['job']}/{request.path_params['step']}"
+        if key in self.operations and self.operations[key]["state"] == "running":
+            self.operations[key]["cancelled"] = True
+        return Response(status_code=204)
+
+    async def _wait(self, request: Request, state: dict[str, Any]) -> Response:
+        end = asyncio.get_running_loop().time() + float(request.query_params.get("wait", "60"))
+        while state["state"] == "running" and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.005)
+        return JSONResponse(state)
+
+    async def _run(self, key: str, kind: str, parameters: dict[str, Any], state: dict[str, Any]) -> None:
+        self.ran.append(f"{key} {kind}")
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{key} {kind}\n")
+        calls = [
+            {"kind": "smapi", "name": kind.title(), "parameters": {}, "rc": 0, "rs": 0, "text": [], "milliseconds": 1.0}
+        ]
+        try:
+            await asyncio.sleep(self.delay)
+            if self.refuse_next is not None:
+                refused, self.refuse_next = self.refuse_next, None
+                raise refused
+            if kind == "disk.write_image":
+                await self._write(parameters, state)
+            result = getattr(self, "_do_" + kind.replace(".", "_"))(parameters)
+            state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
+        except Refused as refused:
+            state |= {"state": "failed", "error": refused.problem(calls), "calls": calls}
+
+    async def _write(self, parameters: dict[str, Any], state: dict[str, Any]) -> None:
+        source = parameters["source"]
+        if self.fetch is not None:
+            answer = await self.fetch.get(source["url"], headers=source["headers"])
+            if answer.status_code != 200:
+                raise Refused(502, "image-unreadable", f"HTTP {answer.status_code} from {source['url']}")
+            self.fetched.append(answer.content)
+        ticks = int(self.write_seconds / 0.05)
+        for tick in range(ticks):
+            await asyncio.sleep(0.05)
+            state |= {"progress": tick / ticks, "detail": f"copied {tick} of {ticks} cylinders"}
+            if state.get("cancelled"):
+                raise Refused(409, "cancelled", "cancelled while copying")
+
+    def _known(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        userid = parameters["userid"]
+        if userid not in self.guests:
+            raise Refused(404, "guest-unknown", f"{userid} is not in the directory", ("Image_Query_DM", 400, 4))
+        return self.guests[userid]
+
+    def _do_guest_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        userid = parameters["userid"]
+        if userid in self.guests:
+            raise Refused(409, "guest-exists", f"{userid} exists", ("Image_Create_DM", 400, 8))
+        if parameters["profile"] != "LNXDFLT":
+            raise Refused(404, "profile-unknown", f"Profile '{parameters['profile']}'", ("Image_Create_DM", 436, 4))
+        for disk in parameters["disks"]:
+            if disk["size_units"] > self.pools.get(disk["pool"], 0):
+                detail = f"pool {disk['pool']} has no room for {disk['size_units']} cylinders"
+                raise Refused(409, "pool-full", detail, ("Image_Disk_Create_DM", 408, 24))
+        self.guests[userid] = {**parameters, "state": "off", "nics": {}, "reader": [], "console": ""}
+        return {"disks": parameters["disks"]}
+
+    def _do_guest_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.guests.pop(parameters["userid"], None)
+        return {}
+
+    def _do_guest_start(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest |= {"state": "on", "console": f"{parameters['userid'].lower()} login: "}
+        return {}
+
+    def _do_guest_stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["state"] = "off"
+        return {}
+
+    _do_guest_shutdown = _do_guest_stop
+
+    def _do_guest_pause(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)
+        return {}
+
+    _do_guest_unpause = _do_guest_pause
+    _do_guest_reset = _do_guest_pause
+    _do_guest_reboot = _do_guest_pause
+
+    def _do_disk_add(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["disks"] += parameters["disks"]
+        return {"disks": parameters["disks"]}
+
+    def _do_disk_remove(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["disks"] = [disk for disk in guest["disks"] if disk["vdev"] not in parameters["vdevs"]]
+        return {}
+
+    def _do_disk_write_image(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["image"] = parameters["source"]["sha256"]
+        return {}
+
+    def _do_reader_punch(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["reader"] += [
+            {"name": file["name"], "type": file["type"], "class": file["class"], "data": base64.b64decode(file["data"])}
+            for file in parameters["files"]
+        ]
+        return {}
+
+    def _do_nic_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]] = {"mac": parameters["mac"], "vswitch": None}
+        return {}
+
+    def _do_nic_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"].pop(parameters["vdev"], None)
+        return {}
+
+    def _do_nic_couple(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]]["vswitch"] = parameters["vswitch"]
+        return {}
+
+    def _do_nic_uncouple(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]]["vswitch"] = None
+        return {}
+
+    def _do_vswitch_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if parameters["name"] in self.vswitches:
+            raise Refused(409, "vswitch-exists", "exists", ("Virtual_Network_Vswitch_Create_Extended", 212, 36))
+        self.vswitches[parameters["name"]] = {**parameters, "users": []}
+        return {}
+
+    def _do_vswitch_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches.pop(parameters["name"], None)
+        return {}
+
+    def _do_vswitch_grant(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches[parameters["name"]]["users"].append(parameters["userid"])
+        return {}
+
+    def _do_vswitch_revoke(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches[parameters["name"]]["users"].remove(parameters["userid"])
+        return {}
+
+    def _do_vswitch_set_vlan(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return self._do_vswitch_grant(parameters)
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _system(self, _request: Request) -> Response:
+        return JSONResponse(
+            {
+                "name": "ZVM1",
+                "userid": "ZHCP",
+                "cpus": 4,
+                "cpus_used": 4,
+                "memory_mb": 65536,
+                "memory_used_mb": 1024,
+                "version": "7.3.0",
+                "cec_model": "3931",
+                "ipl_time": "IPL at 11/21/26 08:00:00 UTC",
+            }
+        )
+
+    async def _pool(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self.pools:
+            return _refuse(Refused(404, "pool-unknown", f"no pool {name}"))
+        return JSONResponse({"name": name, "total_bytes": 40 * 2**30, "used_bytes": 10 * 2**30, "volumes": []})
+
+    async def _guests(self, _request: Request) -> Response:
+        return JSONResponse(["MAINT", *self.guests])
+
+    def _facts(self, userid: str) -> dict[str, Any]:
+        guest = self._known({"userid": userid})
+        return {
+            "userid": userid,
+            "state": guest["state"],
+            "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"],
+            "vcpus": guest["vcpus"],
+            "memory_mb": guest["memory_mb"],
+            "disks": [
+                {"vdev": disk["vdev"], "size": disk["size_units"], "device_type": "3390", "type": disk["type"]}
+                for disk in guest["disks"]
+            ],
+            "nics": [],
+            "live": {"used_memory_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
+        }
+
+    async def _guest(self, request: Request) -> Response:
+        try:
+            return JSONResponse(self._facts(request.path_params["userid"]))
+        except Refused as refused:
+            return _refuse(refused)
+
+    async def _console(self, request: Request) -> Response:
+        return JSONResponse({"text": self.guests[request.path_params["userid"]]["console"]})
+
+    async def _adapters(self, request: Request) -> Response:
+        guest = self.guests[request.path_params["userid"]]
+        return JSONResponse(
+            [
+                {
+                    "adapter_address": vdev,
+                    "adapter_status": "02",
+                    "lan_name": nic["vswitch"],
+                    "mac_address": "02000000000A",
+                }
+                for vdev, nic in guest["nics"].items()
+            ]
+        )
+
+    async def _command(self, request: Request) -> Response:
+        command = json.loads(await request.body())["command"]
+        output = {
+            "uname -srm": "Linux 5.14.0 s390x",
+            "cat /etc/os-release": 'ID="rhel"\nVERSION_ID="8.6"\n',
+            "lscpu --parse=ADDRESS": "# comment\n0\n1\n",
+        }.get(command, "")
+        return JSONResponse({"rc": 0, "output": output})
+
+    async def _vswitches(self, _request: Request) -> Response:
+        return JSONResponse(list(self.vswitches))
+
+    async def _vswitch(self, request: Request) -> Response:
+        switch = self.vswitches.get(request.path_params["name"])
+        if switch is None:
+            return _refuse(
+                Refused(404, "vswitch-unknown", "no such VSWITCH", ("Virtual_Network_Vswitch_Query", 212, 40))
+            )
+        users = {user: {"port_num": "0", "vlan_count": "1", "vlan_ids": []} for user in switch["users"]}
+        return JSONResponse(
+            {
+                "switch_name": switch["name"],
+                "vlan_awareness": "UNAWARE",
+                "vlan_id": "0000",
+                "queue_memory_limit": "8",
+                "real_devices": {"0600": {"vdev": "0600", "controller": "DTCVSW1", "dev_status": "Device is active."}},
+                "authorized_users": users,
+                "adapters": {},
+            }
+        )
+
+
+def _refuse(refused: Refused) -> Response:
+    return JSONResponse(refused.problem([]), refused.status, media_type="application/problem+json")

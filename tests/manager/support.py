@@ -1,0 +1,79 @@
+"""A node over a fake agent, for the tests of the manager and of its doors."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from manager.fake_zhcp import FakeZhcp
+from zvmcloud.images import header
+from zvmcloud.manager.agents import Agent, Agents
+from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.node import Node
+from zvmcloud.manager.settings import Settings, build
+
+
+class TaskEngine:
+    """An engine without durability: runs a job's steps as an asyncio task, in the order the durable one does."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        pass
+
+    async def submit(self, job: str) -> None:
+        task = asyncio.create_task(self._run(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _run(self, job: str) -> None:
+        record = await self._runner.journal.get(job)
+        for number in range(len(record.steps)):
+            state = await self._runner.step(job, number)
+            if state != "done":
+                for done in reversed(range(number)):
+                    await self._runner.undo(job, done)
+                await self._runner.close(job, state)
+                return
+        await self._runner.close(job, "done")
+
+
+def settings(state: Path, **more: Any) -> Settings:
+    document: dict[str, Any] = {
+        "state": str(state),
+        "base_url": "http://manager",
+        "import_folders": [str(state.parent)],
+        "systems": [{"name": "ZVM1", "url": "http://zhcp"}],
+        **more,
+    }
+    return build(document)
+
+
+@asynccontextmanager
+async def running(zhcp: FakeZhcp, found: Settings) -> AsyncIterator[Node]:
+    agents = Agents([Agent(system, httpx.ASGITransport(zhcp.app)) for system in found.systems])
+    node = await Node.open(found, engine=lambda runner, _: TaskEngine(runner), agents=agents)
+    await node.start()
+    try:
+        yield node
+    finally:
+        await node.close()
+
+
+def image_file(folder: Path, name: str = "sample.img", cylinders: int = 10, body: bytes = b"tracks") -> Path:
+    """An image file with a proper header."""
+    path = folder / name
+    path.write_bytes(header.render(header.ImageHeader(header.ImageKind.CKD, cylinders)) + gzip.compress(body, mtime=0))
+    return path
