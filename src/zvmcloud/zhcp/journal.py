@@ -116,7 +116,8 @@ class Journal:
         ).fetchone()
         if found is None:
             return None
-        return Entry(*found[:5], json.loads(found[5]) if found[5] else {})
+        known, epoch, kind, body_digest, state, outcome = found
+        return Entry(known, epoch, kind, body_digest, state, json.loads(outcome) if outcome else {})
 
     def get(self, key: str) -> Entry | None:
         """The entry of an operation."""

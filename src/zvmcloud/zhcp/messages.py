@@ -326,17 +326,17 @@ class ImageSource:
 class WriteImage(Operation):
     """Write an image onto a minidisk of a guest that is off."""
 
+    source: ImageSource
     userid: str = fields.userid()
     vdev: str = fields.vdev()
-    source: ImageSource
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderFile:
     """A file for a guest's reader. `data` is base64."""
 
-    name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,64}", rule="1 to 64 letters, digits, @, #, $, _, . or -")
     data: str = field(repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,64}", rule="1 to 64 letters, digits, @, #, $, _, . or -")
     type: str = fields.limits(
         default="", pattern=r"[A-Za-z0-9@#$_.-]{0,64}", rule="at most 64 letters, digits, @, #, $, _, . or -"
     )

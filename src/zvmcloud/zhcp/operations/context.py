@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 FIRST_LINK, LAST_LINK = 0xF000, 0xFEFF
 """Virtual device numbers at which the agent links disks."""
+_LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
 
 
 class Links:
@@ -89,6 +90,24 @@ class Context:
         """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
         return await self.smapi.call(request, self.record, allow=allow)
 
+    async def make(self, request: Request[R], what: str, undo: Undo) -> Answer[R]:
+        """Call a function that makes something, and remember how to undo it.
+
+        When z/VM refused, nothing was made and nothing will be undone: it may be another's. When the answer is
+        missing, it may have been made, so it will be undone.
+        """
+        try:
+            answer = await self.call(request)
+        except AgentError as error:
+            if error.problem.smapi is None and error.problem.status != 400:
+                self.on_undo(what, undo)
+            raise
+        except asyncio.CancelledError:
+            self.on_undo(what, undo)
+            raise
+        self.on_undo(what, undo)
+        return answer
+
     async def cp(self, command: str, *, allow: Sequence[int] = ()) -> CpAnswer:
         """Run a CP command. AgentError when CP refuses with another number than those allowed."""
         started = time.monotonic()
@@ -129,33 +148,41 @@ class Context:
         For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
         """
         vdev = self.links.take()
+        self.journal.linking(vdev, owner, disk)
+        linked = True  # until CP says that it is not: a LINK that was cut off may have been done
         try:
-            self.journal.linking(vdev, owner, disk)
             command = commands.link(owner, disk, vdev, "W" if write else "RR")
-            answer = await self.cp(command, allow=(40, 53, 92, 101, 104, 105, 107, 110, 114, 118))
+            answer = await self.cp(command, allow=_LINK_REFUSALS)
             if answer.rc:
+                linked = False
                 raise _link_refused(command, answer, owner, disk)
-            try:
-                if write and not answers.link(vdev, answer.lines):
-                    raise AgentError(
-                        409,
-                        "disk-in-use",
-                        f"disk {disk} of {owner} is linked by someone else: only reading is possible",
-                        retryable=True,
-                        remedy="stop the guest and whoever else has the disk linked",
-                    )
-                yield vdev, await self.machine.device(vdev)
-            finally:
-                await asyncio.shield(self._detach(vdev))
+            if write and not answers.link(vdev, answer.lines):
+                raise AgentError(
+                    409,
+                    "disk-in-use",
+                    f"disk {disk} of {owner} is linked by someone else: only reading is possible",
+                    retryable=True,
+                    remedy="stop the guest and whoever else has the disk linked",
+                )
+            yield vdev, await self.machine.device(vdev)
         finally:
-            self.journal.unlinked(vdev)
-            self.links.give_back(vdev)
+            if linked:
+                await asyncio.shield(self._detach(vdev))
+            else:
+                self._free(vdev)
 
     async def _detach(self, vdev: str) -> None:
+        """A link that cannot be given back keeps its number and its row in the journal; the next start detaches it."""
         try:
             await self.cp(commands.detach(vdev), allow=(40,))
         except AgentError as problem:
             log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
+        else:
+            self._free(vdev)
+
+    def _free(self, vdev: str) -> None:
+        self.journal.unlinked(vdev)
+        self.links.give_back(vdev)
 
     # -- progress, intentions, undo -------------------------------------------------------------------------------
 

@@ -1,0 +1,143 @@
+"""Directory entries as the agent writes them, and what it reads from them.
+
+The order of the statements is the one clients of the connector expect (reference/connector/flows.md, guest_create).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zvmcloud.directory.entry import Entry
+from zvmcloud.directory.statements import DirectoryError
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.messages import CreateGuest
+from zvmcloud.zhcp.operations.context import Context
+
+_SHARE_PER_CPU = 100
+_LINE = 72
+
+
+def storage(megabytes: int) -> str:
+    """`2G` for whole gigabytes, else `2500M`."""
+    return f"{megabytes // 1024}G" if megabytes % 1024 == 0 else f"{megabytes}M"
+
+
+def lines(request: CreateGuest) -> tuple[str, ...]:
+    """The records of a new entry. FieldError when the request contradicts itself or a record is too long."""
+    maximum = request.max_memory_mb or request.memory_mb
+    if request.memory_mb > maximum:
+        raise FieldError("memory_mb", request.memory_mb, f"at most max_memory_mb, {maximum}")
+    if request.vcpus > request.max_cpus:
+        raise FieldError("vcpus", request.vcpus, f"at most max_cpus, {request.max_cpus}")
+    password = (request.password or "LBYONLY").upper()
+    found = [f"USER {request.userid} {password} {storage(request.memory_mb)} {storage(maximum)} G"]
+    if request.profile:
+        found.append(f"INCLUDE {request.profile}")
+    found.append(f"MACHINE ESA {request.max_cpus}")
+    if request.account:
+        found.append(f"ACCOUNT {request.account.upper()}")
+    found.append("COMMAND SET VCONFIG MODE LINUX")
+    found += [f"COMMAND DEFINE CPU {number:02X} TYPE IFL" for number in range(request.vcpus)]
+    if request.cpu_pool:
+        found.append(f"COMMAND SCHEDULE * WITHIN POOL {request.cpu_pool}")
+    found.append(f"SHARE {request.share or f'RELATIVE {_SHARE_PER_CPU * request.vcpus}'}")
+    if request.relocation_domain:
+        found.append(f"COMMAND SET VMRELOCATE * DOMAIN {request.relocation_domain}")
+    found += _ipl(request)
+    if request.logonby:
+        found.append(f"LOGONBY {' '.join(request.logonby)}")
+    found.append("COMMAND DEF STOR INITIAL STANDBY REMAINDER")
+    found += _loaddev(request)
+    found += [f"DEDICATE {vdev} {rdev}" for vdev, rdev in request.dedicate]
+    found += [f"MDISK {d.vdev} FB-512 V-DISK {d.vdisk_blocks} MWV" for d in request.disks if d.vdisk_blocks]
+    found += [f"* {comment}" for comment in request.comments]
+    _check(found)
+    return tuple(found)
+
+
+def _ipl(request: CreateGuest) -> list[str]:
+    source = request.ipl
+    if not source and any(key.lower() == "device" for key in request.loaddev):
+        source = "LOADDEV"
+    if not source:
+        return []
+    words = ["IPL", source]
+    if request.ipl_parm:
+        words += ["PARM", request.ipl_parm]
+    if request.loadparm:
+        words += ["LOADPARM", request.loadparm]
+    return [" ".join(words)]
+
+
+_LOADDEV_KEYS = {"device": "DEVICE", "portname": "PORTNAME", "lun": "LUN", "bootprog": "BOOTPROG", "br_lba": "BR_LBA"}
+
+
+def _loaddev(request: CreateGuest) -> list[str]:
+    given = {key.lower(): value for key, value in request.loaddev.items() if value}
+    found = [f"LOADDEV {word} {given.pop(key)}" for key, word in _LOADDEV_KEYS.items() if key in given]
+    alternate = given.pop("alterdev", "")
+    if alternate:
+        found.append(f"LOADDEV SCSI ALTERNATE {alternate}")
+    if given:
+        known = ", ".join((*_LOADDEV_KEYS, "alterdev"))
+        raise FieldError(f"loaddev.{next(iter(given))}", next(iter(given.values())), f"unknown; expected are {known}")
+    return found
+
+
+def _check(records: Sequence[str]) -> None:
+    for record in records:
+        if len(record) > _LINE:
+            shown = record if not record.startswith("USER") else record.split()[1]
+            raise FieldError(
+                "entry", shown, f"a directory record has at most {_LINE} characters, this has {len(record)}"
+            )
+    try:
+        Entry.parse(records)
+    except DirectoryError as problem:
+        raise AgentError(
+            400, "bad-parameter", f"the entry would not be accepted: {problem}", remedy="correct the parameter it names"
+        ) from problem
+
+
+async def query(context: Context, userid: str) -> Entry | None:
+    """The entry of a userid, None when the directory has none."""
+    answer = await context.call(f.ImageQueryDM(target=userid), allow=((400, 4),))
+    if answer.rc:
+        return None
+    records = [record.rstrip() for record in answer.reply.image_record_array]
+    try:
+        return Entry.parse([record for record in records if record])
+    except DirectoryError as problem:
+        raise AgentError(502, "entry-unreadable", f"the entry of {userid} cannot be read: {problem}") from problem
+
+
+async def must_exist(context: Context, userid: str) -> Entry:
+    """The entry. AgentError 404 `guest-unknown`."""
+    entry = await query(context, userid)
+    if entry is None:
+        raise AgentError(
+            404, "guest-unknown", f"the directory has no entry {userid}", remedy="see GET /v1/guests for the userids"
+        )
+    return entry
+
+
+def disks_json(entry: Entry) -> list[Json]:
+    """The minidisks of an entry: vdev, type, device type, size in its unit, volume and place."""
+    found: list[Json] = []
+    for disk in entry.mdisks:
+        kind = "ECKD" if disk.device_type.startswith(("3390", "3380")) else "FBA"
+        found.append(
+            {
+                "vdev": disk.vdev,
+                "type": kind,
+                "device_type": disk.device_type,
+                "size_units": disk.size,
+                "size": disk.size,
+                "unit": "CYL" if kind == "ECKD" else "BLK",
+                "volume": disk.volser,
+                "start": disk.start,
+                "mode": disk.mode,
+            }
+        )
+    return found

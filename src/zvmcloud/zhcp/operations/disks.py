@@ -1,0 +1,140 @@
+"""disk.add and disk.remove, and the disk part of guest.create."""
+
+from __future__ import annotations
+
+import time
+
+from zvmcloud.cp.answers import PowerState
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import entries, formatting, pools
+from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.messages import AddDisks, NewDisk, RemoveDisks
+from zvmcloud.zhcp.operations.context import Context, Undo
+
+_DEVICE_TYPE = {"ECKD": "3390", "FBA": "9336"}
+_UNIT = {"ECKD": 1, "FBA": 2}
+_NOT_FORMATTED = 1
+_KEEP = 0
+ON = (PowerState.ON, PowerState.GOING_OFF, PowerState.ELSEWHERE)
+
+
+async def must_be_off(context: Context, userid: str, why: str) -> None:
+    """AgentError 409 `guest-active` with the present state when the guest is on."""
+    state = await context.power(userid)
+    if state in ON:
+        raise AgentError(
+            409,
+            "guest-active",
+            f"{userid} is {state}: {why}",
+            remedy="stop the guest first",
+        )
+
+
+async def create_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
+    """Add one minidisk (or V-DISK) to the entry; undone by deleting it."""
+    context.intend(f"disk-{disk.vdev}")
+    vdisk = bool(disk.vdisk_blocks)
+    request = f.ImageDiskCreateDM(
+        target=userid,
+        image_disk_number=disk.vdev,
+        image_disk_device_type="FB-512" if vdisk else _DEVICE_TYPE[disk.type],
+        image_disk_allocation_type="V-DISK" if vdisk else "AUTOG",
+        allocation_area_name_or_volser="" if vdisk else disk.pool,
+        allocation_unit_size=2 if vdisk else _UNIT[disk.type],
+        image_disk_size=disk.vdisk_blocks or disk.size_units,
+        image_disk_mode="MR",
+        image_disk_formatting=_NOT_FORMATTED,
+        image_disk_label="",
+        read_password="",
+        write_password="",
+        multi_password="",
+    )
+    await context.make(request, f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev))
+
+
+async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
+    """Delete one minidisk; False when there was none."""
+    request = f.ImageDiskDeleteDM(target=userid, image_disk_number=vdev, data_security_erase=_KEEP)
+    answer = await context.call(request, allow=((208, 36), (408, 8), (404, 8), (400, 4)))
+    return answer.rc == 0
+
+
+async def format_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
+    """Label and format a disk that is in the entry, through an exclusive link."""
+    started = time.monotonic()
+    async with context.linked(userid, disk.vdev, write=True) as (vdev, path):
+        await formatting.format_disk(path, disk.type, disk.vdev, disk.format, context.settings.state / "scratch")
+        took = (time.monotonic() - started) * 1000
+        context.did("disk", f"format {disk.format}", took, userid=userid, vdev=disk.vdev, linked_as=vdev)
+
+
+async def add_all(context: Context, userid: str, disks: tuple[NewDisk, ...], have: frozenset[str]) -> None:
+    """Create and format disks one after the other; those this operation made before a crash are made again whole."""
+    for number, disk in enumerate(disks):
+        size = f"{disk.size_units} {'cylinders' if disk.type == 'ECKD' else 'blocks'}"
+        if disk.vdisk_blocks:
+            size = f"{disk.vdisk_blocks} blocks of V-DISK"
+        context.report(0.1 + 0.8 * number / len(disks), f"disk {disk.vdev}: {size}")
+        if disk.vdev in have:
+            context.on_undo(f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev))
+        else:
+            await create_minidisk(context, userid, disk)
+        if disk.format != "none" and not disk.vdisk_blocks:
+            context.report(0.1 + 0.8 * (number + 0.5) / len(disks), f"disk {disk.vdev}: making {disk.format}")
+            await format_minidisk(context, userid, disk)
+
+
+def _deleter(context: Context, userid: str, vdev: str) -> Undo:
+    return lambda: delete_minidisk(context, userid, vdev)
+
+
+def check_tools(disks: tuple[NewDisk, ...]) -> None:
+    """Whether every format can be made here."""
+    for disk in disks:
+        if not disk.vdisk_blocks:
+            formatting.check_format(disk.format)
+
+
+async def add(context: Context, request: AddDisks) -> dict[str, Json]:
+    """disk.add"""
+    check_tools(request.disks)
+    async with context.smapi.writing(request.userid):
+        entry = await entries.must_exist(context, request.userid)
+        have = entry.device_addresses
+        ours = frozenset(d.vdev for d in request.disks if d.vdev in have and context.intended(f"disk-{d.vdev}"))
+        for disk in request.disks:
+            if disk.vdev in have and disk.vdev not in ours:
+                raise AgentError(
+                    409,
+                    "disk-exists",
+                    f"{request.userid} already has a device {disk.vdev}",
+                    remedy="choose another virtual device number",
+                )
+        await pools.check_space(context, tuple(d for d in request.disks if d.vdev not in ours))
+        await add_all(context, request.userid, request.disks, ours)
+        await _bring_live(context, request)
+        entry = await entries.must_exist(context, request.userid)
+    added = {disk.vdev for disk in request.disks}
+    return {"disks": [d for d in entries.disks_json(entry) if isinstance(d, dict) and d["vdev"] in added]}
+
+
+async def _bring_live(context: Context, request: AddDisks) -> None:
+    if await context.power(request.userid) is not PowerState.ON:
+        return
+    for disk in request.disks:
+        live = f.ImageDiskCreate(target=request.userid, image_disk_number=disk.vdev, image_disk_mode="MR")
+        await context.call(live, allow=((204, 4), (200, 12)))
+
+
+async def remove(context: Context, request: RemoveDisks) -> dict[str, Json]:
+    """disk.remove"""
+    await must_be_off(context, request.userid, "disks are removed from a guest that is off")
+    async with context.smapi.writing(request.userid):
+        entry = await entries.must_exist(context, request.userid)
+        have = {disk.vdev for disk in entry.mdisks}
+        removed: list[Json] = []
+        for number, vdev in enumerate(request.vdevs):
+            context.report(number / len(request.vdevs), f"disk {vdev}")
+            if vdev in have and await delete_minidisk(context, request.userid, vdev):
+                removed.append(vdev)
+    return {"removed": removed}

@@ -1,0 +1,108 @@
+"""disk.write_image: stream an image onto a minidisk of a guest that is off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import time
+
+from zvmcloud.cp import answers, commands
+from zvmcloud.cp.answers import PowerState
+from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.zhcp import sources
+from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.image_writer import ImageWriter, Written
+from zvmcloud.zhcp.messages import WriteImage
+from zvmcloud.zhcp.operations.context import Context
+
+_STEP = 256 * 1024
+"""Compressed bytes between two looks at the progress."""
+
+
+async def write(context: Context, request: WriteImage) -> dict[str, Json]:
+    """Everything is checked before the first byte: source, guest off, disk there, image fits. A failure erases."""
+    folders = context.settings.image_folders
+    await asyncio.to_thread(sources.check, request.source.url, folders)
+    userid, vdev = request.userid, request.vdev
+    state = await context.power(userid)
+    if state is PowerState.UNKNOWN_USER:
+        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
+    if state is not PowerState.OFF:
+        raise AgentError(
+            409, "guest-active", f"{userid} is {state}: an image is written to a guest that is off",
+            remedy="stop the guest first",
+        )  # fmt: skip
+    context.report(0.01, f"linking disk {vdev} of {userid}")
+    async with context.linked(userid, vdev, write=True) as (alias, path):
+        seen = await context.cp(commands.query_virtual(alias))
+        disk = answers.query_virtual(seen.lines)
+        if disk is None:
+            raise AgentError(409, "not-a-disk", f"device {vdev} of {userid} is no disk: {' / '.join(seen.lines)}")
+        kind = "ECKD" if disk.units == "CYL" else "FBA"
+        started = time.monotonic()
+        try:
+            writer = await asyncio.to_thread(ImageWriter, path, kind, request.source.sha256, request.source.bytes)
+        except DiskFileError as problem:
+            raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
+        try:
+            written = await _copy(context, request, writer)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(writer.abort))
+            raise
+        finally:
+            writer.close()
+        took = (time.monotonic() - started) * 1000
+        context.did(
+            "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
+        )
+    unit = "cylinders" if kind == "ECKD" else "blocks"
+    context.report(1.0, f"wrote {written.units} {unit} to disk {vdev}")
+    return {
+        "vdev": vdev,
+        "kind": written.kind,
+        "units": written.units,
+        "disk_units": written.disk_units,
+        "tracks_used": written.tracks_used,
+        "file_bytes": written.file_bytes,
+        "sha256": written.sha256,
+        "bootable": written.bootable,
+    }
+
+
+async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> Written:
+    source = request.source
+    stream = sources.pieces(source.url, source.headers, context.settings.image_folders)
+    async with contextlib.aclosing(stream):
+        async for piece in stream:
+            for at in range(0, len(piece), _STEP):
+                await _in_thread(writer, piece[at : at + _STEP])
+                done, total = writer.done
+                if total:
+                    context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {writer.unit}")
+    context.report(0.96, "making it durable")
+    try:
+        return await asyncio.to_thread(writer.finish)
+    except OSError as problem:
+        raise _disk_failed(problem) from problem
+
+
+async def _in_thread(writer: ImageWriter, piece: bytes) -> None:
+    """Write a piece to its end even when the operation is cancelled: the disk is not closed under a running write."""
+    work = asyncio.ensure_future(asyncio.to_thread(writer.feed, piece))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+    except OSError as problem:
+        raise _disk_failed(problem) from problem
+
+
+def _disk_failed(problem: OSError) -> AgentError:
+    return AgentError(
+        507 if problem.errno == errno.ENOSPC else 502,
+        "disk-write-failed",
+        f"the disk could not be written: {problem.strerror or problem}",
+        remedy="look at the storage behind the disk",
+    )

@@ -1,0 +1,108 @@
+"""vswitch.create, delete, grant, revoke, set_vlan: through the Extended functions."""
+
+from __future__ import annotations
+
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.messages import CreateVswitch, DeleteVswitch, GrantVswitch, RevokeVswitch, SetVswitchVlan
+from zvmcloud.zhcp.operations.context import Context
+
+_MISSING = (212, 40)
+_ALREADY_GRANTED = (212, 44)
+# CP messages of SET VSWITCH that say the request does not go with the switch as it is.
+_CONFLICTS = frozenset({2838, 2846, 2853, 2856, 2858, 3022, 3033})
+
+
+def _yes(value: bool) -> str:
+    return "YES" if value else "NO"
+
+
+async def _set(context: Context, request: f.VirtualNetworkVswitchSetExtended, *allowed: tuple[int, int]) -> bool:
+    try:
+        answer = await context.call(request, allow=allowed)
+    except AgentError as error:
+        smapi = error.problem.smapi
+        if smapi is not None and smapi["rc"] == 396 and smapi["rs"] in _CONFLICTS:
+            raise AgentError(
+                409, "vswitch-conflict", error.problem.detail, smapi=smapi,
+                remedy="compare the request with GET /v1/vswitches of this switch",
+            ) from error  # fmt: skip
+        raise
+    return answer.rc == 0
+
+
+async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
+    """vswitch.create"""
+    aware = request.vid != "UNAWARE"
+    if request.vid.isdigit() and not 1 <= int(request.vid) <= 4094:
+        raise FieldError("vid", request.vid, "UNAWARE, AWARE or 1 to 4094")
+    if len(request.rdev) > 3:
+        raise FieldError("rdev", " ".join(request.rdev), "at most 3 real devices")
+    name = request.name
+    definition = f.VirtualNetworkVswitchCreateExtended(
+        target=name,
+        switch_name=name,
+        real_device_address=" ".join(request.rdev) or None,
+        controller_name=request.controller if request.controller not in ("", "*") else None,
+        connection_value=request.connection,
+        queue_memory_limit=str(request.queue_mem),
+        routing_value=request.router if request.network_type == "IP" else None,
+        transport_type=request.network_type,
+        vlan_id=request.vid,
+        port_type=request.port_type if aware else None,
+        gvrp_value=request.gvrp if aware else None,
+        native_vlanid=str(request.native_vid) if aware else None,
+        persist=_yes(request.persist),
+    )
+    if context.intended("create") and await exists(context, name):
+        return {"name": name}
+    context.intend("create")
+    await context.call(definition)
+    return {"name": name}
+
+
+async def exists(context: Context, name: str) -> bool:
+    """Whether the system has a VSWITCH of that name."""
+    query = f.VirtualNetworkVswitchQueryExtended(target=name, switch_name=name)
+    answer = await context.call(query, allow=(_MISSING,))
+    return answer.rc == 0
+
+
+async def delete(context: Context, request: DeleteVswitch) -> dict[str, Json]:
+    """vswitch.delete"""
+    removal = f.VirtualNetworkVswitchDeleteExtended(
+        target=request.name, switch_name=request.name, persist=_yes(request.persist)
+    )
+    answer = await context.call(removal, allow=(_MISSING,))
+    return {"name": request.name, "existed": answer.rc == 0}
+
+
+async def grant(context: Context, request: GrantVswitch) -> dict[str, Json]:
+    """vswitch.grant"""
+    right = f.VirtualNetworkVswitchSetExtended(
+        target=request.name, switch_name=request.name, grant_userid=request.userid, persist=_yes(request.persist)
+    )
+    changed = await _set(context, right, _ALREADY_GRANTED)
+    return {"name": request.name, "userid": request.userid, "changed": changed}
+
+
+async def revoke(context: Context, request: RevokeVswitch) -> dict[str, Json]:
+    """vswitch.revoke"""
+    right = f.VirtualNetworkVswitchSetExtended(
+        target=request.name, switch_name=request.name, revoke_userid=request.userid, persist=_yes(request.persist)
+    )
+    changed = await _set(context, right, (212, 4), (212, 8))
+    return {"name": request.name, "userid": request.userid, "changed": changed}
+
+
+async def set_vlan(context: Context, request: SetVswitchVlan) -> dict[str, Json]:
+    """vswitch.set_vlan"""
+    right = f.VirtualNetworkVswitchSetExtended(
+        target=request.name,
+        switch_name=request.name,
+        grant_userid=request.userid,
+        user_vlan_id=str(request.vlan),
+        persist=_yes(request.persist),
+    )
+    await _set(context, right)
+    return {"name": request.name, "userid": request.userid, "vlan": request.vlan}
