@@ -58,6 +58,7 @@ class FakeZhcp:
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
         self.log = log
+        self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self.app = Starlette(
             routes=[

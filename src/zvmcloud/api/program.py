@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +31,22 @@ from zvmcloud.manager.settings import Settings, SettingsError, load
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
 
+_GRACE = 3
+"""Seconds that answers under way get when the program is told to stop; jobs that take longer go on at the next start."""
 _SECRET_FILE = "connector.token"  # noqa: S105  a name
+
+
+class _Server(uvicorn.Server):
+    """uvicorn ends the process with the signal it got; we have a database and jobs to close first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def leave(self) -> None:
+        """Take no new connections, finish what is under way; a second signal does not wait for it."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def doors(node: Node) -> Starlette:
@@ -46,7 +64,7 @@ async def serve(settings: Settings, *, announce: bool = True) -> None:
     node = await Node.open(settings)
     try:
         await node.start()
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 doors(node),
                 http="h11",
@@ -54,7 +72,7 @@ async def serve(settings: Settings, *, announce: bool = True) -> None:
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=_GRACE,
                 timeout_keep_alive=30,
                 ssl_certfile=settings.tls_certificate or None,
                 ssl_keyfile=settings.tls_key or None,
@@ -66,6 +84,8 @@ async def serve(settings: Settings, *, announce: bool = True) -> None:
             _say(f"manager listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port} ({systems})")
             if node.new_admin_token is not None:
                 _say(f"admin token (shown once): {node.new_admin_token}")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.leave)
         await server.serve(sockets=[listener])
     finally:
         await node.close()
