@@ -1,0 +1,44 @@
+"""What a call of the manager can end in.
+
+::
+
+    ClientError               retryable
+      +-- ConnectionFailed    no answer: refused, timed out, TLS not trusted
+      +-- ProblemError        the manager's problem document: status, code, detail, remedy, SMAPI or CP cause
+      +-- AnswerError         an answer that is not of this API
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Json = object
+
+
+class ClientError(Exception):
+    """Base of all errors of this library. ``retryable``: the same call may work later."""
+
+    retryable = False
+
+
+class ConnectionFailed(ClientError):
+    """There was no answer, also not after the retries."""
+
+    retryable = True
+
+
+class AnswerError(ClientError):
+    """The answer is not JSON, or not what this API answers: probably another server."""
+
+
+class ProblemError(ClientError):
+    """The manager said no, and why. ``document`` is the whole problem (RFC 9457)."""
+
+    def __init__(self, document: Mapping[str, Json], status: int) -> None:
+        self.document = dict(document)
+        self.status = status
+        self.code = str(document.get("code") or "")
+        self.detail = str(document.get("detail") or document.get("title") or f"HTTP {status}")
+        self.remedy = str(document.get("remedy") or "")
+        self.retryable = bool(document.get("retryable"))
+        super().__init__(self.detail + (f" ({self.remedy})" if self.remedy else ""))
