@@ -85,7 +85,7 @@ def differences(recorded: Answer[Any], got: Answer[Any]) -> Iterator[str]:
         yield f"text: {'missing' if recorded.text else 'not in the recording'}"
     if (recorded.data is None) != (got.data is None):
         yield f"data: {'missing' if got.data is None else 'not in the recording'}"
-    elif recorded.data is not None:
+    elif recorded.data is not None and got.data is not None:
         yield from _members(recorded.data, got.data, "")
 
 
