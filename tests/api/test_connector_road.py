@@ -1,4 +1,5 @@
-"""The road through the connector door: create, import, deploy, start, look, delete; and what each call left in the journal."""
+"""The road through the connector door: create, import, deploy, start, look, delete; and what each call left in the
+journal."""
 
 from __future__ import annotations
 

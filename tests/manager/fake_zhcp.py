@@ -1,4 +1,5 @@
-"""An agent in memory: the operations contract over ASGI, with a small z/VM behind it and a journal of what it was asked."""
+"""An agent in memory: the operations contract over ASGI, with a small z/VM behind it and a journal of what it was
+asked."""
 
 from __future__ import annotations
 
@@ -115,7 +116,7 @@ class FakeZhcp:
 
     async def _wait(self, request: Request, state: dict[str, Any]) -> Response:
         end = asyncio.get_running_loop().time() + float(request.query_params.get("wait", "60"))
-        while state["state"] == "running" and asyncio.get_running_loop().time() < end:
+        while state["state"] == "running" and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return JSONResponse(state)
 

@@ -1,4 +1,5 @@
-"""Durable jobs: a manager that is killed in the middle of a deploy finishes it at its next start, and repeats nothing that is done."""
+"""Durable jobs: a manager that is killed in the middle of a deploy finishes it at its next start, and repeats nothing
+that is done."""
 
 from __future__ import annotations
 
@@ -185,7 +186,7 @@ async def test_a_create_that_was_under_way_when_the_manager_died_is_finished(
     zhcp.delay = 1.0
     guest = {"userid": "LINUX01", "vcpus": 1, "memory": 512, "disk_list": []}
     answer = asyncio.create_task(manager.client.post("/guests", json={"guest": guest}))
-    while not zhcp.ran:
+    while not zhcp.ran:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     manager.end(signal.SIGKILL)
     with pytest.raises(httpx.TransportError):
@@ -202,11 +203,9 @@ async def test_the_progress_of_a_deploy_is_streamed_as_events(manager: Manager, 
     await manager.ready_to_deploy(tmp_path)
     zhcp.write_seconds = 1.0
     job = await manager.deploy()
-    lines = []
     async with manager.client.stream("GET", f"/v1/jobs/{job}/events", headers=manager.admin) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        async for line in stream.aiter_lines():
-            lines.append(line)
+        lines = [line async for line in stream.aiter_lines()]
     assert any("copied" in line for line in lines)
     assert '"state":"done"' in lines[-2]
     assert (await manager.answer).json()["overallRC"] == 0

@@ -32,7 +32,8 @@ from zvmcloud.manager.settings import Settings, SettingsError, load
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
 
 _GRACE = 3
-"""Seconds that answers under way get when the program is told to stop; jobs that take longer go on at the next start."""
+"""Seconds that answers under way get when the program is told to stop; jobs that take longer go on at the next
+start."""
 _SECRET_FILE = "connector.token"  # noqa: S105  a name
 
 

@@ -1,6 +1,7 @@
 """Disks of guests: sizes, virtual device numbers, adding and removing.
 
-3390 (ECKD): one cylinder of 4096-byte records holds 737,280 bytes. 9336 (FBA): 512-byte blocks (reference: formats.md section 4).
+3390 (ECKD): one cylinder of 4096-byte records holds 737,280 bytes. 9336 (FBA): 512-byte blocks (reference:
+formats.md section 4).
 """
 
 from __future__ import annotations

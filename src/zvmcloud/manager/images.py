@@ -164,8 +164,8 @@ class Images:
             raise NotAllowed(
                 f"{field}: the file is on {remote_host}, and this manager fetches no files from other machines",
                 code="remote-host",
-                remedy="upload it with PUT /files and use the URL that is returned, or add the host to remote_hosts in the settings "
-                "when its folder is mounted here",
+                remedy="upload it with PUT /files and use the URL that is returned, or add the host to remote_hosts in "
+                "the settings when its folder is mounted here",
                 subject=remote_host,
             )
         resolved = Path(path).resolve()

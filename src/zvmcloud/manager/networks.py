@@ -291,7 +291,8 @@ class Networks:
                 number = vdev(request.vdev, "nic_vdev")
                 if number in used:
                     raise Conflict(
-                        f"Failed to create nic {number} for guest {owner}, error: The specified virtual device number is already used",
+                        f"Failed to create nic {number} for guest {owner}, error: "
+                        "The specified virtual device number is already used",
                         code="nic-exists",
                         subject=number,
                     )

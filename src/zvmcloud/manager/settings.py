@@ -12,7 +12,8 @@
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100
-    [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"  (or "unix:/run/zhcp.sock"), ca = "", certificate = "", key = ""
+    [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
+                 # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
 """
 
 from __future__ import annotations

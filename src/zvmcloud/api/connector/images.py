@@ -110,9 +110,8 @@ async def import_file(ask: Ask) -> Reply | Response:
 async def export_file(ask: Ask) -> Reply | Response:
     """Stream a file of the file folder or the image folder; no other path is readable from here."""
     name = text(ask.body["source_file"]).removeprefix("file://")
-    path = Path(name).resolve()
-    allowed = (_files(ask).resolve(), ask.node.images.folder.resolve())
-    if not any(path.is_relative_to(folder) for folder in allowed) or not path.is_file():
+    path = await asyncio.to_thread(_inside, Path(name), (_files(ask), ask.node.images.folder))
+    if path is None:
         return failure(
             500,
             Code(300, FILE, 300, 2),
@@ -123,6 +122,13 @@ async def export_file(ask: Ask) -> Reply | Response:
 
 def _files(ask: Ask) -> Path:
     return ask.node.settings.state / "files"
+
+
+def _inside(path: Path, folders: tuple[Path, ...]) -> Path | None:
+    """The file with links resolved, if it is one below a folder."""
+    path = path.resolve()
+    below = any(path.is_relative_to(folder.resolve()) for folder in folders)
+    return path if below and path.is_file() else None
 
 
 def _copy(source: Path, target: Path) -> None:

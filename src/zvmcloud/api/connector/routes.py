@@ -47,7 +47,8 @@ class Rule:
 
 async def _not_built(ask: Ask) -> Reply:
     raise NotSupported(
-        f"The requested function: {ask.request.method} {ask.request.url.path} has not been implemented in current release"
+        f"The requested function: {ask.request.method} {ask.request.url.path} "
+        "has not been implemented in current release"
     )
 
 

@@ -2,7 +2,8 @@
 
 ``POST /token`` with the admin secret in ``X-Admin-Token`` gives a token (a JWT, HS256 with that secret, with an
 expiry and nothing else) for ``X-Auth-Token``. The secret lies in ``<state>/connector.token`` (mode 0600) and is read
-again when the file changes, so replacing it ends all tokens. Mode "open" is for clients that cannot send a token; it opens the door only for the addresses of ``open_from``.
+again when the file changes, so replacing it ends all tokens. Mode "open" is for clients that
+cannot send a token; it opens the door only for the addresses of ``open_from``.
 """
 
 from __future__ import annotations

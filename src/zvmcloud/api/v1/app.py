@@ -19,7 +19,6 @@ from zvmcloud.manager.core import IMAGE_TOKEN_HEADER
 from zvmcloud.manager.errors import ManagerError, NotFound
 from zvmcloud.manager.node import Node
 
-
 _BEARER = HTTPBearer(auto_error=False, description="The admin token that `manager init` prints")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
