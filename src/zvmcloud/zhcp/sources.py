@@ -75,7 +75,7 @@ async def _http(url: str, headers: Mapping[str, str]) -> AsyncGenerator[bytes, N
                 losses = 1 if done > before else losses + 1
                 if losses >= _LOSSES:
                     raise AgentError(
-                        502, "source-lost", f"the image's server was lost after {done} bytes: {problem or type(problem)}",
+                        502, "source-lost", f"the image's server was lost after {done} bytes: {problem!r}",
                         retryable=True, remedy="see whether the server of the image can be reached from the agent",
                     ) from problem  # fmt: skip
                 await asyncio.sleep(_PAUSE * 2**losses)

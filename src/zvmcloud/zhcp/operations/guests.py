@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries, pools
+from zvmcloud.zhcp import entries, pools, queries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.operations import disks, power
@@ -71,6 +73,7 @@ async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
         await _revoke_everywhere(context, userid)
         context.report(0.6, f"deleting entry {userid}")
         existed = await delete_entry(context, userid)
+        await asyncio.to_thread(queries.forget_console, context, userid)
     return {"userid": userid, "existed": existed}
 
 

@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import errno
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
@@ -16,6 +19,7 @@ from zvmcloud.zhcp.image_writer import ImageWriter, Written
 from zvmcloud.zhcp.messages import WriteImage
 from zvmcloud.zhcp.operations.context import Context
 
+T = TypeVar("T")
 _STEP = 256 * 1024
 """Compressed bytes between two looks at the progress."""
 
@@ -76,24 +80,21 @@ async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> W
     async with contextlib.aclosing(stream):
         async for piece in stream:
             for at in range(0, len(piece), _STEP):
-                await _in_thread(writer, piece[at : at + _STEP])
+                await _to_its_end(partial(writer.feed, piece[at : at + _STEP]))
                 done, total = writer.done
                 if total:
                     context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {writer.unit}")
     context.report(0.96, "making it durable")
-    try:
-        return await asyncio.to_thread(writer.finish)
-    except OSError as problem:
-        raise _disk_failed(problem) from problem
+    return await _to_its_end(writer.finish)
 
 
-async def _in_thread(writer: ImageWriter, piece: bytes) -> None:
-    """Write a piece to its end even when the operation is cancelled: the disk is not closed under a running write."""
-    work = asyncio.ensure_future(asyncio.to_thread(writer.feed, piece))
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Work on the disk in a thread, to its end even when the operation is cancelled: nobody closes the disk under it."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
-        await asyncio.shield(work)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        await asyncio.wait([running])
         raise
     except OSError as problem:
         raise _disk_failed(problem) from problem

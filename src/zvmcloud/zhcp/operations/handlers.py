@@ -1,0 +1,38 @@
+"""Which function runs which operation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.operations import disks, guests, image_write, nics, power, reader, vswitches
+from zvmcloud.zhcp.operations.context import Context
+
+# Each handler takes its own operation's dataclass; messages.OPERATIONS guarantees that a kind and its dataclass match.
+Handler = Callable[[Context, Any], Awaitable[dict[str, Json]]]
+
+HANDLERS: dict[str, Handler] = {
+    "guest.create": guests.create,
+    "guest.delete": guests.delete,
+    "guest.start": power.start,
+    "guest.stop": power.stop,
+    "guest.shutdown": power.shutdown,
+    "guest.pause": power.pause,
+    "guest.unpause": power.unpause,
+    "guest.reset": power.reset,
+    "guest.reboot": power.reboot,
+    "disk.add": disks.add,
+    "disk.remove": disks.remove,
+    "disk.write_image": image_write.write,
+    "nic.create": nics.create,
+    "nic.delete": nics.delete,
+    "nic.couple": nics.couple,
+    "nic.uncouple": nics.uncouple,
+    "vswitch.create": vswitches.create,
+    "vswitch.delete": vswitches.delete,
+    "vswitch.grant": vswitches.grant,
+    "vswitch.revoke": vswitches.revoke,
+    "vswitch.set_vlan": vswitches.set_vlan,
+    "reader.punch": reader.punch,
+}

@@ -1,0 +1,146 @@
+"""`zvm zhcp run`: load the settings, serve until SIGTERM or SIGINT, then stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.journal import Journal
+from zvmcloud.zhcp.machine import SimulatedMachine
+from zvmcloud.zhcp.runner import Runner
+from zvmcloud.zhcp.service import Service
+from zvmcloud.zhcp.settings import Settings, SettingsError, load
+from zvmcloud.zhcp.smapi_port import SmapiPort
+
+app = typer.Typer(no_args_is_help=True, help="The agent of one z/VM system.")
+log = logging.getLogger(__name__)
+_FIRST_CONTACT = 10.0
+
+
+@app.callback()
+def _group() -> None:
+    """The agent of one z/VM system."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="Settings file (TOML).")] = Path("zhcp.toml"),
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve one z/VM system over HTTP."""
+    levels = {"debug", "info", "warning", "error"}
+    if log_level.lower() not in levels:
+        _end(f"--log-level {log_level}: one of {', '.join(sorted(levels))}")
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = load(config)
+        asyncio.run(serve(settings))
+    except SettingsError as problem:
+        _end(str(problem))
+    except OSError as problem:
+        _end(f"cannot serve: {problem}")
+
+
+def _end(text: str) -> None:
+    sys.stderr.write(f"zvm zhcp: {text}\n")
+    raise typer.Exit(2)
+
+
+def runner_of(settings: Settings) -> Runner:
+    """A runner with the seams these settings describe."""
+    userid, password = settings.machine_login
+    machine = SimulatedMachine(settings.machine.host, settings.machine.port, userid, password)
+    return Runner(settings, SmapiPort.of(settings), machine, Journal(settings.state / "journal.sqlite"))
+
+
+def _socket(settings: Settings) -> tuple[socket.socket, str]:
+    """The listening socket and how to name it. OSError when the place is taken."""
+    listen = settings.listen
+    if listen.unix:
+        path = settings.path(listen.unix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        door = socket.socket(socket.AF_UNIX)
+        door.bind(str(path))
+        path.chmod(0o600)
+        return door, f"unix:{path}"
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    door = socket.socket(family)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    door.bind((listen.host, listen.port))
+    scheme = "https" if listen.certificate else "http"
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    return door, f"{scheme}://{host}:{door.getsockname()[1]}"
+
+
+class _Server(uvicorn.Server):
+    """Signals are handled by `serve`, so that the program ends with code 0 after an orderly stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal. Prints one line: where it listens and which system it manages."""
+    runner = runner_of(settings)
+    listen = settings.listen
+    config = uvicorn.Config(
+        Service(runner).application(),
+        log_level="warning",
+        access_log=False,
+        http="h11",
+        lifespan="on",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=str(settings.path(listen.certificate)) if listen.certificate else None,
+        ssl_keyfile=str(settings.path(listen.key)) if listen.key else None,
+        ssl_ca_certs=str(settings.path(listen.client_ca)) if listen.client_ca else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if listen.client_ca else ssl.CERT_NONE,
+    )
+    server = _Server(config)
+    door, where = _socket(settings)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    announce = asyncio.create_task(_announce(runner, where))
+    try:
+        await server.serve([door])
+    finally:
+        announce.cancel()
+        door.close()
+        if listen.unix:
+            await asyncio.to_thread(settings.path(listen.unix).unlink, missing_ok=True)
+
+
+async def _announce(runner: Runner, where: str) -> None:
+    deadline = asyncio.get_running_loop().time() + _FIRST_CONTACT
+    manages = "its z/VM system does not answer yet"
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            identity = await runner.machine.identity()
+        except AgentError as problem:
+            manages = f"its z/VM system does not answer yet: {problem}"
+            await asyncio.sleep(0.2)
+        else:
+            manages = f"manages {identity.system} as {identity.userid}"
+            break
+    typer.echo(f"zHCP listens on {where}, {manages}")
+    sys.stdout.flush()

@@ -1,0 +1,197 @@
+"""The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
+
+PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
+GET /v1/health  /v1/system  /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters]]  /v1/vswitches[/{name}]
+POST /v1/guests/{userid}/command
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from zvmcloud.cp.answers import AnswerError
+from zvmcloud.cp.commands import OperandError
+from zvmcloud.smapi.errors import WireError
+from zvmcloud.zhcp import queries
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.runner import Runner
+
+MAX_BODY = 128 * 1024 * 1024
+MAX_WAIT = 300.0
+DEFAULT_WAIT = 60.0
+_NAME = 128
+log = logging.getLogger(__name__)
+Query = Callable[[Context, Request], Awaitable[dict[str, Json]]]
+
+
+def _answer(problem: Problem) -> Response:
+    return JSONResponse(problem.to_json(), status_code=problem.status, media_type="application/problem+json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, AgentError):
+        return _answer(error.problem)
+    if isinstance(error, OperandError):
+        return _answer(Problem(400, "bad-parameter", str(error), remedy=f"correct {error.operand}"))
+    if isinstance(error, AnswerError | WireError):
+        return _answer(Problem(502, "answer-not-understood", str(error)))
+    if isinstance(error, HTTPException):
+        code = {404: "route-unknown", 405: "method-unknown"}.get(error.status_code, "bad-request")
+        return _answer(Problem(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}"))
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(Problem(500, "internal", f"{type(error).__name__}: {error}", remedy="see the agent's log"))
+
+
+async def _body(request: Request) -> dict[str, Json]:
+    """The JSON object of a request. AgentError 413, FieldError."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY:
+                raise AgentError(413, "body-too-large", f"the body has more than {MAX_BODY} bytes")
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise AgentError(400, "bad-request", "the connection ended before the body was complete") from error
+    try:
+        document = json.loads(b"".join(parts))
+    except (ValueError, RecursionError) as problem:
+        raise FieldError(
+            "body", b"".join(parts)[:40].decode("utf-8", "replace"), f"JSON is expected ({problem})"
+        ) from problem
+    if not isinstance(document, dict):
+        raise FieldError("body", type(document).__name__, "a JSON object is expected")
+    return document
+
+
+def _number(request: Request, name: str, default: float, low: float, high: float) -> float:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise FieldError(name, text, f"a number from {low:g} to {high:g}")
+    return value
+
+
+def _key(request: Request) -> tuple[str, str]:
+    job, step = request.path_params["job"], request.path_params["step"]
+    for name, value in (("job", job), ("step", step)):
+        if not 1 <= len(value) <= _NAME or not value.isprintable():
+            raise FieldError(name, value, f"1 to {_NAME} printable characters")
+    return job, step
+
+
+class Service:
+    """The routes over one runner."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def application(self) -> Starlette:
+        """The ASGI application; its lifespan detaches leftovers at the start and stops the runner at the end."""
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            recovery = asyncio.create_task(self._recover())
+            yield
+            recovery.cancel()
+            await asyncio.wait([recovery])
+            await self._runner.stop()
+
+        operation = "/v1/operations/{job}/{step}"
+        routes = [
+            Route(operation, self.put, methods=["PUT"]),
+            Route(operation, self.get, methods=["GET"]),
+            Route(operation, self.delete, methods=["DELETE"]),
+            self._query("/v1/health", lambda c, _: queries.health(c)),
+            self._query("/v1/system", lambda c, _: queries.system(c)),
+            self._query("/v1/pools", lambda c, _: queries.all_pools(c)),
+            self._query("/v1/pools/{name}", lambda c, r: queries.one_pool(c, r.path_params["name"])),
+            self._query("/v1/guests", lambda c, _: queries.guests(c)),
+            self._query("/v1/guests/{userid}", lambda c, r: queries.guest(c, r.path_params["userid"])),
+            self._query("/v1/guests/{userid}/console", _console),
+            self._query("/v1/guests/{userid}/adapters", lambda c, r: queries.adapters(c, r.path_params["userid"])),
+            self._query("/v1/guests/{userid}/command", _command, "POST"),
+            self._query("/v1/vswitches", lambda c, _: queries.vswitches(c)),
+            self._query("/v1/vswitches/{name}", lambda c, r: queries.vswitch(c, r.path_params["name"])),
+        ]
+        return Starlette(
+            routes=routes,
+            lifespan=lifespan,
+            exception_handlers={
+                AgentError: _failed,
+                OperandError: _failed,
+                AnswerError: _failed,
+                WireError: _failed,
+                HTTPException: _failed,
+                Exception: _failed,
+            },
+        )
+
+    async def _recover(self) -> None:
+        """Detach what a crash left linked; until z/VM can be reached, try again every few seconds."""
+        while True:
+            try:
+                await self._runner.recover()
+            except AgentError as problem:
+                log.warning("leftover links cannot be looked at yet: %s", problem)
+                await asyncio.sleep(5)
+            else:
+                return
+
+    def _query(self, path: str, ask: Query, method: str = "GET") -> Route:
+        async def endpoint(request: Request) -> Response:
+            return JSONResponse(await ask(self._runner.context(), request))
+
+        return Route(path, endpoint, methods=[method])
+
+    async def put(self, request: Request) -> Response:
+        """Start or join an operation and wait for it."""
+        job, step = _key(request)
+        wait = _number(request, "wait", DEFAULT_WAIT, 0, MAX_WAIT)
+        body = await _body(request)
+        for name in body:
+            if name not in ("epoch", "kind", "parameters"):
+                raise FieldError(name, body[name], "unknown; expected are epoch, kind, parameters")
+        epoch = body.get("epoch")
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**62:
+            raise FieldError("epoch", epoch, "a whole number from 0 on")
+        key = await self._runner.submit(job, step, epoch, body.get("kind"), body.get("parameters", {}))
+        return JSONResponse((await self._runner.outcome(key, wait)).to_json())
+
+    async def get(self, request: Request) -> Response:
+        """The state of an operation, or its outcome if it ends within `wait` seconds."""
+        job, step = _key(request)
+        wait = _number(request, "wait", DEFAULT_WAIT, 0, MAX_WAIT)
+        return JSONResponse((await self._runner.outcome(f"{job}/{step}", wait)).to_json())
+
+    async def delete(self, request: Request) -> Response:
+        """Cancel a running operation."""
+        job, step = _key(request)
+        return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
+
+
+async def _console(context: Context, request: Request) -> dict[str, Json]:
+    kilobytes = int(_number(request, "kb", 100, 1, 8192))
+    userid = request.path_params["userid"]
+    return {"userid": userid.upper(), "text": await queries.console(context, userid, kilobytes)}
+
+
+async def _command(context: Context, request: Request) -> dict[str, Json]:
+    return await queries.command(context, request.path_params["userid"], await _body(request))
