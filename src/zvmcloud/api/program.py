@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -56,14 +57,19 @@ def doors(node: Node) -> Starlette:
     return connector(node, door, [Mount("/v1", native(node))])
 
 
-async def serve(settings: Settings, *, announce: bool = True) -> None:
-    """Serve until a signal comes. The port is bound first, so port 0 works and agents get the right URL."""
+async def serve(settings: Settings, *, announce: bool = True, token_file: Path | None = None) -> None:
+    """Serve until a signal comes. The port is bound first, so port 0 works and agents get the right URL.
+
+    A first admin token goes to ``token_file``, readable by its owner only; without one it is shown.
+    """
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     settings = settings.listening(settings.host, port)
     await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
     node = await Node.open(settings)
     try:
+        if token_file is not None and node.new_admin_token is not None:
+            await asyncio.to_thread(_keep, token_file, node.new_admin_token)
         await node.start()
         server = _Server(
             uvicorn.Config(
@@ -83,7 +89,7 @@ async def serve(settings: Settings, *, announce: bool = True) -> None:
             scheme = "https" if settings.tls_certificate else "http"
             systems = ", ".join(system.name for system in settings.systems) or "no system yet"
             _say(f"manager listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port} ({systems})")
-            if node.new_admin_token is not None:
+            if node.new_admin_token is not None and token_file is None:
                 _say(f"admin token (shown once): {node.new_admin_token}")
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
@@ -116,6 +122,9 @@ def run(
     open_from: Annotated[
         list[str] | None, typer.Option(help="Connector clients here need no token; may be repeated.")
     ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Write a first admin token here instead of showing it.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
     """Serve the connector API and /v1."""
@@ -123,7 +132,7 @@ def run(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     found = _settings(settings, state, host, port, system, import_folder, open_from)
-    asyncio.run(serve(found))
+    asyncio.run(serve(found, token_file=token_file))
 
 
 @app.command()
@@ -179,6 +188,11 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise SystemExit(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
     return listener
+
+
+def _keep(path: Path, secret: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secret + "\n")
 
 
 def _say(line: str) -> None:

@@ -158,7 +158,6 @@ def stack(
             socket=run / "zhcp.sock",
         )
         passwords = {userid: _secret(wishes.state, userid) for userid in ("MAINT", "ZHCP")}
-        token = _secret(wishes.state, "admin-token", length=43)
         _write(wishes.state / "zhcp.toml", _agent_settings(facts, wishes))
         _write(wishes.state / "manager.toml", _manager_settings(facts, wishes))
 
@@ -173,8 +172,8 @@ def stack(
         family.start("zhcp", ["zhcp", "run", "--settings", str(wishes.state / "zhcp.toml")], agent)
         say(f"starting the manager (port {facts.port})")
         manager = ["manager", "run", "--settings", str(wishes.state / "manager.toml")]
-        healthy = _patient(stop, lambda: _healthy(facts.connector))
-        family.start("manager", manager, healthy, {"ZVMCLOUD_ADMIN_TOKEN": token})
+        manager += ["--token-file", str(wishes.state / "secrets" / "admin-token")]
+        family.start("manager", manager, _patient(stop, lambda: _healthy(facts.connector)))
         _write(wishes.state / "up.json", json.dumps(facts.document(), indent=2) + "\n")
         try:
             yield facts, family
@@ -240,12 +239,12 @@ def _port(wanted: int, option: str) -> int:
         return found
 
 
-def _secret(state: Path, name: str, length: int = 8) -> str:
+def _secret(state: Path, name: str) -> str:
     """A secret of the stack, made once. Eight characters is all that a directory password can have."""
     file = state / "secrets" / name
     if not file.exists():
         letters = string.ascii_uppercase + string.digits
-        _write(file, "".join(secrets.choice(letters) for _ in range(length)) + "\n")
+        _write(file, "".join(secrets.choice(letters) for _ in range(8)) + "\n")
     return file.read_text().strip()
 
 
