@@ -36,7 +36,7 @@ def _group() -> None:
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Option("--config", "-c", help="Settings file (TOML).")] = Path("zhcp.toml"),
+    settings_file: Annotated[Path, typer.Option("--settings", help="Settings file (TOML).")] = Path("zhcp.toml"),
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve one z/VM system over HTTP."""
@@ -46,7 +46,7 @@ def run(
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = load(config)
+        settings = load(settings_file)
         asyncio.run(serve(settings))
     except SettingsError as problem:
         _end(str(problem))
