@@ -260,14 +260,14 @@ class FakeZhcp:
     async def _system(self, _request: Request) -> Response:
         return JSONResponse(
             {
-                "name": "ZVM1",
+                "system": "ZVM1",
                 "userid": "ZHCP",
-                "cpus": 4,
+                "cpus_total": 4,
                 "cpus_used": 4,
                 "memory_mb": 65536,
                 "memory_used_mb": 1024,
                 "version": "7.3.0",
-                "cec_model": "3931",
+                "model": "3931",
                 "ipl_time": "IPL at 11/21/26 08:00:00 UTC",
             }
         )
@@ -279,13 +279,13 @@ class FakeZhcp:
         return JSONResponse({"name": name, "total_bytes": 40 * 2**30, "used_bytes": 10 * 2**30, "volumes": []})
 
     async def _guests(self, _request: Request) -> Response:
-        return JSONResponse(["MAINT", *self.guests])
+        return JSONResponse({"guests": [{"userid": name} for name in ("MAINT", *self.guests)]})
 
     def _facts(self, userid: str) -> dict[str, Any]:
         guest = self._known({"userid": userid})
         return {
             "userid": userid,
-            "state": guest["state"],
+            "power_state": guest["state"],
             "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"],
             "vcpus": guest["vcpus"],
             "memory_mb": guest["memory_mb"],
@@ -294,7 +294,7 @@ class FakeZhcp:
                 for disk in guest["disks"]
             ],
             "nics": [],
-            "live": {"used_memory_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
+            "live": {"memory_used_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
         }
 
     async def _guest(self, request: Request) -> Response:
@@ -308,17 +308,12 @@ class FakeZhcp:
 
     async def _adapters(self, request: Request) -> Response:
         guest = self.guests[request.path_params["userid"]]
-        return JSONResponse(
-            [
-                {
-                    "adapter_address": vdev,
-                    "adapter_status": "02",
-                    "lan_name": nic["vswitch"],
-                    "mac_address": "02000000000A",
-                }
-                for vdev, nic in guest["nics"].items()
-            ]
-        )
+        mac = {"mac_address": "02000000000A", "mac_ip_version": "4", "mac_ip_address": "192.0.2.10"}
+        found = [
+            {"adapter_address": vdev, "adapter_status": "02", "lan_name": nic["vswitch"], "macs": [mac]}
+            for vdev, nic in guest["nics"].items()
+        ]
+        return JSONResponse({"adapters": found})
 
     async def _command(self, request: Request) -> Response:
         command = json.loads(await request.body())["command"]
@@ -330,7 +325,7 @@ class FakeZhcp:
         return JSONResponse({"rc": 0, "output": output})
 
     async def _vswitches(self, _request: Request) -> Response:
-        return JSONResponse(list(self.vswitches))
+        return JSONResponse({"vswitches": [{"name": name} for name in self.vswitches]})
 
     async def _vswitch(self, request: Request) -> Response:
         switch = self.vswitches.get(request.path_params["name"])
@@ -338,16 +333,18 @@ class FakeZhcp:
             return _refuse(
                 Refused(404, "vswitch-unknown", "no such VSWITCH", ("Virtual_Network_Vswitch_Query", 212, 40))
             )
-        users = {user: {"port_num": "0", "vlan_count": "1", "vlan_ids": []} for user in switch["users"]}
+        users = [
+            {"grant_userid": user, "port_num": "0", "vlan_count": "1", "user_vlan_ids": []} for user in switch["users"]
+        ]
+        device = {"real_device_address": "0600", "controller_name": "DTCVSW1", "device_status": "1"}
         return JSONResponse(
             {
-                "switch_name": switch["name"],
-                "vlan_awareness": "UNAWARE",
-                "vlan_id": "0000",
-                "queue_memory_limit": "8",
-                "real_devices": {"0600": {"vdev": "0600", "controller": "DTCVSW1", "dev_status": "Device is active."}},
+                "name": switch["name"],
+                "status": "OSA device ready",
+                "attributes": {"switch_name": switch["name"], "vlan_awareness": "UNAWARE", "queue_memory_limit": "8"},
+                "real_devices": [device],
                 "authorized_users": users,
-                "adapters": {},
+                "adapters": [],
             }
         )
 

@@ -125,7 +125,7 @@ class Agent:
         except ValueError:
             document = None
         if answer.is_success:
-            return document
+            return answer.text if document is None and answer.content else document
         if isinstance(document, Mapping):
             raise AgentFailure(document)
         raise AgentFailure(

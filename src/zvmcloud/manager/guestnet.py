@@ -1,8 +1,8 @@
 """The network configuration a new guest reads at its first boot: which files, for which distribution.
 
 The archive (a "doscript", :mod:`zvmcloud.images.doscript`) goes into the guest's reader as class X. File names per
-distribution are from reference/connector/formats.md section 2; where that lists ifcfg files for RHEL 10, which reads them no
-more, a NetworkManager keyfile is written instead.
+distribution are from reference/connector/formats.md section 2; where that lists ifcfg files for RHEL 10, which
+reads them no more, a NetworkManager keyfile is written instead.
 """
 
 from __future__ import annotations

@@ -100,16 +100,22 @@ class Guests:
         """What z/VM knows about any userid. Raises NotFound (guest-unknown) when the directory has no such entry."""
         return await self._ask(system, name, "")
 
-    async def adapters(self, system: str, name: str) -> Json:
-        """The agent's list of a guest's network adapters, with the addresses seen on them."""
-        return (await self._ask(system, name, "/adapters", wrap="adapters")).raw("adapters")
+    async def adapters(self, system: str, name: str) -> tuple[Document, ...]:
+        """The network adapters of a guest that is on, with the addresses seen on them."""
+        return (await self._ask(system, name, "/adapters")).documents("adapters")
 
     async def console(self, system: str, name: str, kilobytes: int) -> str:
-        """The last ``kilobytes`` of what the guest wrote to its console. Raises NotFound (guest-unknown)."""
+        """The last ``kilobytes`` of what the guest wrote to its console; "" when it is on and wrote nothing yet.
+
+        Raises NotFound (guest-unknown), AgentFailure (console-none) when it is off and never wrote.
+        """
         owner = (await self._core.owned(system, name))["userid"]
-        answer = await self._ask(system, owner, "/console", wrap="text", kb=kilobytes)
-        text = answer.raw("text")
-        return text if isinstance(text, str) else answer.text("console", "output")
+        try:
+            return (await self._ask(system, owner, "/console", wrap="text", kb=kilobytes)).text("text", "console")
+        except AgentFailure as error:
+            if error.code == "console-none" and await self.is_on(system, owner):
+                return ""
+            raise
 
     async def is_on(self, system: str, name: str) -> bool:
         """Whether the userid is logged on; an unknown one is not."""
@@ -321,7 +327,7 @@ class Guests:
         disk = next((item for item in facts.documents("disks") if item.text("vdev").upper().zfill(4) == number), None)
         if disk is None:
             raise NotFound(f"{owner} {number} not linked; not in CP directory", code="disk-unknown", subject=number)
-        size = disk.number("size", "size_units", "units", "blocks", "cylinders")
+        size = disk.number("size")
         kind = disk_kind(disk)
         if kind and kind != image.disk_type:
             raise Conflict(
@@ -388,12 +394,12 @@ class Guests:
 
 def powered(facts: Document) -> bool:
     """Whether the agent's facts say that the userid is logged on."""
-    return facts.text("power_state", "state", "power").lower() in {"on", "running", "active", "logged-on", "paused"}
+    return facts.text("power_state", "state").lower() == "on"
 
 
 def disk_kind(disk: Document) -> str:
     """ECKD or FBA, from a disk's type or device type; "" when the facts do not say."""
-    kind = disk.text("type", "device_type", "device").upper()
+    kind = disk.text("type", "device_type").upper()
     if kind in {"ECKD", "3390"} or kind.startswith("3390"):
         return "ECKD"
     if kind in {"FBA", "9336"} or kind.startswith("FB"):

@@ -57,17 +57,13 @@ class Hosts:
         return PoolSpace(
             name=pool,
             type=kind,
-            total=answer.number("total_bytes", "total"),
-            used=answer.number("used_bytes", "used"),
+            total=answer.number("total_bytes"),
+            used=answer.number("used_bytes"),
             volumes=answer.documents("volumes"),
-            free=answer.documents("free_extents") or answer.documents("free"),
+            free=answer.documents("free_extents"),
         )
 
     async def userids(self, system: str) -> tuple[str, ...]:
         """All userids of the system's directory."""
-        answer = await self._core.agent(system).get("/v1/guests")
-        if isinstance(answer, dict):
-            answer = next((answer[key] for key in ("guests", "userids", "items") if key in answer), [])
-        if not isinstance(answer, list):
-            return ()
-        return tuple(item if isinstance(item, str) else Document(item).text("userid") for item in answer)
+        answer = Document(await self._core.agent(system).get("/v1/guests"))
+        return tuple(item.text("userid") for item in answer.documents("guests"))

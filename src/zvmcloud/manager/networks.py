@@ -208,12 +208,8 @@ class Networks:
 
     async def vswitches(self, system: str) -> tuple[str, ...]:
         """Names of the system's virtual switches."""
-        answer = await self._core.agent(system).get("/v1/vswitches")
-        if isinstance(answer, Mapping):
-            answer = next((answer[key] for key in ("vswitches", "names", "items") if key in answer), [])
-        if not isinstance(answer, list):
-            return ()
-        return tuple(item if isinstance(item, str) else Document(item).text("name", "switch_name") for item in answer)
+        answer = Document(await self._core.agent(system).get("/v1/vswitches"))
+        return tuple(item.text("name") for item in answer.documents("vswitches"))
 
     async def vswitch(self, system: str, name: str) -> Document:
         """One virtual switch as z/VM reports it. Raises NotFound (vswitch-unknown)."""

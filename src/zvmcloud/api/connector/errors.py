@@ -22,6 +22,8 @@ _BY_CODE: dict[str, Code] = {
     "guest-inactive": Code(409, GUEST, 409, 1),
     "guest-active": Code(300, GUEST, 300, 3),
     "not-reachable": Code(300, GUEST, 300, 16),
+    "console-none": Code(4, SMT, 4, 409),
+    "no-nic": Code(300, GUEST, 300, 5),
     "disk-unknown": Code(300, GUEST, 300, 3),
     "disk-type": Code(300, GUEST, 300, 3),
     "disk-too-small": Code(300, GUEST, 300, 3),

@@ -11,7 +11,7 @@ from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
 from zvmcloud.manager.disks import Disk, disk_request, human
 from zvmcloud.manager.errors import AgentFailure, BadInput, ManagerError
-from zvmcloud.manager.facts import Document, documents
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guests import GuestRequest, disk_kind, powered
 from zvmcloud.manager.jobs.plan import Json
 
@@ -65,7 +65,7 @@ async def definition(ask: Ask) -> Reply:
 async def user_direct(ask: Ask) -> Reply:
     """The directory entry of any userid, password masked."""
     facts = await ask.node.guests.facts(ask.system, ask.userid)
-    return Reply({"user_direct": [_masked(line) for line in facts.texts("entry") or facts.texts("directory")]})
+    return Reply({"user_direct": [_masked(line) for line in facts.texts("entry")]})
 
 
 async def power_state(ask: Ask) -> Reply:
@@ -87,10 +87,10 @@ async def info(ask: Ask) -> Reply:
     return Reply(
         {
             "power_state": "on" if on else "off",
-            "max_mem_kb": live.number("max_memory_kb", default=0) or facts.number("memory_mb") * 1024,
-            "mem_kb": live.number("used_memory_kb", "memory_kb") if on else 0,
-            "num_cpu": live.number("cpus", "guest_cpus", default=0) or facts.number("vcpus"),
-            "cpu_time_us": live.number("cpu_time_us", "used_cpu_time_us") if on else 0,
+            "max_mem_kb": live.number("memory_max_kb") or facts.number("memory_mb") * 1024,
+            "mem_kb": live.number("memory_used_kb"),
+            "num_cpu": live.number("cpus") or facts.number("vcpus"),
+            "cpu_time_us": live.number("cpu_time_us"),
             **inside,
         }
     )
@@ -110,7 +110,7 @@ async def online_cpu_num(ask: Ask) -> Reply:
 async def adapters(ask: Ask) -> Reply:
     """Adapters with the addresses seen on them. No NIC at all is an error for the clients (300/10/300/5)."""
     await ask.node.core.owned(ask.system, ask.userid)
-    found = [_adapter(item) for item in documents(await ask.node.guests.adapters(ask.system, ask.userid), "adapters")]
+    found = [_adapter(item) for item in await ask.node.guests.adapters(ask.system, ask.userid)]
     if not found:
         raise AgentFailure({"status": 500, "code": "no-nic", "detail": f"No NIC found on userid {ask.userid}"})
     return Reply({"adapters": found})
@@ -161,19 +161,18 @@ async def stats(ask: Ask) -> Reply:
         if not powered(facts):
             continue
         live = facts.document("live")
-        memory = facts.number("memory_mb") * 1024
         output[name] = {
-            "guest_cpus": live.number("cpus", "guest_cpus") or facts.number("vcpus"),
-            "used_cpu_time_us": live.number("cpu_time_us", "used_cpu_time_us"),
-            "elapsed_cpu_time_us": live.number("elapsed_us", "elapsed_cpu_time_us", "elapsed_time_us"),
-            "min_cpu_count": live.number("min_cpu_count") or facts.number("vcpus"),
-            "max_cpu_limit": live.number("max_cpu_limit", default=10000),
+            "guest_cpus": live.number("cpus") or facts.number("vcpus"),
+            "used_cpu_time_us": live.number("cpu_time_us"),
+            "elapsed_cpu_time_us": live.number("elapsed_us"),
+            "min_cpu_count": live.number("min_cpus"),
+            "max_cpu_limit": live.number("cpu_limit"),
             "samples_cpu_in_use": live.number("samples_cpu_in_use"),
             "samples_cpu_delay": live.number("samples_cpu_delay"),
-            "used_mem_kb": live.number("used_memory_kb", "memory_kb"),
-            "max_mem_kb": live.number("max_memory_kb", default=memory) or memory,
-            "min_mem_kb": live.number("min_memory_kb"),
-            "shared_mem_kb": live.number("shared_memory_kb"),
+            "used_mem_kb": live.number("memory_used_kb"),
+            "max_mem_kb": live.number("memory_max_kb") or facts.number("memory_mb") * 1024,
+            "min_mem_kb": live.number("memory_min_kb"),
+            "shared_mem_kb": live.number("memory_shared_kb"),
         }
     return Reply(output)
 
@@ -268,34 +267,38 @@ def _disk_list(sources: tuple[Mapping[str, Json], ...], disks: tuple[Disk, ...])
 
 
 def _adapter(item: Document) -> dict[str, Json]:
-    mac = item.text("mac_address", "mac").replace("-", ":")
-    if ":" not in mac:
-        mac = ":".join(mac[start : start + 2] for start in range(0, len(mac), 2))
-    output: dict[str, Json] = {
-        "adapter_address": item.text("adapter_address", "vdev", "address").zfill(4),
-        "adapter_status": item.text("adapter_status", "status"),
-    }
+    """One adapter with the first of its MACs that has an IPv4 address, else an address, else the first."""
+    macs = item.documents("macs")
+    ranked = sorted(macs, key=lambda mac: (mac.text("mac_ip_version") != "4", not mac.text("mac_ip_address")))
+    mac = ranked[0] if ranked else Document({})
     fields = {
+        "adapter_address": item.text("adapter_address").zfill(4),
+        "adapter_status": item.text("adapter_status"),
         "lan_owner": item.text("lan_owner"),
-        "lan_name": item.text("lan_name", "vswitch"),
-        "mac_address": mac,
-        "mac_ip_version": item.text("mac_ip_version", "ip_version"),
-        "mac_ip_address": item.text("mac_ip_address", "ip_address", "ip"),
+        "lan_name": item.text("lan_name"),
+        "mac_address": _colons(mac.text("mac_address")),
+        "mac_ip_version": mac.text("mac_ip_version"),
+        "mac_ip_address": mac.text("mac_ip_address"),
     }
-    output.update({name: value for name, value in fields.items() if value})
-    return output
+    return {name: value for name, value in fields.items() if value}
+
+
+def _colons(mac: str) -> str:
+    """A MAC address as six pairs with colons, whatever stood between them."""
+    digits = mac.replace("-", "").replace(":", "")
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2))
 
 
 def _minidisk(disk: Document) -> dict[str, Json]:
     kind = disk_kind(disk)
     return {
-        "vdev": disk.text("vdev").zfill(4),
+        "vdev": disk.text("vdev"),
         "rdev": disk.text("rdev"),
-        "access_type": disk.text("access_type", "access", "mode"),
+        "access_type": "R/O" if disk.text("mode").upper().startswith("R") else "R/W",
         "device_type": disk.text("device_type") or ("9336" if kind == "FBA" else "3390"),
-        "device_size": disk.number("device_size", "size", "size_units", "units"),
+        "device_size": disk.number("size"),
         "device_units": "Blocks" if kind == "FBA" else "Cylinders",
-        "volume_label": disk.text("volume_label", "volser", "volume", "label"),
+        "volume_label": disk.text("volume"),
     }
 
 

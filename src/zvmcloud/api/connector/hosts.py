@@ -22,15 +22,15 @@ async def host(ask: Ask) -> Reply:
     """The hypervisor with its totals: memory in MB, disk in GB."""
     facts = await ask.node.hosts.info(ask.system)
     pool = await ask.node.hosts.pool(ask.system)
-    name = facts.text("system_id", "name", "hypervisor_hostname", "system")
+    name = facts.text("system", "name")
     return Reply(
         {
-            "zcc_userid": facts.text("userid", "zcc_userid", "agent_userid"),
-            "vcpus": facts.number("cpus", "vcpus", "processors"),
-            "vcpus_used": facts.number("cpus_used", "vcpus_used", "processors_used"),
-            "cpu_info": {"architecture": "s390x", "cec_model": facts.text("cec_model", "model", "machine_type")},
+            "zcc_userid": facts.text("userid"),
+            "vcpus": facts.number("cpus_total"),
+            "vcpus_used": facts.number("cpus_used"),
+            "cpu_info": {"architecture": "s390x", "cec_model": facts.text("model")},
             "memory_mb": float(facts.number("memory_mb")),
-            "memory_mb_used": float(facts.number("memory_used_mb", "memory_mb_used")),
+            "memory_mb_used": float(facts.number("memory_used_mb")),
             "hypervisor_type": "zvm",
             "hypervisor_version": _version(facts),
             "ipl_time": facts.text("ipl_time"),
@@ -55,7 +55,7 @@ async def diskpool(ask: Ask) -> Reply:
 
 async def diskpool_volumes(ask: Ask) -> Reply:
     pool = await ask.node.hosts.pool(ask.system, ask.query.get("poolname", ""))
-    names = [volume.text("volser", "volume", "name", "volume_name") for volume in pool.volumes]
+    names = [volume.text("volume") for volume in pool.volumes]
     return Reply({"diskpool_volumes": " ".join(names)})
 
 
@@ -84,18 +84,16 @@ def _space(total: int, used: int) -> dict[str, Json]:
 
 def _area(area: Document, pool: str) -> dict[str, Json]:
     return {
-        "volume_name": area.text("volser", "volume", "volume_name"),
-        "device_type": area.text("device_type", "type"),
-        "start_cylinder": area.text("start", "start_cylinder"),
-        "free_size": area.number("bytes", "free_bytes") // _GIB,
+        "volume_name": area.text("volume"),
+        "device_type": area.text("device_type"),
+        "start_cylinder": area.text("start"),
+        "free_size": area.number("bytes") // _GIB,
         "dasd_group": pool,
-        "region_name": area.text("region", "region_name", "volser", "volume"),
+        "region_name": area.text("region") or area.text("volume"),
     }
 
 
 def _version(facts: Document) -> int:
     """z/VM 7.3.0 as 730."""
-    digits = "".join(
-        letter for letter in facts.text("version", "zvm_version", "hypervisor_version") if letter.isdigit()
-    )
+    digits = "".join(letter for letter in facts.text("version") if letter.isdigit())
     return int(digits[:3]) if digits else 0

@@ -172,7 +172,7 @@ def _request(source: Mapping[str, Json]) -> InterfaceRequest:
     )
 
 
-_SIMPLE = (
+_ATTRIBUTES = (
     "switch_name",
     "transport_type",
     "port_type",
@@ -195,33 +195,45 @@ _SIMPLE = (
     "user_port_based",
     "VLAN_counters",
 )
+_DEVICE_STATUS = {"0": "Device is not active.", "1": "Device is active.", "2": "Device is a backup device"}
+_NO_ERROR = "No error."
 
 
 def _vswitch(facts: Document) -> dict[str, Json]:
-    aware = facts.text("vlan_awareness").upper() == "AWARE"
-    output: dict[str, Json] = {name: facts.text(name, name.lower()) for name in _SIMPLE}
-    output["switch_name"] = facts.text("switch_name", "name")
+    attributes = facts.document("attributes")
+    aware = attributes.text("vlan_awareness").upper() == "AWARE"
+    output: dict[str, Json] = {name: attributes.text(name) for name in _ATTRIBUTES}
+    output["switch_status"] = facts.text("status")
     output["real_devices"] = {
-        key: {name: item.text(name) for name in ("vdev", "controller", "port_name", "dev_status", "dev_err")}
-        for key, item in _keyed(facts.raw("real_devices"))
+        device.text("real_device_address"): {
+            "vdev": device.text("virtual_device_address"),
+            "controller": device.text("controller_name"),
+            "port_name": device.text("port_name"),
+            "dev_status": _DEVICE_STATUS.get(device.text("device_status"), device.text("device_status")),
+            "dev_err": _device_error(device.text("device_error_status")),
+        }
+        for device in facts.documents("real_devices")
+        if device.text("real_device_address") not in {"", "NONE"}
     }
     output["authorized_users"] = {
-        key: {
-            "port_num": item.text("port_num"),
-            "prom_mode": item.text("prom_mode"),
-            "osd_sim": item.text("osd_sim"),
-            "vlan_count": item.text("vlan_count") if aware else 0,
-            "vlan_ids": list(item.texts("vlan_ids")),
+        user.text("grant_userid"): {
+            "port_num": user.text("port_num"),
+            "prom_mode": user.text("promiscuous_mode"),
+            "osd_sim": user.text("osd_sim"),
+            "vlan_count": user.text("vlan_count") if aware else 0,
+            "vlan_ids": list(user.texts("user_vlan_ids")) if aware else [],
         }
-        for key, item in _keyed(facts.raw("authorized_users"))
+        for user in facts.documents("authorized_users")
     }
     output["adapters"] = {
-        key: {"mac": item.text("mac"), "type": item.text("type")} for key, item in _keyed(facts.raw("adapters"))
+        f"{adapter.text('adapter_owner')}_{adapter.text('adapter_vdev')}": {
+            "mac": adapter.text("adapter_macaddr"),
+            "type": adapter.text("adapter_type"),
+        }
+        for adapter in facts.documents("adapters")
     }
     return output
 
 
-def _keyed(value: Json) -> list[tuple[str, Document]]:
-    if not isinstance(value, Mapping):
-        return []
-    return [(str(key), Document(item)) for key, item in value.items() if isinstance(item, Mapping)]
+def _device_error(code: str) -> str:
+    return _NO_ERROR if code in {"0", ""} else f"Error status {code}"
