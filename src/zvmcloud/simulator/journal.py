@@ -36,13 +36,12 @@ class Journal:
         self._size = 0
         self._second = ""
         self._second_at = 0
-        if path is not None:
-            self._open()
+        self._open()
 
     def _open(self) -> None:
-        assert self._path is not None
-        self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        self._size = self._path.stat().st_size
+        if self._path is not None:
+            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+            self._size = self._path.stat().st_size
 
     def write(
         self, kind: str, who: str, function: str, target: str, rc: int, rs: int, milliseconds: float = 0.0

@@ -170,6 +170,20 @@ class Store:
         for action in actions:
             action()
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Inside a transaction: what the body changed is taken back when it raises, and the transaction goes on."""
+        undo, actions, rollbacks = len(self._undo), len(self._after_commit), len(self._on_rollback)
+        try:
+            yield
+        except BaseException:
+            for collection, key, before in reversed(self._undo[undo:]):
+                collection.restore(key, before)
+            for action in reversed(self._on_rollback[rollbacks:]):
+                action()
+            del self._undo[undo:], self._after_commit[actions:], self._on_rollback[rollbacks:]
+            raise
+
     def note(self, collection: Collection[V], key: str, before: V | None) -> None:
         """Remember what a key held before a change."""
         if not self._depth:

@@ -153,7 +153,7 @@ def _define_cpu(issuer: Issuer, words: Sequence[str]) -> list[str]:
 
 
 def _define_storage(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    rest = [word for word in words[1:] if word not in ("AS",)]
+    rest = [word for word in words[1:] if word != "AS"]
     if rest[:1] and rest[0] in ("STANDBY", "INITIAL", "RESERVED"):
         return [f"STORAGE = {rest[-1]}"]
     kib = statements.storage_kib(operand(rest, 0))

@@ -165,8 +165,10 @@ def _storage(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     machine = issuer.machine
     standby = size(machine.max_storage_kib - machine.storage_kib)
     return [
-        f"STORAGE = {size(machine.storage_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
-        f"STANDBY = {standby}  RESERVED = 0"
+        (
+            f"STORAGE = {size(machine.storage_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
+            f"STANDBY = {standby}  RESERVED = 0"
+        )
     ]
 
 
@@ -181,10 +183,14 @@ def _vswitch(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     for switch in switches:
         adapters = sorted(system.coupled.get(switch.name, ()))
         lines += [
-            f"VSWITCH SYSTEM {switch.name:<8} Type: {switch.switch_type:<7} Connected: {len(adapters):<4} "
-            "Maxconn: INFINITE",
-            f"  {'PERSISTENT' if switch.persistent else 'TRANSIENT'}  RESTRICTED    "
-            f"{'ETHERNET' if switch.transport == 'ETHERNET' else 'NONROUTER'}                  Accounting: OFF",
+            (
+                f"VSWITCH SYSTEM {switch.name:<8} Type: {switch.switch_type:<7} Connected: {len(adapters):<4} "
+                "Maxconn: INFINITE"
+            ),
+            (
+                f"  {'PERSISTENT' if switch.persistent else 'TRANSIENT'}  RESTRICTED    "
+                f"{'ETHERNET' if switch.transport == 'ETHERNET' else 'NONROUTER'}                  Accounting: OFF"
+            ),
             f"  {'USERBASED' if switch.user_based else 'PORTBASED'}",
             f"  VLAN {'Aware  Default VLAN: ' + switch.vlan if switch.aware else 'Unaware'}",
             f"  MAC address: {network.mac_text(switch.mac)}    MAC Protection: {switch.mac_protect.title()}",

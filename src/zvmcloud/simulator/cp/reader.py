@@ -24,13 +24,11 @@ def _queue(word: str) -> str:
 def _selected(issuer: Issuer, words: Sequence[str]) -> tuple[list[SpoolFile], list[str]]:
     """The files that operands choose (a number, ALL, CLASS c), and the operands left."""
     first = operand(words, 0)
-    if first == "ALL" or first == "*":
+    if first in ("ALL", "*"):
         return spool.files(issuer.system, issuer.userid), list(words[1:])
     if abbreviates(first, "CLASS", 2):
         letter = _class(words, 1)
-        found = [
-            file for file in spool.files(issuer.system, issuer.userid) if letter == "*" or file.spool_class == letter
-        ]
+        found = [file for file in spool.files(issuer.system, issuer.userid) if letter in ("*", file.spool_class)]
         return found, list(words[2:])
     return [spool.find(issuer.system, issuer.userid, first)], list(words[1:])
 

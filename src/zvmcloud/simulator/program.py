@@ -1,0 +1,156 @@
+"""The programs `run` and `log` of `zvm simulator`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import ssl
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zvmcloud.simulator.embed import Simulator
+from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.presets import PRESETS, Model, load_model
+from zvmcloud.simulator.store import StoreError
+from zvmcloud.simulator.system import TIMINGS
+
+app = typer.Typer(help="A z/VM system in software.", no_args_is_help=True)
+
+#: ZVM_SIMULATOR_PASSWORD_MAINT=... sets MAINT's password.
+PASSWORD_VARIABLE = "ZVM_SIMULATOR_PASSWORD_"  # noqa: S105
+
+
+def build_model(preset: str, model_file: Path | None, name: str | None, passwords: list[str]) -> Model:
+    """The model from preset, file, environment and options, the later ones first. ModelError names what is wrong."""
+    if preset not in PRESETS:
+        raise ModelError("preset", f"{preset!r} is not one of {', '.join(PRESETS)}")
+    model = PRESETS[preset]
+    if model_file is not None:
+        model = load_model(model_file, model)
+    chosen = dict(model.passwords)
+    for variable, value in os.environ.items():
+        if variable.startswith(PASSWORD_VARIABLE):
+            chosen[variable.removeprefix(PASSWORD_VARIABLE).upper()] = value
+    for item in passwords:
+        userid, equals, value = item.partition("=")
+        if not equals or not userid or not value:
+            raise ModelError("password", "expected USERID=PASSWORD")
+        chosen[userid.upper()] = value
+    return replace(model, name=name or model.name, passwords=chosen)
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None:
+        raise ModelError("tls-key", "needs --tls-cert as well")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ModelError("tls-cert", str(error)) from error
+    return context
+
+
+@app.command()
+def run(
+    state: Annotated[Path, typer.Option(help="Folder of the system's state; made if missing.")] = Path("simulator"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    smapi_port: Annotated[int, typer.Option(help="Port of the request server; 0 for any.", min=0, max=65535)] = 44444,
+    machine_port: Annotated[
+        int, typer.Option(help="Port of the agent's virtual machine; 0 for any.", min=0, max=65535)
+    ] = 44445,
+    model: Annotated[Path | None, typer.Option(help="Model file (TOML) for a new system.")] = None,
+    preset: Annotated[str, typer.Option(help="System to start with: " + ", ".join(PRESETS))] = "lpar",
+    system_name: Annotated[str | None, typer.Option(help="Name of a new system.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM): SMAPI speaks TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) when it is not in the same file.")] = None,
+    latency: Annotated[str, typer.Option(help="How long things take: " + ", ".join(TIMINGS))] = "zero",
+    async_directory: Annotated[bool, typer.Option(help="Answer directory changes with 592.")] = False,
+    password: Annotated[
+        list[str] | None,
+        typer.Option(help="USERID=PASSWORD; better: ZVM_SIMULATOR_PASSWORD_<USERID> or the model file."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option(help="Log more.")] = False,
+) -> None:
+    """Run one z/VM system until it is told to stop (SIGINT, SIGTERM)."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        simulator = Simulator(
+            state=state,
+            model=build_model(preset, model, system_name, password or []),
+            host=host,
+            smapi_port=smapi_port,
+            machine_port=machine_port,
+            timing=latency,
+            tls=_tls(tls_cert, tls_key),
+            asynchronous=async_directory,
+        )
+        asyncio.run(_serve(simulator, host, tls_cert is not None))
+    except (ModelError, StoreError) as error:
+        typer.echo(f"zvm simulator: {error}", err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"zvm simulator: {error.strerror or error} ({host})", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _serve(simulator: Simulator, host: str, tls: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await simulator.start()
+    try:
+        typer.echo(f"{simulator.system.name} SMAPI {'TLS' if tls else 'TCP'} {host}:{simulator.smapi_port}")
+        typer.echo(f"{simulator.system.name} machine TCP {host}:{simulator.machine_port}")
+        typer.echo(f"{simulator.system.name} ready")
+        await stop.wait()
+    finally:
+        await simulator.close()
+
+
+@app.command(name="log")
+def show_log(
+    state: Annotated[Path, typer.Option(help="Folder of the system's state.")] = Path("simulator"),
+    follow: Annotated[bool, typer.Option(help="Go on as calls come in.")] = False,
+    lines: Annotated[int, typer.Option(help="Show the last so many calls; 0 for all.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The lines as they are in the journal.")] = False,
+) -> None:
+    """Show the calls that reached the system: when, who, function, target, codes, duration."""
+    path = state / "journal.jsonl"
+    if not path.exists():
+        typer.echo(f"zvm simulator: there is no journal in {state}", err=True)
+        raise typer.Exit(1)
+    with path.open(encoding="utf-8") as journal:
+        earlier = journal.readlines()
+        for line in earlier[-lines:] if lines else earlier:
+            typer.echo(line.rstrip("\n") if as_json else readable(line))
+        while follow:
+            line = journal.readline()
+            if line:
+                typer.echo(line.rstrip("\n") if as_json else readable(line))
+            else:
+                time.sleep(0.2)
+
+
+def readable(line: str) -> str:
+    """A journal line in columns."""
+    try:
+        call = json.loads(line)
+    except json.JSONDecodeError:
+        return line.rstrip("\n")
+    codes = f"{call['rc']}/{call['rs']}" if call["kind"] == "smapi" else str(call["rc"])
+    return (
+        f"{call['time']} {call['kind']:<7} {call['who']:<8} {call['function']:<44} {call['target']:<10} "
+        f"{codes:>8} {call['milliseconds']:>8.2f} ms"
+    )

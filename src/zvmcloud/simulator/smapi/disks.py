@@ -1,0 +1,332 @@
+"""Minidisks of entries and of running machines; links; dedicated devices."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from zvmcloud.cp import messages
+from zvmcloud.directory import statements
+from zvmcloud.directory.devices import Link, Mdisk
+from zvmcloud.simulator import directory_manager as dm
+from zvmcloud.simulator import guests, storage
+from zvmcloud.simulator.errors import CpRefused, Refused
+from zvmcloud.simulator.model import Dasd, Disk, RealDevice
+from zvmcloud.simulator.smapi import targets
+from zvmcloud.simulator.smapi.registry import Call, Done, handles
+from zvmcloud.simulator.system import System
+from zvmcloud.smapi import functions as f
+
+_BLOCKS_PER_UNIT = {2: 1, 3: 2, 4: 4, 5: 8}
+
+
+@handles(f.ImageDiskCreateDM, later=True)
+def image_disk_create_dm(call: Call, request: f.ImageDiskCreateDM) -> Done:
+    dm.add_disk(call.system, request.target, _wanted(request))
+    return Done(f.ImageDiskCreateDMReply(operation_id=-1))
+
+
+def _wanted(request: f.ImageDiskCreateDM) -> Mdisk:
+    address = targets.vdev(request.image_disk_number)
+    device = request.image_disk_device_type.upper()
+    method = request.image_disk_allocation_type.upper()
+    area = request.allocation_area_name_or_volser.upper()
+    if device not in ("3390", "3380", "9336", "FB-512", "XXXX"):
+        raise Refused(24, 619)
+    if not (method.isdecimal() or method in ("AUTOG", "AUTOR", "AUTOV", "DEVNO", "T-DISK", "V-DISK")):
+        raise Refused(24, 719)
+    size = request.image_disk_size
+    if method != "DEVNO" and size < 1:
+        raise Refused(24, 1015)
+    # Clients send unit 1 for FBA disks as well and mean blocks; the larger units exist for FBA alone.
+    if device in ("9336", "FB-512"):
+        size *= _BLOCKS_PER_UNIT.get(request.allocation_unit_size, 1)
+    passwords = tuple(
+        word.upper() for word in (request.read_password, request.write_password, request.multi_password) if word
+    )
+    mode = request.image_disk_mode.upper()
+    if method in ("V-DISK", "T-DISK"):
+        return Mdisk(address, device, method, None, size, "", mode, passwords)
+    if method == "DEVNO":
+        return Mdisk(address, device, "DEVNO", None, None, area, mode)
+    if not area:
+        raise Refused(24, 824)
+    if method.isdecimal():
+        return Mdisk(address, device, "PERM", int(method), size, area, mode, passwords)
+    return Mdisk(address, device, method, None, size, area, mode, passwords)
+
+
+@handles(f.ImageDiskDeleteDM, later=True)
+def image_disk_delete_dm(call: Call, request: f.ImageDiskDeleteDM) -> Done:
+    dm.remove_disk(call.system, request.target, targets.vdev(request.image_disk_number))
+    return Done(f.ImageDiskDeleteDMReply(operation_id=-1))
+
+
+@handles(f.ImageDiskCopyDM, later=True)
+def image_disk_copy_dm(call: Call, request: f.ImageDiskCopyDM) -> Done:
+    system = call.system
+    source_entry = dm.find(system, request.source_image_name)
+    source_vdev = targets.vdev(request.source_image_disk_number, 7)
+    source = source_entry.entry.mdisk(source_vdev)
+    source_disk = system.disks.get(storage.key(source_entry.entry.name, source_vdev))
+    if source is None or source_disk is None or source.size is None:
+        raise Refused(*dm.DEVICE_MISSING)
+    address = targets.vdev(request.image_disk_number)
+    method = request.image_disk_allocation_type.upper() or "AUTOG"
+    area = request.allocation_area_name_or_volser.upper()
+    placement, start = ("PERM", int(method)) if method.isdecimal() else (method, None)
+    passwords = tuple(
+        word.upper() for word in (request.read_password, request.write_password, request.multi_password) if word
+    )
+    mode = request.image_disk_mode.upper() or source.mode
+    dm.add_disk(
+        system,
+        request.target,
+        Mdisk(address, source.device_type, placement, start, source.size, area, mode, passwords),
+    )
+    copy_disk(system, source_disk, system.disks[storage.key(request.target.upper(), address)])
+    return Done(f.ImageDiskCopyDMReply(operation_id=-1))
+
+
+def copy_disk(system: System, source: Disk, target: Disk) -> None:
+    """Copy the data of a disk; holes stay holes."""
+    from_file = os.open(system.disk_folder / source.file, os.O_RDONLY)
+    to_file = os.open(system.disk_folder / target.file, os.O_WRONLY)
+    try:
+        end = os.lseek(from_file, 0, os.SEEK_END)
+        position = 0
+        while position < end:
+            try:
+                begin = os.lseek(from_file, position, os.SEEK_DATA)
+            except OSError:
+                break
+            position = os.lseek(from_file, begin, os.SEEK_HOLE)
+            while begin < position:
+                begin += os.copy_file_range(from_file, to_file, position - begin, begin, begin)
+    finally:
+        os.close(from_file)
+        os.close(to_file)
+
+
+@handles(f.ImageDiskCreate)
+def image_disk_create(call: Call, request: f.ImageDiskCreate) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    address = targets.vdev(request.image_disk_number)
+    if machine.device(address) is not None:
+        raise Refused(208, 4)
+    entry = call.system.entry(userid)
+    disk = entry.mdisk(address) if entry else None
+    if disk is None:
+        raise Refused(208, 8)
+    mode = request.image_disk_mode.upper() or disk.mode
+    if disk.placement in ("T-DISK", "V-DISK") and storage.key(userid, address) not in call.system.disks:
+        storage.create_disk(call.system, userid, disk)
+    storage.attach(call.system, userid, userid, address, address, mode)
+    return Done()
+
+
+@handles(f.ImageDiskDelete)
+def image_disk_delete(call: Call, request: f.ImageDiskDelete) -> Done:
+    userid = targets.defined(call, request.target)
+    _detach(call, userid, targets.vdev(request.image_disk_number))
+    return Done()
+
+
+def _detach(call: Call, userid: str, address: str) -> None:
+    machine = targets.running(call, userid)
+    device = machine.device(address)
+    if device is None:
+        raise Refused(*targets.NO_DEVICE)
+    if not isinstance(device, Dasd):
+        raise Refused(208, 28)
+    storage.detach(call.system, userid, address)
+
+
+@handles(f.ImageDiskQuery)
+def image_disk_query(call: Call, request: f.ImageDiskQuery) -> Done:
+    machine = targets.running(call, request.target)
+    wanted = request.vdasd_id.upper()
+    devices = machine.disks
+    if wanted != "ALL":
+        address = statements.vdev(wanted)
+        if address is None:
+            raise Refused(8, 3003)
+        devices = tuple(device for device in devices if device.vdev == address)
+        if not devices:
+            raise Refused(8, 8)
+    return Done(f.ImageDiskQueryReply(vdasd_array=tuple(_described(call.system, device) for device in devices)))
+
+
+def _described(system: System, device: Dasd) -> f.VirtualDasd:
+    disk = system.disks.get(storage.key(device.owner, device.owner_vdev))
+    volume = system.volumes.get(disk.volser) if disk else None
+    fba = disk is not None and disk.kind == "FBA"
+    return f.VirtualDasd(
+        vdasd_vdev=device.vdev,
+        vdasd_rdev="VDSK" if disk and disk.temporary == "VDSK" else volume.rdev if volume else "0000",
+        vdasd_access_type=2 if device.write else 1,
+        vdasd_devtype="9336" if fba else (disk.device_type if disk else "3390"),
+        vdasd_size=disk.size if disk else 0,
+        vdasd_unit=2 if fba else 1,
+        vdasd_volid=f"({disk.temporary})" if disk and disk.temporary else (disk.volser if disk else "") or "(TEMP)",
+    )
+
+
+@handles(f.ImageMDISKLinkQuery)
+def image_mdisk_link_query(call: Call, request: f.ImageMDISKLinkQuery) -> Done:
+    address = statements.vdev(request.vdev.upper())
+    if address is None:
+        raise Refused(8, 3003)
+    userid = request.target.upper()
+    machine = call.system.machines.get(userid)
+    device = machine.device(address) if machine else None
+    owner, owner_vdev = (device.owner, device.owner_vdev) if isinstance(device, Dasd) else (userid, address)
+    if storage.key(owner, owner_vdev) not in call.system.disks:
+        raise Refused(8, 8)
+    name = call.system.name
+    links = tuple(
+        f"{name:<8} {other.userid} {item.vdev} {'WRITE' if item.write else 'READ'}"
+        for other, item in storage.users(call.system, owner, owner_vdev)
+        if (other.userid, item.vdev) != (userid, address)
+    )
+    return Done(f.ImageMDISKLinkQueryReply(link_array=links), rs=0 if links else 28)
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+
+
+@handles(f.ImageDiskShare)
+def image_disk_share(call: Call, request: f.ImageDiskShare) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    address = targets.vdev(request.image_disk_number)
+    owner, owner_vdev = request.target_image_name.upper(), targets.vdev(request.target_image_disk_number, 7)
+    if machine.device(address) is not None:
+        raise Refused(208, 4)
+    mode = request.read_write_mode.upper() or "RR"
+    entry = call.system.entry(owner)
+    disk = entry.mdisk(owner_vdev) if entry else None
+    if disk is None:
+        raise Refused(208, 12)
+    _may_share(disk, mode, request.optional_password.upper())
+    try:
+        storage.attach(call.system, userid, owner, owner_vdev, address, mode)
+    except CpRefused as refused:
+        if refused.number in (messages.LINK_HELD_RO.number, messages.LINK_HELD_RW.number):
+            raise Refused(208, 20) from refused
+        raise
+    return Done()
+
+
+def _may_share(disk: Mdisk, mode: str, password: str) -> None:
+    needed = 0 if mode[0] == "R" else 1 if mode[0] == "W" else 2
+    if needed >= len(disk.passwords):
+        raise Refused(208, 28)
+    if disk.passwords[needed] not in ("ALL", password):
+        raise Refused(208, 32)
+
+
+@handles(f.ImageDiskUnshare)
+def image_disk_unshare(call: Call, request: f.ImageDiskUnshare) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    device = machine.device(targets.vdev(request.image_disk_number))
+    if not isinstance(device, Dasd):
+        raise Refused(208, 8)
+    storage.detach(call.system, userid, device.vdev)
+    return Done()
+
+
+@handles(f.ImageDiskShareDM, directory=True)
+def image_disk_share_dm(call: Call, request: f.ImageDiskShareDM) -> Done:
+    record = dm.unlocked(call.system, request.target)
+    owner_vdev = targets.vdev(request.image_disk_number)
+    owner = request.target_image_name.upper()
+    address = targets.vdev(request.target_image_disk_number, 7)
+    owner_entry = dm.find(call.system, owner)
+    if owner_entry.entry.mdisk(owner_vdev) is None:
+        raise Refused(*dm.DISK_MISSING)
+    if address in record.entry.device_addresses:
+        raise Refused(*dm.DISK_EXISTS)
+    mode = request.read_write_mode.upper() or "RR"
+    statement = statements.make("LINK", owner, owner_vdev, address, mode)
+    dm.put(call.system, record, dm.add_statement(record.entry, statement))
+    return Done()
+
+
+@handles(f.ImageDiskUnshareDM, directory=True)
+def image_disk_unshare_dm(call: Call, request: f.ImageDiskUnshareDM) -> Done:
+    record = dm.unlocked(call.system, request.target)
+    wanted = (
+        request.target_image_name.upper(),
+        targets.vdev(request.image_disk_number),
+        targets.vdev(request.target_image_disk_number, 7),
+    )
+
+    def is_it(statement: statements.Statement) -> bool:
+        if statement.keyword != "LINK":
+            return False
+        link = Link.of(statement)
+        return (link.owner, link.owner_vdev, link.vdev) == wanted
+
+    changed = record.entry.without(is_it)
+    if changed == record.entry:
+        raise Refused(*dm.DISK_MISSING)
+    dm.put(call.system, record, changed)
+    return Done()
+
+
+# -- real devices -----------------------------------------------------------------------------------------------------
+
+
+@handles(f.ImageDeviceDedicateDM, directory=True)
+def image_device_dedicate_dm(call: Call, request: f.ImageDeviceDedicateDM) -> Done:
+    address, rdev = targets.vdev(request.image_device_number), targets.vdev(request.real_device_number, 6)
+    options = ("READONLY",) if request.readonly else ()
+    statement = statements.make("DEDICATE", address, rdev, *options)
+    dm.add_device(call.system, request.target, address, statement)
+    return Done()
+
+
+@handles(f.ImageDeviceUndedicateDM, directory=True)
+def image_device_undedicate_dm(call: Call, request: f.ImageDeviceUndedicateDM) -> Done:
+    dm.remove_device(call.system, request.target, targets.vdev(request.image_device_number), "DEDICATE")
+    return Done()
+
+
+@handles(f.ImageDeviceDedicate)
+def image_device_dedicate(call: Call, request: f.ImageDeviceDedicate) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    address, rdev = targets.vdev(request.image_device_number), targets.vdev(request.real_device_number, 6)
+    if machine.device(address) is not None:
+        raise Refused(*targets.DEVICE_EXISTS)
+    osa, fcp = call.system.osas.get(rdev), call.system.fcps.get(rdev)
+    if osa is None and fcp is None:
+        raise Refused(*targets.NO_DEVICE)
+    if (osa and osa.owner) or (fcp and fcp.owner):
+        raise Refused(204, 16)
+    guests.give_device(call.system, userid, address, rdev)
+    return Done()
+
+
+@handles(f.ImageDeviceUndedicate)
+def image_device_undedicate(call: Call, request: f.ImageDeviceUndedicate) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    device = machine.device(targets.vdev(request.image_device_number))
+    if not isinstance(device, RealDevice):
+        raise Refused(*targets.NO_DEVICE)
+    guests.take_device(call.system, userid, device.vdev)
+    return Done()
+
+
+@handles(f.ImageDeviceReset)
+def image_device_reset(call: Call, request: f.ImageDeviceReset) -> Done:
+    userid = targets.defined(call, request.target)
+    machine = targets.running(call, userid)
+    if machine.device(targets.vdev(request.image_device_number)) is None:
+        raise Refused(*targets.NO_DEVICE)
+    call.system.machines.put(userid, replace(machine))
+    return Done()

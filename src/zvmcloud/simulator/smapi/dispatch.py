@@ -1,0 +1,179 @@
+"""From a framed request to return code, reason code and reply data.
+
+Order of the checks: the function exists (900/12), credentials (120/0), authorization (100/16), parameters (24/ppdd,
+8/3002 ...), then the function's own. The function runs in a transaction, which is on disk before the reply goes out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zvmcloud.simulator.errors import CpRefused, Refused
+from zvmcloud.simulator.journal import Journal
+from zvmcloud.simulator.model import Operation
+from zvmcloud.simulator.smapi import (  # noqa: F401 (the modules register their handlers)
+    adapters,
+    definitions,
+    disks,
+    images,
+    lists,
+    performance,
+    profiles,
+    queries,
+    switch_queries,
+    switches,
+    volumes,
+)
+from zvmcloud.simulator.smapi.access import Access
+from zvmcloud.simulator.smapi.registry import HANDLERS, Call, Done, Registered
+from zvmcloud.simulator.system import System
+from zvmcloud.smapi.connection import ReplyFrame, RequestFrame, decode_request
+from zvmcloud.smapi.declare import Function, Request
+from zvmcloud.smapi.errors import ParameterError, WireError
+from zvmcloud.smapi.registry import REGISTRY
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_FUNCTION = (900, 12)
+BAD_CREDENTIALS = (120, 0)
+NOT_AUTHORIZED = (100, 16)
+#: Replies that are kept for Response_Recovery, and the most bytes of one that is kept.
+KEPT_REPLIES = 256
+KEPT_BYTES = 1 << 20
+#: Functions that need no authorization record.
+FREE_FUNCTIONS = frozenset({"CHECK_AUTHENTICATION"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes into the reply."""
+
+    rc: int
+    rs: int
+    data: bytes = b""
+
+
+class Dispatcher:
+    """All requests of one system go through here, whatever connection they come from."""
+
+    def __init__(self, system: System, journal: Journal) -> None:
+        self._system = system
+        self._journal = journal
+        self._access = Access(system)
+        self._request_ids = itertools.count(int(time.time()) & 0x3FFFFFFF)
+        self._recent: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
+
+    def next_request_id(self) -> int:
+        """An id for a request: not zero, growing, different after a restart."""
+        return next(self._request_ids) & 0x7FFFFFFF or next(self._request_ids)
+
+    def end_lost_operations(self) -> None:
+        """After a restart: asynchronous work that was still waiting has not happened, and never will."""
+        with self._system.transaction():
+            for key, operation in self._system.operations.items():
+                if operation.state == "running":
+                    self._system.operations.put(key, replace(operation, state="failed", rc=500, rs=0))
+
+    def delay(self, frame: RequestFrame) -> float:
+        """Seconds that this request takes on the simulated system before its work is done."""
+        timing = self._system.timing
+        registered = HANDLERS.get(frame.function.upper())
+        return timing.smapi + (timing.directory if registered is not None and registered.changes_directory else 0.0)
+
+    def answer(self, frame: RequestFrame, request_id: int) -> Answer:
+        """Run a request. Everything it changed is on disk when this returns."""
+        started = time.perf_counter()
+        answer = self._checked(frame)
+        milliseconds = (time.perf_counter() - started) * 1000
+        self._journal.write(
+            "smapi",
+            frame.userid.upper(),
+            frame.function,
+            (frame.target or "").upper(),
+            answer.rc,
+            answer.rs,
+            milliseconds,
+        )
+        if len(answer.data) <= KEPT_BYTES:
+            reply = ReplyFrame(request_id, answer.rc, answer.rs, answer.data).encode()
+            self._recent[request_id] = (frame.userid.upper(), reply)
+            if len(self._recent) > KEPT_REPLIES:
+                self._recent.popitem(last=False)
+        return answer
+
+    def _checked(self, frame: RequestFrame) -> Answer:
+        function = REGISTRY.get(frame.function)
+        registered = HANDLERS.get(frame.function.upper())
+        if function is None or registered is None or function.level > self._system.facts.level:
+            return Answer(*UNKNOWN_FUNCTION)
+        userid = frame.userid.upper()
+        if not self._access.authenticate(userid, frame.password):
+            return Answer(*BAD_CREDENTIALS)
+        name = function.name.upper()
+        if name not in FREE_FUNCTIONS and not self._access.allows(userid, function.name, (frame.target or "").upper()):
+            return Answer(*NOT_AUTHORIZED)
+        try:
+            request, _ = decode_request(function, frame)
+            function.check(request)
+        except ParameterError as error:
+            return Answer(error.rc, error.rs, function.encode_error(error.rc, error.rs, error.text))
+        except WireError as error:
+            return Answer(error.rc, error.rs)
+        call = Call(self._system, userid, self._recent)
+        try:
+            done = self._run(call, function, registered, request)
+        except Refused as refused:
+            return Answer(refused.rc, refused.rs, function.encode_error(refused.rc, refused.rs, refused.text))
+        except CpRefused as refused:
+            return Answer(396, refused.number, function.encode_error(396, refused.number, (refused.line,)))
+        except Exception:
+            log.exception("%s failed inside the simulator; nothing was changed", function.name)
+            return Answer(396, 0)
+        data = function.encode_reply(done.reply, request) if done.reply is not None else b""
+        return Answer(done.rc, done.rs, data)
+
+    def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Done:
+        if registered.may_run_later and self._system.asynchronous:
+            return self._run_later(call, function, registered, request)
+        with self._system.transaction():
+            return registered.handler(call, request)
+
+    def _run_later(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Done:
+        """Refuse at once what cannot be; else answer 592 and do the work when the directory manager gets to it."""
+        system = self._system
+        try:
+            with system.transaction():
+                registered.handler(call, request)
+                raise _OnlyTried
+        except _OnlyTried:
+            pass
+        with system.transaction():
+            number = system.next_number("operation")
+            operation = Operation(number, function.name, request.target.upper())
+            system.operations.put(str(number), operation)
+
+        def work() -> None:
+            if system.operations[str(number)].state != "running":
+                return
+            ended = replace(operation, state="done")
+            try:
+                with system.store.savepoint():
+                    registered.handler(call, request)
+            except Refused as refused:
+                ended = replace(operation, state="failed", rc=refused.rc, rs=refused.rs)
+            except CpRefused as refused:
+                ended = replace(operation, state="failed", rc=396, rs=refused.number)
+            system.operations.put(str(number), ended)
+
+        system.later(max(system.timing.directory, 0.05), work)
+        reply = function.reply_type(operation_id=number)  # type: ignore[call-arg]
+        return Done(reply, rc=592)
+
+
+class _OnlyTried(Exception):
+    """Takes back a trial run."""

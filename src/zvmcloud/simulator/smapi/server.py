@@ -1,0 +1,122 @@
+"""The request server: TCP connections with one request each.
+
+The 4-byte request id is a write of its own, before any work: clients read exactly four bytes first, and take a close
+after it for "ask again later". A client that is slow with its request, or sends half of one, is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import cast
+
+from zvmcloud.simulator.smapi.dispatch import Dispatcher
+from zvmcloud.smapi.connection import RequestFrame, ServerConnection
+from zvmcloud.smapi.errors import WireError
+
+log = logging.getLogger(__name__)
+
+#: Seconds within which a client must have sent its whole request, and within which it must take the reply.
+REQUEST_TIMEOUT = 30.0
+#: The most connections that are open at one time; more are closed at once.
+MAX_CONNECTIONS = 1000
+
+
+class RequestServer:
+    """Listens for SMAPI requests of one system."""
+
+    def __init__(self, dispatcher: Dispatcher, *, request_timeout: float = REQUEST_TIMEOUT) -> None:
+        self.dispatcher = dispatcher
+        self.request_timeout = request_timeout
+        self.connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen; gives the port."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=512)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, server: RequestServer) -> None:
+        self._server = server
+        self._wire = ServerConnection()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._server.connections) >= MAX_CONNECTIONS:
+            self._transport.abort()
+            return
+        self._server.connections.add(self)
+        self._timer = asyncio.get_running_loop().call_later(self._server.request_timeout, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._busy or self._transport is None:
+            return
+        try:
+            self._wire.receive_data(data)
+            frame = next(self._wire.frames(), None)
+        except WireError as error:
+            self._busy = True
+            request_id = self._server.dispatcher.next_request_id()
+            self._transport.write(self._wire.accepted(request_id))
+            self._reply(request_id, error.rc, error.rs, b"")
+            return
+        if frame is not None:
+            self._begin(frame)
+
+    def _begin(self, frame: RequestFrame) -> None:
+        assert self._transport is not None  # noqa: S101
+        self._busy = True
+        if self._timer is not None:
+            self._timer.cancel()
+        dispatcher = self._server.dispatcher
+        request_id = dispatcher.next_request_id()
+        self._transport.write(self._wire.accepted(request_id))
+        loop = asyncio.get_running_loop()
+        delay = dispatcher.delay(frame)
+        if delay:
+            loop.call_later(delay, self._work, frame, request_id)
+        else:
+            loop.call_soon(self._work, frame, request_id)
+
+    def _work(self, frame: RequestFrame, request_id: int) -> None:
+        answer = self._server.dispatcher.answer(frame, request_id)
+        self._reply(request_id, answer.rc, answer.rs, answer.data)
+
+    def _reply(self, request_id: int, rc: int, rs: int, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(self._wire.reply(request_id, rc, rs, data))
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._timer = asyncio.get_running_loop().call_later(self._server.request_timeout, self.abort)
+
+    def eof_received(self) -> bool:
+        # A client that closed its side in the middle of a request is gone; one whose request is complete may wait.
+        return self._busy
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.connections.discard(self)
+        self._transport = None
