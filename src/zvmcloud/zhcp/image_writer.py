@@ -142,9 +142,10 @@ class ImageWriter:
 
     def finish(self) -> Written:
         """The image is complete: check digest and length, write what boots, make all of it durable."""
+        if self._expected and self._bytes != self._expected:
+            detail = f"the image has {self._bytes} bytes, {self._expected} were expected"
+            raise ImageError(detail, "image-truncated")
         if self._header is None or self._body is None:
-            if self._first:
-                self._begin()
             raise ImageError(f"the image has only {self._bytes} bytes, not even a header", "image-header")
         inflate = self._inflate
         try:
@@ -153,10 +154,6 @@ class ImageWriter:
                 if not inflate.eof:
                     raise ImageError("the compressed body ends early")
             digest = self._digest.hexdigest()
-            if self._expected and self._bytes != self._expected:
-                raise ImageError(
-                    f"the image has {self._bytes} bytes, {self._expected} were expected", "image-truncated"
-                )
             if digest != self._sha256:
                 raise ImageError(f"the image's sha256 is {digest}, {self._sha256} was expected", "digest-mismatch")
             self._body.finish()

@@ -101,7 +101,10 @@ class CreateGuest(Operation):
     ipl_parm: str = fields.text(high=64)
     loadparm: str = fields.limits(default="", pattern=r"[ -~]{0,10}", rule="at most 10 printable characters")
     share: str = fields.limits(
-        default="", pattern=r"[A-Z0-9%. ]{0,60}", upper=True, rule="such as RELATIVE 200 or ABSOLUTE 10%"
+        default="",
+        pattern=r"((REL(ATIVE)?|ABS(OLUTE)?) [A-Z0-9%. ]{1,50})?",
+        upper=True,
+        rule="such as RELATIVE 200 or ABSOLUTE 10%",
     )
     cpu_pool: str = fields.limits(default="", pattern=r"([A-Z0-9@#$_-]{1,8})?", upper=True, rule="1 to 8 characters")
     relocation_domain: str = fields.limits(

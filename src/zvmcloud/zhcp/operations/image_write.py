@@ -89,7 +89,7 @@ async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> W
 
 
 async def _to_its_end(work: Callable[[], T]) -> T:
-    """Work on the disk in a thread, to its end even when the operation is cancelled: nobody closes the disk under it."""
+    """Work on the disk in a thread, to its end even when the operation is cancelled: it stays open so long."""
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(running)

@@ -1,0 +1,106 @@
+"""Operations: what goes over the wire is read strictly, and every refusal names the field and its limit."""
+
+from typing import Any
+
+import pytest
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.errors import FieldError, Json
+from zvmcloud.zhcp.messages import (
+    OPERATIONS,
+    CreateGuest,
+    NewDisk,
+    PunchFiles,
+    ReaderFile,
+    operation_json,
+    parse_operation,
+)
+from zvmcloud.zhcp.operations.handlers import HANDLERS
+
+GUEST: dict[str, Any] = {
+    "userid": "linux01",
+    "vcpus": 2,
+    "memory_mb": 2048,
+    "disks": [{"vdev": "100", "size_units": 10, "pool": "pool1", "boot": True}, {"vdev": "0200", "vdisk_blocks": 2048}],
+}
+
+
+def test_every_kind_has_a_handler() -> None:
+    assert set(OPERATIONS) == set(HANDLERS)
+
+
+def test_userids_and_device_numbers_become_upper_case_and_padded() -> None:
+    guest = parse_operation("guest.create", GUEST)
+    assert isinstance(guest, CreateGuest)
+    assert guest.userid == "LINUX01"
+    assert guest.disks == (
+        NewDisk(vdev="0100", size_units=10, type="ECKD", pool="POOL1", boot=True),
+        NewDisk(vdev="0200", vdisk_blocks=2048),
+    )
+    assert parse_operation("guest.create", operation_json(guest)) == guest
+
+
+def test_the_class_of_a_reader_file_keeps_its_name_on_the_wire() -> None:
+    files = PunchFiles(userid="LINUX01", files=(ReaderFile(name="a", type="sh", class_="X", data="eA=="),))
+    written = operation_json(files)
+    expected: Json = {"userid": "LINUX01", "files": [{"data": "eA==", "name": "a", "type": "sh", "class": "X"}]}
+    assert written == expected
+    assert parse_operation("reader.punch", written) == files
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "field"),
+    [
+        ("guest.create", {"userid": "toolongid"}, "parameters.userid"),
+        ("guest.create", {"userid": "A B"}, "parameters.userid"),
+        ("guest.create", {"userid": 7}, "parameters.userid"),
+        ("guest.create", {"vcpus": 0}, "parameters.vcpus"),
+        ("guest.create", {"vcpus": True}, "parameters.vcpus"),
+        ("guest.create", {"vcpus": 65}, "parameters.vcpus"),
+        ("guest.create", {"memory_mb": 1.5}, "parameters.memory_mb"),
+        ("guest.create", {"share": "NONSENSE"}, "parameters.share"),
+        ("guest.create", {"colour": "red"}, "parameters.colour"),
+        ("guest.create", {"ipl_parm": "a\nb"}, "parameters.ipl_parm"),
+        ("guest.create", {"comments": ["x\nUSER EVIL"]}, "parameters.comments[0]"),
+        ("guest.create", {"disks": {}}, "parameters.disks"),
+        ("guest.create", {"disks": [{"vdev": "100", "size_units": 70000, "pool": "P"}]}, "disks[0].size_units"),
+        ("guest.create", {"disks": [{"vdev": "100", "size_units": 1}]}, "disks[0].pool"),
+        ("guest.create", {"disks": [{"vdev": "1g", "size_units": 1, "pool": "P"}]}, "parameters.disks[0].vdev"),
+        ("guest.create", {"disks": [{"vdev": "100", "vdisk_blocks": 1}] * 2}, "disks[1].vdev"),
+        ("guest.create", {"dedicate": [["1", "2", "3"]]}, "parameters.dedicate[0]"),
+        ("guest.start", {"userid": None}, "parameters.userid"),
+        ("guest.explode", {}, "kind"),
+        (None, {}, "kind"),
+    ],
+)
+def test_a_refusal_names_the_field(kind: str | None, change: dict[str, Any], field: str) -> None:
+    base = GUEST if kind == "guest.create" else {}
+    with pytest.raises(FieldError) as caught:
+        parse_operation(kind, {**base, **change})
+    assert caught.value.field == field
+    assert caught.value.problem.status == 400
+    assert field in caught.value.problem.detail
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(FieldError, match=r"parameters\.vcpus: None given, it is required"):
+        parse_operation("guest.create", {"userid": "A"})
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    guest = parse_operation("guest.create", {**GUEST, "password": "GEHEIM"})
+    assert "GEHEIM" not in repr(guest)
+    image = parse_operation(
+        "disk.write_image",
+        {
+            "userid": "A",
+            "vdev": "100",
+            "source": {"url": "http://h/i", "sha256": "0" * 64, "headers": {"x-token": "GEHEIM"}},
+        },
+    )
+    assert "GEHEIM" not in repr(image)
+
+
+def test_json_forms_are_those_of_the_values() -> None:
+    with pytest.raises(TypeError):
+        fields.write(object())
