@@ -42,7 +42,7 @@ def record(system: System, machine: Machine) -> f.PerformanceRecord:
         samples_idle=samples - busy,
         samples_other=0,
         samples_total=samples,
-        guest_name=machine.userid.ljust(8),
+        guest_name=machine.userid,
     )
 
 
