@@ -148,7 +148,7 @@ class SystemProcessorQuery(Request[SystemProcessorQueryReply]):
 class SystemRDRFileManage(Request[NoData]):
     """Purge, reorder or move spool files in a userid's reader."""
 
-    spoolids: Annotated[str, Key(1, None, CHAR10.plus(" ")), "Spool file numbers; ALL takes every one"]
+    spoolids: Annotated[str, Key(1, None, CHAR10.plus(" ALal")), "Spool file numbers; ALL takes every one"]
     action: Annotated[
         str | None, Key(5, 8, CHAR26, choices={"PURGE": "", "ORDER": "", "TRANSFER": ""}), "Action wanted"
     ] = None
