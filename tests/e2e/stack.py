@@ -65,20 +65,20 @@ class Stack:
 
     @contextmanager
     def machine(self) -> Iterator[Machine]:
-        """MAINT's virtual machine: CP commands and linked disks."""
-        machine, password = self.facts["machine"], Path(self.facts["maint_password_file"]).read_text().strip()
+        """The agent's virtual machine, beside the agent: CP commands and linked disks."""
+        machine, password = self.facts["machine"], Path(self.facts["zhcp_password_file"]).read_text().strip()
         with socket.create_connection((machine["host"], machine["port"]), timeout=10) as connection:
             yield Machine(connection, password)
 
     def disk_digest(self, userid: str, vdev: str, cylinders: int | None = None) -> str:
         """sha256 of what is on an ECKD minidisk, as the track stream of an image file."""
-        with self.machine() as maint:
-            maint.cp(f"LINK {userid} {vdev} 0F00 RR")
+        with self.machine() as zhcp:
+            zhcp.cp(f"LINK {userid} {vdev} 0F00 RR")
             try:
-                with EckdDisk(maint.devices / "0.0.0f00") as disk:
+                with EckdDisk(zhcp.devices / "0.0.0f00") as disk:
                     return disk.sha256(cylinders)
             finally:
-                maint.cp("DETACH 0F00")
+                zhcp.cp("DETACH 0F00")
 
 
 class Machine:
@@ -86,7 +86,7 @@ class Machine:
 
     def __init__(self, connection: socket.socket, password: str) -> None:
         self._file = connection.makefile("rwb")
-        welcome = self.ask(op="logon", userid="MAINT", password=password)
+        welcome = self.ask(op="logon", userid="ZHCP", password=password)
         self.devices = Path(welcome["devices"])
 
     def ask(self, **message: object) -> dict[str, Any]:

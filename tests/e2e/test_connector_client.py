@@ -141,8 +141,8 @@ def test_an_unmodified_client_deploys_and_starts_a_linux_guest(
     assert info["power_state"] == "on"
     assert info["num_cpu"] == 2
     assert info["max_mem_kb"] > 0
-    with stack.machine() as maint:
-        assert maint.guest("LINUX01", "hostname").strip() == "web01"
+    with stack.machine() as zhcp:
+        assert zhcp.guest("LINUX01", "hostname").strip() == "web01"
     adapters = stack.smapi(f.VirtualNetworkAdapterQueryExtended(target="LINUX01", image_device_number="*"))
     assert any("192.0.2.10" in line for line in adapters.reply.virtual_network_adapter_data)
 

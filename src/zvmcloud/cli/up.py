@@ -72,6 +72,7 @@ class Facts:
             "smapi": {"host": HOST, "port": self.smapi_port},
             "machine": {"host": HOST, "port": self.machine_port},
             "maint_password_file": str(self.state / "secrets" / "MAINT"),
+            "zhcp_password_file": str(self.state / "secrets" / "ZHCP"),
             "logs": str(self.state / "logs"),
             "state": str(self.state),
         }
