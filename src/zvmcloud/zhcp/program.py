@@ -78,7 +78,7 @@ def _socket(settings: Settings) -> tuple[socket.socket, str]:
         path.chmod(0o600)
         return door, f"unix:{path}"
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    door = socket.socket(family)
+    door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     door.bind((listen.host, listen.port))
     scheme = "https" if listen.certificate else "http"
