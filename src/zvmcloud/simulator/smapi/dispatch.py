@@ -137,13 +137,14 @@ class Dispatcher:
             return Answer(396, 0)
         return Answer(done.rc, done.rs, data)
 
-    def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Done:
+    def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
         if registered.may_run_later and self._system.asynchronous:
             return self._run_later(call, function, registered, request)
         with self._system.transaction():
-            return registered.handler(call, request)
+            # Encoded inside: a reply that cannot be sent takes its changes back.
+            return _encoded(function, request, registered.handler(call, request))
 
-    def _run_later(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Done:
+    def _run_later(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
         """Refuse at once what cannot be; else answer 592 and do the work when the directory manager gets to it."""
         system = self._system
         try:
@@ -172,7 +173,12 @@ class Dispatcher:
 
         system.later(max(system.timing.directory, 0.05), work)
         reply = function.reply_type(operation_id=number)  # type: ignore[call-arg]
-        return Done(reply, rc=592)
+        return _encoded(function, request, Done(reply, rc=592))
+
+
+def _encoded(function: Function, request: Request[Any], done: Done) -> Answer:
+    data = function.encode_reply(done.reply, request) if done.reply is not None else b""
+    return Answer(done.rc, done.rs, data)
 
 
 class _OnlyTried(Exception):
