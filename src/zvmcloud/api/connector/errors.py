@@ -62,6 +62,7 @@ _DEPLOY: dict[str, Code] = {
     },
 }
 
+_VSWITCH_CONFLICTS = {2838, 2846, 2853, 2856, 2858, 3022, 3033}
 _NOT_FOUND = {(8, 212, 40), (4, 5, 402), (300, 300, 20), (8, 400, 4), (8, 200, 4)}
 _EXISTS = {(8, 212, 36), (300, 300, 13), (8, 400, 8)}
 _SELF = {400, 404, 409, 501, 503}
@@ -76,6 +77,8 @@ def code_of(error: ManagerError, *, deploying: bool = False) -> Code:
             return Code(300, GUEST, 300, 3)
         if (error.smapi.rc, error.smapi.rs) == (436, 4):
             return _BY_CODE["profile-unknown"]
+        if error.smapi.rc == 396 and error.smapi.rs in _VSWITCH_CONFLICTS:
+            return Code(409, NETWORK, 409, 5)
         return Code(8, SMT, error.smapi.rc, error.smapi.rs)
     found = _BY_CODE.get(error.code)
     if found is not None:
