@@ -126,16 +126,14 @@ class Dispatcher:
             return Answer(error.rc, error.rs)
         call = Call(self._system, userid, self._recent)
         try:
-            done = self._run(call, function, registered, request)
-            data = function.encode_reply(done.reply, request) if done.reply is not None else b""
+            return self._run(call, function, registered, request)
         except Refused as refused:
             return Answer(refused.rc, refused.rs, function.encode_error(refused.rc, refused.rs, refused.text))
         except CpRefused as refused:
             return Answer(396, refused.number, function.encode_error(396, refused.number, (refused.line,)))
         except Exception:
-            log.exception("%s failed inside the simulator", function.name)
+            log.exception("%s failed inside the simulator; nothing was changed", function.name)
             return Answer(396, 0)
-        return Answer(done.rc, done.rs, data)
 
     def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
         if registered.may_run_later and self._system.asynchronous:
