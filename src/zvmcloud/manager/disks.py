@@ -24,8 +24,8 @@ CYLINDER = 737_280
 BLOCK = 512
 _MAX_CYL = 65_520
 _MAX_BLK = 2**31 - 1
-_SIZE = re.compile(r"(\d{1,12})([GM]?)", re.IGNORECASE)
-_POOL = re.compile(r"(ECKD|FBA):(\w+)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,12})([GM]?)", re.IGNORECASE)
+_POOL = re.compile(r"(ECKD|FBA):([A-Za-z0-9_]+)", re.IGNORECASE)
 _MOUNT = re.compile(r"(/[\w.-]+)+")
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 

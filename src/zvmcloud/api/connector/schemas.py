@@ -63,7 +63,7 @@ BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [True, False, *_TRUE, 
 USERID = _text(r"^[a-zA-Z0-9]{1,8}$", 1, 8)
 _USERIDS = _text(r"^(\s*[a-zA-Z0-9]{1,8}\s*)(,\s*[a-zA-Z0-9]{1,8}\s*)*$", 1)
 _VDEV = _text(r"^[0-9a-fA-F]{1,4}$", 1, 4)
-_POOL = _text(r"^\w+:\w+$")
+_POOL = _text(r"^[A-Za-z0-9_]+:[A-Za-z0-9_]+$")
 _FORMAT = _one_of("ext2", "ext3", "ext4", "xfs", "swap", "none")
 _SHARE = _text(
     r"^(ABS|ABS(O|OL|OLU|OLUT|OLUTE))\s*(?:[1-9]\d?|100)(\.\d+)?%$|^(REL|REL(A|AT|ATI|ATIV|ATIVE))\s*(?:[1-9]\d{0,3}|10000)$",
@@ -85,7 +85,7 @@ _OS_VERSION = _text(
     r"|rhcos4(\.[0-9]{1,2})?(\.[0-9]{1,2})?)$"
 )
 _DISK = _object(("size",), size=_text(), format=_FORMAT, is_boot_disk=BOOLEAN, vdev=_VDEV, disk_pool=_POOL)
-_WORD8 = _text(r"^\w{1,8}$", 1, 8)
+_WORD8 = _text(r"^[A-Za-z0-9_]{1,8}$", 1, 8)
 
 GUEST_CREATE = _object(
     ("guest",),
