@@ -69,7 +69,7 @@ def _simulator(reply: Connection, state: str) -> None:
     from zvmcloud.simulator import Simulator  # noqa: PLC0415 (only this process needs it)
 
     async def serve() -> None:
-        async with Simulator(Path(state), smapi_port=0, machine_port=0) as simulator:
+        async with Simulator(state=Path(state)) as simulator:
             reply.send(simulator.smapi_port)
             await asyncio.Event().wait()
 
