@@ -83,11 +83,11 @@ async def system(context: Context) -> dict[str, Json]:
     rows = [line.split() for line in processors.reply.system_processor_array]
     rows = [row for row in rows if len(row) >= 3 and row[0].upper() != "ADDRESS"]
     used = [row for row in rows if row[1].upper().startswith(("MASTER", "ALTERNATE", "PARKED"))]
-    performance = await context.call(f.SystemPerformanceInformationQuery(target=me, DETAILED_CPU="SHOW=NO"))
+    performance = await context.call(f.SystemPerformanceInformationQuery(target=me, DETAILED_CPU="SHOW=YES"))
     load = pairs(performance.reply.system_performance_information_data)
     memory = megabytes(facts.get("STORAGE", "")) or _number(load.get("MEMORY_TOTAL", "")) * _PAGE // 2**20
     whole = " ".join(items)
-    ipl_time = " ".join(facts[key] for key in ("IPL_TIME", "IPL_DATE", "IPL_TIMEZONE") if facts.get(key))
+    ipl_time = " ".join(facts[key] for key in ("IPL_TIME", "IPL_DATE", "IPL_ZONE") if facts.get(key))
     return {
         "system": identity.system,
         "userid": me,
@@ -97,7 +97,8 @@ async def system(context: Context) -> dict[str, Json]:
         "lpar": load.get("MY_LPAR_NAME", ""),
         "architecture": "s390x",
         "vendor": "IBM",
-        "model": facts.get("MODEL", "") or facts.get("CPU_MODEL", ""),
+        "machine_type": facts.get("MACHINE_TYPE", ""),
+        "model": facts.get("MODEL", ""),
         "cpuid": facts.get("CPUID", ""),
         "cpus_total": len(rows),
         "cpus_used": len(used),
