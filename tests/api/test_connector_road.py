@@ -3,6 +3,7 @@ journal."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,77 @@ async def test_actions_reach_the_agent(door: httpx.AsyncClient, zhcp: FakeZhcp, 
     done(await door.post("/guests/linux01/action", json={"action": "start"}))
     done(await door.post("/guests/linux01/action", json={"action": action}))
     assert zhcp.kinds()[-1] == f"guest.{action}"
+
+
+async def test_a_guest_is_registered_with_its_ports_and_deregistered(door: httpx.AsyncClient, zhcp: FakeZhcp) -> None:
+    await create(door)
+    path = "/guests/linux01/action"
+    done(await door.post(path, json={"action": "deregister_vm"}))
+    assert done(await door.get("/guests")) == []
+    assert "LINUX01" in zhcp.guests
+    zhcp.guests["LINUX01"]["nics"]["1000"] = {"mac": "02:00:00:AB:CD:EF", "vswitch": "VSW1"}
+    body = {
+        "action": "register_vm",
+        "meta": "os_version=rhel8.6",
+        "net_set": "1",
+        "port_macs": {"p1": "02:00:00:ab:cd:ef"},
+    }
+    done(await door.post(path, json=body))
+    assert done(await door.get("/guests")) == ["LINUX01"]
+    (row,) = done(await door.get("/guests/nics?nic_id=p1"))
+    assert (row["interface"], row["switch"]) == ("1000", "VSW1")
+    assert (await door.post(path, json=body)).status_code == 409
+
+
+async def test_an_image_is_exported_into_an_allowed_folder_only(
+    door: httpx.AsyncClient, sample: Path, tmp_path: Path
+) -> None:
+    await add_image(door, sample)
+    target = tmp_path / "out" / "copy.img"
+    exported = done(await door.put("/images/sample", json={"location": {"dest_url": target.as_uri()}}))
+    assert exported["os_version"] == "rhel8.6"
+    assert target.read_bytes() == sample.read_bytes()
+    refused = await door.put("/images/sample", json={"location": {"dest_url": "file:///etc/zvmcloud-test"}})
+    assert refused.status_code == 500
+    assert not Path("/etc/zvmcloud-test").exists()
+
+
+async def test_statistics_of_guests_that_are_on(door: httpx.AsyncClient) -> None:
+    await create(door)
+    assert done(await door.get("/guests/stats?userid=linux01")) == {}
+    done(await door.post("/guests/linux01/action", json={"action": "start"}))
+    assert done(await door.get("/guests/stats?userid=linux01, linux01"))["LINUX01"]["used_cpu_time_us"] == 5
+
+
+async def test_nics_made_at_the_same_time_get_different_numbers(door: httpx.AsyncClient) -> None:
+    await create(door)
+    answers = await asyncio.gather(*(door.post("/guests/linux01/nic", json={"nic": {}}) for _ in range(4)))
+    assert sorted(done(answer) for answer in answers) == ["1000", "1003", "1006", "1009"]
+
+
+async def test_two_deploys_to_one_guest_do_not_run_at_once(
+    door: httpx.AsyncClient, zhcp: FakeZhcp, sample: Path
+) -> None:
+    await create(door)
+    await add_image(door, sample)
+    zhcp.write_seconds = 0.3
+    body = {"action": "deploy", "image": "sample"}
+    answers = await asyncio.gather(*(door.post("/guests/linux01/action", json=body) for _ in range(2)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert zhcp.kinds().count("disk.write_image") == 1
+
+
+async def test_an_image_that_a_deploy_reads_is_not_deleted(
+    door: httpx.AsyncClient, zhcp: FakeZhcp, sample: Path
+) -> None:
+    await create(door)
+    await add_image(door, sample)
+    zhcp.write_seconds = 0.5
+    deploy = asyncio.create_task(door.post("/guests/linux01/action", json={"action": "deploy", "image": "sample"}))
+    while "disk.write_image" not in zhcp.kinds():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    refused = await door.delete("/images/sample")
+    assert refused.status_code == 409
+    assert "job" in refused.json()["errmsg"]
+    done(await deploy)
+    done(await door.delete("/images/sample"))

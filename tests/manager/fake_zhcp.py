@@ -293,7 +293,10 @@ class FakeZhcp:
                 {"vdev": disk["vdev"], "size": disk["size_units"], "device_type": "3390", "type": disk["type"]}
                 for disk in guest["disks"]
             ],
-            "nics": [],
+            "nics": [
+                {"vdev": vdev, "mac_id": (nic["mac"] or "").replace(":", "")[-6:], "vswitch": nic["vswitch"] or ""}
+                for vdev, nic in guest["nics"].items()
+            ],
             "live": {"memory_used_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
         }
 

@@ -11,10 +11,11 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 
@@ -53,6 +54,11 @@ class Core:
     runner: Runner
     materials: JobFiles
     engine: JobEngine
+    _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def exclusive(self, system: str, userid: str) -> asyncio.Lock:
+        """One at a time for a guest: for choices that depend on what it has (device numbers), until they are made."""
+        return self._locks.setdefault((system, userid), asyncio.Lock())
 
     def system(self, name: str = "") -> str:
         """The upper-case name of a configured system, the default one for "". Raises NotFound (system-unknown)."""

@@ -111,21 +111,22 @@ class Disks:
         """Add disks after the highest virtual device number the guest's minidisks have. Raises NotFound
         (guest-unknown)."""
         owner = (await self._core.owned(system, name))["userid"]
-        used = [disk.text("vdev") for disk in await self.of_guest(system, owner)]
-        root = self._core.settings.defaults.root_vdev
-        first = f"{max((int(number, 16) for number in used), default=int(root, 16) - 1) + 1:04X}"
-        disks = self.settle(requests, first, boot_first=False)
-        clash = {number.upper().zfill(4) for number in used} & {disk.vdev for disk in disks}
-        if clash:
-            raise Conflict(f"guest {owner} already has a disk {min(clash)}", code="disk-exists", subject=min(clash))
-        step = Step(
-            "add",
-            f"add {', '.join(disk.vdev for disk in disks) or 'no disk'} to {owner}",
-            "disk.add",
-            {"userid": owner, "disks": [disk.parameters for disk in disks]},
-        )
-        plan = Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
-        return disks, await self._core.runner.run(plan, origin)
+        async with self._core.exclusive(system, owner):
+            used = [disk.text("vdev") for disk in await self.of_guest(system, owner)]
+            root = self._core.settings.defaults.root_vdev
+            first = f"{max((int(number, 16) for number in used), default=int(root, 16) - 1) + 1:04X}"
+            disks = self.settle(requests, first, boot_first=False)
+            clash = {number.upper().zfill(4) for number in used} & {disk.vdev for disk in disks}
+            if clash:
+                raise Conflict(f"guest {owner} already has a disk {min(clash)}", code="disk-exists", subject=min(clash))
+            step = Step(
+                "add",
+                f"add {', '.join(disk.vdev for disk in disks) or 'no disk'} to {owner}",
+                "disk.add",
+                {"userid": owner, "disks": [disk.parameters for disk in disks]},
+            )
+            plan = Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
+            return disks, await self._core.runner.run(plan, origin)
 
     async def remove(self, system: str, name: str, vdevs: Iterable[str], *, origin: str = "") -> JobRecord:
         """Remove minidisks from a guest that is logged off; numbers it does not have are fine.

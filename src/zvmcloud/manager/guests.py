@@ -204,6 +204,47 @@ class Guests:
         )
         return await self._core.runner.run(Plan("guest.delete", f"Delete guest {owner}", system, steps, owner), origin)
 
+    async def register(
+        self, system: str, name: str, *, os_version: str, net_set: bool, ports: Mapping[str, str], origin: str = ""
+    ) -> JobRecord:
+        """Take over a guest that exists on z/VM; ``ports`` maps a caller's port id to the MAC address of a NIC.
+
+        Raises NotFound (directory-unknown), Conflict (guest-owned) when it is ours already.
+        """
+        owner = userid(name)
+        facts = await self.facts(system, owner)
+        if await self._core.owned_or_none(system, owner) is not None:
+            raise Conflict(f"Guest '{owner}' is registered already.", code="guest-owned", subject=owner)
+        by_mac = {_mac_id(mac): port for port, mac in ports.items()}
+        rows: list[Json] = [
+            {
+                "vdev": nic.text("vdev"),
+                "nic_id": by_mac.get(_mac_id(nic.text("mac_id"))),
+                "mac": None,
+                "vswitch": nic.text("vswitch") or None,
+            }
+            for nic in facts.documents("nics")
+        ]
+        steps = (
+            Step(
+                "record",
+                f"record {owner} as ours",
+                "manager.guest_created",
+                {"os_version": os_version, "net_set": net_set},
+            ),
+            Step("nics", f"record {len(rows)} NIC(s)", "manager.nics_set", {"nics": rows, "net_set": net_set}),
+        )
+        return await self._core.runner.run(
+            Plan("guest.register", f"Register guest {owner}", system, steps, owner), origin
+        )
+
+    async def deregister(self, system: str, name: str, *, origin: str = "") -> JobRecord:
+        """Forget a guest of ours; z/VM is left as it is. Raises NotFound (guest-unknown)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        steps = (Step("record", f"forget {owner}", "manager.guest_deleted", {}),)
+        plan = Plan("guest.deregister", f"Deregister guest {owner}", system, steps, owner)
+        return await self._core.runner.run(plan, origin)
+
     # power
 
     async def start(self, system: str, name: str, *, wait: int = 0, origin: str = "") -> JobRecord:
@@ -287,12 +328,24 @@ class Guests:
         return plan, files
 
     async def begin_deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> str:
-        """Plan a deploy and hand it to the engine; returns the job's id at once."""
+        """Plan a deploy and hand it to the engine; returns the job's id at once.
+
+        Raises what :meth:`plan_deploy` raises, and Conflict (guest-busy) while another deploy to the guest is not over.
+        """
         plan, files = await self.plan_deploy(system, request)
         job = new_job()
-        for name, data in files.items():
-            await asyncio.to_thread(self._core.materials.store, job, name, data)
-        await self._core.journal.begin(plan, origin, job)
+        async with self._core.exclusive(system, plan.userid):
+            other = await self._core.journal.changes_guest(system, plan.userid, plan.kind)
+            if other is not None:
+                raise Conflict(
+                    f"guest {plan.userid} is being deployed already by job {other}",
+                    code="guest-busy",
+                    remedy="wait for that job to end, or cancel it",
+                    subject=plan.userid,
+                )
+            for name, data in files.items():
+                await asyncio.to_thread(self._core.materials.store, job, name, data)
+            await self._core.journal.begin(plan, origin, job)
         await self._core.engine.submit(job)
         return job
 
@@ -390,6 +443,11 @@ class Guests:
         if wrap and not isinstance(answer, Mapping):
             answer = {wrap: answer}
         return Document(answer)
+
+
+def _mac_id(mac: str) -> str:
+    """The last six hexadecimal digits of a MAC address: what a NICDEF statement holds."""
+    return mac.replace(":", "").replace("-", "").upper()[-6:]
 
 
 def powered(facts: Document) -> bool:

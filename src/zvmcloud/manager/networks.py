@@ -90,10 +90,11 @@ class Networks:
     ) -> tuple[str, JobRecord]:
         """Make a NIC; returns its virtual device number. Raises NotFound (guest-unknown), Conflict (nic-exists)."""
         owner = (await self._core.owned(system, name))["userid"]
-        (request,) = await self._numbered(system, owner, [InterfaceRequest(vdev=number, nic_id=nic_id, mac=mac)])
-        steps = (_create_step(owner, request, active), _record_step([_row(request)]))
-        plan = Plan("nic.create", f"Create NIC {request.vdev} of {owner}", system, steps, owner)
-        return request.vdev, await self._core.runner.run(plan, origin)
+        async with self._core.exclusive(system, owner):
+            (request,) = await self._numbered(system, owner, [InterfaceRequest(vdev=number, nic_id=nic_id, mac=mac)])
+            steps = (_create_step(owner, request, active), _record_step([_row(request)]))
+            plan = Plan("nic.create", f"Create NIC {request.vdev} of {owner}", system, steps, owner)
+            return request.vdev, await self._core.runner.run(plan, origin)
 
     async def delete_nic(
         self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""
@@ -160,35 +161,39 @@ class Networks:
     ) -> tuple[tuple[InterfaceRequest, ...], JobRecord]:
         """Make NICs and put their configuration into the guest's reader. A failure removes the NICs made by this call
         again."""
-        row = await self._core.owned(system, name)
-        owner = row["userid"]
-        settled = await self._numbered(system, owner, requests)
-        addresses = [
-            guestnet.Address(
-                vdev=request.vdev,
-                mac=request.mac,
-                method=request.method,
-                ip=request.ip,
-                cidr=request.cidr,
-                gateway=request.gateway,
-                dns=request.dns,
-                mtu=request.mtu,
-                hostname=request.hostname,
+        owner = (await self._core.owned(system, name))["userid"]
+        async with self._core.exclusive(system, owner):
+            settled = await self._numbered(system, owner, requests)
+            addresses = [
+                guestnet.Address(
+                    vdev=request.vdev,
+                    mac=request.mac,
+                    method=request.method,
+                    ip=request.ip,
+                    cidr=request.cidr,
+                    gateway=request.gateway,
+                    dns=request.dns,
+                    mtu=request.mtu,
+                    hostname=request.hostname,
+                )
+                for request in settled
+            ]
+            steps = [_create_step(owner, request, active) for request in settled]
+            data = guestnet.archive(os_version, addresses)
+            job = new_job()
+            if data is not None:
+                await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
+                steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
+            rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
+            steps.append(_record_step(rows, net_set=True))
+            plan = Plan(
+                "interface.create",
+                f"Create {len(settled)} network interface(s) of {owner}",
+                system,
+                tuple(steps),
+                owner,
             )
-            for request in settled
-        ]
-        steps = [_create_step(owner, request, active) for request in settled]
-        data = guestnet.archive(os_version, addresses)
-        job = new_job()
-        if data is not None:
-            await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
-            steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
-        rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
-        steps.append(_record_step(rows, net_set=True))
-        plan = Plan(
-            "interface.create", f"Create {len(settled)} network interface(s) of {owner}", system, tuple(steps), owner
-        )
-        return settled, await self._core.runner.run(plan, origin, job)
+            return settled, await self._core.runner.run(plan, origin, job)
 
     async def delete_interface(
         self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""

@@ -95,6 +95,24 @@ async def _deploy(ask: Ask) -> Reply:
     return Reply(job=job.id)
 
 
+async def _register(ask: Ask) -> Reply:
+    """``meta`` is "os_version=rhel8.6" (or only the version); ``port_macs`` maps port ids to MAC addresses."""
+    macs = ask.body.get("port_macs")
+    job = await ask.node.guests.register(
+        ask.system,
+        ask.userid,
+        os_version=text(ask.body["meta"]).rpartition("=")[2][:64],
+        net_set=truth(ask.body["net_set"]),
+        ports={str(port): text(mac) for port, mac in macs.items()} if isinstance(macs, Mapping) else {},
+        origin=ask.origin,
+    )
+    return Reply(job=job.id)
+
+
+async def _deregister(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.guests.deregister(ask.system, ask.userid, origin=ask.origin)).id)
+
+
 _HANDLERS: Mapping[str, Handler] = {
     "start": _start,
     "stop": _stop,
@@ -105,4 +123,6 @@ _HANDLERS: Mapping[str, Handler] = {
     "reset": _reset,
     "get_console_output": _console,
     "deploy": _deploy,
+    "register_vm": _register,
+    "deregister_vm": _deregister,
 }

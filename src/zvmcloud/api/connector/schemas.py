@@ -227,7 +227,9 @@ ACTIONS: Mapping[str, Schema | None] = {
     "reboot": None,
     "reset": None,
     "get_console_output": None,
-    "register_vm": _object(("meta", "net_set"), extra=True, meta=_text(), net_set=_text(), port=_text()),
+    "register_vm": _object(
+        ("meta", "net_set"), extra=True, meta=_text(), net_set=_text(), port=_text(), port_macs={"type": "object"}
+    ),
     "deregister_vm": _object(userid=USERID),
     "live_migrate_vm": _object(
         ("destination", "operation"),
