@@ -252,3 +252,20 @@ async def test_bytes_that_are_no_image_are_refused_and_not_kept(
     image |= {"url": sample.as_uri(), "image_meta": {"os_version": "windows11"}}
     assert "os_version" in refused(await door.post("/images", json={"image": image}), 400, 400, 120, 400, 400)
     assert [path for path in (node.settings.state / "images").rglob("*") if path.is_file()] == []
+
+
+async def test_a_step_that_a_repetition_can_cure_is_tried_again(
+    door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zvmcloud.manager.jobs.runner._TRY_PAUSE", 0.01)
+    await create(door)
+    await add_image(door, sample)
+    zhcp.refuse_next = Refused(502, "source-lost", "the image's server was lost", retryable=True)
+    answer = await door.post("/guests/linux01/action", json={"action": "deploy", "image": "sample"})
+    assert answer.status_code == 200
+    job = await node.journal.get(answer.headers["zvm-job"])
+    assert len(job.steps[0].calls) == 2, "the calls of both tries are kept"
+    assert [entry.rpartition("/")[2] for entry in zhcp.ran[1:]] == [
+        "write-image disk.write_image",
+        "write-image.2 disk.write_image",
+    ]

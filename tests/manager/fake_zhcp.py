@@ -20,7 +20,16 @@ from starlette.routing import Route
 class Refused(Exception):
     """What z/VM refuses: becomes a problem."""
 
-    def __init__(self, status: int, code: str, detail: str, smapi: tuple[str, int, int] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        smapi: tuple[str, int, int] | None = None,
+        *,
+        retryable: bool = False,
+    ) -> None:
+        self.retryable = retryable
         self.status = status
         self.code = code
         self.detail = detail
@@ -34,7 +43,7 @@ class Refused(Exception):
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
-            "retryable": False,
+            "retryable": self.retryable,
             "remedy": "",
             "smapi": smapi,
             "cp": None,

@@ -62,32 +62,25 @@ class Agent:
         """
         path = f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
         body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
-        wait = _PROGRESS_POLL if progress else _LONG_POLL
+        wait = _PROGRESS_POLL if progress and kind != "reader.punch" else _LONG_POLL
         last_contact = time.monotonic()
         pause = 0.1
-        known = False
         while True:
+            # Always PUT, never GET: an agent that was restarted goes on with an operation only when it is sent again.
             try:
-                if known:
-                    answer = await self._client.get(path, params={"wait": wait})
-                else:
-                    answer = await self._client.put(path, params={"wait": wait}, json=body)
+                answer = await self._client.put(path, params={"wait": wait}, json=body)
             except httpx.TransportError as error:
                 if time.monotonic() - last_contact + pause > patience:
                     raise self._unreachable(error) from error
-                known = False
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
-                continue
-            if answer.status_code == 404 and known:
-                known = False
                 continue
             if answer.status_code == 503 and time.monotonic() - last_contact + pause <= patience:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
             outcome = _outcome(self._checked(answer))
-            last_contact, pause, known = time.monotonic(), 0.1, True
+            last_contact, pause = time.monotonic(), 0.1
             if progress is not None:
                 await progress(outcome.progress, outcome.detail)
             if outcome.state in {"done", "failed"}:

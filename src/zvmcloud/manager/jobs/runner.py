@@ -18,12 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, from_problem
 from zvmcloud.manager.jobs.journal import Journal, new_job
-from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.manager.jobs.plan import Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 
 log = logging.getLogger(__name__)
 
 _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
+_TRIES = 3
+_TRY_PAUSE = 1.0
+"""Seconds before the second try of a durable step; the third waits twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +147,35 @@ class Runner:
             async def progress(fraction: float, detail: str) -> None:
                 await self.journal.progress(job, number, fraction, detail)
 
-            outcome = await self._ask(record, item, patience=_DURABLE_PATIENCE, progress=progress)
+            outcome = await self._tries(record, item, progress)
         except ManagerError as error:
             outcome = Outcome("failed", detail=error.detail, error=error.problem())
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, job, number, outcome)
         self.journal.published(job)
         return outcome.state
+
+    async def _tries(
+        self, record: JobRecord, item: StepRecord, progress: Callable[[float, str], Awaitable[None]]
+    ) -> Outcome:
+        """A durable remote step, repeated when it failed in a way that a repetition can cure.
+
+        A failed operation has undone itself and keeps its key, so each try has a key of its own; after a restart the
+        earlier tries answer at once with what they ended in.
+        """
+        made: tuple[Call, ...] = ()
+        for number in range(1, _TRIES + 1):
+            again = replace(item, step=replace(item.step, name=_try_name(item.step.name, number)))
+            outcome = await self._ask(record, again, patience=_DURABLE_PATIENCE, progress=progress)
+            made += outcome.calls
+            curable = outcome.state == "failed" and outcome.error is not None and bool(outcome.error.get("retryable"))
+            if not curable or number == _TRIES:
+                break
+            log.info("job %s: step %s failed, tried again: %s", record.id, item.step.name, outcome.detail)
+            await asyncio.sleep(_TRY_PAUSE * number)
+            if (await self.journal.get(record.id, with_calls=False)).cancel:
+                break
+        return replace(outcome, calls=made)
 
     async def undo(self, job: str, number: int) -> None:
         """Take a finished step back, if it has an undo. A failure is journaled and does not stop the other undos."""
@@ -199,7 +224,8 @@ class Runner:
         record = await self.journal.request_cancel(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            await self.agents[record.system].cancel(job, running.step.name)
+            for number in range(1, _TRIES + 1):
+                await self.agents[record.system].cancel(job, _try_name(running.step.name, number))
         return record
 
     async def recover(self) -> None:
@@ -266,6 +292,10 @@ class Runner:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+def _try_name(step: str, number: int) -> str:
+    return step if number == 1 else f"{step}.{number}"
 
 
 def job_has_files(plan: Plan) -> bool:
