@@ -37,6 +37,9 @@ USERID, HOSTNAME, ADDRESS, GATEWAY, MAC, VSWITCH = (
     "02:00:00:12:34:56",
     "DEMOSW",
 )
+IMAGE_SIZE = ("--cylinders", "150", "--filler", "60000000", "--gzip-level", "1")
+"""Large enough to see the copy progress."""
+DISK_CYLINDERS = "200"
 BOOT_SECONDS = 20.0
 FAILED = 1
 
@@ -81,7 +84,7 @@ class Road:
                     done = sum(step["progress"] for step in steps) / max(len(steps), 1)
                     running = next((step["title"] for step in steps if step["state"] == "running"), "deploy")
                     bar.update(task, completed=done, description=f"deploy: {running}")
-                time.sleep(0.1)
+                time.sleep(0.05)
             work.result()
             bar.update(task, completed=1.0, description="deploy: done")
 
@@ -133,7 +136,7 @@ def _tool(*words: str) -> str:
 def _run(facts: Facts, folder: Path) -> None:
     token = (facts.state / "secrets" / "admin-token").read_text().strip()
     console.print("[bold]2. Make a bootable image and a config drive[/bold]")
-    image = json.loads(_tool("image", "sample", str(folder / "sample.img")))
+    image = json.loads(_tool("image", "sample", str(folder / "sample.img"), *IMAGE_SIZE))
     console.print(
         f"  sample.img  {image['cylinders']} cylinders, {image['bytes']:,} bytes, sha256 {image['sha256'][:16]}..."
     )
@@ -169,7 +172,7 @@ def _calls(road: Road, folder: Path, drive: Path) -> None:
         "userid": USERID,
         "vcpus": 2,
         "memory": 2048,
-        "disk_list": [{"size": "10", "is_boot_disk": True}],
+        "disk_list": [{"size": DISK_CYLINDERS, "is_boot_disk": True}],
     }
     road.call("POST", "/guests", {"guest": guest})
     network = {"ip_addr": ADDRESS.partition("/")[0], "gateway_addr": GATEWAY, "cidr": "192.0.2.0/24", "mac_addr": MAC}

@@ -106,6 +106,8 @@ def sample_tracks(cylinders: int = 5, filler_bytes: int = 262_144) -> Iterator[T
     if not 1 <= cylinders <= MAX_CYLINDERS:
         raise ValueError(f"cylinders: {cylinders} is outside 1 to {MAX_CYLINDERS}")
     archive = _archive(filler_bytes)
+    if len(archive) > _MAX_ARCHIVE:
+        raise ValueError(f"filler_bytes: the sample would hold {len(archive)} bytes; at most {_MAX_ARCHIVE} are read")
     block = _BLOCK.pack(_MAGIC, 1, 1, len(archive), hashlib.sha256(archive).digest()).ljust(BLOCK_BYTES, b"\0")
     content = block + archive + bytes(-len(archive) % BLOCK_BYTES)
     per_track = BLOCKS_PER_TRACK * BLOCK_BYTES
