@@ -30,6 +30,7 @@ class Agent:
     runner: Runner
     client: ZhcpClient
     http: httpx.AsyncClient
+    transport: httpx.ASGITransport
     folder: Path
     image: WrittenImage
     steps: int = 0
@@ -71,9 +72,10 @@ class Agent:
         }
         return WriteImage(userid=userid, vdev=vdev, source=ImageSource(**{**source, **changes}))  # type: ignore[arg-type]
 
-    def disk_file(self, userid: str, vdev: str) -> Path:
-        """The file of a minidisk, found by the extent of its entry."""
-        return self.simulator.system.disk_path(userid, vdev)  # type: ignore[attr-defined, no-any-return]
+    def restart(self) -> None:
+        """A new agent over the same state folder, as after a restart."""
+        self.runner = runner_of(self.settings)
+        self.transport.app = Service(self.runner).application()
 
 
 @pytest.fixture
@@ -94,7 +96,8 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
         transport = httpx.ASGITransport(Service(runner).application(), raise_app_exceptions=False)
         client = ZhcpClient("http://zhcp", transport=transport)
         http = httpx.AsyncClient(transport=transport, base_url="http://zhcp")
-        yield Agent(simulator, settings, runner, client, http, tmp_path, image)
+        running = Agent(simulator, settings, runner, client, http, transport, tmp_path, image)
+        yield running
         await client.close()
         await http.aclose()
-        await runner.stop()
+        await running.runner.stop()

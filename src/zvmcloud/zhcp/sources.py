@@ -99,7 +99,7 @@ async def _once(client: httpx.AsyncClient, url: str, headers: Mapping[str, str],
                 retryable=answer.status_code >= 500, remedy="see whether the image is still there",
             )  # fmt: skip
         skip = done if answer.status_code == 200 else 0
-        async for piece in answer.aiter_raw(PIECE):
+        async for piece in answer.aiter_raw():
             if skip >= len(piece):
                 skip -= len(piece)
                 continue

@@ -7,6 +7,7 @@ import time
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import (
     PauseGuest,
@@ -51,6 +52,7 @@ async def log_off(context: Context, userid: str) -> bool:
     """Deactivate at once and wait until the guest is off. False when it was off already. AgentError 504."""
     answer = await context.call(f.ImageDeactivate(target=userid, force_time="IMMED"), allow=_OFF_OR_GOING)
     if (answer.rc, answer.rs) == (200, 12):
+        await entries.must_exist(context, userid)
         return False
     if not await wait_until_off(context, userid, _FORCE_SECONDS, 1.0):
         raise AgentError(
@@ -62,9 +64,8 @@ async def log_off(context: Context, userid: str) -> bool:
 
 async def _must_be_on(context: Context, userid: str) -> None:
     state = await context.power(userid)
-    if state is PowerState.UNKNOWN_USER:
-        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
     if state is not PowerState.ON:
+        await entries.must_exist(context, userid)  # CP calls a userid that it does not know "not logged on", too
         raise AgentError(409, "guest-inactive", f"{userid} is {state}", remedy="start the guest first")
 
 
@@ -86,6 +87,7 @@ async def shutdown(context: Context, request: ShutdownGuest) -> dict[str, Json]:
     signal = f.ImageDeactivate(target=userid, force_time=f"WITHIN {request.timeout}")
     answer = await context.call(signal, allow=_OFF_OR_GOING)
     if (answer.rc, answer.rs) == (200, 12):
+        await entries.must_exist(context, userid)
         return {"power_state": "off", "was_on": False}
     context.report(0.1, f"waiting for {userid} to shut down")
     if not await wait_until_off(context, userid, request.timeout + _GRACE_SECONDS, float(request.poll)):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
 
 from zvmcloud.cp import commands
-from zvmcloud.cp.answers import PowerState
-from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.errors import FieldError, Json, from_cp
 from zvmcloud.zhcp.messages import SPOOL_FILE_LIMIT, PunchFiles
 from zvmcloud.zhcp.operations.context import Context
+
+_NO_SUCH_USER = (7, 53)
 
 
 async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
@@ -24,8 +26,6 @@ async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
         if len(data) > SPOOL_FILE_LIMIT:
             raise FieldError(f"files[{index}].data", f"{len(data)} bytes", f"at most {SPOOL_FILE_LIMIT} bytes")
         contents.append(data)
-    if await context.power(request.userid) is PowerState.UNKNOWN_USER:
-        raise AgentError(404, "guest-unknown", f"the directory has no entry {request.userid}")
     spooled: list[Json] = []
     for index, (file, data) in enumerate(zip(request.files, contents, strict=True)):
         if context.intended(f"handed-{index}"):
@@ -36,10 +36,17 @@ async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
         took = (time.monotonic() - started) * 1000
         context.did("punch", file.name, took, type=file.type, spool_class=file.class_, bytes=len(data), spoolid=spoolid)
         try:
-            await context.cp(commands.transfer_reader(spoolid, request.userid))
-        except AgentError:
-            await context.cp(commands.purge_reader(spoolid), allow=(42,))
+            await _hand_over(context, spoolid, request.userid)
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
             raise
         context.intend(f"handed-{index}")
         spooled.append({"name": file.name, "spoolid": spoolid, "bytes": len(data)})
     return {"files": spooled}
+
+
+async def _hand_over(context: Context, spoolid: str, userid: str) -> None:
+    command = commands.transfer_reader(spoolid, userid)
+    answer = await context.cp(command, allow=_NO_SUCH_USER)
+    if answer.rc:
+        raise from_cp(command, answer.rc, answer.lines, status=404, code="guest-unknown")
