@@ -285,7 +285,11 @@ class Entry:
                 continue
             items.append(item)
         if not done and new is not None:
-            items.insert(1, new)
+            # INCLUDE has to follow the entry statement.
+            position = 1
+            while position < len(items) and items[position].keyword == "INCLUDE":
+                position += 1
+            items.insert(position, new)
         return Entry._checked(items)
 
     def with_operand(self, number: int, value: str) -> Entry:

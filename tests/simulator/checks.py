@@ -1,0 +1,45 @@
+"""What must hold for every state of a simulated z/VM."""
+
+from __future__ import annotations
+
+from zvmcloud.simulator import storage
+from zvmcloud.simulator.system import System
+
+
+def consistent(system: System) -> None:
+    """Directory, disks, extent map, links, files and device links say the same."""
+    minidisks = {
+        storage.key(name, disk.vdev)
+        for name, record in system.entries.items()
+        for disk in record.entry.mdisks
+        if disk.placement == "PERM"
+    }
+    permanent = {key for key, disk in system.disks.items() if not disk.temporary}
+    assert permanent == minidisks
+    for key, disk in system.disks.items():
+        assert (system.disk_folder / disk.file).is_file(), key
+    files = {disk.file for disk in system.disks.values()}
+    files |= {device.file for machine in system.machines.values() for device in machine.disks}
+    assert {path.name for path in system.disk_folder.iterdir()} == files
+    for volser, volume in system.volumes.items():
+        position = 0
+        for use in system.space.used(volser):
+            assert use.start >= position, f"{use} overlaps on {volser}"
+            position = use.end
+        assert position <= volume.size
+    uses = sum(1 for volser in system.volumes for _ in system.space.used(volser))
+    assert uses == len(permanent)
+    links = {
+        (device.owner, device.owner_vdev, name, device.vdev)
+        for name, machine in system.machines.items()
+        for device in machine.disks
+    }
+    assert {(*disk, *user) for disk, users in system.links.items() for user in users} == links
+    shown = {
+        (folder.name, path.name.removeprefix("0.0.").upper())
+        for folder in system.device_folder.iterdir()
+        for path in folder.iterdir()
+    }
+    assert shown == {(name, vdev) for _, _, name, vdev in links}
+    spooled = {file.file for file in system.spool.values()}
+    assert {path.name for path in system.spool_folder.iterdir()} == spooled
