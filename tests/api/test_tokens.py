@@ -91,3 +91,18 @@ async def test_image_content_is_for_the_job_that_reads_it_and_only_while_it_runs
     source = next(body for body in zhcp.bodies.values() if body["kind"] == "disk.write_image")["parameters"]["source"]
     assert zhcp.fetched, "the agent could read it while the job ran"
     assert (await door.get(source["url"], headers=source["headers"])).status_code == 401
+
+
+@pytest.mark.parametrize("header", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+async def test_a_web_page_in_a_browser_on_an_open_address_needs_a_token(
+    door: httpx.AsyncClient, header: dict[str, str]
+) -> None:
+    assert (
+        await door.post("/guests", content=b"{}", headers={"content-type": "text/plain", **header})
+    ).status_code == 401
+
+
+async def test_what_the_manager_keeps_is_readable_by_its_owner_only(door: httpx.AsyncClient, node: Node) -> None:
+    await create(door)
+    for name in ("manager.sqlite", "manager.sqlite-wal", "image.key", "connector.token"):
+        assert (node.settings.state / name).stat().st_mode & 0o077 == 0, name

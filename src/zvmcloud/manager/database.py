@@ -30,10 +30,10 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Database:
-        """Bring the schema up to date, then open. The folder of a SQLite file is created with mode 0700."""
+        """Bring the schema up to date, then open. A SQLite file is readable by its owner only."""
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(private_file, Path(parsed.database))
         engine = create_async_engine(parsed)
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
@@ -53,6 +53,13 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def private_file(path: Path) -> None:
+    """Make ``path`` and its folder readable by the owner only, before SQLite makes them readable by all. Blocking."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from zvmcloud.manager.settings import ConnectorSettings
 
+_BROWSER_HEADERS = ("origin", "sec-fetch-site")
 NO_TOKEN_NEEDED = "server-auth-closed"  # noqa: S105  what clients are told when they need none
 REFUSED = "The request carries no valid token: send the header X-Auth-Token with a token from POST /token."
 
@@ -49,8 +50,10 @@ class Door:
         return True
 
     def is_open(self, request: Request) -> bool:
-        """Whether this client's address needs no token."""
+        """Whether this client's address needs no token. A browser's does: any page it shows could send requests."""
         if self._settings.mode != "open" or request.client is None:
+            return False
+        if any(name in request.headers for name in _BROWSER_HEADERS):
             return False
         try:
             address = ipaddress.ip_address(request.client.host)

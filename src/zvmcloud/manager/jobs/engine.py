@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
+from zvmcloud.manager.database import private_file
 from zvmcloud.manager.jobs.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Engine:
 
     def __init__(self, runner: Runner, folder: Path, executor: str, *, threads: int = 128) -> None:
         self._runner = runner
-        self._url = f"sqlite:///{folder / 'dbos.sqlite'}"
+        self._file = folder / "dbos.sqlite"
         self._executor = executor
         self._threads = threads
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,9 +97,10 @@ class Engine:
         return self._runner
 
     def _launch(self) -> None:
+        private_file(self._file)
         config: DBOSConfig = {
             "name": "zvmcloud",
-            "system_database_url": self._url,
+            "system_database_url": f"sqlite:///{self._file}",
             "executor_id": self._executor,
             "application_version": _APPLICATION_VERSION,
             "log_level": "WARNING",
