@@ -5,8 +5,8 @@ import base64
 from pathlib import Path
 
 import pytest
-from tests.zhcp.conftest import Agent
 
+from zhcp.conftest import Agent
 from zvmcloud.images import cdl, configdrive, sample
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.zhcp.client import ZhcpError

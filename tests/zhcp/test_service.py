@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from tests.zhcp.conftest import Agent
 
+from zhcp.conftest import Agent
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
