@@ -164,13 +164,17 @@ def test_coupling_needs_a_grant(vm: System) -> None:
     assert vm.machines["LINUX01"].nics[0].lan_name == ""
 
 
+WORDS = (
+    *("QUERY", "Q", "LINK", "DETACH", "DEF", "NIC", "COUPLE", "SPOOL", "CHANGE", "TRANSFER", "PURGE", "RDR", "VIRTUAL"),
+    *("DASD", "ALL", "LINUX01", "ZHCP", "0100", "F000", "MR", "VSWITCH", "VSW1", "SYSTEM", "TO", "*", "CLASS", "X"),
+    *("0001", "SET", "GRANT", "IPL", "CMS", "SHARE", "RELATIVE", "99999999", "é", "ATTACH", "1F00"),
+)
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.sampled_from(
-            ["QUERY", "Q", "LINK", "DETACH", "DEF", "NIC", "COUPLE", "SPOOL", "CHANGE", "TRANSFER", "PURGE", "RDR", "VIRTUAL", "DASD", "ALL", "LINUX01", "ZHCP", "0100", "F000", "MR", "VSWITCH", "VSW1", "SYSTEM", "TO", "*", "CLASS", "X", "0001", "SET", "GRANT", "IPL", "CMS", "SHARE", "RELATIVE", "99999999", "é", "ATTACH", "1F00"]
-        )
-        | st.text(max_size=10),
+        st.sampled_from(WORDS) | st.text(max_size=10),
         max_size=7,
     )
 )

@@ -111,6 +111,8 @@ class Store:
         self._on_rollback: list[Callable[[], None]] = []
         self._database: sqlite3.Connection | None = None
         if path is not None:
+            # The rows hold passwords: nobody else reads the file (SQLite gives its side files the same mode).
+            path.touch(mode=0o600)
             database = sqlite3.connect(path, isolation_level=None)
             try:
                 database.execute("PRAGMA journal_mode=WAL")

@@ -154,7 +154,10 @@ class System:
             yield
 
     def later(self, delay: float, action: Callable[[], None]) -> None:
-        """Run an action of the system itself after a delay, in a transaction; a failure is logged, not lost."""
+        """Run an action of the system itself after a delay, in a transaction; a failure is logged, not lost.
+
+        Inside a transaction the timer is set once that is on disk: what is taken back leaves no timer.
+        """
 
         def due() -> None:
             try:
@@ -163,7 +166,10 @@ class System:
             except Exception:
                 log.exception("a timed action of system %s failed", self.name)
 
-        self.clock.later(delay, due)
+        if self.store.in_transaction:
+            self.store.after_commit(lambda: self.clock.later(delay, due))
+        else:
+            self.clock.later(delay, due)
 
     def now(self) -> float:
         return self.clock.now()
