@@ -151,7 +151,7 @@ async def test_a_manager_that_is_stopped_leaves_its_deploy_to_the_next_start(
 ) -> None:
     await manager.start()
     await manager.ready_to_deploy(tmp_path)
-    zhcp.write_seconds = 6.0
+    zhcp.write_seconds = 4.5
     job = await manager.deploy()
     started = time.monotonic()
     assert manager.end(signal.SIGTERM) == 0

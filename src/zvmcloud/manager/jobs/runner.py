@@ -230,12 +230,15 @@ class Runner:
 
     async def recover(self) -> None:
         """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each."""
+        away: set[str] = set()
         for job in await self.journal.unfinished(durable=False):
-            if job in self._busy:
+            system = (await self.journal.get(job, with_calls=False)).system
+            if job in self._busy or system in away:
                 continue
             try:
                 await self.resume(job)
             except AgentUnreachable:
+                away.add(system)
                 await self.journal.interrupt(job)
             except ManagerError as error:
                 log.info("job %s: finished as failed after a restart: %s", job, error.detail)
