@@ -254,6 +254,18 @@ async def test_links_that_a_crash_left_are_given_back(agent: Agent) -> None:
     await agent.run(agent.write_image())
 
 
+async def test_a_device_number_that_others_use_is_passed_over(agent: Agent) -> None:
+    await agent.run(agent.guest("OTHER"))
+    await agent.run(agent.guest())
+    await agent.runner.machine.cp("LINK OTHER 0100 AS F000 RR")
+    await agent.runner.machine.cp("LINK OTHER 0100 AS F001 RR")
+    outcome = await agent.run(agent.write_image())
+    assert [call.name for call in outcome.calls if call.rc == 0 and call.name.startswith(("LINK", "DETACH"))] == [
+        "LINK LINUX01 0100 AS F002 W",
+        "DETACH F002",
+    ]
+
+
 async def test_a_system_that_is_gone_is_a_retryable_problem(agent: Agent) -> None:
     await agent.simulator.close()
     with pytest.raises(ZhcpError) as caught:

@@ -209,7 +209,9 @@ class SimulatedMachine:
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None:
-            return self._streams
+            if not self._streams[0].at_eof():
+                return self._streams
+            await self.close()  # the other end was restarted while nothing was asked
         streams = await self._open()
         try:
             answer = await self._exchange(streams, self._logon())

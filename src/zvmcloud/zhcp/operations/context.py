@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FIRST_LINK, LAST_LINK = 0xF000, 0xFEFF
 """Virtual device numbers at which the agent links disks."""
+_LINK_TRIES = 32
+_VDEV_IN_USE = 92
 _LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
 
 
@@ -147,15 +149,8 @@ class Context:
 
         For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
         """
-        vdev = self.links.take()
-        self.journal.linking(vdev, owner, disk)
-        linked = True  # until CP says that it is not: a LINK that was cut off may have been done
+        vdev, answer = await self._link(owner, disk, "W" if write else "RR")
         try:
-            command = commands.link(owner, disk, vdev, "W" if write else "RR")
-            answer = await self.cp(command, allow=_LINK_REFUSALS)
-            if answer.rc:
-                linked = False
-                raise _link_refused(command, answer, owner, disk)
             if write and not answers.link(vdev, answer.lines):
                 raise AgentError(
                     409,
@@ -166,10 +161,27 @@ class Context:
                 )
             yield vdev, await self.machine.device(vdev)
         finally:
-            if linked:
+            await asyncio.shield(self._detach(vdev))
+
+    async def _link(self, owner: str, disk: str, mode: str) -> tuple[str, CpAnswer]:
+        """Link at a number of ours; one that is in use on z/VM all the same is passed over."""
+        for _ in range(_LINK_TRIES):
+            vdev = self.links.take()
+            self.journal.linking(vdev, owner, disk)
+            command = commands.link(owner, disk, vdev, mode)
+            try:
+                answer = await self.cp(command, allow=_LINK_REFUSALS)
+            except BaseException:
+                # A LINK that was cut off may have been done.
                 await asyncio.shield(self._detach(vdev))
-            else:
-                self._free(vdev)
+                raise
+            if not answer.rc:
+                return vdev, answer
+            self._free(vdev)
+            if answer.rc != _VDEV_IN_USE:
+                raise _link_refused(command, answer, owner, disk)
+        detail = f"{_LINK_TRIES} device numbers of the agent are in use by others"
+        raise AgentError(503, "links-exhausted", detail, remedy="detach what is linked at F000 to FEFF")
 
     async def _detach(self, vdev: str) -> None:
         """A link that cannot be given back keeps its number and its row in the journal; the next start detaches it."""
