@@ -269,3 +269,20 @@ async def test_a_step_that_a_repetition_can_cure_is_tried_again(
         "write-image disk.write_image",
         "write-image.2 disk.write_image",
     ]
+
+
+@pytest.mark.parametrize(
+    ("guest", "named"),
+    [
+        ({"comments": ["x" * 71]}, "comments"),
+        ({"account": "x" * 33}, "account"),
+        ({"ipl_loadparam": "x" * 11}, "loadparm"),
+        ({"disk_list": [{"size": "1", "disk_pool": "ECKD:LONGPOOLNAME"}]}, "pool"),
+    ],
+)
+async def test_limits_of_the_agent_are_kept_before_a_job_begins(
+    door: httpx.AsyncClient, node: Node, guest: dict[str, Any], named: str
+) -> None:
+    answer = await door.post("/guests", json={"guest": {**GUEST, "disk_list": [], **guest}})
+    assert named in refused(answer, 400, 100, 400, 100, 3)
+    assert await node.journal.list() == ()

@@ -31,6 +31,7 @@ from zvmcloud.manager.facts import Document
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.jobs.runner import check
 from zvmcloud.manager.tables import guests
 
 _MAX_PUNCH = 64 * 2**20
@@ -333,6 +334,7 @@ class Guests:
         Raises what :meth:`plan_deploy` raises, and Conflict (guest-busy) while another deploy to the guest is not over.
         """
         plan, files = await self.plan_deploy(system, request)
+        check(plan)
         job = new_job()
         async with self._core.exclusive(system, plan.userid):
             other = await self._core.journal.changes_guest(system, plan.userid, plan.kind)

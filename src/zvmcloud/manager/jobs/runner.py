@@ -16,14 +16,17 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager.agents import Agents
-from zvmcloud.manager.errors import AgentUnreachable, ManagerError, from_problem
+from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, from_problem
 from zvmcloud.manager.jobs.journal import Journal, new_job
-from zvmcloud.manager.jobs.plan import Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.messages import parse_operation
 
 log = logging.getLogger(__name__)
 
 _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
+_FILLED = ("disk.write_image", "reader.punch")
 _TRIES = 3
 _TRY_PAUSE = 1.0
 """Seconds before the second try of a durable step; the third waits twice as long."""
@@ -75,6 +78,7 @@ class Runner:
     async def run(self, plan: Plan, origin: str = "", job: str = "") -> JobRecord:
         """Run an inline plan now. Returns the finished job; raises the error of the step that failed (with ``job``
         set)."""
+        check(plan)
         job = job or new_job()
         self._busy.add(job)
         try:
@@ -295,6 +299,22 @@ class Runner:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+def check(plan: Plan) -> None:
+    """Hold every operation of the plan against the agent's own declarations, before anything is written or sent.
+
+    Raises AgentFailure (bad-parameter) naming the parameter. What is filled in when a step runs is not looked at.
+    """
+    for step in plan.steps:
+        if step.local or step.kind in _FILLED:
+            continue
+        try:
+            parse_operation(step.kind, step.parameters)
+            if step.undo_kind and not step.undo_kind.startswith(LOCAL):
+                parse_operation(step.undo_kind, step.undo_parameters)
+        except AgentError as error:
+            raise AgentFailure({**error.problem.to_json()}) from error
 
 
 def _try_name(step: str, number: int) -> str:
