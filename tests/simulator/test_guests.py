@@ -176,6 +176,30 @@ def test_a_machine_logs_on_once_and_needs_an_entry(vm: System) -> None:
     assert caught.value.number == 53
 
 
+@pytest.mark.parametrize("source", ["NOSYS", "LOADDEV", "0999"])
+def test_an_ipl_of_what_is_not_there_is_not_performed(vm: System, source: str) -> None:
+    with vm.transaction():
+        dm.create(vm, "TRY", ["USER TRY PW 1G 1G G", f"IPL {source}"])
+        guests.log_on(vm, "TRY")
+    assert vm.machines["TRY"].system is None
+    assert f"HCPVMI2042E IPL was not performed; device {source}" in "\n".join(vm.machines["TRY"].console)
+
+
+def test_a_deleted_disk_stays_with_whoever_has_it_linked(vm: System) -> None:
+    assert execute(vm, "ZHCP", "LINK LINUX01 0100 F000 MW").rc == 0
+    held = vm.device_name("ZHCP", "F000").resolve()
+    with vm.transaction():
+        dm.remove_disk(vm, "LINUX01", "0100")
+        dm.add_disk(vm, "LINUX01", Mdisk("0100", "3390", "AUTOG", None, 3, "POOL1", "MR"))
+    consistent(vm)
+    assert held.is_file()
+    assert execute(vm, "ZHCP", "LINK LINUX01 0100 F001 W").lines == ("DASD F001 LINKED R/W",)
+    assert vm.device_name("ZHCP", "F001").resolve() != held
+    assert execute(vm, "ZHCP", "DETACH F000").rc == 0
+    assert not held.exists()
+    consistent(vm)
+
+
 def test_a_virtual_disk_lives_as_long_as_the_logon(vm: System) -> None:
     with vm.transaction():
         dm.create(vm, "SWAP", ["USER SWAP NOPASS 1G 1G G", "MDISK 0200 FB-512 V-DISK 2048 MWV"])

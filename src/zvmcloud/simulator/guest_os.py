@@ -27,7 +27,12 @@ from zvmcloud.simulator.system import System
 PROGRAM_LOOP = Message(453, "GIR", "W", "CP entered; program interrupt loop")
 _HOSTNAME = re.compile(r"(?:hostnamectl\s+set-hostname|hostname|echo\s+-n|echo)\s+['\"]?([A-Za-z0-9.-]{1,253})")
 _AUTHORIZED = re.compile(r"echo\s+-n\s+['\"]?(\S+?)['\"]?\s*>\s*/etc/iucv_authorized_userid")
-_SAVED_SYSTEMS = {"CMS": "z/VM V7.2.0    2020-09-18 10:05", "ZCMS": "z/VM V7.2.0    2020-09-18 10:05"}
+#: What can be loaded by name, and the first line it writes.
+SAVED_SYSTEMS = {
+    "CMS": "z/VM V7.2.0    2020-09-18 10:05",
+    "ZCMS": "z/VM V7.2.0    2020-09-18 10:05",
+    "GCS": "GROUP CONTROL SYSTEM V7.2.0",
+}
 
 
 def clock_text(now: float) -> str:
@@ -39,7 +44,7 @@ def begin(system: System, userid: str) -> None:
     """The first lines of an IPL."""
     machine = system.machines[userid]
     source = machine.system.ipl if machine.system else ""
-    if source not in _SAVED_SYSTEMS:
+    if source not in SAVED_SYSTEMS:
         spool.write_console(system, userid, f"00: IPL {source} CLEAR AT {clock_text(system.now())}")
 
 
@@ -49,7 +54,7 @@ def finish(system: System, userid: str) -> None:
     running = machine.system
     if running is None or running.phase != "booting":
         return
-    if running.ipl in _SAVED_SYSTEMS or len(running.ipl) != 4:
+    if running.ipl in SAVED_SYSTEMS:
         _start_saved(system, machine, running)
         return
     device = machine.device(running.ipl)
@@ -63,7 +68,7 @@ def finish(system: System, userid: str) -> None:
 
 
 def _start_saved(system: System, machine: Machine, running: GuestSystem) -> None:
-    banner = _SAVED_SYSTEMS.get(running.ipl, f"{running.ipl} loaded")
+    banner = SAVED_SYSTEMS[running.ipl]
     spool.write_console(system, machine.userid, banner, "Ready;")
     started = system.machines[machine.userid]
     up = replace(running, phase="up", kernel=running.ipl, agent=False, signals=False, since=system.now())

@@ -143,7 +143,7 @@ def _free_real(system: System, device: RealDevice) -> None:
 def load(system: System, userid: str, source: str) -> None:
     """IPL: forget the running system and start the one on the device, or the named saved system."""
     machine = system.machines[userid]
-    if len(source) == 4 and machine.device(source) is None and source != "ZCMS":
+    if source not in guest_os.SAVED_SYSTEMS and machine.device(source) is None:
         spool.write_console(system, userid, messages.IPL_DEVICE_MISSING.render(vdev=source))
         return
     generation = system.next_number("generation")

@@ -49,6 +49,7 @@ class MachinePort:
         self._system = system
         self._journal = journal
         self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; gives the port."""
@@ -58,11 +59,13 @@ class MachinePort:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            self._server.close_clients() if hasattr(self._server, "close_clients") else None
             self._server = None
+        for writer in list(self._writers):
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session(self._system, self._journal)
+        self._writers.add(writer)
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(session.answer(line), separators=(",", ":")).encode() + b"\n")
@@ -72,6 +75,7 @@ class MachinePort:
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
             with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()

@@ -92,7 +92,9 @@ def grant_mode(system: System, owner: str, vdev: str, mode: str) -> tuple[bool, 
 
     CpRefused when the mode does not allow any access beside what others have.
     """
-    others = users(system, owner, vdev)
+    disk = system.disks.get(key(owner, vdev))
+    # Who still has a disk that was deleted meanwhile has another one than that which is there now.
+    others = [pair for pair in users(system, owner, vdev) if disk is None or pair[1].file == disk.file]
     writer = next((machine.userid for machine, device in others if device.write), "")
     reader = next((machine.userid for machine, device in others if not device.write), "")
     mode = mode.rstrip("VDES") or mode

@@ -41,7 +41,7 @@ def _class(words: Sequence[str], number: int) -> str:
 
 
 def _files(count: int, verb: str) -> str:
-    return f"{count or 'NO':>04} FILE{'' if count == 1 else 'S'} {verb}" if count else f"NO FILES {verb}"
+    return f"{count:04d} FILE{'' if count == 1 else 'S'} {verb}" if count else f"NO FILES {verb}"
 
 
 def set_spool(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
-from zvmcloud.simulator import guests, network, spool
+from zvmcloud.simulator import guest_os, guests, network, spool
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, operand, userid
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Grant, Machine
@@ -92,10 +92,10 @@ def log_off(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
 def ipl(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """IPL vdev | system"""
     source = operand(words, 0)
-    address = statements.vdev(source)
-    if address is not None and issuer.machine.device(address) is None:
+    address = statements.vdev(source) or source
+    if source not in guest_os.SAVED_SYSTEMS and issuer.machine.device(address) is None:
         raise CpRefused(messages.IPL_DEVICE_MISSING, vdev=address)
-    guests.load(issuer.system, issuer.userid, address or source)
+    guests.load(issuer.system, issuer.userid, source if source in guest_os.SAVED_SYSTEMS else address)
     return []
 
 
