@@ -79,11 +79,12 @@ class Agent:
 
 
 @pytest.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+async def agent(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Agent]:
+    """An agent; `indirect` parameters are those of the Simulator."""
     images = tmp_path / "images"
     images.mkdir()
     image = write_sample_image(images / "sample", cylinders=5)
-    async with Simulator(state=tmp_path / "zvm") as simulator:
+    async with Simulator(state=tmp_path / "zvm", **getattr(request, "param", {})) as simulator:
         settings = settings_module.read(
             {
                 "smapi": {"port": simulator.smapi_port, "userid": "ZHCP", "password": "ZHCP", "timeout": 10},

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,58 @@ async def test_the_sample_boots_and_an_empty_disk_does_not(agent: Agent, tmp_pat
     await until_up(agent)
     rc, output = await agent.client.command("LINUX01", "uname -srm")
     assert (rc, output.strip()) == (0, f"Linux {sample.KERNEL_RELEASE} s390x")
+
+
+@pytest.mark.parametrize("agent", [{"asynchronous": True}], indirect=True)
+async def test_directory_work_in_the_background_is_followed_to_its_end(agent: Agent) -> None:
+    created = await agent.run(agent.guest())
+    assert created.result is not None
+    assert (await agent.client.guest("LINUX01"))["power_state"] == "off"
+    assert all(call.rc in (0, 400) for call in created.calls if call.kind == "smapi")
+    await agent.run(DeleteGuest(userid="LINUX01"))
+    assert {"userid": "LINUX01"} not in await agent.client.guests()
+
+
+async def test_deleting_a_running_guest_logs_it_off_and_forgets_its_rights(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
+    await agent.run(GrantVswitch(name="VSW1", userid="LINUX01"))
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+    deleted = await agent.run(DeleteGuest(userid="LINUX01"))
+    assert deleted.result == {"userid": "LINUX01", "existed": True}
+    again = await agent.run(DeleteGuest(userid="LINUX01"))
+    assert again.result == {"userid": "LINUX01", "existed": False}
+    assert (await agent.client.vswitch("VSW1"))["authorized_users"] == []
+    with pytest.raises(ZhcpError, match="guest-unknown"):
+        await agent.client.console("LINUX01")
+
+
+async def test_guests_made_at_the_same_time_share_a_pool_without_overlap(agent: Agent) -> None:
+    names = [f"LINUX{number:02}" for number in range(8)]
+    await asyncio.gather(*(agent.run(agent.guest(name), step=name) for name in names))
+    used = (await agent.client.pool("POOL1"))["used_extents"]
+    assert isinstance(used, list)
+    disks = [disk for disk in used if isinstance(disk, dict)]
+    assert sorted(str(disk["owner"]) for disk in disks) == names
+    extents = sorted((str(d["volume"]), int(str(d["start"])), int(str(d["size"]))) for d in disks)
+    assert len(extents) == 8
+    for (volume, start, size), (next_volume, next_start, _) in pairwise(extents):
+        assert volume != next_volume or start + size <= next_start
+    await asyncio.gather(*(agent.run(DeleteGuest(userid=name), step=f"delete-{name}") for name in names))
+    assert (await agent.client.pool("POOL1"))["used"] == 0
+
+
+async def test_the_copy_tells_its_progress(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    seen: list[tuple[float, str]] = []
+    await agent.client.run(
+        job="j",
+        step="w",
+        epoch=1,
+        operation=agent.write_image(),
+        progress=lambda o: seen.append((o.progress, o.detail)),
+    )
+    assert seen[-1] == (1.0, "wrote 5 cylinders to disk 0100")
+    assert [progress for progress, _ in seen] == sorted(progress for progress, _ in seen)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
-from zvmcloud.smapi.client import Client, Tls
+from zvmcloud.smapi.client import Client, Patience, Tls
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
@@ -25,6 +25,8 @@ R = TypeVar("R", bound=Reply)
 Record = Callable[[Call], None]
 
 LOCKED = frozenset({(400, 12), (404, 12), (408, 12)})
+_POLL_SECONDS = 0.5
+"""Pause between two looks at directory work that goes on in the background."""
 LOCK_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
 LONG = frozenset(
     {"Image_Create_DM", "Image_Delete_DM", "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Copy_DM"}
@@ -51,7 +53,7 @@ class SmapiPort:
             userid=smapi.userid,
             password=settings.password(smapi),
             tls=tls,
-            timeout=float(smapi.timeout),
+            patience=Patience(reply_timeout=float(smapi.timeout), poll_interval=_POLL_SECONDS),
         )
         return cls(client, short_calls=smapi.short_calls, long_calls=smapi.long_calls)
 
