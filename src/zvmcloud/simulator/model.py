@@ -272,6 +272,7 @@ class Osa:
     chpid: str
     kind: str = "OSA"
     owner: str = ""
+    online: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +282,10 @@ class Fcp:
     rdev: str
     chpid: str
     npiv: str
+    """Empty where NPIV is off."""
     physical: str
     owner: str = ""
+    online: bool = True
 
 
 @dataclass(frozen=True, slots=True)

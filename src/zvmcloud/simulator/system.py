@@ -36,6 +36,27 @@ from zvmcloud.simulator.model import (
     SystemFacts,
     Vswitch,
 )
+from zvmcloud.simulator.model_devices import (
+    Activity,
+    ChannelPath,
+    Edev,
+    Eqid,
+    GuestHardware,
+    GuestLan,
+    Interface,
+    Lun,
+    Metadata,
+    Monitor,
+    PlannedShutdown,
+    ProcessedDump,
+    RealDisk,
+    Segment,
+    Service,
+    SpaceVolume,
+    TextFile,
+    Threshold,
+    UplinkCount,
+)
 from zvmcloud.simulator.store import Store
 
 log = logging.getLogger(__name__)
@@ -100,6 +121,31 @@ class System:
         self.authorizations = store.collection("authorizations", Authorization)
         self.name_lists = store.collection("name_lists", NameList)
         self.operations = store.collection("operations", Operation)
+        self.real_disks = store.collection("real_disks", RealDisk)
+        self.channel_paths = store.collection("channel_paths", ChannelPath)
+        self.luns = store.collection("luns", Lun)
+        """Key "wwpn lun"."""
+        self.edevs = store.collection("edevs", Edev)
+        self.space_volumes = store.collection("space_volumes", SpaceVolume)
+        self.eqids = store.collection("eqids", Eqid)
+        self.guest_lans = store.collection("guest_lans", GuestLan)
+        """Key "owner.name"."""
+        self.uplinks = store.collection("uplinks", UplinkCount)
+        """Key "switch rdev"."""
+        self.interfaces = store.collection("interfaces", Interface)
+        """Key "stack name"."""
+        self.texts = store.collection("texts", TextFile)
+        """Key "place name type"."""
+        self.segments = store.collection("segments", Segment)
+        self.metadata = store.collection("metadata", Metadata)
+        """Key "identifier name"."""
+        self.dumps = store.collection("dumps", ProcessedDump)
+        self.services = store.collection("services", Service)
+        self.thresholds = store.collection("thresholds", Threshold)
+        self.monitors = store.collection("monitors", Monitor)
+        self.shutdowns = store.collection("shutdowns", PlannedShutdown)
+        self.activities = store.collection("activities", Activity)
+        self.hardware = store.collection("hardware", GuestHardware)
 
         self.space = ExtentMap()
         self.links: dict[tuple[str, str], set[tuple[str, str]]] = {}
