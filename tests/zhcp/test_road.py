@@ -2,13 +2,15 @@
 
 import asyncio
 import base64
+import gzip
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from zhcp.conftest import Agent
-from zvmcloud.images import cdl, configdrive, sample
+from zvmcloud.images import cdl, configdrive, header, sample
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.messages import (
@@ -326,3 +328,44 @@ async def test_the_copy_tells_its_progress(agent: Agent) -> None:
     )
     assert seen[-1] == (1.0, "wrote 5 cylinders to disk 0100")
     assert [progress for progress, _ in seen] == sorted(progress for progress, _ in seen)
+
+
+async def test_an_fba_disk_image_is_deployed_and_boots_an_unknown_system(agent: Agent) -> None:
+    content = b"\0\x08" + bytes(510) + b"fba " * 128 * 99
+    image = agent.image.path.with_name("fba")
+    image.write_bytes(header.render(header.ImageHeader(header.ImageKind.FBA_DISK, 100, 6)) + gzip.compress(content))
+    disk = NewDisk(vdev="0100", size_units=4096, type="FBA", pool="FBAPOOL")
+    await agent.run(agent.guest("LINUX01", disk))
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    written = await agent.run(agent.write_image(url=image.as_uri(), sha256=digest, bytes=image.stat().st_size))
+    assert written.result is not None
+    assert (written.result["kind"], written.result["units"], written.result["bootable"]) == ("FBA", 100, True)
+    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+        with FbaDisk(path) as fba:
+            assert fba.read(0, 100) == content
+    eckd = await agent.refused(agent.write_image())
+    assert eckd.code == "image-kind-mismatch"
+
+
+async def test_a_disk_linked_by_another_guest_is_not_overwritten(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.runner.machine.cp("LINK LINUX01 0100 AS E000 RR")
+    problem = await agent.refused(agent.write_image())
+    assert (problem.status, problem.code) == (409, "disk-in-use")
+    await agent.runner.machine.cp("DETACH E000")
+    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+        with EckdDisk(path) as disk:
+            assert disk.sha256(5) == agent.image.content_sha256
+
+
+async def test_an_unknown_disk_and_an_unknown_guest_are_named(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    disk = await agent.refused(agent.write_image(vdev="0999"))
+    assert (disk.status, disk.code) == (404, "disk-unknown")
+    assert disk.cp is not None
+    guest = await agent.refused(agent.write_image("NOBODY"))
+    assert (guest.status, guest.code) == (404, "guest-unknown")
+    punched = await agent.refused(PunchFiles(userid="NOBODY", files=(ReaderFile(name="a", data="eA=="),)))
+    assert (punched.status, punched.code) == (404, "guest-unknown")
+    assert await agent.runner.machine.reader() == ()
