@@ -95,6 +95,22 @@ def test_storage_sizes(text: str, kib: int | None) -> None:
     assert statements.storage_kib(text) == kib
 
 
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=6))
+def test_no_value_is_read_back_as_something_else(values: list[str]) -> None:
+    try:
+        item = statements.make("IPL", *values)
+    except DirectoryError:
+        return
+    assert item.words == ("IPL", *(statements.upper(value) for value in values if value))
+    assert statements.split(item.records) == (item,)
+
+
+@pytest.mark.parametrize("value", ["A B", "A\nMDISK", "A,", "it's", "'a' b", "x" * 69, "A\u00a0B"])
+def test_a_value_cannot_smuggle_words_into_a_statement(value: str) -> None:
+    with pytest.raises(DirectoryError):
+        statements.make("IPL", value)
+
+
 words = st.lists(st.text("ABCDEFGHIJ0123456789=@#$", min_size=1, max_size=12), min_size=1, max_size=30)
 
 

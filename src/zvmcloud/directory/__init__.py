@@ -6,6 +6,7 @@ agent, the command line) must agree on what a statement says, and must never los
     statements   one statement: records of at most 72 columns, continuation, comments, known operands checked
     devices      typed views of the device statements: MDISK, LINK, NICDEF, DEDICATE, SPOOL, CONSOLE, SPECIAL
     entry        a whole USER, IDENTITY, SUBCONFIG or PROFILE entry: parse, edit, render
+    source       a whole source directory (USER DIRECT): lines, layout, what is wrong with its minidisks
     extents      volumes, regions, groups; free space; automatic allocation
 
 May import: the standard library. Must never: do I/O, know a server, a clock or another room; print or log a password.

@@ -49,6 +49,14 @@ class Entry:
         return cls._checked(statements.split(records))
 
     @classmethod
+    def of(cls, parsed: Sequence[Statement], first_line: int = 1) -> Entry:
+        """An entry from statements, checked as in `parse`; errors count their lines from `first_line`."""
+        try:
+            return cls._checked(parsed)
+        except DirectoryError as error:
+            raise DirectoryError(error.line + first_line - 1, error.operand, error.value, error.limit) from None
+
+    @classmethod
     def _checked(cls, parsed: Sequence[Statement]) -> Entry:
         first = next((item for item in parsed if not item.is_comment), None)
         if first is None or first.keyword not in ENTRY_KEYWORDS:
@@ -228,6 +236,24 @@ class Entry:
         return tuple(item.operand(1) for item in self.every("INCLUDE"))
 
     @property
+    def builds(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a system name (* for any) and the SUBCONFIG that an IDENTITY has there: BUILD ON ... USING ...
+
+        The operands may come in either form: BUILD ON system USING SUBCONFIG name, or BUILD ON system USING name.
+        """
+        found = []
+        for item in self.every("BUILD"):
+            words = item.words
+            if "ON" in words[:-1] and "USING" in words[:-1]:
+                found.append((words[words.index("ON") + 1], words[-1]))
+        return tuple(found)
+
+    def subconfig_for(self, system: str) -> str:
+        """The SUBCONFIG that the identity has on a system: the one named for it, else the one for *; or nothing."""
+        builds = dict(reversed(self.builds))
+        return builds.get(system, builds.get("*", ""))
+
+    @property
     def share(self) -> tuple[str, str]:
         """Kind and value of the processor share: RELATIVE 100 unless the entry says otherwise."""
         item = self.first("SHARE")
@@ -318,6 +344,12 @@ class Entry:
             and not (item.keyword in (*DEVICE_KEYWORDS, "LINK") and _address(item) in used)
         )
         return replace(self, statements=(self.statements[0], *inherited, *self.statements[1:]))
+
+    def with_subconfig(self, subconfig: Entry | None) -> Entry:
+        """The identity as one system of a cluster sees it: its own statements, then those of the SUBCONFIG."""
+        if subconfig is None:
+            return self
+        return replace(self, statements=(*self.statements, *subconfig.statements[1:]))
 
 
 def _address(item: Statement) -> str:

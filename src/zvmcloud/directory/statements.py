@@ -99,8 +99,11 @@ def upper(text: str) -> str:
     return "'".join(part if number % 2 else part.upper() for number, part in enumerate(text.split("'")))
 
 
-def split(records: Sequence[str], *, first_line: int = 1) -> tuple[Statement, ...]:
+def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False) -> tuple[Statement, ...]:
     """Records to statements, every one kept; operands are not checked.
+
+    `verbatim` keeps letters and blank records as they are written (the words are upper case all the same): for records
+    that were accepted before, and for a source directory that must come out as it went in.
 
     Raises DirectoryError for a record with control characters or more than 72 columns of text (a sequence number in
     columns 73 to 80 is dropped), and for a continuation without a next record.
@@ -108,7 +111,7 @@ def split(records: Sequence[str], *, first_line: int = 1) -> tuple[Statement, ..
     statements: list[Statement] = []
     pending: list[str] = []
     for number, raw in enumerate(records, first_line):
-        record = _record(raw, number)
+        record = _record(raw, number, verbatim=verbatim)
         if not pending and record.lstrip().startswith("*"):
             statements.append(Statement((record,), tuple(record.split(None, 1)) or ("*",)))
             continue
@@ -119,26 +122,35 @@ def split(records: Sequence[str], *, first_line: int = 1) -> tuple[Statement, ..
         pending = []
     if pending:
         raise DirectoryError(first_line + len(records) - 1, "record", pending[-1], "a continuation needs a next record")
-    return tuple(statement for statement in statements if statement.words)
+    return tuple(statement for statement in statements if statement.words or verbatim)
 
 
-def _record(raw: str, number: int) -> str:
+def _record(raw: str, number: int, *, verbatim: bool = False) -> str:
     text, sequence = raw[:COLUMNS], raw[COLUMNS:].strip()
     if sequence and not (len(raw) <= COLUMNS + 8 and sequence.isdigit()):
         raise DirectoryError(number, "record", raw, f"at most {COLUMNS} columns of text")
     if not text.isprintable():
         raise DirectoryError(number, "record", text, "no control characters")
-    return upper(text.rstrip())
+    return text.rstrip() if verbatim else upper(text.rstrip())
 
 
 def _statement(records: Sequence[str]) -> Statement:
-    text = " ".join(record.removesuffix(",") for record in records)
+    text = upper(" ".join(record.removesuffix(",") for record in records))
     return Statement(tuple(records), tuple(_QUOTED.findall(text)))
 
 
 def make(*words: object) -> Statement:
-    """A statement from words, wrapped into records of 72 columns with continuation commas."""
+    """A statement from words, wrapped into records of 72 columns with continuation commas.
+
+    Raises DirectoryError for a word that would not be read back as one: blanks or control characters outside quotes,
+    a lone quote, a comma at its end, more than 68 characters. Nothing can be smuggled into an entry by a value.
+    """
     texts = [upper(str(word)) for word in words if str(word) != ""]
+    keyword = texts[0] if texts else ""
+    for text in texts:
+        if not text.isprintable() or _QUOTED.findall(text) != [text] or text.endswith(",") or not _one_piece(text):
+            shown = "*" * 8 if keyword in ("USER", "IDENTITY") else text
+            raise DirectoryError(1, f"{keyword} operand", shown, "one word, or text in single quotes")
     records: list[str] = []
     line = ""
     for text in texts:
@@ -150,6 +162,12 @@ def make(*words: object) -> Statement:
         else:
             line = f"{line} {text}" if line else text
     return _statement([*records, line])
+
+
+def _one_piece(text: str) -> bool:
+    if text.startswith("'") and text.endswith("'") and len(text) > 1:
+        return "'" not in text[1:-1].replace("''", "")
+    return "'" not in text and not any(character.isspace() for character in text)
 
 
 def storage_kib(text: str) -> int | None:

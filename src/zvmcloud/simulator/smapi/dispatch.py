@@ -13,6 +13,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zvmcloud.directory import DirectoryError
+from zvmcloud.simulator.directory_manager import STATEMENT_REFUSED
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.model import Operation
@@ -129,6 +131,9 @@ class Dispatcher:
             return self._run(call, function, registered, request)
         except Refused as refused:
             return Answer(refused.rc, refused.rs, function.encode_error(refused.rc, refused.rs, refused.text))
+        except DirectoryError as error:
+            rc, rs = STATEMENT_REFUSED
+            return Answer(rc, rs, function.encode_error(rc, rs, (str(error),)))
         except CpRefused as refused:
             return Answer(396, refused.number, function.encode_error(396, refused.number, (refused.line,)))
         except Exception:

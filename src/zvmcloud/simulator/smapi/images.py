@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -86,7 +87,9 @@ def image_name_query_dm(call: Call, _request: f.ImageNameQueryDM) -> Done:
 @handles(f.ImagePasswordSetDM, directory=True)
 def image_password_set_dm(call: Call, request: f.ImagePasswordSetDM) -> Done:
     record = dm.unlocked(call.system, request.target)
-    if len(request.image_password) > 8 or " " in request.image_password:
+    # Password phrases need an external security manager; without one the directory takes 1 to 8 plain characters.
+    password = request.image_password
+    if not re.fullmatch(r"[A-Za-z0-9@#$._+-]{1,8}", password):
         raise Refused(500, 20)
     dm.put(call.system, record, record.entry.with_operand(2, request.image_password.upper()))
     return Done()
