@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
-from zvmcloud.manager.errors import BadInput, ImageUnusable, NotAllowed
+from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed
 from zvmcloud.manager.images import _is_here
 from zvmcloud.manager.node import Node
 
@@ -80,3 +80,15 @@ def test_a_host_is_here_by_configuration_name_or_address() -> None:
     assert _is_here("root@127.0.0.1", [])
     assert not _is_here("root@0.0.0.0", [])
     assert not _is_here("root@198.51.100.7", [])
+
+
+async def test_of_two_imports_under_one_name_at_once_one_fails_for_good(node: Node, tmp_path: Path) -> None:
+    url = image_file(tmp_path).as_uri()
+    ended = await asyncio.gather(
+        *(node.images.import_url("same", url, "rhel9") for _ in range(2)), return_exceptions=True
+    )
+    (failure,) = [item for item in ended if isinstance(item, ManagerError)]
+    assert failure.code == "image-exists"
+    jobs = await node.journal.list()
+    assert all(job.over for job in jobs)
+    assert len(await node.images.list()) == 1

@@ -214,14 +214,7 @@ class Images:
             row,
         )
         plan = Plan(kind="image.import", title=f"Import image {name}", system=self._core.system(), steps=(step,))
-        try:
-            return await self._core.runner.run(plan, origin)
-        except sa.exc.IntegrityError as error:
-            raise Conflict(
-                f"Image import error: image name {name} already exist in image database",
-                code="image-exists",
-                subject=name,
-            ) from error
+        return await self._core.runner.run(plan, origin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.jobs.runner import LocalContext, local
 from zvmcloud.manager.tables import guests, images, nics
@@ -108,7 +109,15 @@ async def vswitch_deleted(context: LocalContext, parameters: Mapping[str, Json])
 
 @local("manager.image_added")
 async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """A new name. Raises Conflict (image-exists): somebody else was faster."""
     now = time.time()
+    taken = sa.select(images.c.name).where(images.c.name == parameters["name"])
+    if (await context.connection.execute(taken)).first() is not None:
+        raise Conflict(
+            f"Image import error: image name {parameters['name']} already exist in image database",
+            code="image-exists",
+            subject=str(parameters["name"]),
+        )
     await context.connection.execute(sa.insert(images), {**parameters, "created": now, "last_used": now})
     return None
 

@@ -49,7 +49,7 @@ nics = sa.Table(
     sa.Column("mac", sa.String(17)),
     sa.Column("vswitch", sa.String(8)),
     sa.Column("vlan", sa.Integer),
-    sa.Column("addresses", sa.JSON),
+    sa.Column("addresses", sa.JSON(none_as_null=True)),
     sa.Column("comments", sa.String(128)),
     sa.Index(None, "system", "vswitch"),
 )
@@ -87,7 +87,7 @@ jobs = sa.Table(
     sa.Column("origin", sa.String(128), nullable=False, server_default=""),
     sa.Column("created", sa.Float, nullable=False, index=True),
     sa.Column("finished", sa.Float),
-    sa.Column("error", sa.JSON),
+    sa.Column("error", sa.JSON(none_as_null=True)),
     sa.Index(None, "system", "userid"),
 )
 
@@ -108,8 +108,8 @@ job_steps = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("started", sa.Float),
     sa.Column("finished", sa.Float),
-    sa.Column("result", sa.JSON),
-    sa.Column("error", sa.JSON),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.JSON(none_as_null=True)),
 )
 
 calls = sa.Table(

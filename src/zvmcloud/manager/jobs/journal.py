@@ -25,6 +25,22 @@ _PROGRESS_INTERVAL = 0.5
 """Seconds between two progress figures of a step in the database; watchers see every one."""
 
 
+_END_OF_STEP = (
+    sa.update(job_steps)
+    .where(job_steps.c.job_id == sa.bindparam("the_job"), job_steps.c.number == sa.bindparam("the_number"))
+    .values(
+        state=sa.bindparam("state"),
+        progress=sa.bindparam("progress"),
+        detail=sa.bindparam("detail"),
+        finished=sa.bindparam("finished"),
+        started=sa.func.coalesce(job_steps.c.started, sa.bindparam("finished")),
+        attempts=sa.case((job_steps.c.attempts == 0, 1), else_=job_steps.c.attempts),
+        result=sa.bindparam("result"),
+        error=sa.bindparam("error"),
+    )
+)
+
+
 def new_job() -> str:
     """An id for a job whose files must be in place before it begins."""
     return str(uuid.uuid4())
@@ -124,24 +140,27 @@ class Journal:
                 )
         self._notify(job)
 
-    async def ended(self, connection: AsyncConnection, job: str, number: int, outcome: Outcome) -> None:
-        """A step's end with the calls it made, inside the caller's transaction; call :meth:`published` after the
-        commit."""
+    async def ended(self, connection: AsyncConnection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+        """The ends of steps (number, outcome) with the calls they made, inside the caller's transaction; call
+        :meth:`published` after the commit."""
+        now = time.time()
         await connection.execute(
-            sa.update(job_steps)
-            .where(job_steps.c.job_id == job, job_steps.c.number == number)
-            .values(
-                state=outcome.state,
-                progress=1.0 if outcome.state == "done" else outcome.progress,
-                detail=outcome.detail[:255],
-                finished=time.time(),
-                started=sa.func.coalesce(job_steps.c.started, time.time()),
-                attempts=sa.case((job_steps.c.attempts == 0, 1), else_=job_steps.c.attempts),
-                result=outcome.result if outcome.result is not None else sa.null(),
-                error=outcome.error if outcome.error is not None else sa.null(),
-            )
+            _END_OF_STEP,
+            [
+                {
+                    "the_job": job,
+                    "the_number": number,
+                    "state": outcome.state,
+                    "progress": 1.0 if outcome.state == "done" else outcome.progress,
+                    "detail": outcome.detail[:255],
+                    "finished": now,
+                    "result": outcome.result,
+                    "error": outcome.error,
+                }
+                for number, outcome in outcomes
+            ],
         )
-        await self._write_calls(connection, job, number, outcome.calls)
+        await self._write_calls(connection, job, outcomes)
 
     async def undone(self, job: str, number: int, outcome: Outcome) -> None:
         """A finished step was taken back (or that failed: the detail says so)."""
@@ -154,7 +173,7 @@ class Journal:
                 .where(job_steps.c.job_id == job, job_steps.c.number == number)
                 .values(state=state, detail=detail[:255])
             )
-            await self._write_calls(connection, job, number, outcome.calls)
+            await self._write_calls(connection, job, [(number, outcome)])
         self._notify(job)
 
     async def finish(
@@ -283,27 +302,27 @@ class Journal:
         for event in self._watchers.get(job, ()):
             event.set()
 
-    async def _write_calls(self, connection: AsyncConnection, job: str, number: int, made: Sequence[Call]) -> None:
-        if not made:
-            return
-        await connection.execute(
-            sa.insert(calls),
-            [
-                {
-                    "job_id": job,
-                    "step": number,
-                    "position": position,
-                    "kind": call.kind[:16],
-                    "name": call.name[:128],
-                    "parameters": dict(call.parameters),
-                    "rc": call.rc,
-                    "rs": call.rs,
-                    "text": list(call.text),
-                    "milliseconds": call.milliseconds,
-                }
-                for position, call in enumerate(made)
-            ],
-        )
+    async def _write_calls(
+        self, connection: AsyncConnection, job: str, outcomes: Sequence[tuple[int, Outcome]]
+    ) -> None:
+        rows = [
+            {
+                "job_id": job,
+                "step": number,
+                "position": position,
+                "kind": call.kind[:16],
+                "name": call.name[:128],
+                "parameters": dict(call.parameters),
+                "rc": call.rc,
+                "rs": call.rs,
+                "text": list(call.text),
+                "milliseconds": call.milliseconds,
+            }
+            for number, outcome in outcomes
+            for position, call in enumerate(outcome.calls)
+        ]
+        if rows:
+            await connection.execute(sa.insert(calls), rows)
 
     def _step(self, row: sa.RowMapping, made: Sequence[Call]) -> StepRecord:
         live = self._live.get((row["job_id"], row["number"])) if row["state"] == "running" else None

@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager.agents import Agents
@@ -103,14 +104,16 @@ class Runner:
                 results[item.step.name] = item.result or {}
                 continue
             if item.step.local:
-                async with self.journal.database.write() as connection:
-                    for number, outcome in waiting:
-                        await self.journal.ended(connection, job, number, outcome)
-                    waiting.clear()
-                    result = await self._local(connection, record, item.step, results)
-                    await self.journal.ended(connection, job, item.number, Outcome("done", 1.0, result=result))
-                    if item.number == last:
-                        await self.journal.finish(connection, job, "done")
+                try:
+                    async with self.journal.database.write() as connection:
+                        result = await self._local(connection, record, item.step, results)
+                        ended = (*waiting, (item.number, Outcome("done", 1.0, result=result)))
+                        await self.journal.ended(connection, job, ended)
+                        if item.number == last:
+                            await self.journal.finish(connection, job, "done")
+                except (ManagerError, SQLAlchemyError) as error:
+                    await self._fail(record, item.number, _failed(error), waiting)
+                waiting.clear()
                 results[item.step.name] = result
                 continue
             outcome = await self._remote(record, item, patience=_INLINE_PATIENCE)
@@ -120,8 +123,7 @@ class Runner:
             waiting.append((item.number, outcome))
         if waiting:
             async with self.journal.database.write() as connection:
-                for number, outcome in waiting:
-                    await self.journal.ended(connection, job, number, outcome)
+                await self.journal.ended(connection, job, waiting)
                 await self.journal.finish(connection, job, "done")
         self.journal.published(job)
         return replace(
@@ -144,7 +146,7 @@ class Runner:
             if item.step.local:
                 async with self.journal.database.write() as connection:
                     result = await self._local(connection, record, item.step, results)
-                    await self.journal.ended(connection, job, number, Outcome("done", 1.0, result=result))
+                    await self.journal.ended(connection, job, [(number, Outcome("done", 1.0, result=result))])
                 self.journal.published(job)
                 return "done"
 
@@ -152,10 +154,10 @@ class Runner:
                 await self.journal.progress(job, number, fraction, detail)
 
             outcome = await self._tries(record, item, progress)
-        except ManagerError as error:
-            outcome = Outcome("failed", detail=error.detail, error=error.problem())
+        except (ManagerError, SQLAlchemyError) as error:
+            outcome = _failed(error)
         async with self.journal.database.write() as connection:
-            await self.journal.ended(connection, job, number, outcome)
+            await self.journal.ended(connection, job, [(number, outcome)])
         self.journal.published(job)
         return outcome.state
 
@@ -288,17 +290,25 @@ class Runner:
         context = LocalContext(connection, record.id, record.system, record.userid, results)
         return await _LOCAL[step.kind](context, step.parameters) or {}
 
-    async def _fail(self, record: JobRecord, number: int, outcome: Outcome, waiting: list[tuple[int, Outcome]]) -> None:
+    async def _fail(
+        self, record: JobRecord, number: int, outcome: Outcome, waiting: list[tuple[int, Outcome]]
+    ) -> NoReturn:
         async with self.journal.database.write() as connection:
-            for earlier, done in waiting:
-                await self.journal.ended(connection, record.id, earlier, done)
-            await self.journal.ended(connection, record.id, number, outcome)
+            await self.journal.ended(connection, record.id, (*waiting, (number, outcome)))
         for earlier in reversed(range(number)):
             await self.undo(record.id, earlier)
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+def _failed(error: ManagerError | SQLAlchemyError) -> Outcome:
+    """The outcome of a step that this error ended. A database's own words go to the log only."""
+    if isinstance(error, SQLAlchemyError):
+        log.error("the database refused a step: %s", error)
+        error = ManagerError(f"the manager's database refused the step ({type(error).__name__})", code="database")
+    return Outcome("failed", detail=error.detail, error=error.problem())
 
 
 def check(plan: Plan) -> None:
