@@ -1,8 +1,11 @@
 """Operations: what goes over the wire is read strictly, and every refusal names the field and its limit."""
 
+import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError, Json
@@ -104,3 +107,32 @@ def test_secrets_are_not_in_the_representation() -> None:
 def test_json_forms_are_those_of_the_values() -> None:
     with pytest.raises(TypeError):
         fields.write(object())
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_whatever_is_sent_is_an_operation_or_a_refusal_that_names_a_field(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(OPERATIONS)))
+    names = [item.name for item in dataclasses.fields(OPERATIONS[kind])]  # type: ignore[arg-type]
+    parameters = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=6), VALUES, max_size=len(names)))
+    if data.draw(st.booleans()):
+        parameters = {"userid": "LINUX01", "vdev": "0100", "name": "VSW1", **parameters}
+        parameters = {name: value for name, value in parameters.items() if name in names}
+    refused: FieldError | None = None
+    try:
+        operation = parse_operation(kind, parameters)
+    except FieldError as error:
+        refused = error
+    if refused is not None:
+        assert refused.problem.status == 400
+        assert refused.field
+        assert refused.problem.detail.encode()
+    else:
+        assert parse_operation(kind, operation_json(operation)) == operation

@@ -69,6 +69,11 @@ class Problem:
         }
 
 
+def _encodable(text: str) -> str:
+    """What came in may hold lone surrogates, which no answer could be encoded with."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class AgentError(Exception):
     """Something was refused or failed; `problem` says what, and what helps."""
 
@@ -83,6 +88,7 @@ class AgentError(Exception):
         smapi: dict[str, Json] | None = None,
         cp: dict[str, Json] | None = None,
     ) -> None:
+        detail, remedy = _encodable(detail), _encodable(remedy)
         super().__init__(detail)
         self.problem = Problem(status, code, detail, retryable, remedy, smapi, cp)
 

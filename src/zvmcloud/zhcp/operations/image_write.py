@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,18 +15,22 @@ from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.zhcp import sources
-from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
 from zvmcloud.zhcp.messages import WriteImage
 from zvmcloud.zhcp.operations.context import Context
 
 T = TypeVar("T")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STEP = 256 * 1024
 """Compressed bytes between two looks at the progress."""
 
 
 async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     """Everything is checked before the first byte: source, guest off, disk there, image fits. A failure erases."""
+    for name in request.source.headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise FieldError("source.headers", name, "names of letters, digits and -, at most 64")
     folders = context.settings.image_folders
     await asyncio.to_thread(sources.check, request.source.url, folders)
     userid, vdev = request.userid, request.vdev
