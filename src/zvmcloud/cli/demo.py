@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from zvmcloud.cli import jobs
-from zvmcloud.cli.processes import StartError
+from zvmcloud.cli.processes import STOP_SIGNALS, StartError
 from zvmcloud.cli.up import Facts, Wishes, stack
 from zvmcloud.client import Client
 
@@ -97,7 +97,7 @@ def demo(
     """Start everything, make a small bootable image, deploy a guest from it, and show what happened at each level."""
     begin = time.monotonic()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     try:
         with _folder(state) as folder:

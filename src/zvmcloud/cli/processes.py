@@ -1,7 +1,11 @@
-"""Child processes of `zvm up`: started in order, watched, and stopped in reverse order."""
+"""Child processes of `zvm up`: started in order, watched, and stopped in reverse order.
+
+They never outlive their parent: Linux sends them SIGTERM should it be killed.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -17,6 +21,16 @@ PATIENCE = 60.0
 """Seconds that a program may take to be ready."""
 GRACE = 15.0
 """Seconds that a program may take to shut down before it is killed."""
+
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a program to stop in good order."""
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class StartError(Exception):
@@ -69,6 +83,7 @@ class Family:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 (no other thread runs yet)
             )
         child = Child(name, process, log)
         self.children.append(child)

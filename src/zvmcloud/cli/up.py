@@ -26,7 +26,7 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from zvmcloud.cli.processes import Family, StartError
+from zvmcloud.cli.processes import STOP_SIGNALS, Family, StartError
 
 app = typer.Typer(add_completion=False)
 
@@ -111,7 +111,7 @@ def up(
         import_folders=tuple(folder.absolute() for folder in import_folder or [Path("/")]),
     )
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     try:
         with stack(wishes, print, stop) as (facts, family):
