@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zvmcloud.cp import messages
-from zvmcloud.directory import Entry
+from zvmcloud.directory import Entry, statements
 from zvmcloud.directory.devices import Mdisk, Nicdef
-from zvmcloud.simulator import guest_os, network, spool, storage
+from zvmcloud.simulator import guest_lans, guest_os, network, spool, storage
 from zvmcloud.simulator.errors import CpRefused
-from zvmcloud.simulator.model import GuestSystem, Machine, Nic, RealDevice, UnitRecord
+from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System
 
 _KINDS = {"3215": "CONS", "3270": "CONS", "RDR": "RDR", "PUN": "PUN", "2540": "RDR", "1403": "PRT", "3203": "PRT"}
@@ -40,13 +40,17 @@ def log_on(system: System, userid: str, *, ipl: bool = True) -> Machine:
         entry.max_storage_kib,
         entry.cpus,
         tuple(
-            UnitRecord(unit.vdev, _KINDS.get(unit.device_type, "CONS"), unit.spool_class) for unit in entry.unit_records
+            UnitRecord(unit.vdev, _KINDS.get(unit.device_type, "CONS"), unit.spool_class)
+            for unit in entry.unit_records
+            if unit.device_type != "CTCA"
         ),
         share=entry.share,
         generation=system.next_number("generation"),
         console=(f"LOGON AT {_clock(system)}",),
     )
     system.machines.put(userid, machine)
+    system.events.about(events.LOGON, userid)
+    system.events.about(events.RUNNABLE, userid)
     _add_devices(system, userid, entry)
     if ipl and entry.ipl is not None:
         load(system, userid, entry.ipl.vdev or entry.ipl.source)
@@ -65,6 +69,9 @@ def _add_devices(system: System, userid: str, entry: Entry) -> None:
         _try(system, userid, lambda o=owner, w=link: storage.attach(system, userid, o, w.owner_vdev, w.vdev, w.mode))
     for nicdef in entry.nicdefs:
         _try(system, userid, lambda n=nicdef: _own_nic(system, userid, n))
+    for special in entry.every("SPECIAL"):
+        if special.operand(2) == "CTCA":
+            channels.define(system, userid, statements.vdev(special.operand(1)) or "")
     for dedicated in entry.dedicates:
         _try(system, userid, lambda d=dedicated: give_device(system, userid, d.vdev, d.rdev))
 
@@ -87,8 +94,9 @@ def _own_disk(system: System, userid: str, disk: Mdisk) -> None:
 def _own_nic(system: System, userid: str, nicdef: Nicdef) -> None:
     mac = network.new_mac(system, nicdef.mac_id)
     network.define_nic(system, userid, Nic(nicdef.vdev, mac, nicdef.adapter_type, nicdef.devices, nicdef.chpid))
-    if nicdef.lan_name and nicdef.lan_owner == "SYSTEM":
-        network.couple(system, userid, nicdef.vdev, nicdef.lan_name)
+    if nicdef.lan_name:
+        lan_owner = userid if nicdef.lan_owner == "*" else nicdef.lan_owner
+        guest_lans.connect(system, userid, nicdef.vdev, lan_owner, nicdef.lan_name)
 
 
 def give_device(system: System, userid: str, vdev: str, rdev: str) -> RealDevice:
@@ -183,11 +191,14 @@ def log_off(system: System, userid: str) -> None:
     for device in machine.devices:
         if isinstance(device, RealDevice):
             _free_real(system, device)
+        if isinstance(device, Ctca):
+            channels.uncouple(system, userid, device.vdev)
     for disk in machine.disks:
         own = system.disks.get(storage.key(userid, disk.owner_vdev)) if disk.owner == userid else None
         if own is not None and own.temporary:
             storage.delete_disk(system, userid, own.vdev)
     system.machines.remove(userid)
+    system.events.about(events.LOGOFF, userid)
 
 
 def stop(system: System, userid: str, then: str) -> None:

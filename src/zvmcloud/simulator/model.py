@@ -50,6 +50,8 @@ class DirectoryEntry:
     locked_by: str = ""
     device_locks: tuple[tuple[str, ...], ...] = ()
     """Pairs of a device address and the userid that locked it."""
+    tags: tuple[tuple[str, ...], ...] = ()
+    """Pairs of a local tag and what it holds; unlike statements, the text keeps its letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,21 @@ class RealDevice:
     kind: str
 
 
-Device = Dasd | Nic | UnitRecord | RealDevice
+@dataclass(frozen=True, slots=True)
+class Ctca:
+    """A virtual channel-to-channel adapter; coupled when it has a peer."""
+
+    vdev: str
+    peer: str = ""
+    """The userid at the other end."""
+    peer_vdev: str = ""
+
+    @property
+    def kind(self) -> str:
+        return "CTCA"
+
+
+Device = Dasd | Nic | UnitRecord | RealDevice | Ctca
 
 
 @dataclass(frozen=True, slots=True)

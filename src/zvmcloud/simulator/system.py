@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zvmcloud.directory import Entry, Extent, ExtentMap, Group, Region, Volume
+from zvmcloud.simulator import directory_changes
 from zvmcloud.simulator.clock import Scheduler, WallClock
 from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.events import EventHub
 from zvmcloud.simulator.model import (
     Authorization,
     Counter,
@@ -29,6 +31,7 @@ from zvmcloud.simulator.model import (
     Fcp,
     Machine,
     NameList,
+    Nic,
     Operation,
     Osa,
     Remembered,
@@ -56,6 +59,14 @@ from zvmcloud.simulator.model_devices import (
     TextFile,
     Threshold,
     UplinkCount,
+)
+from zvmcloud.simulator.model_directory import (
+    DirectoryMode,
+    InEffect,
+    LocalTag,
+    Prototype,
+    SourceFile,
+    Subscription,
 )
 from zvmcloud.simulator.store import Store
 
@@ -147,11 +158,24 @@ class System:
         self.activities = store.collection("activities", Activity)
         self.hardware = store.collection("hardware", GuestHardware)
 
+        self.prototypes = store.collection("prototypes", Prototype)
+        self.local_tags = store.collection("local_tags", LocalTag)
+        self.in_effect = store.collection("in_effect", InEffect)
+        self.directory_modes = store.collection("directory_modes", DirectoryMode)
+        self.subscriptions = store.collection("subscriptions", Subscription)
+        """Key: all fields."""
+        self.source_files = store.collection("source_files", SourceFile)
+
+        self.events = EventHub(store)
+        self.changes = directory_changes.DirectoryChanges(store, self.entries, self.in_effect, self.directory_modes)
+        self.changes.listeners.append(lambda changes: self.events.send(directory_changes.events(changes)))
+        self._identities: dict[str, Entry] = {}
+        self._homes: dict[str, str] | None = None
         self.space = ExtentMap()
         self.links: dict[tuple[str, str], set[tuple[str, str]]] = {}
         """Owner and address of a disk to the (userid, vdev) pairs that have it as a device."""
         self.coupled: dict[str, set[tuple[str, str]]] = {}
-        """VSWITCH name to the (userid, vdev) of the adapters coupled to it."""
+        """VSWITCH name (of a guest LAN: network.lan_key) to the (userid, vdev) of the adapters coupled to it."""
         self.reader_index: dict[str, set[str]] = {}
         """Userid to the keys of its spool files."""
         self.included_by: dict[str, set[str]] = {}
@@ -196,8 +220,11 @@ class System:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside happen, or none; see store."""
+        inner = self.store.in_transaction
         with self.store.transaction():
             yield
+            if not inner:
+                self.changes.before_commit()
 
     def later(self, delay: float, action: Callable[[], None]) -> None:
         """Run an action of the system itself after a delay, in a transaction; a failure is logged, not lost.
@@ -262,9 +289,15 @@ class System:
     # -- directory ----------------------------------------------------------------------------------------------------
 
     def entry(self, name: str) -> Entry | None:
-        """The directory entry (USER, IDENTITY or PROFILE) with that name."""
-        found = self.entries.get(name.upper())
-        return found.entry if found else None
+        """The entry (USER, IDENTITY, PROFILE) as CP has it: an IDENTITY with its SUBCONFIG of this system.
+
+        What the directory manager edits is in `entries`; the two differ while changes are offline.
+        """
+        found = self.changes.entry(name.upper())
+        if found is not None and found.kind == "IDENTITY":
+            subconfig = found.subconfig_for(self.name)
+            return found.with_subconfig(self.changes.entry(subconfig)) if subconfig else found
+        return found
 
     def full_entry(self, userid: str) -> Entry | None:
         """The entry of a virtual machine with the statements of its profiles, as CP sees it."""
@@ -272,8 +305,18 @@ class System:
         if entry is None or not entry.is_machine:
             return None
         for name in entry.includes:
-            entry = entry.with_profile(self.entry(name))
+            entry = entry.with_profile(self.changes.entry(name))
         return entry
+
+    def home(self, name: str) -> str:
+        """The userid that owns the minidisks of an entry: for a SUBCONFIG the IDENTITY that it is built on here."""
+        if self._homes is None:
+            self._homes = {}
+            for identity, entry in self._identities.items():
+                subconfig = entry.subconfig_for(self.name)
+                if subconfig:
+                    self._homes[subconfig] = identity
+        return self._homes.get(name, name)
 
     def device_name(self, userid: str, vdev: str) -> Path:
         """Where the link of a disk device is."""
@@ -308,6 +351,11 @@ class System:
         for vdev, extent in new.items():
             if old.get(vdev) != extent:
                 self.space.occupy(extent, key, vdev)
+        if (before and before.entry.kind == "IDENTITY") or (after and after.entry.kind == "IDENTITY"):
+            self._homes = None
+            self._identities.pop(key, None)
+            if after and after.entry.builds:
+                self._identities[key] = after.entry
         for name in before.entry.includes if before else ():
             self.included_by.get(name, set()).discard(key)
         for name in after.entry.includes if after else ():
@@ -323,16 +371,20 @@ class System:
         for disk in after.disks if after else ():
             self.links.setdefault((disk.owner, disk.owner_vdev), set()).add((key, disk.vdev))
         for nic in before.nics if before else ():
-            self.coupled.get(nic.lan_name, set()).discard((key, nic.vdev))
+            self.coupled.get(_lan_key(nic), set()).discard((key, nic.vdev))
         for nic in after.nics if after else ():
             if nic.lan_name:
-                self.coupled.setdefault(nic.lan_name, set()).add((key, nic.vdev))
+                self.coupled.setdefault(_lan_key(nic), set()).add((key, nic.vdev))
 
     def _spool_changed(self, key: str, before: SpoolFile | None, after: SpoolFile | None) -> None:
         if before is not None:
             self.reader_index.get(before.owner, set()).discard(key)
         if after is not None:
             self.reader_index.setdefault(after.owner, set()).add(key)
+
+
+def _lan_key(nic: Nic) -> str:
+    return nic.lan_name if nic.lan_owner in ("SYSTEM", "") else f"{nic.lan_owner}.{nic.lan_name}"
 
 
 def _extents(entry: Entry) -> dict[str, Extent]:

@@ -66,7 +66,7 @@ def _reader(kind: object) -> Callable[[Json], object]:
 
         return union
     if kind is Entry:
-        return lambda data: Entry(statements.split([str(record) for record in cast("list[Json]", data)]))
+        return lambda data: Entry(statements.split([str(record) for record in cast("list[Json]", data)], verbatim=True))
     if dataclasses.is_dataclass(kind):
         return _dataclass_reader(cast("type", kind))
     return lambda data: data

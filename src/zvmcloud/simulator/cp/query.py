@@ -10,7 +10,7 @@ from zvmcloud.directory import statements
 from zvmcloud.simulator import network, spool, storage
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, operand, size, userid, vdev
 from zvmcloud.simulator.errors import CpRefused
-from zvmcloud.simulator.model import Dasd, Machine, Nic, RealDevice, UnitRecord
+from zvmcloud.simulator.model import Ctca, Dasd, Device, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System
 
 
@@ -36,7 +36,7 @@ def user_line(name: str) -> str:
     return f"{name:<8} - DSC"
 
 
-def _device(machine: Machine, address: str) -> Dasd | Nic | UnitRecord | RealDevice:
+def _device(machine: Machine, address: str) -> Device:
     found = machine.device(address)
     if found is not None:
         return found
@@ -46,7 +46,7 @@ def _device(machine: Machine, address: str) -> Dasd | Nic | UnitRecord | RealDev
     raise CpRefused(messages.DEVICE_MISSING, vdev=address)
 
 
-def device_line(system: System, device: Dasd | Nic | UnitRecord | RealDevice) -> str:
+def device_line(system: System, device: Device) -> str:
     """One line about a virtual device; on a disk's line word 6 is the size and word 7 its unit."""
     if isinstance(device, Dasd):
         return dasd_line(system, device)
@@ -54,6 +54,10 @@ def device_line(system: System, device: Dasd | Nic | UnitRecord | RealDevice) ->
         return f"OSA  {device.vdev} ON NIC  {device.vdev}  UNIT 000 SUBCHANNEL = {int(device.vdev, 16) % 4096:04X}"
     if isinstance(device, RealDevice):
         return f"{device.kind:<4} {device.vdev} ON {device.kind:<4} {device.rdev} SUBCHANNEL = 0010"
+    if isinstance(device, Ctca):
+        return f"CTCA {device.vdev} " + (
+            f"COUPLED TO {device.peer} {device.peer_vdev}" if device.peer else "NOT COUPLED"
+        )
     names = {"CONS": "ON GRAF 0020", "RDR": "CL", "PUN": "CL", "PRT": "CL"}
     tail = names[device.kind] if device.kind == "CONS" else f"CL {device.spool_class} NOCONT NOHOLD   EOF        READY"
     return f"{device.kind:<4} {device.vdev} {tail}"
@@ -125,13 +129,14 @@ def _virtual(issuer: Issuer, words: Sequence[str], text: str) -> list[str]:
         "PRINTER": "PRT",
         "PRT": "PRT",
     }
-    if what in kinds or what in ("UR", "OSA", "FCP"):
+    if what in kinds or what in ("UR", "OSA", "FCP", "CTCA"):
         return [
             device_line(system, device)
             for device in machine.devices
             if (isinstance(device, UnitRecord) and (what == "UR" or device.kind == kinds.get(what)))
             or (isinstance(device, RealDevice) and device.kind == what)
             or (isinstance(device, Nic) and what == "OSA")
+            or (isinstance(device, Ctca) and what == "CTCA")
         ]
     return [device_line(system, _device(machine, vdev(words, 0)))]
 
