@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,16 @@ class Written:
 class ImageWriter:
     """Takes the bytes of an image file in any pieces. Call `feed`, then `finish` (or `abort`), then `close`."""
 
-    def __init__(self, path: Path, kind: str, sha256: str, file_bytes: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        sha256: str,
+        file_bytes: int,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        """`progress` is told (units written, units of the image) after every megabyte of the body."""
+        self._progress = progress
         self._disk: EckdDisk | FbaDisk
         self._disk = EckdDisk(path, writable=True) if kind == "ECKD" else FbaDisk(path, writable=True)
         self._kind = kind
@@ -67,11 +77,6 @@ class ImageWriter:
         if self._header is None or self._body is None:
             return 0, 0
         return self._body.units, self._header.size
-
-    @property
-    def unit(self) -> str:
-        """What `done` counts."""
-        return "cylinders" if self._kind == "ECKD" else "blocks"
 
     def feed(self, piece: bytes) -> None:
         """Take a piece. AgentError 422 for a damaged image, 409 for one that does not fit this disk."""
@@ -127,6 +132,7 @@ class ImageWriter:
         try:
             if inflate is None:
                 body.feed(piece)
+                self._progress(*self.done)
                 return
             while piece:
                 if inflate.eof:
@@ -134,6 +140,7 @@ class ImageWriter:
                         raise ImageError("bytes follow the end of the compressed body")
                     return
                 body.feed(inflate.decompress(piece, _INFLATED))
+                self._progress(*self.done)
                 piece = inflate.unconsumed_tail or inflate.unused_data
         except zlib.error as problem:
             raise ImageError(f"the compressed body is damaged ({problem})") from problem

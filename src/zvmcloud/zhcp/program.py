@@ -105,7 +105,7 @@ async def serve(settings: Settings) -> None:
         http="h11",
         lifespan="on",
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=2,
         ssl_certfile=str(settings.path(listen.certificate)) if listen.certificate else None,
         ssl_keyfile=str(settings.path(listen.key)) if listen.key else None,
         ssl_ca_certs=str(settings.path(listen.client_ca)) if listen.client_ca else None,

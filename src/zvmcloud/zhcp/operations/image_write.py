@@ -23,7 +23,7 @@ from zvmcloud.zhcp.operations.context import Context
 T = TypeVar("T")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STEP = 256 * 1024
-"""Compressed bytes between two looks at the progress."""
+"""Bytes of the file between two moments at which the copy can be cancelled."""
 
 
 async def write(context: Context, request: WriteImage) -> dict[str, Json]:
@@ -49,9 +49,15 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         if disk is None:
             raise AgentError(409, "not-a-disk", f"device {vdev} of {userid} is no disk: {' / '.join(seen.lines)}")
         kind = "ECKD" if disk.units == "CYL" else "FBA"
+        unit = "cylinders" if kind == "ECKD" else "blocks"
+
+        def copied(done: int, total: int) -> None:
+            context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {unit}")
+
         started = time.monotonic()
         try:
-            writer = await asyncio.to_thread(ImageWriter, path, kind, request.source.sha256, request.source.bytes)
+            source = request.source
+            writer = await asyncio.to_thread(ImageWriter, path, kind, source.sha256, source.bytes, copied)
         except DiskFileError as problem:
             raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
         try:
@@ -65,7 +71,6 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         context.did(
             "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
         )
-    unit = "cylinders" if kind == "ECKD" else "blocks"
     context.report(1.0, f"wrote {written.units} {unit} to disk {vdev}")
     return {
         "vdev": vdev,
@@ -86,9 +91,6 @@ async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> W
         async for piece in stream:
             for at in range(0, len(piece), _STEP):
                 await _to_its_end(partial(writer.feed, piece[at : at + _STEP]))
-                done, total = writer.done
-                if total:
-                    context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {writer.unit}")
     context.report(0.96, "making it durable")
     return await _to_its_end(writer.finish)
 
