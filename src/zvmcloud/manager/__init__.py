@@ -9,6 +9,6 @@ May import: the leaves (``smapi``, ``cp``, ``directory``, ``images``) and the ag
 (``zvmcloud.zhcp.client`` and ``.messages``). Must never import the front doors (``api``), the simulator, or DBOS
 outside ``jobs/engine.py``; must never speak SMAPI or CP itself.
 
-One service per subject: :mod:`.guests`, :mod:`.disks`, :mod:`.networks`, :mod:`.images`, :mod:`.hosts`; :mod:`.node`
-ties them together.
+One service per subject: :mod:`.guests`, :mod:`.deploys`, :mod:`.disks`, :mod:`.networks`, :mod:`.images`,
+:mod:`.hosts`; :mod:`.node` ties them together.
 """

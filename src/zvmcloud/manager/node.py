@@ -18,6 +18,7 @@ from zvmcloud.manager import records
 from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
+from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
@@ -43,7 +44,8 @@ class Node:
         self.settings = core.settings
         self.disks = Disks(core)
         self.images = Images(core)
-        self.guests = Guests(core, self.disks, self.images)
+        self.guests = Guests(core, self.disks)
+        self.deploys = Deploys(core, self.guests, self.images)
         self.networks = Networks(core)
         self.hosts = Hosts(core)
         self.journal = core.journal

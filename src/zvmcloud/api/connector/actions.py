@@ -9,8 +9,8 @@ from starlette.responses import Response
 from zvmcloud.api.connector.ask import Ask, Handler, count, text
 from zvmcloud.api.connector.envelope import Reply, fault
 from zvmcloud.api.connector.schemas import ACTIONS, Checker, truth
+from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import Busy, NotSupported
-from zvmcloud.manager.guests import DeployRequest
 
 _CHECKERS: Mapping[str, Checker] = {name: Checker(schema) for name, schema in ACTIONS.items() if schema is not None}
 
@@ -91,7 +91,7 @@ async def _deploy(ask: Ask) -> Reply:
         skip_copy=truth(ask.body.get("skipdiskcopy")),
     )
     async with ask.deploys:
-        job = await ask.node.guests.deploy(ask.system, request, origin=ask.origin)
+        job = await ask.node.deploys.deploy(ask.system, request, origin=ask.origin)
     return Reply(job=job.id)
 
 

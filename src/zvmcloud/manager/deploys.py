@@ -1,0 +1,176 @@
+"""Deploys: an image onto a guest's disk, and the files that its first boot reads into its reader.
+
+A deploy is a durable job, because writing a disk takes minutes and must survive a restart of the manager. Everything
+that can be checked is checked before the job begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zvmcloud.manager.core import Core, vdev
+from zvmcloud.manager.disks import punch_step
+from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
+from zvmcloud.manager.guests import Guests, disk_kind, powered
+from zvmcloud.manager.images import Image, Images
+from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
+from zvmcloud.manager.jobs.runner import check
+
+_MAX_PUNCH = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """An image to put on a guest's disk, with the files its first boot reads."""
+
+    userid: str
+    image: str
+    transport: str = ""
+    remote_host: str = ""
+    vdev: str = ""
+    hostname: str = ""
+    skip_copy: bool = False
+
+
+class Deploys:
+    """Plans deploys, hands them to the durable engine, and waits for them."""
+
+    def __init__(self, core: Core, guests: Guests, images: Images) -> None:
+        self._core = core
+        self._guests = guests
+        self._images = images
+
+    async def plan_deploy(self, system: str, request: DeployRequest) -> tuple[Plan, Mapping[str, bytes]]:
+        """Check everything that can be checked before anything runs, and make the plan and the files it needs.
+
+        Raises NotFound (guest-unknown, image-unknown, disk-unknown, file-unknown), Conflict (guest-active,
+        disk-too-small), ImageUnusable, NotAllowed, BadInput.
+        """
+        row = await self._core.owned(system, request.userid)
+        owner = row["userid"]
+        image = await self._images.get(request.image)
+        number = vdev(request.vdev or self._core.settings.defaults.root_vdev)
+        files: dict[str, bytes] = {}
+        steps: list[Step] = []
+        if not request.skip_copy:
+            await self._check_disk(system, owner, number, image)
+            source = {"image": image.name, "sha256": image.sha256, "bytes": image.bytes}
+            steps.append(
+                Step(
+                    "write-image",
+                    f"write {image.name} ({image.units} {image.kind}) to {owner} {number}",
+                    "disk.write_image",
+                    {"userid": owner, "vdev": number, "source": source},
+                )
+            )
+        if request.transport:
+            path = self._images.local_file(request.transport, "transportfiles", remote_host=request.remote_host)
+            data = await asyncio.to_thread(_read_small, path)
+            name, _, kind = path.name.rpartition(".")
+            name, kind = (name, kind) if name else (kind, "FILE")
+            files["transport"] = data
+            steps.append(punch_step(owner, name, kind, "transport", len(data)))
+        elif request.hostname:
+            files["hostname.sh"] = _hostname_script(request.hostname)
+            steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
+        record = {"image": image.name, "sha256": image.sha256, "os_version": image.os_version}
+        steps.append(Step("record", f"record that {owner} runs {image.os_version}", "manager.guest_deployed", record))
+        plan = Plan(
+            kind="guest.deploy",
+            title=f"Deploy {image.name} to {owner}",
+            system=system,
+            steps=tuple(steps),
+            userid=owner,
+            durable=True,
+            image_sha256=image.sha256,
+        )
+        return plan, files
+
+    async def begin_deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> str:
+        """Plan a deploy and hand it to the engine; returns the job's id at once.
+
+        Raises what :meth:`plan_deploy` raises, and Conflict (guest-busy) while another deploy to the guest is not over.
+        """
+        plan, files = await self.plan_deploy(system, request)
+        check(plan)
+        job = new_job()
+        async with self._core.exclusive(system, plan.userid):
+            other = await self._core.journal.changes_guest(system, plan.userid, plan.kind)
+            if other is not None:
+                raise Conflict(
+                    f"guest {plan.userid} is being deployed already by job {other}",
+                    code="guest-busy",
+                    remedy="wait for that job to end, or cancel it",
+                    subject=plan.userid,
+                )
+            for name, data in files.items():
+                await asyncio.to_thread(self._core.materials.store, job, name, data)
+            await self._core.journal.begin(plan, origin, job)
+        await self._core.engine.submit(job)
+        return job
+
+    async def deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> JobRecord:
+        """Deploy and wait for the end. The job goes on if the caller goes away. Raises the error of the step that
+        failed."""
+        job = await self.begin_deploy(system, request, origin=origin)
+        async for record in self._core.journal.watch(job):
+            if record.over:
+                if record.state != "done":
+                    raise from_problem(record.error or {"detail": f"the job ended as {record.state}"}, job=job)
+                return record
+        raise AssertionError("a watch ends only with a job that is over")
+
+    async def _check_disk(self, system: str, owner: str, number: str, image: Image) -> None:
+        if image.units < 1:
+            raise ImageUnusable(
+                f"image {image.name} holds no disk data ({image.units} {image.kind})",
+                code="image-empty",
+                subject=image.name,
+            )
+        facts = await self._guests.facts(system, owner)
+        if powered(facts):
+            raise Conflict(
+                f"guest {owner} is logged on; its disk cannot be written",
+                code="guest-active",
+                remedy="stop the guest first",
+                subject=owner,
+            )
+        disk = next((item for item in facts.documents("disks") if item.text("vdev").upper().zfill(4) == number), None)
+        if disk is None:
+            raise NotFound(f"{owner} {number} not linked; not in CP directory", code="disk-unknown", subject=number)
+        size = disk.number("size")
+        kind = disk_kind(disk)
+        if kind and kind != image.disk_type:
+            raise Conflict(
+                f"image {image.name} is for {image.disk_type} disks, {owner} {number} is {kind}",
+                code="disk-type",
+                subject=number,
+            )
+        if size and size < image.units:
+            raise Conflict(
+                f"image {image.name} needs {image.units} {image.kind}, {owner} {number} has {size}",
+                code="disk-too-small",
+                remedy="create the guest with the size that GET /images/{name}/root_disk_size returns",
+                subject=number,
+            )
+
+
+def _read_small(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _MAX_PUNCH:
+        raise BadInput("transportfiles", path.name, f"at most {_MAX_PUNCH} bytes; this one has {size}")
+    return path.read_bytes()
+
+
+def _hostname_script(hostname: str) -> bytes:
+    return (
+        "#!/bin/bash\n"
+        f"echo '{hostname}' > /etc/hostname\n"
+        f"hostname '{hostname}'\n"
+        f"command -v hostnamectl >/dev/null && hostnamectl set-hostname '{hostname}'\n"
+        "exit 0\n"
+    ).encode()
