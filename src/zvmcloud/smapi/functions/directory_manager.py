@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from zvmcloud.smapi.charsets import CHAR26, CHAR36, CHAR42
+from zvmcloud.smapi.charsets import CHAR26, CHAR42
 from zvmcloud.smapi.declare import NoData, Reply, Request, Structure, Target, function, reply, structure
+from zvmcloud.smapi.functions.fields import TagName
 from zvmcloud.smapi.layout import Array, Asciiz, ByRequestKey, Group, Int, Key, Struct, Text
 
 
@@ -17,7 +18,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, ByRequestKey, Group, Int, Key, 
 class DirectoryManagerLocalTagDefineDM(Request[NoData]):
     """Introduce a local tag (named comment record) or give an existing one a new ordinal."""
 
-    tag_name: Annotated[str, Text(1, 8, CHAR36), "Local tag name"]
+    tag_name: TagName
     tag_ordinal: Annotated[int, Int(4, 0, 999), "Place of the tag in the sort order"]
     define_action: Annotated[
         int,
@@ -35,7 +36,7 @@ class DirectoryManagerLocalTagDefineDM(Request[NoData]):
 class DirectoryManagerLocalTagDeleteDM(Request[NoData]):
     """Make the directory manager forget a local tag."""
 
-    tag_name: Annotated[str, Text(1, 8, CHAR36), "Local tag name"]
+    tag_name: TagName
 
 
 @reply
@@ -54,7 +55,7 @@ class DirectoryManagerLocalTagQueryDMReply(Reply):
 class DirectoryManagerLocalTagQueryDM(Request[DirectoryManagerLocalTagQueryDMReply]):
     """Read what a local tag holds in one userid's directory entry."""
 
-    tag_name: Annotated[str, Text(1, 8, CHAR36), "Local tag name"]
+    tag_name: TagName
 
 
 @function(
@@ -66,7 +67,7 @@ class DirectoryManagerLocalTagQueryDM(Request[DirectoryManagerLocalTagQueryDMRep
 class DirectoryManagerLocalTagSetDM(Request[NoData]):
     """Write what a local tag holds in one userid's directory entry."""
 
-    tag_name: Annotated[str, Text(1, 8, CHAR36), "Local tag name"]
+    tag_name: TagName
     tag_value: Annotated[str, Text(1, 1024), "Local tag contents"]
 
 

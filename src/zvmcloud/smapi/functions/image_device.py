@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR42
 from zvmcloud.smapi.declare import Framing, NoData, Reply, Request, Structure, Target, function, reply, structure
+from zvmcloud.smapi.functions.fields import CpuAddress, ImageDeviceNumber
 from zvmcloud.smapi.layout import Array, Asciiz, Int, Struct, Text
 
 
@@ -11,7 +12,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Struct, Text
 class ImageCPUDefine(Request[NoData]):
     """Give a logged-on guest one more virtual CPU."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
     cpu_type: Annotated[
         int,
         Int(1, choices={0: "not stated", 1: "CP", 2: "IFL", 3: "ZAAP", 4: "ZIIP"}),
@@ -23,7 +24,7 @@ class ImageCPUDefine(Request[NoData]):
 class ImageCPUDefineDM(Request[NoData]):
     """Put a CPU statement into a guest's directory entry."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
     base_cpu: Annotated[int, Int(1, choices={0: "not stated", 1: "BASE"}), "Marks the base CPU"] = 0
     cpuid: Annotated[str, Text(0, 6, CHAR16), "Digits of the CPU identification"] = ""
     dedicate_cpu: Annotated[
@@ -38,14 +39,14 @@ class ImageCPUDefineDM(Request[NoData]):
 class ImageCPUDelete(Request[NoData]):
     """Take one virtual CPU away from a logged-on guest."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
 
 
 @function("Image_CPU_Delete_DM", family="image_device", directory_manager=True)
 class ImageCPUDeleteDM(Request[NoData]):
     """Drop a CPU statement from a guest's directory entry."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
 
 
 @structure
@@ -97,7 +98,7 @@ class ImageCPUQuery(Request[ImageCPUQueryReply]):
 class ImageCPUQueryDMReply(Reply):
     """Reply of Image_CPU_Query_DM."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
     base_cpu: Annotated[int, Int(1, choices={0: "not stated", 1: "BASE"}), "Marks the base CPU"]
     cpuid: Annotated[str, Text(0, 6, CHAR16), "Digits of the CPU identification"]
     dedicate_cpu: Annotated[
@@ -117,7 +118,7 @@ class ImageCPUQueryDMReply(Reply):
 class ImageCPUQueryDM(Request[ImageCPUQueryDMReply]):
     """Read a single CPU statement out of a directory entry."""
 
-    cpu_address: Annotated[str, Text(1, 2, CHAR16), "Virtual CPU address in hex digits"]
+    cpu_address: CpuAddress
 
 
 @function("Image_CPU_Set_Maximum_DM", family="image_device", directory_manager=True)
@@ -131,7 +132,7 @@ class ImageCPUSetMaximumDM(Request[NoData]):
 class ImageDeviceDedicate(Request[NoData]):
     """Dedicate a real device to a logged-on guest."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     real_device_number: Annotated[str, Text(1, 4, CHAR16), "Real device number (rdev)"]
     readonly: Annotated[int, Int(1, choices={0: "no", 1: "yes"}), "Tells whether only reading is permitted"]
 
@@ -140,7 +141,7 @@ class ImageDeviceDedicate(Request[NoData]):
 class ImageDeviceDedicateDM(Request[NoData]):
     """Put a DEDICATE statement into a guest's directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     real_device_number: Annotated[str, Text(1, 4, CHAR16), "Real device number (rdev)"]
     readonly: Annotated[int, Int(1, choices={0: "no", 1: "yes"}), "Tells whether only reading is permitted"]
 
@@ -149,21 +150,21 @@ class ImageDeviceDedicateDM(Request[NoData]):
 class ImageDeviceReset(Request[NoData]):
     """Drop the interrupts pending on a logged-on guest's virtual device."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Image_Device_Undedicate", family="image_device")
 class ImageDeviceUndedicate(Request[NoData]):
     """Take a dedicated real device back from a logged-on guest."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Image_Device_Undedicate_DM", family="image_device", directory_manager=True)
 class ImageDeviceUndedicateDM(Request[NoData]):
     """Drop a DEDICATE statement from a guest's directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Image_IPL_Delete_DM", family="image_device", directory_manager=True)

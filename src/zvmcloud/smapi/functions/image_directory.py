@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR16, CHAR42, CHAR_NB
 from zvmcloud.smapi.declare import NoData, Reply, Request, Target, function, reply
+from zvmcloud.smapi.functions.fields import OperationId
 from zvmcloud.smapi.layout import Array, Asciiz, Int, Text
 
 
@@ -11,9 +12,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Text
 class ImageCreateDMReply(Reply):
     """Reply of Image_Create_DM."""
 
-    operation_id: Annotated[
-        int, Int(4, -1, 2_147_483_647, signed=True), "Number identifying asynchronous directory-manager work"
-    ]
+    operation_id: OperationId
 
 
 @function(
@@ -42,9 +41,7 @@ class ImageCreateDM(Request[ImageCreateDMReply]):
 class ImageDeleteDMReply(Reply):
     """Reply of Image_Delete_DM."""
 
-    operation_id: Annotated[
-        int, Int(4, -1, 2_147_483_647, signed=True), "Number identifying asynchronous directory-manager work"
-    ]
+    operation_id: OperationId
 
 
 @function("Image_Delete_DM", family="image_directory", directory_manager=True, data_with=(0, 592))

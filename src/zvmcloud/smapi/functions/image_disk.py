@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR16, CHAR26, CHAR36, CHAR37, CHAR42, CHAR_NB
 from zvmcloud.smapi.declare import NoData, Reply, Request, Structure, function, reply, structure
+from zvmcloud.smapi.functions.fields import ImageDiskNumber, OperationId, TargetImageDiskNumber, TargetImageName
 from zvmcloud.smapi.layout import Array, Asciiz, Chars, Group, Int, Key, Repeat, Text
 
 
@@ -11,16 +12,14 @@ from zvmcloud.smapi.layout import Array, Asciiz, Chars, Group, Int, Key, Repeat,
 class ImageDiskCopy(Request[NoData]):
     """Fill a logged-on guest's disk that Image_Disk_Copy_DM has prepared."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
 
 
 @reply
 class ImageDiskCopyDMReply(Reply):
     """Reply of Image_Disk_Copy_DM."""
 
-    operation_id: Annotated[
-        int, Int(4, -1, 2_147_483_647, signed=True), "Number identifying asynchronous directory-manager work"
-    ]
+    operation_id: OperationId
 
 
 @function(
@@ -36,7 +35,7 @@ class ImageDiskCopyDMReply(Reply):
 class ImageDiskCopyDM(Request[ImageDiskCopyDMReply]):
     """Define a minidisk in the directory that duplicates one of another userid."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
     source_image_name: Annotated[str, Text(1, 8, CHAR42), "Owner of the disk that is copied"]
     source_image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk that is copied"]
     image_disk_allocation_type: Annotated[
@@ -55,7 +54,7 @@ class ImageDiskCopyDM(Request[ImageDiskCopyDMReply]):
 class ImageDiskCreate(Request[NoData]):
     """Make a minidisk from the guest's own directory entry available while it is logged on."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
     image_disk_mode: Annotated[
         str,
         Text(0, 5, CHAR26, choices={"R": "", "RR": "", "W": "", "WR": "", "M": "", "MR": "", "MW": ""}),
@@ -67,9 +66,7 @@ class ImageDiskCreate(Request[NoData]):
 class ImageDiskCreateDMReply(Reply):
     """Reply of Image_Disk_Create_DM."""
 
-    operation_id: Annotated[
-        int, Int(4, -1, 2_147_483_647, signed=True), "Number identifying asynchronous directory-manager work"
-    ]
+    operation_id: OperationId
 
 
 @function(
@@ -91,7 +88,7 @@ class ImageDiskCreateDMReply(Reply):
 class ImageDiskCreateDM(Request[ImageDiskCreateDMReply]):
     """Define a permanent, temporary or virtual minidisk in a directory entry."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
     image_disk_device_type: Annotated[str, Text(1, 8, CHAR37), "DASD type such as 3390 or FB-512"]
     image_disk_allocation_type: Annotated[
         str, Text(1, 10, CHAR36.plus("-")), "Method by which space is found for the disk"
@@ -145,23 +142,21 @@ class ImageDiskCreateDM(Request[ImageDiskCreateDMReply]):
 class ImageDiskDelete(Request[NoData]):
     """Detach one of a logged-on guest's minidisks."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
 
 
 @reply
 class ImageDiskDeleteDMReply(Reply):
     """Reply of Image_Disk_Delete_DM."""
 
-    operation_id: Annotated[
-        int, Int(4, -1, 2_147_483_647, signed=True), "Number identifying asynchronous directory-manager work"
-    ]
+    operation_id: OperationId
 
 
 @function("Image_Disk_Delete_DM", family="image_disk", directory_manager=True, data_with=(0, 592))
 class ImageDiskDeleteDM(Request[ImageDiskDeleteDMReply]):
     """Drop a minidisk from a directory entry."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
     data_security_erase: Annotated[
         int,
         Int(
@@ -227,9 +222,9 @@ class ImageDiskQuery(Request[ImageDiskQueryReply]):
 class ImageDiskShare(Request[NoData]):
     """Give a logged-on guest a link to another userid's minidisk."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
-    target_image_name: Annotated[str, Text(1, 8, CHAR42), "userid whose disk is linked"]
-    target_image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev on one side of the link; the notes say on which"]
+    image_disk_number: ImageDiskNumber
+    target_image_name: TargetImageName
+    target_image_disk_number: TargetImageDiskNumber
     read_write_mode: Annotated[str, Text(0, 4, CHAR26), "Mode of the link"] = ""
     optional_password: Annotated[str, Text(0, 8, CHAR_NB), "Password the link needs"] = ""
 
@@ -249,9 +244,9 @@ class ImageDiskShare(Request[NoData]):
 class ImageDiskShareDM(Request[NoData]):
     """Put a LINK statement into a guest's directory entry."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
-    target_image_name: Annotated[str, Text(1, 8, CHAR42), "userid whose disk is linked"]
-    target_image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev on one side of the link; the notes say on which"]
+    image_disk_number: ImageDiskNumber
+    target_image_name: TargetImageName
+    target_image_disk_number: TargetImageDiskNumber
     read_write_mode: Annotated[str, Text(0, 4, CHAR26), "Mode of the link"] = ""
     optional_password: Annotated[str, Text(0, 8, CHAR_NB), "Password the link needs"] = ""
 
@@ -260,7 +255,7 @@ class ImageDiskShareDM(Request[NoData]):
 class ImageDiskUnshare(Request[NoData]):
     """Detach another userid's minidisk from a logged-on guest."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
+    image_disk_number: ImageDiskNumber
 
 
 @function(
@@ -272,9 +267,9 @@ class ImageDiskUnshare(Request[NoData]):
 class ImageDiskUnshareDM(Request[NoData]):
     """Drop a LINK statement from a guest's directory entry."""
 
-    image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev of the disk"]
-    target_image_name: Annotated[str, Text(1, 8, CHAR42), "userid whose disk is linked"]
-    target_image_disk_number: Annotated[str, Text(1, 4, CHAR16), "vdev on one side of the link; the notes say on which"]
+    image_disk_number: ImageDiskNumber
+    target_image_name: TargetImageName
+    target_image_disk_number: TargetImageDiskNumber
 
 
 @reply

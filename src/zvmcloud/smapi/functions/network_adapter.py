@@ -4,6 +4,15 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR42
 from zvmcloud.smapi.declare import NoData, Reply, Request, Structure, function, reply, structure
+from zvmcloud.smapi.functions.fields import (
+    AdapterType,
+    ImageDeviceNumber,
+    ImageDeviceNumberKey,
+    LanName,
+    LanOwner,
+    SwitchName,
+    SwitchNameKey,
+)
 from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Struct, Text
 
 
@@ -11,7 +20,7 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Struct, Text
 class VirtualChannelConnectionCreate(Request[NoData]):
     """Link two logged-on guests through a pair of virtual CTCAs."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     coupled_image_name: Annotated[str, Text(1, 8, CHAR42), "userid at the other end"]
     coupled_image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev at the other end"]
 
@@ -20,7 +29,7 @@ class VirtualChannelConnectionCreate(Request[NoData]):
 class VirtualChannelConnectionCreateDM(Request[NoData]):
     """Define a virtual CTCA in a directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     coupled_image_name: Annotated[str, Text(1, 8, CHAR42), "userid at the other end"]
 
 
@@ -28,14 +37,14 @@ class VirtualChannelConnectionCreateDM(Request[NoData]):
 class VirtualChannelConnectionDelete(Request[NoData]):
     """Break a logged-on guest's virtual CTCA connection and detach the CTCA."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Virtual_Channel_Connection_Delete_DM", family="network_adapter", directory_manager=True)
 class VirtualChannelConnectionDeleteDM(Request[NoData]):
     """Drop a virtual CTCA from a directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function(
@@ -46,34 +55,34 @@ class VirtualChannelConnectionDeleteDM(Request[NoData]):
 class VirtualNetworkAdapterConnectLAN(Request[NoData]):
     """Connect a logged-on guest's NIC with a guest LAN."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    image_device_number: ImageDeviceNumber
+    lan_name: LanName
+    lan_owner: LanOwner
 
 
 @function("Virtual_Network_Adapter_Connect_LAN_DM", family="network_adapter", directory_manager=True)
 class VirtualNetworkAdapterConnectLANDM(Request[NoData]):
     """Name a guest LAN in the NICDEF statement of a directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    image_device_number: ImageDeviceNumber
+    lan_name: LanName
+    lan_owner: LanOwner
 
 
 @function("Virtual_Network_Adapter_Connect_Vswitch", family="network_adapter")
 class VirtualNetworkAdapterConnectVswitch(Request[NoData]):
     """Connect a logged-on guest's NIC with a VSWITCH."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    image_device_number: ImageDeviceNumber
+    switch_name: SwitchName
 
 
 @function("Virtual_Network_Adapter_Connect_Vswitch_DM", family="network_adapter", directory_manager=True)
 class VirtualNetworkAdapterConnectVswitchDM(Request[NoData]):
     """Name a VSWITCH in the NICDEF statement of a directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    image_device_number: ImageDeviceNumber
+    switch_name: SwitchName
 
 
 @function(
@@ -85,8 +94,8 @@ class VirtualNetworkAdapterConnectVswitchDM(Request[NoData]):
 class VirtualNetworkAdapterConnectVswitchExtended(Request[NoData]):
     """Connect a logged-on guest's NIC with a VSWITCH, on a chosen port if wanted."""
 
-    image_device_number: Annotated[str, Key(1, 4, CHAR16), "vdev"]
-    switch_name: Annotated[str, Key(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    image_device_number: ImageDeviceNumberKey
+    switch_name: SwitchNameKey
     port_selection: Annotated[str | None, Key(0, 5, CHAR36), "Method of assigning ports"] = None
 
 
@@ -98,8 +107,8 @@ class VirtualNetworkAdapterConnectVswitchExtended(Request[NoData]):
 class VirtualNetworkAdapterCreate(Request[NoData]):
     """Give a logged-on guest a virtual NIC."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    adapter_type: Annotated[int, Int(1, choices={1: "HiperSockets", 2: "QDIO"}), "NIC type"]
+    image_device_number: ImageDeviceNumber
+    adapter_type: AdapterType
     network_adapter_devices: Annotated[int, Int(4, 3, 3072), "How many vdevs the NIC occupies"]
     channel_path_type_id: Annotated[str, Text(0, 2, CHAR16), "CHPID, for z/VM running as a guest"] = ""
 
@@ -108,8 +117,8 @@ class VirtualNetworkAdapterCreate(Request[NoData]):
 class VirtualNetworkAdapterCreateDM(Request[NoData]):
     """Put a NICDEF statement into a guest's directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    adapter_type: Annotated[int, Int(1, choices={1: "HiperSockets", 2: "QDIO"}), "NIC type"]
+    image_device_number: ImageDeviceNumber
+    adapter_type: AdapterType
     network_adapter_devices: Annotated[int, Int(4, 3, 3072), "How many vdevs the NIC occupies"]
     channel_path_id: Annotated[str, Text(0, 2, CHAR16), "CHPID, for z/VM running as a guest"] = ""
     mac_id: Annotated[
@@ -128,7 +137,7 @@ class VirtualNetworkAdapterCreateDM(Request[NoData]):
 class VirtualNetworkAdapterCreateExtended(Request[NoData]):
     """Give a logged-on guest a virtual NIC (key=value request)."""
 
-    image_device_number: Annotated[str, Key(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumberKey
     adapter_type: Annotated[
         str | None, Key(0, 12, CHAR26, choices={"HIPERSOCKETS": "", "QDIO": "", "IEDN": "", "INMN": ""}), "NIC type"
     ] = None
@@ -146,7 +155,7 @@ class VirtualNetworkAdapterCreateExtended(Request[NoData]):
 class VirtualNetworkAdapterCreateExtendedDM(Request[NoData]):
     """Put a NICDEF statement into a guest's directory entry (key=value request)."""
 
-    image_device_number: Annotated[str, Key(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumberKey
     adapter_type: Annotated[
         str | None, Key(0, 12, CHAR26, choices={"HIPERSOCKETS": "", "QDIO": "", "IEDN": "", "INMN": ""}), "NIC type"
     ] = None
@@ -161,36 +170,36 @@ class VirtualNetworkAdapterCreateExtendedDM(Request[NoData]):
 class VirtualNetworkAdapterDelete(Request[NoData]):
     """Take a virtual NIC away from a logged-on guest."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Virtual_Network_Adapter_Delete_DM", family="network_adapter", directory_manager=True)
 class VirtualNetworkAdapterDeleteDM(Request[NoData]):
     """Drop a NICDEF statement from a guest's directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Virtual_Network_Adapter_Disconnect", family="network_adapter")
 class VirtualNetworkAdapterDisconnect(Request[NoData]):
     """Break the network connection of a logged-on guest's NIC."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @function("Virtual_Network_Adapter_Disconnect_DM", family="network_adapter", directory_manager=True)
 class VirtualNetworkAdapterDisconnectDM(Request[NoData]):
     """Strip the LAN or VSWITCH from a NICDEF statement of a directory entry."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @structure
 class NetworkAdapter(Structure):
     """An item of the reply."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
-    adapter_type: Annotated[int, Int(1, choices={1: "HiperSockets", 2: "QDIO"}), "NIC type"]
+    image_device_number: ImageDeviceNumber
+    adapter_type: AdapterType
     network_adapter_devices: Annotated[int, Int(4), "How many vdevs the NIC occupies"]
     adapter_status: Annotated[
         int, Int(1, choices={0: "uncoupled", 1: "inactive", 2: "in operation"}), "Whether and how the NIC is coupled"
@@ -214,7 +223,7 @@ class VirtualNetworkAdapterQueryReply(Reply):
 class VirtualNetworkAdapterQuery(Request[VirtualNetworkAdapterQueryReply]):
     """Show kind, state and network of a logged-on guest's virtual NICs."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @reply

@@ -16,6 +16,7 @@ from zvmcloud.smapi.declare import (
     reply,
     structure,
 )
+from zvmcloud.smapi.functions.fields import ImageDeviceNumber, InterfaceId, LanName, LanOwner, Permanent, TcpipStack
 from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Repeat, Struct, Text
 
 
@@ -36,13 +37,9 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Repeat, Struct, Text
 class NetworkIPInterfaceCreate(Request[NoData]):
     """Set up device, link and home address of a new TCP/IP stack interface."""
 
-    tcpip_stack: Annotated[str, Key(1, 8, CHAR42), "userid running the TCP/IP stack"]
-    interface_id: Annotated[str, Key(1, 16, CHAR_NB), "Name of the interface"]
-    permanent: Annotated[
-        str | None,
-        Key(0, 3, CHAR26, choices={"YES": "", "NO": ""}),
-        "Tells whether the setting is kept for later sessions",
-    ] = None
+    tcpip_stack: TcpipStack
+    interface_id: InterfaceId
+    permanent: Permanent = None
     primary_ipv4: Annotated[str | None, Key(7, 18, CHAR10.plus("./")), "IPv4 address; /length may follow"] = None
     primary_ipv6: Annotated[str | None, Key(3, 43, CHAR16.plus(":/")), "IPv6 address; /length may follow"] = None
     interface: Annotated[str, Key(4, 37), "Kind of interface, then the operands that go with it"]
@@ -84,13 +81,9 @@ class NetworkIPInterfaceCreate(Request[NoData]):
 class NetworkIPInterfaceModify(Request[NoData]):
     """Alter one attribute of a TCP/IP stack interface."""
 
-    tcpip_stack: Annotated[str, Key(1, 8, CHAR42), "userid running the TCP/IP stack"]
-    interface_id: Annotated[str, Key(1, 16, CHAR_NB), "Name of the interface"]
-    permanent: Annotated[
-        str | None,
-        Key(0, 3, CHAR26, choices={"YES": "", "NO": ""}),
-        "Tells whether the setting is kept for later sessions",
-    ] = None
+    tcpip_stack: TcpipStack
+    interface_id: InterfaceId
+    permanent: Permanent = None
     delete_ip: Annotated[str | None, Key(3, 43, CHAR16.plus(":./")), "Address the interface loses"] = None
     add_ip: Annotated[str | None, Key(3, 43, CHAR16.plus(":./")), "Address the interface gains; /length may follow"] = (
         None
@@ -125,7 +118,7 @@ class NetworkIPInterfaceQueryReply(Reply):
 class NetworkIPInterfaceQuery(Request[NetworkIPInterfaceQueryReply]):
     """Show how the interfaces of a TCP/IP stack are configured."""
 
-    tcpip_stack: Annotated[str, Key(1, 8, CHAR42), "userid running the TCP/IP stack"]
+    tcpip_stack: TcpipStack
     interface_all: Annotated[
         str | None,
         Key(0, 3, CHAR26, choices={"YES": "", "NO": ""}),
@@ -144,13 +137,9 @@ class NetworkIPInterfaceQuery(Request[NetworkIPInterfaceQueryReply]):
 class NetworkIPInterfaceRemove(Request[NoData]):
     """Take an interface away from a TCP/IP stack."""
 
-    tcpip_stack: Annotated[str, Key(1, 8, CHAR42), "userid running the TCP/IP stack"]
-    interface_id: Annotated[str, Key(1, 16, CHAR_NB), "Name of the interface"]
-    permanent: Annotated[
-        str | None,
-        Key(0, 3, CHAR26, choices={"YES": "", "NO": ""}),
-        "Tells whether the setting is kept for later sessions",
-    ] = None
+    tcpip_stack: TcpipStack
+    interface_id: InterfaceId
+    permanent: Permanent = None
 
 
 @function(
@@ -201,8 +190,8 @@ class VirtualNetworkLANAccessQuery(Request[VirtualNetworkLANAccessQueryReply]):
 class VirtualNetworkLANCreate(Request[NoData]):
     """Define a guest LAN."""
 
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    lan_name: LanName
+    lan_owner: LanOwner
     lan_type: Annotated[
         int,
         Int(
@@ -225,8 +214,8 @@ class VirtualNetworkLANCreate(Request[NoData]):
 class VirtualNetworkLANDelete(Request[NoData]):
     """Remove a guest LAN."""
 
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    lan_name: LanName
+    lan_owner: LanOwner
 
 
 @structure
@@ -234,15 +223,15 @@ class GuestLanAdapter(Structure):
     """An item of the reply."""
 
     adapter_owner: Annotated[str, Text(1, 8, CHAR42), "userid to which the NIC belongs"]
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @structure
 class GuestLan(Structure):
     """An item of the reply."""
 
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    lan_name: LanName
+    lan_owner: LanOwner
     lan_type: Annotated[int, Int(1, choices={1: "HiperSockets", 2: "QDIO"}), "LAN type"]
     connected_adapter_array: Annotated[
         tuple[GuestLanAdapter, ...], Array(Struct(GuestLanAdapter)), "The NICs that are coupled"
@@ -265,8 +254,8 @@ class VirtualNetworkLANQueryReply(Reply):
 class VirtualNetworkLANQuery(Request[VirtualNetworkLANQueryReply]):
     """Show guest LANs and the NICs connected with them."""
 
-    lan_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$")), "Name of the guest LAN or VSWITCH"]
-    lan_owner: Annotated[str, Text(1, 8, CHAR42), "userid owning the LAN; a VSWITCH belongs to SYSTEM"]
+    lan_name: LanName
+    lan_owner: LanOwner
 
 
 @reply

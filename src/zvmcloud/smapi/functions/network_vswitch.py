@@ -2,8 +2,23 @@
 
 from typing import Annotated
 
-from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR42, CHAR_NB
+from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR42
 from zvmcloud.smapi.declare import NoData, Request, Target, function
+from zvmcloud.smapi.functions.fields import (
+    AltParmDiskNumber,
+    AltParmDiskOwner,
+    AltParmDiskPassword,
+    AltSystemConfigName,
+    AltSystemConfigType,
+    ParmDiskNumber,
+    ParmDiskOwner,
+    ParmDiskPassword,
+    Persist,
+    SwitchName,
+    SwitchNameKey,
+    SystemConfigName,
+    SystemConfigType,
+)
 from zvmcloud.smapi.layout import Int, Key, Text
 
 
@@ -19,7 +34,7 @@ from zvmcloud.smapi.layout import Int, Key, Text
 class VirtualNetworkVswitchCreate(Request[NoData]):
     """Define a VSWITCH in the running system, the system configuration or both."""
 
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchName
     real_device_address: Annotated[str, Text(0, 14, CHAR36.plus(" .")), "One rdev or several"] = ""
     port_name: Annotated[str, Text(0, 26, CHAR42.plus(" ")), "Name of the port"] = ""
     controller_name: Annotated[
@@ -52,20 +67,16 @@ class VirtualNetworkVswitchCreate(Request[NoData]):
         ),
         "Which of running system and system configuration is changed",
     ] = 0
-    system_config_name: Annotated[str, Text(0, 8, CHAR42), "File name of the system configuration"] = ""
-    system_config_type: Annotated[str, Text(0, 8, CHAR42), "File type of the system configuration"] = ""
-    parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning the parm disk"] = ""
-    parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of the parm disk"] = ""
-    parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk's password for MW links; a comma stands for no password"
-    ] = ""
-    alt_system_config_name: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file name"] = ""
-    alt_system_config_type: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file type"] = ""
-    alt_parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning parm disk 2"] = ""
-    alt_parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of parm disk 2"] = ""
-    alt_parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk 2's password for MW links; a comma stands for no password"
-    ] = ""
+    system_config_name: SystemConfigName = ""
+    system_config_type: SystemConfigType = ""
+    parm_disk_owner: ParmDiskOwner = ""
+    parm_disk_number: ParmDiskNumber = ""
+    parm_disk_password: ParmDiskPassword = ""
+    alt_system_config_name: AltSystemConfigName = ""
+    alt_system_config_type: AltSystemConfigType = ""
+    alt_parm_disk_owner: AltParmDiskOwner = ""
+    alt_parm_disk_number: AltParmDiskNumber = ""
+    alt_parm_disk_password: AltParmDiskPassword = ""
     gvrp_value: Annotated[int, Int(1, choices={0: "not stated", 1: "GVRP", 2: "NOGVRP"}), "Whether GVRP is used"] = 0
     native_vlanid: Annotated[int, Int(4, -1, 4094, signed=True), "Number of the native VLAN"] = -1
 
@@ -89,7 +100,7 @@ class VirtualNetworkVswitchCreate(Request[NoData]):
 class VirtualNetworkVswitchCreateExtended(Request[NoData]):
     """Define a VSWITCH with the full set of attributes (key=value request)."""
 
-    switch_name: Annotated[str, Key(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchNameKey
     real_device_address: Annotated[str | None, Key(0, 23, CHAR36.plus(" .")), "One rdev or several"] = None
     port_name: Annotated[str | None, Key(0, 27, CHAR42.plus(" ")), "Name of the port"] = None
     controller_name: Annotated[
@@ -111,11 +122,7 @@ class VirtualNetworkVswitchCreateExtended(Request[NoData]):
     port_type: Annotated[
         str | None, Key(0, 6, CHAR42, choices={"ACCESS": "", "TRUNK": ""}), "Whether ports are of access or trunk type"
     ] = None
-    persist: Annotated[
-        str | None,
-        Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether the permanent configuration is changed too",
-    ] = None
+    persist: Persist = None
     gvrp_value: Annotated[str | None, Key(0, 6, CHAR42, choices={"GVRP": "", "NOGVRP": ""}), "Whether GVRP is used"] = (
         None
     )
@@ -136,7 +143,7 @@ class VirtualNetworkVswitchCreateExtended(Request[NoData]):
 class VirtualNetworkVswitchDelete(Request[NoData]):
     """Remove a VSWITCH from the running system, the system configuration or both."""
 
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchName
     update_system_config_indicator: Annotated[
         int,
         Int(
@@ -150,32 +157,24 @@ class VirtualNetworkVswitchDelete(Request[NoData]):
         ),
         "Which of running system and system configuration is changed",
     ] = 0
-    system_config_name: Annotated[str, Text(0, 8, CHAR42), "File name of the system configuration"] = ""
-    system_config_type: Annotated[str, Text(0, 8, CHAR42), "File type of the system configuration"] = ""
-    parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning the parm disk"] = ""
-    parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of the parm disk"] = ""
-    parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk's password for MW links; a comma stands for no password"
-    ] = ""
-    alt_system_config_name: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file name"] = ""
-    alt_system_config_type: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file type"] = ""
-    alt_parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning parm disk 2"] = ""
-    alt_parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of parm disk 2"] = ""
-    alt_parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk 2's password for MW links; a comma stands for no password"
-    ] = ""
+    system_config_name: SystemConfigName = ""
+    system_config_type: SystemConfigType = ""
+    parm_disk_owner: ParmDiskOwner = ""
+    parm_disk_number: ParmDiskNumber = ""
+    parm_disk_password: ParmDiskPassword = ""
+    alt_system_config_name: AltSystemConfigName = ""
+    alt_system_config_type: AltSystemConfigType = ""
+    alt_parm_disk_owner: AltParmDiskOwner = ""
+    alt_parm_disk_number: AltParmDiskNumber = ""
+    alt_parm_disk_password: AltParmDiskPassword = ""
 
 
 @function("Virtual_Network_Vswitch_Delete_Extended", family="network_vswitch", target=Target.AUTHORIZATION, level=611)
 class VirtualNetworkVswitchDeleteExtended(Request[NoData]):
     """Remove a VSWITCH (key=value request)."""
 
-    switch_name: Annotated[str, Key(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
-    persist: Annotated[
-        str | None,
-        Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether the permanent configuration is changed too",
-    ] = None
+    switch_name: SwitchNameKey
+    persist: Persist = None
 
 
 @function(
@@ -187,7 +186,7 @@ class VirtualNetworkVswitchDeleteExtended(Request[NoData]):
 class VirtualNetworkVswitchSet(Request[NoData]):
     """Alter a VSWITCH in the running system, the system configuration or both."""
 
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchName
     grant_userid: Annotated[str, Text(0, 8, CHAR42), "userid that is admitted"] = ""
     user_vlan_id: Annotated[str, Text(0, 19, CHAR10.plus(" -")), "VLANs the userid may use"] = ""
     revoke_userid: Annotated[str, Text(0, 8, CHAR42), "userid to shut out"] = ""
@@ -219,20 +218,16 @@ class VirtualNetworkVswitchSet(Request[NoData]):
         ),
         "Which of running system and system configuration is changed",
     ] = 0
-    system_config_name: Annotated[str, Text(0, 8, CHAR42), "File name of the system configuration"] = ""
-    system_config_type: Annotated[str, Text(0, 8, CHAR42), "File type of the system configuration"] = ""
-    parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning the parm disk"] = ""
-    parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of the parm disk"] = ""
-    parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk's password for MW links; a comma stands for no password"
-    ] = ""
-    alt_system_config_name: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file name"] = ""
-    alt_system_config_type: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file type"] = ""
-    alt_parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning parm disk 2"] = ""
-    alt_parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of parm disk 2"] = ""
-    alt_parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk 2's password for MW links; a comma stands for no password"
-    ] = ""
+    system_config_name: SystemConfigName = ""
+    system_config_type: SystemConfigType = ""
+    parm_disk_owner: ParmDiskOwner = ""
+    parm_disk_number: ParmDiskNumber = ""
+    parm_disk_password: ParmDiskPassword = ""
+    alt_system_config_name: AltSystemConfigName = ""
+    alt_system_config_type: AltSystemConfigType = ""
+    alt_parm_disk_owner: AltParmDiskOwner = ""
+    alt_parm_disk_number: AltParmDiskNumber = ""
+    alt_parm_disk_password: AltParmDiskPassword = ""
     gvrp_value: Annotated[int, Int(1, choices={0: "not stated", 1: "GVRP", 2: "NOGVRP"}), "Whether GVRP is used"] = 0
     mac_id: Annotated[
         str, Text(0, 6, CHAR16), "Last six hex digits of the MAC in a request; in a reply the MAC as an integer"
@@ -259,7 +254,7 @@ class VirtualNetworkVswitchSet(Request[NoData]):
 class VirtualNetworkVswitchSetExtended(Request[NoData]):
     """Alter any attribute of a VSWITCH (key=value request)."""
 
-    switch_name: Annotated[str, Key(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchNameKey
     grant_userid: Annotated[str | None, Key(0, 8, CHAR42), "userid that is admitted"] = None
     user_vlan_id: Annotated[str | None, Key(0, 19, CHAR10.plus(" -")), "VLANs the userid may use"] = None
     revoke_userid: Annotated[str | None, Key(0, 8, CHAR42), "userid to shut out"] = None
@@ -280,11 +275,7 @@ class VirtualNetworkVswitchSetExtended(Request[NoData]):
     port_type: Annotated[
         str | None, Key(0, 6, CHAR42, choices={"ACCESS": "", "TRUNK": ""}), "Whether ports are of access or trunk type"
     ] = None
-    persist: Annotated[
-        str | None,
-        Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether the permanent configuration is changed too",
-    ] = None
+    persist: Persist = None
     gvrp_value: Annotated[str | None, Key(0, 6, CHAR42, choices={"GVRP": "", "NOGVRP": ""}), "Whether GVRP is used"] = (
         None
     )

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR42
+from zvmcloud.smapi.charsets import CHAR10, CHAR26, CHAR36, CHAR42
 from zvmcloud.smapi.declare import Reply, Request, Structure, Target, function, reply, structure
+from zvmcloud.smapi.functions.fields import ImageDeviceNumber, SwitchName
 from zvmcloud.smapi.layout import Array, Asciiz, Counted, Group, Int, Key, Struct, Text, TextCounted
 
 
@@ -127,14 +128,14 @@ class VswitchAdapter(Structure):
     """An item of the reply."""
 
     adapter_owner: Annotated[str, Text(1, 8, CHAR42), "userid to which the NIC belongs"]
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
 
 
 @structure
 class Vswitch(Structure):
     """An item of the reply."""
 
-    switch_name: Annotated[str, Text(1, 8, CHAR36.plus("@#$_")), "Name of the VSWITCH"]
+    switch_name: SwitchName
     transport_type: Annotated[int, Int(1, choices={1: "IP", 2: "ETHERNET"}), "Transport used, IP or Ethernet"]
     port_type: Annotated[
         int,

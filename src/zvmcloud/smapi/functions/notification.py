@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR10, CHAR42
 from zvmcloud.smapi.declare import Answering, NoData, Reply, Request, Structure, Target, function, reply, structure
+from zvmcloud.smapi.functions.fields import Encoding, EntityType, IpAddress, PortNumber, SubscriberData
 from zvmcloud.smapi.layout import Array, Int, Raw, Struct, Text
 
 
@@ -17,16 +18,14 @@ from zvmcloud.smapi.layout import Array, Int, Raw, Struct, Text
 class AsynchronousNotificationDisableDM(Request[NoData]):
     """End a socket's subscription to directory-change notifications."""
 
-    entity_type: Annotated[int, Int(1, choices={1: "DIRECTORY"}), "Kind of object to watch"]
+    entity_type: EntityType
     communication_type: Annotated[
         int, Int(1, choices={0: "not stated", 1: "TCP", 2: "UDP"}), "Protocol that carries the notifications"
     ] = 0
-    port_number: Annotated[int, Int(4, 0, 65_535), "TCP or UDP port"]
-    ip_address: Annotated[str, Text(7, 15, CHAR10.plus(".")), "IPv4 address in dotted-decimal notation"]
-    encoding: Annotated[
-        int, Int(1, choices={0: "not stated", 1: "ASCII", 2: "EBCDIC"}), "Code in which notification text is sent"
-    ] = 0
-    subscriber_data: Annotated[str, Text(0, 64), "Subscriber's own text, repeated in each notification"] = ""
+    port_number: PortNumber
+    ip_address: IpAddress
+    encoding: Encoding = 0
+    subscriber_data: SubscriberData = ""
 
 
 @function(
@@ -44,17 +43,15 @@ class AsynchronousNotificationDisableDM(Request[NoData]):
 class AsynchronousNotificationEnableDM(Request[NoData]):
     """Have directory-entry changes reported to a TCP or UDP endpoint."""
 
-    entity_type: Annotated[int, Int(1, choices={1: "DIRECTORY"}), "Kind of object to watch"]
+    entity_type: EntityType
     subscription_type: Annotated[
         int, Int(1, choices={1: "INCLUDE", 2: "EXCLUDE"}), "Whether the named userid is watched or left out"
     ]
     communication_type: Annotated[int, Int(1, choices={1: "TCP", 2: "UDP"}), "Protocol that carries the notifications"]
-    port_number: Annotated[int, Int(4, 0, 65_535), "TCP or UDP port"]
-    ip_address: Annotated[str, Text(7, 15, CHAR10.plus(".")), "IPv4 address in dotted-decimal notation"]
-    encoding: Annotated[
-        int, Int(1, choices={0: "not stated", 1: "ASCII", 2: "EBCDIC"}), "Code in which notification text is sent"
-    ] = 0
-    subscriber_data: Annotated[str, Text(0, 64), "Subscriber's own text, repeated in each notification"] = ""
+    port_number: PortNumber
+    ip_address: IpAddress
+    encoding: Encoding = 0
+    subscriber_data: SubscriberData = ""
 
 
 @structure
@@ -67,11 +64,9 @@ class NotificationSubscription(Structure):
     ]
     communication_type: Annotated[int, Int(1, choices={1: "TCP", 2: "UDP"}), "Protocol that carries the notifications"]
     port_number: Annotated[int, Int(4), "TCP or UDP port"]
-    ip_address: Annotated[str, Text(7, 15, CHAR10.plus(".")), "IPv4 address in dotted-decimal notation"]
-    encoding: Annotated[
-        int, Int(1, choices={0: "not stated", 1: "ASCII", 2: "EBCDIC"}), "Code in which notification text is sent"
-    ]
-    subscriber_data: Annotated[str, Text(0, 64), "Subscriber's own text, repeated in each notification"]
+    ip_address: IpAddress
+    encoding: Encoding
+    subscriber_data: SubscriberData
 
 
 @reply
@@ -98,16 +93,14 @@ class AsynchronousNotificationQueryDMReply(Reply):
 class AsynchronousNotificationQueryDM(Request[AsynchronousNotificationQueryDMReply]):
     """Show which endpoints are subscribed to directory-change notifications."""
 
-    entity_type: Annotated[int, Int(1, choices={1: "DIRECTORY"}), "Kind of object to watch"]
+    entity_type: EntityType
     communication_type: Annotated[
         int, Int(1, choices={0: "not stated", 1: "TCP", 2: "UDP"}), "Protocol that carries the notifications"
     ] = 0
-    port_number: Annotated[int, Int(4, 0, 65_535), "TCP or UDP port"]
+    port_number: PortNumber
     ip_address: Annotated[str, Text(0, 15, CHAR10.plus(".")), "IPv4 address in dotted-decimal notation"] = ""
-    encoding: Annotated[
-        int, Int(1, choices={0: "not stated", 1: "ASCII", 2: "EBCDIC"}), "Code in which notification text is sent"
-    ] = 0
-    subscriber_data: Annotated[str, Text(0, 64), "Subscriber's own text, repeated in each notification"] = ""
+    encoding: Encoding = 0
+    subscriber_data: SubscriberData = ""
 
 
 @function(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR42, CHAR43
 from zvmcloud.smapi.declare import NoData, Reply, Request, Structure, Target, function, reply, structure
+from zvmcloud.smapi.functions.fields import MemorySegmentName
 from zvmcloud.smapi.layout import Array, Int, Struct, Text
 
 
@@ -11,7 +12,7 @@ from zvmcloud.smapi.layout import Array, Int, Struct, Text
 class SharedMemoryAccessAddDM(Request[NoData]):
     """Let a userid use a restricted segment by adding NAMESAVE to its entry."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
 
 
 @reply
@@ -25,14 +26,14 @@ class SharedMemoryAccessQueryDMReply(Reply):
 class SharedMemoryAccessQueryDM(Request[SharedMemoryAccessQueryDMReply]):
     """Tell which of the given userids a restricted segment is open to."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
 
 
 @function("Shared_Memory_Access_Remove_DM", family="shared_memory", target=Target.IMAGE_OR_LIST, directory_manager=True)
 class SharedMemoryAccessRemoveDM(Request[NoData]):
     """Close a restricted segment to a userid by dropping its NAMESAVE."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
 
 
 @function(
@@ -43,7 +44,7 @@ class SharedMemoryAccessRemoveDM(Request[NoData]):
 class SharedMemoryCreate(Request[NoData]):
     """Set up a shared memory segment and save it."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
     begin_page: Annotated[int, Int(8, 0, 524_031), "4 KiB page at which the range begins"]
     end_page: Annotated[int, Int(8, 0, 524_031), "4 KiB page at which the range ends"]
     page_access_descriptor: Annotated[
@@ -63,7 +64,7 @@ class SharedMemoryCreate(Request[NoData]):
 class SharedMemoryDelete(Request[NoData]):
     """Discard a saved shared memory segment."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
 
 
 @structure
@@ -83,7 +84,7 @@ class MemorySegmentPageRange(Structure):
 class MemorySegment(Structure):
     """An item of the reply."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
     memory_segment_status: Annotated[
         int,
         Int(1, choices={1: "skeleton only", 2: "open to everyone", 3: "open to named users only", 4: "purge awaited"}),
@@ -110,7 +111,7 @@ class SharedMemoryQueryReply(Reply):
 class SharedMemoryQuery(Request[SharedMemoryQueryReply]):
     """Show saved segments with the pages they occupy."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
 
 
 @function(
@@ -119,7 +120,7 @@ class SharedMemoryQuery(Request[SharedMemoryQueryReply]):
 class SharedMemoryReplace(Request[NoData]):
     """Save an already defined segment anew and state who may use it."""
 
-    memory_segment_name: Annotated[str, Text(1, 8, CHAR42), "Name of the segment"]
+    memory_segment_name: MemorySegmentName
     memory_access_identifier: Annotated[
         str, Text(0, 64, CHAR43), "userid or list to which a restricted segment is open"
     ] = ""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR37, CHAR42, CHAR_NB
 from zvmcloud.smapi.declare import ErrorData, ErrorLayout, NoData, Reply, Request, Target, function, reply
+from zvmcloud.smapi.functions.fields import DevNum, Persist
 from zvmcloud.smapi.layout import Array, Asciiz, Key, Repeat
 
 
@@ -27,14 +28,14 @@ class PageOrSpoolVolumeAdd(Request[NoData]):
 class SystemDiskAccessibility(Request[NoData]):
     """Tell through rc/rs whether a real disk could be attached."""
 
-    dev_num: Annotated[str, Key(1, 4, CHAR36), "rdev; a query also takes ALL"]
+    dev_num: DevNum
 
 
 @function("System_Disk_Add", family="system_disk", target=Target.AUTHORIZATION, level=611)
 class SystemDiskAdd(Request[NoData]):
     """Introduce a new real ECKD disk to the running system."""
 
-    dev_num: Annotated[str, Key(1, 4, CHAR36), "rdev; a query also takes ALL"]
+    dev_num: DevNum
 
 
 @reply
@@ -94,7 +95,7 @@ class SystemDiskQueryReply(Reply):
 class SystemDiskQuery(Request[SystemDiskQueryReply]):
     """Show the real ECKD disks."""
 
-    dev_num: Annotated[str, Key(1, 4, CHAR36), "rdev; a query also takes ALL"]
+    dev_num: DevNum
     disk_size: Annotated[
         str | None,
         Key(0, 3, CHAR26, choices={"YES": "", "NO": ""}),
@@ -181,11 +182,7 @@ class SystemSCSIDiskAdd(Request[NoData]):
         Key(0, 1, CHAR10, choices={"1": "new disk", "2": "more paths", "3": "fewer paths"}),
         "Kind of change wanted",
     ] = None
-    persist: Annotated[
-        str | None,
-        Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether the permanent configuration is changed too",
-    ] = None
+    persist: Persist = None
 
 
 @function("System_SCSI_Disk_Delete", family="system_disk", target=Target.AUTHORIZATION, level=620)
@@ -193,11 +190,7 @@ class SystemSCSIDiskDelete(Request[NoData]):
     """Remove an EDEV."""
 
     dev_num: Annotated[str, Key(1, 4, CHAR16), "rdev; a query also takes ALL"]
-    persist: Annotated[
-        str | None,
-        Key(0, 3, CHAR42, choices={"YES": "", "NO": ""}),
-        "Tells whether the permanent configuration is changed too",
-    ] = None
+    persist: Persist = None
 
 
 @reply
@@ -224,7 +217,7 @@ class SystemSCSIDiskQueryReply(Reply):
 class SystemSCSIDiskQuery(Request[SystemSCSIDiskQueryReply]):
     """Show the EDEVs (emulated SCSI disks)."""
 
-    dev_num: Annotated[str, Key(1, 4, CHAR36), "rdev; a query also takes ALL"]
+    dev_num: DevNum
 
 
 @reply

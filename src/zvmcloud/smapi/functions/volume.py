@@ -2,8 +2,21 @@
 
 from typing import Annotated
 
-from zvmcloud.smapi.charsets import CHAR10, CHAR16, CHAR26, CHAR36, CHAR42, CHAR_NB
+from zvmcloud.smapi.charsets import CHAR10, CHAR26, CHAR36, CHAR42
 from zvmcloud.smapi.declare import NoData, Reply, Request, Target, function, reply
+from zvmcloud.smapi.functions.fields import (
+    AltParmDiskNumber,
+    AltParmDiskOwner,
+    AltParmDiskPassword,
+    AltSystemConfigName,
+    AltSystemConfigType,
+    ImageDeviceNumber,
+    ParmDiskNumber,
+    ParmDiskOwner,
+    ParmDiskPassword,
+    SystemConfigName,
+    SystemConfigType,
+)
 from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Repeat, Text
 
 
@@ -11,44 +24,36 @@ from zvmcloud.smapi.layout import Array, Asciiz, Int, Key, Repeat, Text
 class ImageVolumeAdd(Request[NoData]):
     """Enter a user DASD volume in the system configuration."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     image_vol_id: Annotated[str, Text(1, 6, CHAR42), "volser"]
-    system_config_name: Annotated[str, Text(0, 8, CHAR42), "File name of the system configuration"] = ""
-    system_config_type: Annotated[str, Text(0, 8, CHAR42), "File type of the system configuration"] = ""
-    parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning the parm disk"] = ""
-    parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of the parm disk"] = ""
-    parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk's password for MW links; a comma stands for no password"
-    ] = ""
-    alt_system_config_name: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file name"] = ""
-    alt_system_config_type: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file type"] = ""
-    alt_parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning parm disk 2"] = ""
-    alt_parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of parm disk 2"] = ""
-    alt_parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk 2's password for MW links; a comma stands for no password"
-    ] = ""
+    system_config_name: SystemConfigName = ""
+    system_config_type: SystemConfigType = ""
+    parm_disk_owner: ParmDiskOwner = ""
+    parm_disk_number: ParmDiskNumber = ""
+    parm_disk_password: ParmDiskPassword = ""
+    alt_system_config_name: AltSystemConfigName = ""
+    alt_system_config_type: AltSystemConfigType = ""
+    alt_parm_disk_owner: AltParmDiskOwner = ""
+    alt_parm_disk_number: AltParmDiskNumber = ""
+    alt_parm_disk_password: AltParmDiskPassword = ""
 
 
 @function("Image_Volume_Delete", family="volume", target=Target.AUTHORIZATION)
 class ImageVolumeDelete(Request[NoData]):
     """Strike a user DASD volume off the system configuration."""
 
-    image_device_number: Annotated[str, Text(1, 4, CHAR16), "vdev"]
+    image_device_number: ImageDeviceNumber
     image_vol_id: Annotated[str, Text(1, 6, CHAR42), "volser"]
-    system_config_name: Annotated[str, Text(0, 8, CHAR42), "File name of the system configuration"] = ""
-    system_config_type: Annotated[str, Text(0, 8, CHAR42), "File type of the system configuration"] = ""
-    parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning the parm disk"] = ""
-    parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of the parm disk"] = ""
-    parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk's password for MW links; a comma stands for no password"
-    ] = ""
-    alt_system_config_name: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file name"] = ""
-    alt_system_config_type: Annotated[str, Text(0, 8, CHAR42), "Second system configuration: file type"] = ""
-    alt_parm_disk_owner: Annotated[str, Text(0, 8, CHAR42), "userid owning parm disk 2"] = ""
-    alt_parm_disk_number: Annotated[str, Text(0, 4, CHAR16), "vdev of parm disk 2"] = ""
-    alt_parm_disk_password: Annotated[
-        str, Text(0, 8, CHAR_NB), "Parm disk 2's password for MW links; a comma stands for no password"
-    ] = ""
+    system_config_name: SystemConfigName = ""
+    system_config_type: SystemConfigType = ""
+    parm_disk_owner: ParmDiskOwner = ""
+    parm_disk_number: ParmDiskNumber = ""
+    parm_disk_password: ParmDiskPassword = ""
+    alt_system_config_name: AltSystemConfigName = ""
+    alt_system_config_type: AltSystemConfigType = ""
+    alt_parm_disk_owner: AltParmDiskOwner = ""
+    alt_parm_disk_number: AltParmDiskNumber = ""
+    alt_parm_disk_password: AltParmDiskPassword = ""
 
 
 @function(
