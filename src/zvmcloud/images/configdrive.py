@@ -120,7 +120,7 @@ def _read_iso(data: bytes) -> tuple[str, dict[str, bytes]]:
     files: dict[str, bytes] = {}
     try:
         iso.open_fp(io.BytesIO(data))
-    except Exception as problem:  # noqa: BLE001  # a damaged volume makes pycdlib fail in any of its parsers' ways
+    except Exception as problem:  # a damaged volume makes pycdlib fail in any of its parsers' ways
         raise ConfigDriveError(f"damaged iso9660 volume ({problem})") from problem
     try:
         kind = "rr_path" if iso.has_rock_ridge() else "joliet_path" if iso.has_joliet() else "iso_path"
@@ -140,7 +140,7 @@ def _read_iso(data: bytes) -> tuple[str, dict[str, bytes]]:
                 files[name] = out.getvalue()
     except ConfigDriveError:
         raise
-    except Exception as problem:  # noqa: BLE001  # as above: directory records are read only now
+    except Exception as problem:  # as above: directory records are read only now
         raise ConfigDriveError(f"damaged iso9660 volume ({problem})") from problem
     finally:
         iso.close()
