@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from zvmcloud.simulator import guest_os, guests
+from zvmcloud.simulator import guest_commands, guest_os, guests
 from zvmcloud.simulator.errors import SystemFault
 from zvmcloud.simulator.model import GuestSystem, Machine
 from zvmcloud.simulator.system import System
@@ -64,6 +64,10 @@ def run(system: System, userid: str, command: str, caller: str) -> Output:
         found = pattern.fullmatch(text)
         if found:
             return handler(context, found)
+    for pattern, shared in guest_commands.COMMANDS:
+        found = pattern.fullmatch(text)
+        if found:
+            return Output(*shared(system, machine, found))
     word = text.split()[0] if text else ""
     return Output(127, f"sh: {word}: command not found\n") if word else Output(0)
 
@@ -95,23 +99,6 @@ def _releases(context: _Context, _found: re.Match[str]) -> Output:
     if not context.running.release:
         return Output(2, "ls: cannot access '/etc/*-release': No such file or directory\n")
     return Output(0, "/etc/os-release\n")
-
-
-def _lscpu(context: _Context, found: re.Match[str]) -> Output:
-    head = "# The following is the parsable format, which can be fed to other\n# programs.\n# Address\n"
-    if found["offline"]:
-        return Output(0, head)
-    return Output(0, head + "".join(f"{int(address, 16)}\n" for address in context.machine.cpus))
-
-
-def _lsmem(context: _Context, _found: re.Match[str]) -> Output:
-    size = context.machine.storage_kib * 1024
-    offline = (context.machine.max_storage_kib - context.machine.storage_kib) * 1024
-    return Output(
-        0,
-        f"Memory block size:           134217728\nTotal online memory:  {size:>18}\n"
-        f"Total offline memory: {offline:>18}\n",
-    )
 
 
 def _addresses(context: _Context, _found: re.Match[str]) -> Output:
@@ -172,14 +159,12 @@ _COMMANDS: tuple[tuple[re.Pattern[str], _Handler], ...] = tuple(
             r"cat\s+/etc/hostname|hostname(?:\s+-[fs])?",
             lambda context, _found: Output(0, context.running.hostname + "\n"),
         ),
-        (r"lscpu\s+--parse=ADDRESS(?P<offline>\s+--offline)?", _lscpu),
-        (r"lsmem\s+-b", _lsmem),
         (r"ip\s+-o\s+(?:addr|address|a)(?:\s+show)?", _addresses),
         (r"shutdown\s+-(?P<flag>[hr])(?:\s+now|\s+0)?|poweroff|reboot|halt", _shutdown),
         (r"systemctl\s+start\s+zvmguestconfigure\.service|service\s+zvmguestconfigure\s+start", _configure),
         (r"/usr/bin/zvmguestconfigure\s+start", _configure),
         (r"(?P<readlink>readlink\s+-f\s+\S+)|cat\s+/proc/cmdline\s*\|.*", _root),
         (r"cat\s+/proc/dasd/devices\s*\|.*", _dasds),
-        (r"uptime|true|sync|chcpu\s+-r|chcpu\s+-[ed]\s+[\d,]+", _ok),
+        (r"uptime|true|sync", _ok),
     )
 )

@@ -77,12 +77,17 @@ def couple(system: System, userid: str, vdev: str, switch_name: str, port: int =
     switch = find(system, switch_name)
     if not authorised(switch, userid):
         raise CpRefused(messages.NIC_NOT_AUTHORIZED, userid=userid, name=switch.name)
-    return _replace_nic(system, userid, replace(found, lan_owner="SYSTEM", lan_name=switch.name, port=port))
+    return replace_nic(system, userid, replace(found, lan_owner="SYSTEM", lan_name=switch.name, port=port))
 
 
 def uncouple(system: System, userid: str, vdev: str) -> Nic:
     """Disconnect an adapter."""
-    return _replace_nic(system, userid, replace(nic(system, userid, vdev), lan_owner="", lan_name="", port=0))
+    return replace_nic(system, userid, replace(nic(system, userid, vdev), lan_owner="", lan_name="", port=0))
+
+
+def lan_key(owner: str, name: str) -> str:
+    """The key of a LAN in `system.coupled`: LANs of SYSTEM and VSWITCHes go by their name alone."""
+    return name if owner in ("SYSTEM", "") else f"{owner}.{name}"
 
 
 def authorised(switch: Vswitch, userid: str) -> bool:
@@ -90,7 +95,7 @@ def authorised(switch: Vswitch, userid: str) -> bool:
     return switch.grant(userid) is not None
 
 
-def _replace_nic(system: System, userid: str, changed: Nic) -> Nic:
+def replace_nic(system: System, userid: str, changed: Nic) -> Nic:
     machine = _machine(system, userid)
     devices = tuple(
         changed if isinstance(item, Nic) and item.vdev == changed.vdev else item for item in machine.devices
@@ -140,11 +145,20 @@ def controller_of(switch: Vswitch) -> str:
     return switch.controller if switch.controller not in ("", "*") else "DTCVSW1"
 
 
+def works(system: System, rdev: str) -> bool:
+    """Whether an uplink device exists, is online, and its channel path too."""
+    osa = system.osas.get(rdev)
+    if osa is None or not osa.online:
+        return False
+    path = system.channel_paths.get(osa.chpid)
+    return path is None or path.online
+
+
 def uplink(system: System, switch: Vswitch) -> str:
-    """The real device whose uplink works: the first of the switch's that exists; empty when none does."""
+    """The real device that is the uplink: the first of the switch's that works; empty when none does."""
     if not switch.connected:
         return ""
-    return next((rdev for rdev in switch.rdevs if rdev in system.osas), "")
+    return next((rdev for rdev in switch.rdevs if works(system, rdev)), "")
 
 
 def status(system: System, switch: Vswitch) -> int:

@@ -1,14 +1,15 @@
 """What machines consume: processor time, storage, network frames, from how long and in what state they have run.
 
 An idle Linux uses a little of everything all the time; the numbers grow with its uptime and are never taken back
-while it runs.
+while it runs. A load (`set_load`, or a command like stress-ng inside the guest) adds to them while it lasts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zvmcloud.simulator.model import Machine, Nic
+from zvmcloud.simulator.model_devices import Activity
 from zvmcloud.simulator.system import System
 
 _BOOT_MICROSECONDS = 2_100_000
@@ -16,6 +17,10 @@ _IDLE_MICROSECONDS_PER_SECOND = 4_000
 _FRAMES_AT_BOOT = 12
 _FRAMES_PER_SECOND = 0.5
 _KERNEL_KIB = 180 * 1024
+_IDLE_IO_PER_SECOND = 0.2
+_IO_AT_BOOT = 900
+#: Bytes of a frame under load, where the idle ones are small.
+_LOAD_FRAME = 1400
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,80 @@ class Counters:
             self.bytes_out + other.bytes_out,
         )
 
+    def minus(self, other: Counters) -> Counters:
+        """What was added since; never below zero (a guest that left took its frames along)."""
+        return Counters(
+            max(self.frames_in - other.frames_in, 0),
+            max(self.frames_out - other.frames_out, 0),
+            max(self.bytes_in - other.bytes_in, 0),
+            max(self.bytes_out - other.bytes_out, 0),
+        )
+
+
+def activity(system: System, machine: Machine) -> Activity:
+    """What the machine's load has consumed by now, beside idling; rates are 0 once the load has ended."""
+    row = system.activities.get(machine.userid)
+    now = system.now()
+    if row is None or row.logon_at != machine.logon_at:
+        return Activity(machine.userid, machine.logon_at, now)
+    end = min(now, row.until) if row.until else now
+    seconds = max(end - row.at, 0.0)
+    summed = replace(
+        row,
+        at=now,
+        cpu_us=row.cpu_us + int(seconds * row.cpu * 10_000),
+        frames=row.frames + int(seconds * row.frame_rate),
+        operations=row.operations + int(seconds * row.io_rate),
+    )
+    if machine.paused or (row.until and now >= row.until):
+        return replace(summed, cpu=0, frame_rate=0, io_rate=0, until=0.0)
+    return summed
+
+
+def set_load(
+    system: System, machine: Machine, *, cpu: int = 0, frame_rate: int = 0, io_rate: int = 0, seconds: float = 0.0
+) -> Activity:
+    """Begin a load in place of the one that runs: percent of one CPU, frames and disk operations per second.
+
+    It ends after `seconds` (0: when it is replaced or the machine logs off). More than its CPUs can do is cut down.
+    """
+    summed = activity(system, machine)
+    row = replace(
+        summed,
+        at=system.now(),
+        cpu=min(cpu, 100 * len(machine.cpus)),
+        frame_rate=frame_rate,
+        io_rate=io_rate,
+        until=system.now() + seconds if seconds else 0.0,
+    )
+    system.activities.put(machine.userid, row)
+    return row
+
+
+def cpu_percent(system: System, machine: Machine) -> float:
+    """Percent of one real processor that the machine uses now."""
+    running = machine.system
+    if running is None or running.phase not in ("booting", "up", "stopping") or machine.paused:
+        return 0.0
+    idle = _IDLE_MICROSECONDS_PER_SECOND * len(machine.cpus) / 10_000
+    return float(min(idle + activity(system, machine).cpu, 100.0 * len(machine.cpus)))
+
+
+def disk_operations(system: System, machine: Machine) -> int:
+    """Disk operations since logon."""
+    running = machine.system
+    if running is None or running.phase == "halted":
+        return 0
+    idle = _IO_AT_BOOT + int(uptime(system, machine) * _IDLE_IO_PER_SECOND)
+    return idle + activity(system, machine).operations
+
+
+def io_rate(system: System, machine: Machine) -> float:
+    """Disk operations per second at present."""
+    if not uptime(system, machine) or machine.paused:
+        return 0.0
+    return _IDLE_IO_PER_SECOND + activity(system, machine).io_rate
+
 
 def uptime(system: System, machine: Machine) -> float:
     """Seconds since the machine's operating system came up; 0 when none runs."""
@@ -50,7 +129,8 @@ def processor_microseconds(system: System, machine: Machine) -> int:
     if running is None or running.phase == "halted":
         return 10_000
     base = _BOOT_MICROSECONDS if running.phase != "booting" else _BOOT_MICROSECONDS // 2
-    return base + int(uptime(system, machine) * _IDLE_MICROSECONDS_PER_SECOND * len(machine.cpus))
+    idle = int(uptime(system, machine) * _IDLE_MICROSECONDS_PER_SECOND * len(machine.cpus))
+    return base + idle + activity(system, machine).cpu_us
 
 
 def storage_kib(system: System, machine: Machine) -> int:
@@ -70,7 +150,12 @@ def adapter_traffic(system: System, machine: Machine, nic: Nic) -> Counters:
     if not any(address.vdev == nic.vdev for address in running.addresses):
         return Counters()
     frames = _FRAMES_AT_BOOT + int(uptime(system, machine) * _FRAMES_PER_SECOND)
-    return Counters(frames, frames, frames * 98, frames * 74)
+    # A load goes over the first coupled adapter.
+    first = next((item.vdev for item in machine.nics if item.lan_name), "")
+    loaded = activity(system, machine).frames if nic.vdev == first else 0
+    return Counters(
+        frames + loaded, frames + loaded, frames * 98 + loaded * _LOAD_FRAME, frames * 74 + loaded * _LOAD_FRAME
+    )
 
 
 def uplink_traffic(total: Counters) -> Counters:

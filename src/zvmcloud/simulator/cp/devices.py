@@ -10,8 +10,8 @@ from zvmcloud.cp.messages import Message
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.directory.statements import LINK_MODES, MODE_SUFFIXES
-from zvmcloud.simulator import guests, network, storage
-from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, no_more, operand, userid, vdev
+from zvmcloud.simulator import guest_lans, guests, hotplug, network, storage
+from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, no_more, operand, size, userid, vdev
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Dasd, Nic, RealDevice
 
@@ -148,14 +148,15 @@ def _define_cpu(issuer: Issuer, words: Sequence[str]) -> list[str]:
         answers.append(f"CPU {address} defined")
     if not answers:
         raise CpRefused(messages.OPERAND_INVALID, module="DFC")
-    issuer.system.machines.put(issuer.userid, replace(machine, cpus=tuple(cpus)))
+    for address in cpus[len(machine.cpus) :]:
+        hotplug.define_cpu(issuer.system, issuer.userid, address)
     return answers
 
 
 def _define_storage(issuer: Issuer, words: Sequence[str]) -> list[str]:
     rest = [word for word in words[1:] if word != "AS"]
     if rest[:1] and rest[0] in ("STANDBY", "INITIAL", "RESERVED"):
-        return [f"STORAGE = {rest[-1]}"]
+        return _define_standby(issuer, rest)
     kib = statements.storage_kib(operand(rest, 0))
     if kib is None or kib > issuer.machine.max_storage_kib:
         raise CpRefused(messages.OPERAND_INVALID, module="DST")
@@ -164,18 +165,39 @@ def _define_storage(issuer: Issuer, words: Sequence[str]) -> list[str]:
     return [f"STORAGE = {rest[0]}", "Storage cleared - system reset."]
 
 
+def _define_standby(issuer: Issuer, words: Sequence[str]) -> list[str]:
+    """DEFINE STORAGE [INITIAL] STANDBY size|REMAINDER: it changes nothing that the running system has online."""
+    system, machine = issuer.system, issuer.machine
+    row = hotplug.hardware(system, machine)
+    beyond = row.standby_kib + row.reserved_kib
+    for kind, value in zip(words, words[1:], strict=False):
+        if kind not in ("STANDBY", "RESERVED"):
+            continue
+        amount = beyond if value == "REMAINDER" else statements.storage_kib(value)
+        if amount is None or amount > beyond:
+            raise CpRefused(messages.OPERAND_INVALID, module="DST")
+        hotplug.define_standby(system, machine, amount if kind == "STANDBY" else beyond - amount)
+    row = hotplug.hardware(system, machine)
+    return [
+        (
+            f"STORAGE = {size(row.online_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
+            f"STANDBY = {size(row.standby_kib)}  RESERVED = {size(row.reserved_kib)}"
+        )
+    ]
+
+
 def couple(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """COUPLE vdev [TO] SYSTEM name"""
     rest = [word for word in words if word != "TO"]
     address = vdev(rest, 0)
     owner, name = operand(rest, 1), operand(rest, 2)
-    if owner != "SYSTEM":
-        raise CpRefused(messages.LAN_INVALID, name=name)
+    owner = issuer.userid if owner == "*" else owner
     nic = network.nic(issuer.system, issuer.userid, address)
     if nic.lan_name:
         raise CpRefused(NIC_ALREADY_COUPLED, vdev=address)
-    network.couple(issuer.system, issuer.userid, address, name)
-    return [f"NIC {address} is connected to VSWITCH SYSTEM {name}"]
+    guest_lans.connect(issuer.system, issuer.userid, address, owner, name)
+    kind = "VSWITCH" if owner == "SYSTEM" and name in issuer.system.vswitches else "LAN"
+    return [f"NIC {address} is connected to {kind} {owner} {name}"]
 
 
 def uncouple(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
-from zvmcloud.simulator import network, spool, storage
+from zvmcloud.simulator import hotplug, network, spool, storage
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, operand, size, userid, vdev
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, Dasd, Device, Machine, Nic, RealDevice, UnitRecord
@@ -168,11 +168,11 @@ def _storage(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
         total = size(issuer.system.facts.storage_kib)
         return [f"STORAGE = {total} CONFIGURED = {total} INC = 1M STANDBY = 0  RESERVED = 0"]
     machine = issuer.machine
-    standby = size(machine.max_storage_kib - machine.storage_kib)
+    seen = hotplug.hardware(issuer.system, machine)
     return [
         (
-            f"STORAGE = {size(machine.storage_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
-            f"STANDBY = {standby}  RESERVED = 0"
+            f"STORAGE = {size(seen.online_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
+            f"STANDBY = {size(seen.standby_kib)}  RESERVED = {size(seen.reserved_kib)}"
         )
     ]
 

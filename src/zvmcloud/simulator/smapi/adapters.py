@@ -5,7 +5,7 @@ from __future__ import annotations
 from zvmcloud.cp import messages
 from zvmcloud.directory.devices import Nicdef
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import network
+from zvmcloud.simulator import guest_lans, network
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Machine, Nic
 from zvmcloud.simulator.smapi import targets
@@ -17,6 +17,7 @@ ALREADY_UNCOUPLED = (204, 48)
 NOT_AUTHORIZED = (212, 8)
 NO_ADAPTER = (212, 8)
 NO_LAN = (212, 12)
+TYPES_DIFFER = (212, 28)
 NOT_CONNECTED = (212, 32)
 NO_SWITCH = (212, 40)
 
@@ -167,11 +168,24 @@ def virtual_network_adapter_connect_vswitch_extended(
 
 @handles(f.VirtualNetworkAdapterConnectLAN)
 def virtual_network_adapter_connect_lan(call: Call, request: f.VirtualNetworkAdapterConnectLAN) -> Done:
-    if request.lan_owner.upper() != "SYSTEM":
+    owner, name = request.lan_owner.upper(), targets.system_name(request.lan_name)
+    if owner == "SYSTEM" and name in call.system.vswitches:
+        _connect(call, request.target, request.image_device_number, name)
+        return Done()
+    if guest_lans.key(owner, name) not in call.system.guest_lans:
         raise Refused(*NO_LAN)
-    if targets.system_name(request.lan_name) not in call.system.vswitches:
-        raise Refused(*NO_LAN)
-    _connect(call, request.target, request.image_device_number, request.lan_name)
+    machine = targets.running(call, request.target)
+    nic = targets.adapter(machine, targets.vdev(request.image_device_number))
+    if nic.lan_name:
+        raise Refused(*ALREADY_COUPLED)
+    try:
+        guest_lans.couple(call.system, machine.userid, nic.vdev, owner, name)
+    except CpRefused as refused:
+        if refused.number == guest_lans.NOT_AUTHORIZED.number:
+            raise Refused(*NOT_AUTHORIZED) from refused
+        if refused.number == guest_lans.WRONG_ADAPTER.number:
+            raise Refused(*TYPES_DIFFER) from refused
+        raise
     return Done()
 
 

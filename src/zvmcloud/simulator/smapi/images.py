@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from typing import Any
 
 from zvmcloud.directory import statements
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, spool
+from zvmcloud.simulator import guests, hotplug, spool
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Dasd, Machine, UnitRecord
 from zvmcloud.simulator.smapi import targets
@@ -261,21 +260,31 @@ def cpu_id(call: Call) -> str:
     return f"FF{call.system.facts.cpu_id}0000"
 
 
-@handles(f.ImageCPUQuery)
+@handles(f.ImageCPUQuery, authority="recorded")
 def image_cpu_query(call: Call, request: f.ImageCPUQuery) -> Done:
     machine = call.system.machines.get(request.target.upper())
     if machine is None:
         raise Refused(216, 12)
+    online = hotplug.hardware(call.system, machine).online
     cpus = tuple(
         f.ImageCPU(
-            CPU_number=int(cpu, 16), CPU_id=cpu_id(call), CPU_base=int(not n), CPU_status=1 if n else 3, CPU_type=2
+            CPU_number=int(cpu, 16),
+            CPU_id=cpu_id(call),
+            CPU_base=int(not n),
+            # Recorded: 3 for the CPU that runs, 1 for the one that the guest has not started.
+            CPU_status=3 if cpu in online and (not n or _runs(machine)) else 1,
+            CPU_type=2,
         )
         for n, cpu in enumerate(machine.cpus)
     )
     return Done(f.ImageCPUQueryReply(number_CPUs=len(cpus), CPU_info_array=cpus))
 
 
-@handles(f.ImageCPUDefine)
+def _runs(machine: Machine) -> bool:
+    return machine.system is not None and machine.system.phase in ("up", "stopping") and machine.system.signals
+
+
+@handles(f.ImageCPUDefine, authority="document")
 def image_cpu_define(call: Call, request: f.ImageCPUDefine) -> Done:
     machine = call.system.machines.get(request.target.upper())
     if machine is None:
@@ -285,12 +294,12 @@ def image_cpu_define(call: Call, request: f.ImageCPUDefine) -> Done:
     if address in machine.cpus:
         raise Refused(216, 24)
     if entry is not None and len(machine.cpus) >= entry.machine[1]:
-        raise Refused(216, 40)
-    call.system.machines.put(machine.userid, replace(machine, cpus=(*machine.cpus, address)))
+        raise Refused(216, 28)
+    hotplug.define_cpu(call.system, machine.userid, address)
     return Done()
 
 
-@handles(f.ImageCPUDelete)
+@handles(f.ImageCPUDelete, authority="document")
 def image_cpu_delete(call: Call, request: f.ImageCPUDelete) -> Done:
     machine = call.system.machines.get(request.target.upper())
     if machine is None:
@@ -298,8 +307,7 @@ def image_cpu_delete(call: Call, request: f.ImageCPUDelete) -> Done:
     address = _cpu_address(request.cpu_address)
     if address not in machine.cpus or address == machine.cpus[0]:
         raise Refused(216, 4)
-    kept = tuple(cpu for cpu in machine.cpus if cpu != address)
-    call.system.machines.put(machine.userid, replace(machine, cpus=kept))
+    hotplug.detach_cpu(call.system, machine.userid, address)
     return Done()
 
 

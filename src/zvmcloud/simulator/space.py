@@ -1,0 +1,90 @@
+"""Page and spool space: CP-owned volumes, how full they are, where the next page would go.
+
+A page is 4 KiB. Paging space is used by what the virtual machines need beyond the real storage, spool space by spool
+files: a file's bytes and one page for its description. Volumes that are draining or drained get nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zvmcloud.simulator import traffic
+from zvmcloud.simulator.model_devices import SpaceVolume
+from zvmcloud.simulator.system import System
+
+PAGE_KIB = 4
+#: Real storage that CP keeps for itself.
+CP_KIB = 512 * 1024
+MAX_SLOTS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Pages in all and in use of one volume."""
+
+    volume: SpaceVolume
+    total: int
+    used: int
+
+
+def volumes(system: System, use: str) -> list[SpaceVolume]:
+    """The volumes of PAGE or SPOOL space in the order of their slots."""
+    found = [volume for volume in system.space_volumes.values() if volume.use == use]
+    return sorted(found, key=lambda volume: (volume.slot, volume.volser))
+
+
+def free_slot(system: System) -> int | None:
+    """The lowest slot of the CP-owned list that is free; None when all are taken."""
+    taken = {volume.slot for volume in system.space_volumes.values()}
+    return next((slot for slot in range(1, MAX_SLOTS + 1) if slot not in taken), None)
+
+
+def pages_needed(system: System) -> int:
+    """Pages of virtual machines that do not fit into real storage."""
+    used = CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
+    return max(0, used - system.facts.storage_kib) // PAGE_KIB
+
+
+def real_pages(system: System) -> tuple[int, int]:
+    """Pages of real storage: in use and in all."""
+    used = CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
+    total = system.facts.storage_kib
+    return min(used, total) // PAGE_KIB, total // PAGE_KIB
+
+
+def spool_pages(system: System) -> int:
+    """Pages that the spool files hold."""
+    return sum(-(-file.size // 4096) + 1 for file in system.spool.values())
+
+
+def spool_capacity(system: System) -> int:
+    """Pages of spool space that may be written; 0 on a system that describes no spool volumes."""
+    return sum(volume.pages for volume in volumes(system, "SPOOL") if volume.state == "NOTDRAINED")
+
+
+def usage(system: System, use: str) -> list[Usage]:
+    """How full each volume is. CP spreads evenly over the volumes that take new pages; the shares add up."""
+    found = volumes(system, use)
+    pages = pages_needed(system) if use == "PAGE" else spool_pages(system)
+    open_volumes = [volume for volume in found if volume.state == "NOTDRAINED"] or found
+    capacity = sum(volume.pages for volume in open_volumes)
+    pages = min(pages, capacity)
+    result, given, passed = [], 0, 0
+    for volume in found:
+        share = 0
+        if volume in open_volumes and capacity:
+            passed += volume.pages
+            share = pages * passed // capacity - given
+            given += share
+        result.append(Usage(volume, volume.pages, share))
+    return result
+
+
+def shown(pages: int) -> str:
+    """A number of pages as CP prints it: in thousands (1,024) with a K once it has more than six digits."""
+    return f"{pages // 1024}K" if pages > 999_999 else str(pages)
+
+
+def percent(used: int, total: int) -> int:
+    """Whole percent, rounded down; the recorded form has no sign."""
+    return used * 100 // total if total else 0
