@@ -10,6 +10,7 @@ there at IPL and is online.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from zvmcloud.simulator.model import Machine
@@ -50,7 +51,7 @@ def _split(words: tuple[str, ...], beyond: int, standby: int) -> tuple[int, int]
     from zvmcloud.directory import statements  # noqa: PLC0415
 
     reserved = beyond - standby
-    for kind, value in zip(words, words[1:], strict=False):
+    for kind, value in itertools.pairwise(words):
         amount = beyond if value == "REMAINDER" else statements.storage_kib(value)
         if amount is None:
             continue

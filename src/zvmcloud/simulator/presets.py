@@ -40,8 +40,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zvmcloud.directory import DirectoryError, Entry, Group, Region, Volume, statements
-from zvmcloud.simulator import guests, storage
+from zvmcloud.simulator import equipment, guests, storage
 from zvmcloud.simulator.clock import Scheduler
+from zvmcloud.simulator.equipment import Equipment
 from zvmcloud.simulator.errors import CpRefused, ModelError
 from zvmcloud.simulator.model import (
     Authorization,
@@ -143,6 +144,8 @@ class Model:
         default_factory=lambda: {"LNXDFLT": _LINUX_PROFILE, "OSDFLT": _LINUX_PROFILE}
     )
     osa: Mapping[str, str] = field(default_factory=lambda: {"10": "1000", "1F": "1F00", "FF": "FF00"})
+    equipment: Equipment = field(default_factory=Equipment)
+    """Disks, fabric, segments and files beside the pools; see equipment."""
 
 
 PRESETS = {
@@ -290,13 +293,14 @@ def _fill(system: System, model: Model) -> None:
         for number in range(4):
             rdev = f"{base + number:04X}"
             system.fcps.put(rdev, Fcp(rdev, chpid, f"C05076DDF700{rdev}", f"C05076DDF7{chpid}0001"))
+    more_servers = equipment.fill(system, model.equipment)
     for requester in ("MAINT", "ZHCP"):
         system.authorizations.put(f"{requester} ALL ALL", Authorization(requester, "ALL", "ALL"))
     for name in FUNCTION_LISTS:
         pattern = _LIST_PATTERNS.get(name)
         members = tuple(item.name for item in REGISTRY if pattern and re.match(pattern, item.name))
         system.name_lists.put(name, NameList(name, members))
-    for userid in _SERVERS:
+    for userid in (*_SERVERS, *more_servers):
         try:
             guests.log_on(system, userid)
         except CpRefused as refused:

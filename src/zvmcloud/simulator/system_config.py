@@ -27,8 +27,8 @@ STATEMENTS = (
     "RDEVICE", "RELOCATION_DOMAIN", "SAY", "SET", "SRM", "SSI", "STORAGE", "SYSTEM_3270_LINE", "SYSTEM_DATEFORMAT",
     "SYSTEM_IDENTIFIER", "SYSTEM_IDENTIFIER_DEFAULT", "SYSTEM_RESIDENCE", "SYSTEM_USERIDS", "THROTTLE",
     "TIMEZONE_BOUNDARY", "TIMEZONE_DEFINITION", "TOLERATE_CONFIG_ERRORS", "TRANSLATE_TABLE", "USER_DEFAULTS",
-    "USER_VOLUME_EXCLUDE", "USER_VOLUME_INCLUDE", "USER_VOLUME_LIST", "USER_VOLUME_RDEV", "VMLAN", "XLINK_DEVICE_DEFAULTS",
-    "XLINK_MODULE", "XLINK_SYSTEM_EXCLUDE", "XLINK_SYSTEM_INCLUDE", "XLINK_VOLUME_EXCLUDE", "XLINK_VOLUME_INCLUDE",
+    "USER_VOLUME_EXCLUDE", "USER_VOLUME_INCLUDE", "USER_VOLUME_LIST", "USER_VOLUME_RDEV", "VMLAN",
+    "XLINK_DEVICE_DEFAULTS", "XLINK_MODULE", "XLINK_SYSTEM_EXCLUDE", "XLINK_SYSTEM_INCLUDE", "XLINK_VOLUME_EXCLUDE", "XLINK_VOLUME_INCLUDE",
 )  # fmt: skip
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -102,8 +102,7 @@ def logical_records(lines: tuple[str, ...]) -> list[str]:
     text = _COMMENT.sub(" ", "\n".join(lines))
     records: list[str] = []
     pending = ""
-    for line in text.splitlines():
-        line = line.rstrip()
+    for line in (raw.rstrip() for raw in text.splitlines()):
         if line.endswith(","):
             pending += line[:-1] + " "
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -170,7 +171,7 @@ def _define_standby(issuer: Issuer, words: Sequence[str]) -> list[str]:
     system, machine = issuer.system, issuer.machine
     row = hotplug.hardware(system, machine)
     beyond = row.standby_kib + row.reserved_kib
-    for kind, value in zip(words, words[1:], strict=False):
+    for kind, value in itertools.pairwise(words):
         if kind not in ("STANDBY", "RESERVED"):
             continue
         amount = beyond if value == "REMAINDER" else statements.storage_kib(value)
