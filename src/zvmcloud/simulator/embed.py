@@ -17,6 +17,7 @@ from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.machine_port import MachinePort
+from zvmcloud.simulator.notifier import Notifier
 from zvmcloud.simulator.presets import PRESETS, Model, open_system
 from zvmcloud.simulator.smapi.dispatch import Dispatcher
 from zvmcloud.simulator.smapi.server import REQUEST_TIMEOUT, RequestServer
@@ -58,6 +59,7 @@ class Simulator:
         self._journal: Journal | None = None
         self._server: RequestServer | None = None
         self._port: MachinePort | None = None
+        self._notifier: Notifier | None = None
         self.smapi_port = smapi_port
         self.machine_port = machine_port
 
@@ -75,6 +77,8 @@ class Simulator:
             system.asynchronous = self._asynchronous
             self._journal = Journal(self._state / "journal.jsonl")
             guests.resume(system)
+            self._notifier = Notifier(system)
+            self._notifier.start()
             dispatcher = Dispatcher(system, self._journal)
             dispatcher.end_lost_operations()
             self._server = RequestServer(dispatcher, request_timeout=self._request_timeout)
@@ -91,11 +95,13 @@ class Simulator:
             await self._server.close()
         if self._port is not None:
             await self._port.close()
+        if self._notifier is not None:
+            await self._notifier.close()
         if self._system is not None:
             self._system.close()
         if self._journal is not None:
             self._journal.close()
-        self._server = self._port = self._journal = None
+        self._server = self._port = self._journal = self._notifier = None
         self._system = None
 
     async def __aenter__(self) -> Self:

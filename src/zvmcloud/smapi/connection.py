@@ -232,6 +232,7 @@ class ClientConnection:
         self.function = function
         self.request_id: int | None = None
         self.done = False
+        self._streaming = False
         self._buffer = _Buffer()
         self._max_reply = max_reply
 
@@ -263,9 +264,12 @@ class ClientConnection:
             yield self._record(self._buffer.take(length + 4)[4:])
 
     def _record(self, body: bytes) -> ReplyFrame | EventFrame:
-        if self.function.answering is Answering.EVENTS and len(body) != 12:
+        # A record of 12 bytes is a refusal only as the first one, and only with the id of this request.
+        refusal = len(body) == 12 and not self._streaming and int.from_bytes(body[:4], "big") == self.request_id
+        if self.function.answering is Answering.EVENTS and not refusal:
             if len(body) < 4:
                 raise WireError(f"an event record of {len(body)} bytes; at least 4 are needed")
+            self._streaming = True
             return EventFrame(int.from_bytes(body[:4], "big"), body[4:])
         if len(body) < 12:
             raise WireError(f"a reply of {len(body)} bytes; at least 12 are needed")

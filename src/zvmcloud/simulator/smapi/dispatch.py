@@ -10,32 +10,35 @@ import itertools
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zvmcloud.directory import DirectoryError
 from zvmcloud.simulator.directory_manager import STATEMENT_REFUSED
 from zvmcloud.simulator.errors import CpRefused, Refused
+from zvmcloud.simulator.events import Sink, Subscriber
 from zvmcloud.simulator.journal import Journal
-from zvmcloud.simulator.model import Operation
 from zvmcloud.simulator.smapi import (  # noqa: F401 (the modules register their handlers)
     adapters,
     definitions,
     disks,
     images,
     lists,
+    notifications,
     performance,
     profiles,
     queries,
     switch_queries,
     switches,
     volumes,
+    work_units,
 )
 from zvmcloud.simulator.smapi.access import Access
 from zvmcloud.simulator.smapi.registry import HANDLERS, Call, Done, Registered
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi.connection import ReplyFrame, RequestFrame, decode_request
-from zvmcloud.smapi.declare import Function, Request
+from zvmcloud.smapi.declare import Answering, Function, Request
 from zvmcloud.smapi.errors import ParameterError, WireError
 from zvmcloud.smapi.registry import REGISTRY
 
@@ -44,6 +47,7 @@ log = logging.getLogger(__name__)
 UNKNOWN_FUNCTION = (900, 12)
 BAD_CREDENTIALS = (120, 0)
 NOT_AUTHORIZED = (100, 16)
+BAD_MATCH_KEY = (8, 13)
 #: Replies that are kept for Response_Recovery, and the most bytes of one that is kept.
 KEPT_REPLIES = 256
 KEPT_BYTES = 1 << 20
@@ -90,7 +94,7 @@ class Dispatcher:
     def answer(self, frame: RequestFrame, request_id: int) -> Answer:
         """Run a request. Everything it changed is on disk when this returns."""
         started = time.perf_counter()
-        answer = self._checked(frame)
+        answer = self._checked(frame, request_id)
         milliseconds = (time.perf_counter() - started) * 1000
         self._journal.write(
             "smapi",
@@ -108,7 +112,20 @@ class Dispatcher:
                 self._recent.popitem(last=False)
         return answer
 
-    def _checked(self, frame: RequestFrame) -> Answer:
+    def subscribe(self, frame: RequestFrame, sink: Sink, close: Callable[[], None]) -> Subscriber:
+        """Make the connection of an Event_Subscribe request that was accepted a receiver of events."""
+        function = REGISTRY[frame.function]
+        request, _ = decode_request(function, frame)
+        match = tuple(str(getattr(request, "match_key", "")).upper().split())
+        subscriber = Subscriber(frame.userid.upper(), sink, close, match)
+        self._system.events.subscribe(subscriber)
+        return subscriber
+
+    def forget(self, subscriber: Subscriber) -> None:
+        """A receiver of events has gone."""
+        self._system.events.forget(subscriber)
+
+    def _checked(self, frame: RequestFrame, request_id: int) -> Answer:
         function = REGISTRY.get(frame.function)
         registered = HANDLERS.get(frame.function.upper())
         if function is None or registered is None or function.level > self._system.facts.level:
@@ -123,10 +140,12 @@ class Dispatcher:
             request, _ = decode_request(function, frame)
             function.check(request)
         except ParameterError as error:
+            if function.answering is Answering.EVENTS and error.rc == 24:
+                return Answer(*BAD_MATCH_KEY)
             return Answer(error.rc, error.rs, function.encode_error(error.rc, error.rs, error.text))
         except WireError as error:
             return Answer(error.rc, error.rs)
-        call = Call(self._system, userid, self._recent)
+        call = Call(self._system, userid, self._recent, request_id)
         try:
             return self._run(call, function, registered, request)
         except Refused as refused:
@@ -142,47 +161,15 @@ class Dispatcher:
 
     def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
         if registered.may_run_later and self._system.asynchronous:
-            return self._run_later(call, function, registered, request)
+            done, text = work_units.begin(call, function, registered, request)
+            if text:
+                return Answer(done.rc, done.rs, function.encode_error(done.rc, done.rs, text))
+            return _encoded(function, request, done)
         with self._system.transaction():
             # Encoded inside: a reply that cannot be sent takes its changes back.
-            return _encoded(function, request, registered.handler(call, request))
-
-    def _run_later(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
-        """Refuse at once what cannot be; else answer 592 and do the work when the directory manager gets to it."""
-        system = self._system
-        try:
-            with system.transaction():
-                registered.handler(call, request)
-                raise _OnlyTried
-        except _OnlyTried:
-            pass
-        with system.transaction():
-            number = system.next_number("operation")
-            operation = Operation(number, function.name, request.target.upper())
-            system.operations.put(str(number), operation)
-
-        def work() -> None:
-            if system.operations[str(number)].state != "running":
-                return
-            ended = replace(operation, state="done")
-            try:
-                with system.store.savepoint():
-                    registered.handler(call, request)
-            except Refused as refused:
-                ended = replace(operation, state="failed", rc=refused.rc, rs=refused.rs)
-            except CpRefused as refused:
-                ended = replace(operation, state="failed", rc=396, rs=refused.number)
-            system.operations.put(str(number), ended)
-
-        system.later(max(system.timing.directory, 0.05), work)
-        reply = function.reply_type(operation_id=number)  # type: ignore[call-arg]
-        return _encoded(function, request, Done(reply, rc=592))
+            return _encoded(function, request, work_units.run(call, function, registered, request))
 
 
 def _encoded(function: Function, request: Request[Any], done: Done) -> Answer:
     data = function.encode_reply(done.reply, request) if done.reply is not None else b""
     return Answer(done.rc, done.rs, data)
-
-
-class _OnlyTried(Exception):
-    """Takes back a trial run."""

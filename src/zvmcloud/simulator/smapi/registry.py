@@ -35,6 +35,7 @@ class Call:
     """The authenticated userid."""
     recent: Mapping[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
     """Whose request it was and the whole reply, by request id."""
+    request_id: int = 0
 
 
 R = TypeVar("R", bound=Request[Any])

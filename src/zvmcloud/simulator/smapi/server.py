@@ -11,9 +11,12 @@ import logging
 import ssl
 from typing import cast
 
+from zvmcloud.simulator.events import Subscriber
 from zvmcloud.simulator.smapi.dispatch import Dispatcher
 from zvmcloud.smapi.connection import RequestFrame, ServerConnection
+from zvmcloud.smapi.declare import Answering
 from zvmcloud.smapi.errors import WireError
+from zvmcloud.smapi.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 REQUEST_TIMEOUT = 30.0
 #: The most connections that are open at one time; more are closed at once.
 MAX_CONNECTIONS = 1000
+#: Bytes of events that may wait for a subscriber who does not read.
+EVENT_BACKLOG = 4 << 20
 
 
 class RequestServer:
@@ -55,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
+        self._subscriber: Subscriber | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -96,7 +102,29 @@ class Connection(asyncio.Protocol):
 
     def _work(self, frame: RequestFrame, request_id: int) -> None:
         answer = self._server.dispatcher.answer(frame, request_id)
-        self._reply(request_id, answer.rc, answer.rs, answer.data)
+        function = REGISTRY.get(frame.function)
+        answering = function.answering if function is not None else Answering.REPLY
+        if answering is Answering.EVENTS and answer.rc == 0:
+            self._subscribe(frame)
+        elif answering is Answering.REQUEST_ID_ONLY:
+            if self._transport is not None:
+                self._transport.close()
+        else:
+            self._reply(request_id, answer.rc, answer.rs, answer.data)
+
+    def _subscribe(self, frame: RequestFrame) -> None:
+        """Turn the connection into a stream of events; it ends when either side closes it."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._subscriber = self._server.dispatcher.subscribe(frame, self._event, self._transport.close)
+
+    def _event(self, data_type: int, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(self._wire.event(data_type, data))
+        if self._transport.get_write_buffer_size() > EVENT_BACKLOG:
+            log.warning("a subscriber does not read its events; the connection is cut")
+            self.abort()
 
     def _reply(self, request_id: int, rc: int, rs: int, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -108,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         # A client that closed its side in the middle of a request is gone; one whose request is complete may wait.
-        return self._busy
+        return self._busy and self._subscriber is None
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -118,5 +146,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._subscriber is not None:
+            self._server.dispatcher.forget(self._subscriber)
         self._server.connections.discard(self)
         self._transport = None
