@@ -95,13 +95,18 @@ async def test_errors_are_problem_documents(v1: httpx.AsyncClient, path: str, st
     assert problem["detail"]
 
 
+def wire(node: Node) -> httpx.AsyncClient:
+    """The HTTP client below the agent's: what it sends can be lost here."""
+    return node.core.agent("ZVM1")._client._client
+
+
 async def test_a_system_whose_agent_is_away_is_not_reachable(
     v1: httpx.AsyncClient, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(*_: object, **__: object) -> httpx.Response:
         raise httpx.ConnectError("connection refused")
 
-    monkeypatch.setattr(node.core.agent("ZVM1")._client, "request", gone)
+    monkeypatch.setattr(wire(node), "request", gone)
     assert (await get(v1, "/systems"))[0]["reachable"] is False
     answer = await v1.get("/host")
     assert answer.status_code == 500
@@ -116,7 +121,7 @@ async def test_a_create_that_never_reached_the_agent_failed_for_sure(
         raise httpx.ConnectError("connection refused")
 
     monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
-    monkeypatch.setattr(node.core.agent("ZVM1")._client, "put", gone)
+    monkeypatch.setattr(wire(node), "request", gone)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.json()["overallRC"] == 101
     assert (await node.journal.get(answer.headers["zvm-job"])).state == "failed"
@@ -126,21 +131,21 @@ async def test_a_create_that_never_reached_the_agent_failed_for_sure(
 async def test_a_create_whose_answer_was_lost_is_recovered(
     v1: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent = node.core.agent("ZVM1")
-    put = agent._client.put
+    http = wire(node)
+    request = http.request
 
     async def lose(*arguments: Any, **named: Any) -> httpx.Response:
-        await put(*arguments, **named)
+        await request(*arguments, **named)
         raise httpx.ReadError("connection reset")
 
     monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
-    monkeypatch.setattr(agent._client, "put", lose)
+    monkeypatch.setattr(http, "request", lose)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.status_code == 500
     job = answer.headers["zvm-job"]
     assert (await node.journal.get(job)).state == "interrupted"
     assert await node.guests.list("ZVM1") == ()
-    monkeypatch.setattr(agent._client, "put", put)
+    monkeypatch.setattr(http, "request", request)
     await node.runner.recover()
     assert (await node.journal.get(job)).state == "done"
     assert await node.guests.list("ZVM1") == ("LINUX01",)

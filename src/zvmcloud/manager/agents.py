@@ -8,25 +8,18 @@ change nothing any more.
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import quote
 
 import httpx
 
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, NotFound
-from zvmcloud.manager.jobs.plan import Call, Json, Outcome
+from zvmcloud.manager.jobs.plan import Json, Outcome
 from zvmcloud.manager.settings import SystemSettings
-
-log = logging.getLogger(__name__)
+from zvmcloud.zhcp.client import LONG_POLL, PROGRESS_POLL, ZhcpClient, ZhcpError, ZhcpUnreachable
+from zvmcloud.zhcp.messages import OperationOutcome
 
 Progress = Callable[[float, str], Awaitable[None]]
-
-_LONG_POLL = 60.0
-_PROGRESS_POLL = 0.5
-_ANSWER_SLACK = 30.0
 
 
 class Agent:
@@ -34,15 +27,12 @@ class Agent:
 
     def __init__(self, settings: SystemSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.name = settings.name
-        self._client = httpx.AsyncClient(
-            base_url="http://zhcp" if settings.url.startswith("unix:") else settings.url,
-            transport=transport or _transport(settings),
-            timeout=httpx.Timeout(_LONG_POLL + _ANSWER_SLACK, connect=10.0),
-            trust_env=False,
+        self._client = ZhcpClient(
+            settings.url, ca=settings.ca, certificate=settings.certificate, key=settings.key, transport=transport
         )
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def run(
         self,
@@ -60,38 +50,35 @@ class Agent:
         ``patience``: seconds to go on trying when the agent cannot be reached. Raises AgentUnreachable after that,
         and AgentFailure when the agent refuses the request itself (operation-mismatch, stale-epoch, bad parameters).
         """
-        path = f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
-        body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
-        wait = _PROGRESS_POLL if progress and kind != "reader.punch" else _LONG_POLL
+        wait = PROGRESS_POLL if progress and kind != "reader.punch" else LONG_POLL
         last_contact = time.monotonic()
         pause = 0.1
         while True:
-            # Always PUT, never GET: an agent that was restarted goes on with an operation only when it is sent again.
             try:
-                answer = await self._client.put(path, params={"wait": wait}, json=body)
-            except httpx.TransportError as error:
-                if time.monotonic() - last_contact + pause > patience:
-                    raise self._unreachable(error) from error
+                found = await self._client.submit(
+                    job=job, step=step, epoch=epoch, kind=kind, parameters=parameters, wait=wait
+                )
+            except ZhcpError as error:
+                away = isinstance(error, ZhcpUnreachable) or error.problem.status == httpx.codes.SERVICE_UNAVAILABLE
+                if not away or time.monotonic() - last_contact + pause > patience:
+                    raise self._failure(error) from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
-            if answer.status_code == 503 and time.monotonic() - last_contact + pause <= patience:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-                continue
-            outcome = _outcome(self._checked(answer))
             last_contact, pause = time.monotonic(), 0.1
             if progress is not None:
-                await progress(outcome.progress, outcome.detail)
-            if outcome.state in {"done", "failed"}:
-                return outcome
+                await progress(found.progress, found.detail)
+            if found.over:
+                return _outcome(found)
 
     async def cancel(self, job: str, step: str) -> None:
         """Ask the agent to stop and undo a running operation; unknown ones are fine."""
         try:
-            await self._client.delete(f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}")
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            await self._client.cancel(job, step)
+        except ZhcpUnreachable as error:
+            raise self._failure(error) from error
+        except ZhcpError:
+            return
 
     async def get(self, path: str, **query: str | int) -> Json:
         """A question: the parsed answer. Raises AgentFailure with the agent's problem, or AgentUnreachable."""
@@ -102,40 +89,26 @@ class Agent:
         return await self._ask("POST", path, json=dict(body))
 
     async def _ask(self, method: str, path: str, **arguments: object) -> Json:
-        for attempt in (0, 1):
-            try:
-                answer = await self._client.request(method, path, **arguments)  # type: ignore[arg-type]  # params= or json=
-            except httpx.TransportError as error:
-                if attempt:
-                    raise self._unreachable(error) from error
-                continue
-            return self._checked(answer)
-        raise AssertionError
-
-    def _checked(self, answer: httpx.Response) -> Json:
         try:
-            document: Json = answer.json()
-        except ValueError:
-            document = None
-        if answer.is_success:
-            return answer.text if document is None and answer.content else document
-        if isinstance(document, Mapping):
-            raise AgentFailure(document)
-        raise AgentFailure(
-            {
-                "status": 502,
-                "code": "agent-answer",
-                "detail": f"{self.name}: HTTP {answer.status_code} without a problem",
-            }
-        )
+            return await self._client.ask(method, path, **arguments)
+        except ZhcpUnreachable:
+            pass  # a kept connection may just have been closed: once more, on a new one
+        except ZhcpError as error:
+            raise self._failure(error) from error
+        try:
+            return await self._client.ask(method, path, **arguments)
+        except ZhcpError as error:
+            raise self._failure(error) from error
 
-    def _unreachable(self, error: Exception) -> AgentUnreachable:
+    def _failure(self, error: ZhcpError) -> AgentFailure | AgentUnreachable:
+        if not isinstance(error, ZhcpUnreachable):
+            return AgentFailure(error.problem.to_json())
         failure = AgentUnreachable(
-            f"the agent of {self.name} does not answer: {error or type(error).__name__}",
+            f"the agent of {self.name} does not answer: {error.problem.detail}",
             remedy=f"see whether the zHCP of {self.name} runs (zvm zhcp run), then repeat the request",
             subject=self.name,
         )
-        failure.sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        failure.sent = error.sent
         return failure
 
 
@@ -160,47 +133,9 @@ class Agents:
             await agent.close()
 
 
-def _transport(settings: SystemSettings) -> httpx.AsyncBaseTransport:
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-    if settings.url.startswith("unix:"):
-        return httpx.AsyncHTTPTransport(uds=settings.url.removeprefix("unix:").removeprefix("//"), limits=limits)
-    if settings.url.startswith("http://"):
-        return httpx.AsyncHTTPTransport(limits=limits)
-    context = ssl.create_default_context(cafile=settings.ca or None)
-    if settings.certificate:
-        context.load_cert_chain(settings.certificate, settings.key or None)
-    return httpx.AsyncHTTPTransport(verify=context, limits=limits)
-
-
-def _outcome(document: Json) -> Outcome:
-    if not isinstance(document, Mapping):
-        raise AgentFailure({"status": 502, "code": "agent-answer", "detail": "the agent's answer is not an operation"})
-    error = document.get("error")
-    result = document.get("result")
-    made = document.get("calls")
-    if isinstance(error, Mapping) and not made:
-        made = error.get("calls")
-    if isinstance(error, Mapping):
-        error = {key: value for key, value in error.items() if key != "calls"}
-    progress = document.get("progress")
-    return Outcome(
-        state=str(document.get("state") or "running"),
-        progress=float(progress) if isinstance(progress, int | float) else 0.0,
-        detail=str(document.get("detail") or ""),
-        result=result if isinstance(result, Mapping) else None,
-        error=error if isinstance(error, Mapping) else None,
-        calls=tuple(_call(item) for item in made if isinstance(item, Mapping)) if isinstance(made, list) else (),
-    )
-
-
-def _call(item: Mapping[str, Json]) -> Call:
-    rc, rs, text, took, parameters = (item.get(key) for key in ("rc", "rs", "text", "milliseconds", "parameters"))
-    return Call(
-        kind=str(item.get("kind") or ""),
-        name=str(item.get("name") or ""),
-        parameters=parameters if isinstance(parameters, Mapping) else {},
-        rc=rc if isinstance(rc, int) else None,
-        rs=rs if isinstance(rs, int) else None,
-        text=tuple(str(line) for line in text) if isinstance(text, list) else (),
-        milliseconds=float(took) if isinstance(took, int | float) else 0.0,
-    )
+def _outcome(found: OperationOutcome) -> Outcome:
+    error = found.error.to_json() if found.error is not None else None
+    if error is not None:
+        error.pop("calls")
+    calls = found.calls or (found.error.calls if found.error is not None else ())
+    return Outcome(found.state, found.progress, found.detail, found.result, error, calls)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,8 +22,10 @@ from zvmcloud.zhcp.errors import Json, Problem
 from zvmcloud.zhcp.messages import Operation, OperationOutcome, operation_json, parse_outcome, parse_problem
 
 Progress = Callable[[OperationOutcome], None]
-_LONG_POLL = 60.0
-_PROGRESS_POLL = 0.5
+LONG_POLL = 60.0
+"""Seconds that the end of an operation is waited for in one request."""
+PROGRESS_POLL = 0.5
+"""The same, when somebody wants to see how far it is."""
 
 
 class ZhcpError(Exception):
@@ -32,6 +34,14 @@ class ZhcpError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.detail} ({problem.code})")
         self.problem = problem
+
+
+class ZhcpUnreachable(ZhcpError):
+    """The agent cannot be reached. `sent` is False when the request certainly never reached it."""
+
+    def __init__(self, problem: Problem, *, sent: bool) -> None:
+        super().__init__(problem)
+        self.sent = sent
 
 
 class ZhcpClient:
@@ -46,20 +56,10 @@ class ZhcpClient:
         key: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        base = address
-        if address.startswith("unix:"):
-            base = "http://zhcp"
-            transport = transport or httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:").removeprefix("//"))
-        verify: ssl.SSLContext | bool = True
-        if address.startswith("https:") and (ca or certificate):
-            verify = ssl.create_default_context(cafile=ca or None)
-            if certificate:
-                verify.load_cert_chain(certificate, key or None)
         self._client = httpx.AsyncClient(
-            base_url=base,
-            transport=transport,
-            verify=verify,
-            timeout=httpx.Timeout(_LONG_POLL + 30, connect=10.0),
+            base_url="http://zhcp" if address.startswith("unix:") else address,
+            transport=transport or _transport(address, ca, certificate, key),
+            timeout=httpx.Timeout(LONG_POLL + 30, connect=10.0),
             trust_env=False,
         )
 
@@ -87,15 +87,16 @@ class ZhcpClient:
     ) -> OperationOutcome:
         """Run an operation to its end. ZhcpError when it fails, with the calls made; `patience` in seconds: how long
         a lost agent is waited for before that is an error."""
-        path = f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
-        body = {"epoch": epoch, "kind": operation.kind, "parameters": operation_json(operation)}
-        wait = _PROGRESS_POLL if progress else _LONG_POLL
+        wait = PROGRESS_POLL if progress else LONG_POLL
+        parameters = operation_json(operation)
         deadline = time.monotonic() + patience
         while True:
             try:
-                outcome = parse_outcome(await self._ask("PUT", path, params={"wait": wait}, json=body))
-            except ZhcpError as error:
-                if error.problem.code != "agent-unreachable" or time.monotonic() > deadline:
+                outcome = await self.submit(
+                    job=job, step=step, epoch=epoch, kind=operation.kind, parameters=parameters, wait=wait
+                )
+            except ZhcpUnreachable:
+                if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.2)
                 continue
@@ -107,65 +108,76 @@ class ZhcpClient:
             if outcome.over:
                 return outcome
 
+    async def submit(
+        self, *, job: str, step: str, epoch: int, kind: str, parameters: Mapping[str, object], wait: float = 0.0
+    ) -> OperationOutcome:
+        """Send an operation, or the same one again, and wait at most `wait` seconds for its end. How it stands then.
+
+        Always send it again to learn of its end: an agent that was restarted goes on with an operation only then.
+        """
+        body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
+        return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, json=body))
+
     async def cancel(self, job: str, step: str) -> OperationOutcome:
         """Cancel an operation and undo it."""
-        path = f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
-        return parse_outcome(await self._ask("DELETE", path))
+        return parse_outcome(await self.ask("DELETE", _operation(job, step)))
 
     async def health(self) -> dict[str, Json]:
         """Who the agent is."""
-        return await self._ask("GET", "/v1/health")
+        return await self.ask("GET", "/v1/health")
 
     async def system(self) -> dict[str, Json]:
         """Facts of the z/VM system."""
-        return await self._ask("GET", "/v1/system")
+        return await self.ask("GET", "/v1/system")
 
     async def pools(self) -> list[Json]:
         """All disk pools."""
-        return _items(await self._ask("GET", "/v1/pools"), "pools")
+        return _items(await self.ask("GET", "/v1/pools"), "pools")
 
     async def pool(self, name: str) -> dict[str, Json]:
         """One disk pool."""
-        return await self._ask("GET", f"/v1/pools/{quote(name, safe='')}")
+        return await self.ask("GET", f"/v1/pools/{quote(name, safe='')}")
 
     async def guests(self) -> list[Json]:
         """All userids, each in an object."""
-        return _items(await self._ask("GET", "/v1/guests"), "guests")
+        return _items(await self.ask("GET", "/v1/guests"), "guests")
 
     async def guest(self, userid: str) -> dict[str, Json]:
         """One guest."""
-        return await self._ask("GET", f"/v1/guests/{quote(userid, safe='')}")
+        return await self.ask("GET", f"/v1/guests/{quote(userid, safe='')}")
 
     async def console(self, userid: str, kilobytes: int = 100) -> str:
         """The end of the guest's console log."""
-        answer = await self._ask("GET", f"/v1/guests/{quote(userid, safe='')}/console", params={"kb": kilobytes})
+        answer = await self.ask("GET", f"/v1/guests/{quote(userid, safe='')}/console", params={"kb": kilobytes})
         return str(answer["text"])
 
     async def adapters(self, userid: str) -> list[Json]:
         """Network adapters of a running guest."""
-        return _items(await self._ask("GET", f"/v1/guests/{quote(userid, safe='')}/adapters"), "adapters")
+        return _items(await self.ask("GET", f"/v1/guests/{quote(userid, safe='')}/adapters"), "adapters")
 
     async def vswitches(self) -> list[Json]:
         """All VSWITCHes."""
-        return _items(await self._ask("GET", "/v1/vswitches"), "vswitches")
+        return _items(await self.ask("GET", "/v1/vswitches"), "vswitches")
 
     async def vswitch(self, name: str) -> dict[str, Json]:
         """One VSWITCH."""
-        return await self._ask("GET", f"/v1/vswitches/{quote(name, safe='')}")
+        return await self.ask("GET", f"/v1/vswitches/{quote(name, safe='')}")
 
     async def command(self, userid: str, command: str) -> tuple[int, str]:
         """Run a command in a guest: (return code, output)."""
         path = f"/v1/guests/{quote(userid, safe='')}/command"
-        answer = await self._ask("POST", path, json={"command": command})
+        answer = await self.ask("POST", path, json={"command": command})
         rc = answer["rc"]
         return rc if isinstance(rc, int) else 1, str(answer["output"])
 
-    async def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Json]:
+    async def ask(self, method: str, path: str, **arguments: Any) -> dict[str, Json]:
+        """One request; `arguments` as httpx takes them. ZhcpError for every answer that is not a success."""
         try:
             answer = await self._client.request(method, path, **arguments)
         except httpx.TransportError as error:
             detail = f"the agent at {self._client.base_url} does not answer: {error or type(error).__name__}"
-            raise ZhcpError(Problem(503, "agent-unreachable", detail, retryable=True)) from error
+            sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise ZhcpUnreachable(Problem(503, "agent-unreachable", detail, retryable=True), sent=sent) from error
         try:
             document = answer.json()
         except ValueError:
@@ -175,6 +187,22 @@ class ZhcpClient:
         if not answer.is_success:
             raise ZhcpError(parse_problem(document))
         return document
+
+
+def _operation(job: str, step: str) -> str:
+    return f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
+
+
+def _transport(address: str, ca: str, certificate: str, key: str) -> httpx.AsyncBaseTransport:
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+    if address.startswith("unix:"):
+        return httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:").removeprefix("//"), limits=limits)
+    if address.startswith("http:"):
+        return httpx.AsyncHTTPTransport(limits=limits)
+    context = ssl.create_default_context(cafile=ca or None)
+    if certificate:
+        context.load_cert_chain(certificate, key or None)
+    return httpx.AsyncHTTPTransport(verify=context, limits=limits)
 
 
 def _items(document: dict[str, Json], name: str) -> list[Json]:

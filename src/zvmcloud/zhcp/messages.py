@@ -9,34 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import Call, FieldError, Json, Problem
+from zvmcloud.zhcp.kinds import OPERATIONS, Operation
+from zvmcloud.zhcp.kinds import kind as _kind
+from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 MAX_CYLINDERS = 65_520
 MAX_BLOCKS = 2_147_483_640
 MAX_VDISK_BLOCKS = 4_194_296
 SPOOL_FILE_LIMIT = 64 * 1024 * 1024
-
-
-class Operation:
-    """Base of the operations. `kind` is the word on the wire."""
-
-    kind: ClassVar[str] = ""
-
-
-OPERATIONS: dict[str, type[Operation]] = {}
-
-
-def _kind(word: str) -> Any:
-    def register(cls: type[Operation]) -> type[Operation]:
-        cls.kind = word
-        OPERATIONS[word] = cls
-        return cls
-
-    return register
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +352,11 @@ def parse_operation(kind: object, parameters: object) -> Operation:
     return operation
 
 
-def operation_json(operation: Operation) -> Json:
+def operation_json(operation: Operation) -> dict[str, Json]:
     """The parameters of an operation in their wire form."""
     written = fields.write(operation)
+    if not isinstance(written, dict):
+        raise TypeError(f"{type(operation).__name__} is no operation")
     return _rename_class(written, "class_", "class") if isinstance(operation, PunchFiles) else written
 
 

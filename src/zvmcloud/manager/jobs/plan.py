@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zvmcloud.zhcp.errors import Call
+
+__all__ = ["LOCAL", "Call", "JobRecord", "Json", "Outcome", "Plan", "Step", "StepRecord"]
+
 Json = object
 """A JSON value: None, bool, int, float, str, list or dict of those."""
 
@@ -46,20 +50,6 @@ class Plan:
     userid: str = ""
     durable: bool = False
     image_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call the zHCP made for a step: a SMAPI function, a CP command, a punched file, a disk write, an in-guest
-    command."""
-
-    kind: str
-    name: str
-    parameters: Mapping[str, Json] = field(default_factory=dict)
-    rc: int | None = None
-    rs: int | None = None
-    text: tuple[str, ...] = ()
-    milliseconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
