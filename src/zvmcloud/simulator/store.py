@@ -133,6 +133,13 @@ class Store:
         self._collections[name] = made  # type: ignore[assignment]
         return made
 
+    def peek(self, name: str, kind: type[V]) -> dict[str, V]:
+        """The values that a collection has on disk, before any collection is declared."""
+        if self._database is None:
+            return {}
+        rows = self._database.execute("SELECT key, value FROM rows WHERE collection = ? ORDER BY number", (name,))
+        return {key: from_json(kind, json.loads(text)) for key, text in rows}
+
     def load(self) -> int:
         """Fill the collections from disk; gives the number of rows."""
         if self._database is None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from zvmcloud.directory import Entry, Extent, ExtentMap, Group, Region, Volume
 from zvmcloud.simulator import directory_changes
@@ -70,6 +71,9 @@ from zvmcloud.simulator.model_directory import (
 )
 from zvmcloud.simulator.store import Store
 
+if TYPE_CHECKING:
+    from zvmcloud.simulator.cluster import Cluster
+
 log = logging.getLogger(__name__)
 
 
@@ -85,91 +89,103 @@ class Timing:
     """Work of the directory manager on a change."""
     signal: float = 300.0
     """How long a shutdown signal may take before the machine is forced."""
+    relocation: float = 0.15
+    """Moving the memory of a guest of up to 4 GiB to another member; larger ones take longer in proportion."""
+    quiesce: float = 0.02
+    """How long such a guest stands still at the end of a move."""
 
 
 TIMINGS = {
     "zero": Timing(),
-    "lab": Timing(boot=8.0, shutdown=4.0, smapi=0.05, directory=0.4),
-    "production": Timing(boot=25.0, shutdown=12.0, smapi=0.2, directory=2.5),
+    "lab": Timing(boot=8.0, shutdown=4.0, smapi=0.05, directory=0.4, relocation=6.0, quiesce=0.6),
+    "production": Timing(boot=25.0, shutdown=12.0, smapi=0.2, directory=2.5, relocation=20.0, quiesce=2.0),
 }
 
 
 class System:
     """The model of one system. Use `open_system` of presets to get one with content."""
 
-    def __init__(self, state: Path, *, clock: Scheduler | None = None, timing: Timing | None = None) -> None:
-        """Open the state folder, made if missing. ModelError when another process has it."""
+    def __init__(
+        self,
+        state: Path,
+        *,
+        clock: Scheduler | None = None,
+        timing: Timing | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        """Open the state folder, made if missing. ModelError when another process has it.
+
+        With a cluster the system is a member: the cluster holds the store, and loads it when all members are there.
+        """
         self.state = state
+        self.cluster = cluster
         state.mkdir(parents=True, exist_ok=True)
         for folder in (self.disk_folder, self.spool_folder, self.device_folder):
             folder.mkdir(exist_ok=True)
-        self._lock = (state / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise ModelError("state", f"{state} is in use by another simulator") from error
+        self._lock = lock_folder(state)
         self.clock: Scheduler = clock or WallClock()
         self.timing = timing or TIMINGS["zero"]
         self.asynchronous = False
         """Whether directory changes are answered with 592 and an operation id."""
 
-        store = self.store = Store(state / "system.sqlite")
-        self.facts_rows = store.collection("facts", SystemFacts)
-        self.counters = store.collection("counters", Counter)
-        self.volumes = store.collection("volumes", Volume)
-        self.regions = store.collection("regions", Region)
-        self.groups = store.collection("groups", Group)
-        self.entries = store.collection("entries", DirectoryEntry)
-        self.disks = store.collection("disks", Disk)
-        self.machines = store.collection("machines", Machine)
-        self.memories = store.collection("memories", Remembered)
+        store = self.store = cluster.store if cluster else Store(state / "system.sqlite")
+        collection = cluster.collections(state.name) if cluster else store.collection
+        self.facts_rows = collection("facts", SystemFacts)
+        self.counters = collection("counters", Counter)
+        self.volumes = collection("volumes", Volume)
+        self.regions = collection("regions", Region)
+        self.groups = collection("groups", Group)
+        self.entries = collection("entries", DirectoryEntry)
+        self.disks = collection("disks", Disk)
+        self.machines = collection("machines", Machine)
+        self.memories = collection("memories", Remembered)
         """Name of a disk file to what the system on it wrote to its own disk."""
-        self.spool = store.collection("spool", SpoolFile)
-        self.vswitches = store.collection("vswitches", Vswitch)
-        self.osas = store.collection("osas", Osa)
-        self.fcps = store.collection("fcps", Fcp)
-        self.authorizations = store.collection("authorizations", Authorization)
-        self.name_lists = store.collection("name_lists", NameList)
-        self.operations = store.collection("operations", Operation)
-        self.real_disks = store.collection("real_disks", RealDisk)
-        self.channel_paths = store.collection("channel_paths", ChannelPath)
-        self.luns = store.collection("luns", Lun)
+        self.spool = collection("spool", SpoolFile)
+        self.vswitches = collection("vswitches", Vswitch)
+        self.osas = collection("osas", Osa)
+        self.fcps = collection("fcps", Fcp)
+        self.authorizations = collection("authorizations", Authorization)
+        self.name_lists = collection("name_lists", NameList)
+        self.operations = collection("operations", Operation)
+        self.real_disks = collection("real_disks", RealDisk)
+        self.channel_paths = collection("channel_paths", ChannelPath)
+        self.luns = collection("luns", Lun)
         """Key "wwpn lun"."""
-        self.edevs = store.collection("edevs", Edev)
-        self.space_volumes = store.collection("space_volumes", SpaceVolume)
-        self.eqids = store.collection("eqids", Eqid)
-        self.guest_lans = store.collection("guest_lans", GuestLan)
+        self.edevs = collection("edevs", Edev)
+        self.space_volumes = collection("space_volumes", SpaceVolume)
+        self.eqids = collection("eqids", Eqid)
+        self.guest_lans = collection("guest_lans", GuestLan)
         """Key "owner.name"."""
-        self.uplinks = store.collection("uplinks", UplinkCount)
+        self.uplinks = collection("uplinks", UplinkCount)
         """Key "switch rdev"."""
-        self.interfaces = store.collection("interfaces", Interface)
+        self.interfaces = collection("interfaces", Interface)
         """Key "stack name"."""
-        self.texts = store.collection("texts", TextFile)
+        self.texts = collection("texts", TextFile)
         """Key "place name type"."""
-        self.segments = store.collection("segments", Segment)
-        self.metadata = store.collection("metadata", Metadata)
+        self.segments = collection("segments", Segment)
+        self.metadata = collection("metadata", Metadata)
         """Key "identifier name"."""
-        self.dumps = store.collection("dumps", ProcessedDump)
-        self.services = store.collection("services", Service)
-        self.thresholds = store.collection("thresholds", Threshold)
-        self.monitors = store.collection("monitors", Monitor)
-        self.shutdowns = store.collection("shutdowns", PlannedShutdown)
-        self.activities = store.collection("activities", Activity)
-        self.hardware = store.collection("hardware", GuestHardware)
+        self.dumps = collection("dumps", ProcessedDump)
+        self.services = collection("services", Service)
+        self.thresholds = collection("thresholds", Threshold)
+        self.monitors = collection("monitors", Monitor)
+        self.shutdowns = collection("shutdowns", PlannedShutdown)
+        self.activities = collection("activities", Activity)
+        self.hardware = collection("hardware", GuestHardware)
 
-        self.prototypes = store.collection("prototypes", Prototype)
-        self.local_tags = store.collection("local_tags", LocalTag)
-        self.in_effect = store.collection("in_effect", InEffect)
-        self.directory_modes = store.collection("directory_modes", DirectoryMode)
-        self.subscriptions = store.collection("subscriptions", Subscription)
+        self.prototypes = collection("prototypes", Prototype)
+        self.local_tags = collection("local_tags", LocalTag)
+        self.in_effect = collection("in_effect", InEffect)
+        self.directory_modes = collection("directory_modes", DirectoryMode)
+        self.subscriptions = collection("subscriptions", Subscription)
         """Key: all fields."""
-        self.source_files = store.collection("source_files", SourceFile)
+        self.source_files = collection("source_files", SourceFile)
 
         self.events = EventHub(store)
         self.changes = directory_changes.DirectoryChanges(store, self.entries, self.in_effect, self.directory_modes)
         self.changes.listeners.append(lambda changes: self.events.send(directory_changes.events(changes)))
-        self._identities: dict[str, Entry] = {}
+        self.identities: dict[str, Entry] = {}
+        """Entries that are built on systems of a cluster."""
         self._homes: dict[str, str] | None = None
         self.space = ExtentMap()
         self.links: dict[tuple[str, str], set[tuple[str, str]]] = {}
@@ -180,23 +196,29 @@ class System:
         """Userid to the keys of its spool files."""
         self.included_by: dict[str, set[str]] = {}
         """Profile to the entries that include it."""
-        self.volumes.observe(self._volume_changed)
-        self.regions.observe(self._region_changed)
-        self.groups.observe(self._group_changed)
-        self.entries.observe(self._entry_changed)
+        leader = cluster.leader if cluster else None
+        if leader is not None:
+            # Directory and space are the cluster's: the first member keeps their indexes.
+            self.space, self.included_by, self.identities = leader.space, leader.included_by, leader.identities
+        else:
+            self.volumes.observe(self._volume_changed)
+            self.regions.observe(self._region_changed)
+            self.groups.observe(self._group_changed)
+            self.entries.observe(self._entry_changed)
         self.machines.observe(self._machine_changed)
         self.spool.observe(self._spool_changed)
-        self.store.load()
+        if cluster is None:
+            self.store.load()
 
     # -- folders ------------------------------------------------------------------------------------------------------
 
     @property
     def disk_folder(self) -> Path:
-        return self.state / "disks"
+        return (self.cluster.state if self.cluster else self.state) / "disks"
 
     @property
     def spool_folder(self) -> Path:
-        return self.state / "spool"
+        return (self.cluster.state if self.cluster else self.state) / "spool"
 
     @property
     def device_folder(self) -> Path:
@@ -254,10 +276,29 @@ class System:
         return value
 
     def close(self) -> None:
-        """Stop the clock and close the files."""
-        self.clock.close()
-        self.store.close()
+        """Stop the clock and close the files; for a member, its cluster does that."""
+        if self.cluster is None:
+            self.clock.close()
+            self.store.close()
         self._lock.close()
+
+    # -- cluster ------------------------------------------------------------------------------------------------------
+
+    @property
+    def peers(self) -> tuple[System, ...]:
+        """The other members of the SSI cluster that are up."""
+        return self.cluster.peers(self) if self.cluster else ()
+
+    def where(self, userid: str) -> System | None:
+        """The system on which a floating guest (USER) is logged on: this one, another member, or none."""
+        if userid in self.machines:
+            return self
+        return next((peer for peer in self.peers if userid in peer.machines and self.floats(userid)), None)
+
+    def floats(self, userid: str) -> bool:
+        """Whether a userid may be logged on to one member of the cluster only, whichever that is."""
+        found = self.changes.entry(userid)
+        return found is None or found.kind == "USER"
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -296,6 +337,9 @@ class System:
         found = self.changes.entry(name.upper())
         if found is not None and found.kind == "IDENTITY":
             subconfig = found.subconfig_for(self.name)
+            if not subconfig and self.cluster and found.builds:
+                # An identity that is built on other members only does not exist here.
+                return None
             return found.with_subconfig(self.changes.entry(subconfig)) if subconfig else found
         return found
 
@@ -309,14 +353,24 @@ class System:
         return entry
 
     def home(self, name: str) -> str:
-        """The userid that owns the minidisks of an entry: for a SUBCONFIG the IDENTITY that it is built on here."""
+        """The userid that owns the minidisks of an entry: for a SUBCONFIG the IDENTITY that it is built on here.
+
+        In a cluster they go by the SUBCONFIG's own name, as every member's disks are in one collection there; see
+        `MemberDisks`.
+        """
+        if self.cluster is not None:
+            return name
         if self._homes is None:
             self._homes = {}
-            for identity, entry in self._identities.items():
+            for identity, entry in self.identities.items():
                 subconfig = entry.subconfig_for(self.name)
                 if subconfig:
                     self._homes[subconfig] = identity
         return self._homes.get(name, name)
+
+    def built_on(self, subconfig: str) -> set[str]:
+        """The IDENTITY entries that are built on a SUBCONFIG, on this or another system."""
+        return {name for name, entry in self.identities.items() if any(used == subconfig for _, used in entry.builds)}
 
     def device_name(self, userid: str, vdev: str) -> Path:
         """Where the link of a disk device is."""
@@ -353,9 +407,9 @@ class System:
                 self.space.occupy(extent, key, vdev)
         if (before and before.entry.kind == "IDENTITY") or (after and after.entry.kind == "IDENTITY"):
             self._homes = None
-            self._identities.pop(key, None)
+            self.identities.pop(key, None)
             if after and after.entry.builds:
-                self._identities[key] = after.entry
+                self.identities[key] = after.entry
         for name in before.entry.includes if before else ():
             self.included_by.get(name, set()).discard(key)
         for name in after.entry.includes if after else ():
@@ -381,6 +435,17 @@ class System:
             self.reader_index.get(before.owner, set()).discard(key)
         if after is not None:
             self.reader_index.setdefault(after.owner, set()).add(key)
+
+
+def lock_folder(state: Path) -> IO[str]:
+    """Claim a state folder for this process. ModelError when another one has it."""
+    lock = (state / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ModelError("state", f"{state} is in use by another simulator") from error
+    return lock
 
 
 def _lan_key(nic: Nic) -> str:
