@@ -17,6 +17,7 @@ _SPOOLID = re.compile(r"\d{1,4}")
 _CLASS = re.compile(r"[A-Z0-9]")
 _NAME = re.compile(r"[A-Z0-9@#$_-]{1,8}")
 _TEXT = re.compile(r"[ -~]+")
+_SHARE = re.compile(r"[0-9]{1,5}(\.[0-9]{1,2})?%?")
 
 
 class OperandError(ValueError):
@@ -186,3 +187,12 @@ def set_vswitch_grant(switch: str, user: str, vlan: int | None = None) -> str:
     return _line(
         "SET VSWITCH", name(switch, "switch"), "GRANT", userid(user), f"VLAN {vlan}" if vlan is not None else ""
     )
+
+
+def set_share(user: str, kind: str, value: str) -> str:
+    """SET SHARE user RELATIVE n (1 to 10000) or ABSOLUTE n%: of a virtual machine that is logged on (class A)."""
+    if kind not in ("RELATIVE", "ABSOLUTE"):
+        raise OperandError("kind", kind, "RELATIVE or ABSOLUTE")
+    if not _SHARE.fullmatch(value):
+        raise OperandError("value", value, "a number, for ABSOLUTE with %")
+    return _line("SET SHARE", userid(user), kind, value)

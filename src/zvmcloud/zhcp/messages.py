@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zvmcloud.zhcp import fields
+from zvmcloud.zhcp import fields, kinds, resource_messages
 from zvmcloud.zhcp.errors import Call, FieldError, Json, Problem
-from zvmcloud.zhcp.kinds import OPERATIONS, Operation
 from zvmcloud.zhcp.kinds import kind as _kind
-from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
+
+Operation = kinds.Operation
+OPERATIONS = kinds.OPERATIONS
+SUBJECTS = (resource_messages,)
+"""Importing them registers the operations declared there."""
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 MAX_CYLINDERS = 65_520

@@ -213,6 +213,14 @@ class Context:
         """Whether this operation, in this run or one a crash ended, was about to do it."""
         return name in self._notes
 
+    def remember(self, name: str, value: str) -> str:
+        """Record a value of before the operation; in a run after a crash, the value that the first run recorded."""
+        prefix = f"{name} "
+        known = next((note.removeprefix(prefix) for note in self._notes if note.startswith(prefix)), None)
+        if known is None:
+            self.intend(prefix + value)
+        return value if known is None else known
+
     def on_undo(self, what: str, action: Undo) -> None:
         """Remember how to undo what was just done."""
         self._undo.append((what, action))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.operations import disks, guests, image_write, nics, power, reader, vswitches
+from zvmcloud.zhcp.operations import disks, guests, image_write, nics, power, reader, resize, vswitches
 from zvmcloud.zhcp.operations.context import Context
 
 # Each handler takes its own operation's dataclass; messages.OPERATIONS guarantees that a kind and its dataclass match.
@@ -22,6 +22,8 @@ HANDLERS: dict[str, Handler] = {
     "guest.unpause": power.unpause,
     "guest.reset": power.reset,
     "guest.reboot": power.reboot,
+    "guest.resize_cpus": resize.resize_cpus,
+    "guest.resize_memory": resize.resize_memory,
     "disk.add": disks.add,
     "disk.remove": disks.remove,
     "disk.write_image": image_write.write,

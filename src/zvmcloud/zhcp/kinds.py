@@ -1,0 +1,29 @@
+"""The register of operations: every kind's word on the wire and its dataclass.
+
+Apart from `messages`, so that operations of a subject can be declared in a module of their own; `messages` imports
+those modules, so whoever imports it knows every kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Operation:
+    """Base of the operations. `kind` is the word on the wire."""
+
+    kind: ClassVar[str] = ""
+
+
+OPERATIONS: dict[str, type[Operation]] = {}
+
+
+def kind(word: str) -> Any:
+    """Register the dataclass below under `word`."""
+
+    def register(cls: type[Operation]) -> type[Operation]:
+        cls.kind = word
+        OPERATIONS[word] = cls
+        return cls
+
+    return register

@@ -1,0 +1,34 @@
+"""Operations about what a guest has of the machine: processors, storage, the system it runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.kinds import Operation, kind
+
+_SHARE = r"((REL(ATIVE)?|ABS(OLUTE)?) [0-9]{1,5}(\.[0-9]{1,2})?%?)?"
+
+
+@kind("guest.resize_cpus")
+@dataclass(frozen=True, slots=True)
+class ResizeCpus(Operation):
+    """Give a guest `count` virtual processors at its next logon, and (live) in the running guest too.
+
+    Without `share` a share that follows the number of processors (100 each) goes on following it; another one stays.
+    """
+
+    userid: str = fields.userid()
+    count: int = fields.limits(low=1, high=64)
+    share: str = fields.limits(default="", pattern=_SHARE, upper=True, rule="such as RELATIVE 200 or ABSOLUTE 10%")
+    live: bool = False
+
+
+@kind("guest.resize_memory")
+@dataclass(frozen=True, slots=True)
+class ResizeMemory(Operation):
+    """Give a guest so much storage at its next logon, and (live) in the running guest, which can only grow."""
+
+    userid: str = fields.userid()
+    memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
+    live: bool = False
