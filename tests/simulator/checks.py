@@ -9,7 +9,7 @@ from zvmcloud.simulator.system import System
 def consistent(system: System) -> None:
     """Directory, disks, extent map, links, files and device links say the same."""
     minidisks = {
-        storage.key(name, disk.vdev)
+        storage.key(system.home(name), disk.vdev)
         for name, record in system.entries.items()
         for disk in record.entry.mdisks
         if disk.placement == "PERM"

@@ -22,6 +22,7 @@ COLUMNS = 72
 #: Devices have addresses of one to four hexadecimal digits.
 _VDEV = re.compile(r"[0-9A-F]{1,4}\Z")
 _USERID = re.compile(r"[A-Z0-9@#$_:+-]{1,8}\Z")
+_PASSWORD = re.compile(r"[A-Za-z0-9@#$._+-]{1,8}\Z")
 _VOLSER = re.compile(r"[A-Z0-9@#$&*+_-]{1,6}\Z")
 _STORAGE = re.compile(r"([0-9]{1,7})([KMGTPE])\Z")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\S+")
@@ -185,6 +186,11 @@ def vdev(text: str) -> str | None:
 def is_userid(text: str) -> bool:
     """Whether the text can be the name of a virtual machine: 1 to 8 characters of A-Z 0-9 @ # $ _ : + -."""
     return bool(_USERID.match(text))
+
+
+def is_password(text: str) -> bool:
+    """Whether the text can be a logon password of the directory: 1 to 8 characters; phrases need something else."""
+    return bool(_PASSWORD.match(text))
 
 
 def is_volser(text: str) -> bool:

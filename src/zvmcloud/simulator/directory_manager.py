@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from zvmcloud.directory import DirectoryError, Entry, SpaceError, Statement, statements
 from zvmcloud.directory.devices import Mdisk, Nicdef
-from zvmcloud.simulator import storage
+from zvmcloud.simulator import local_tags, storage
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import DirectoryEntry, Machine, Nic
 from zvmcloud.simulator.system import System
@@ -58,8 +58,38 @@ def unlocked(system: System, name: str, *, vdev: str = "", profile: bool = False
 
 
 def put(system: System, record: DirectoryEntry, entry: Entry) -> None:
-    """Store a changed entry under its name, keeping its locks."""
-    system.entries.put(entry.name, replace(record, entry=entry))
+    """Store a changed entry under its name, keeping its locks and tags."""
+    _store(system, entry.name, replace(record, entry=entry))
+
+
+def _store(system: System, name: str, record: DirectoryEntry | None) -> None:
+    """Store or remove an entry. Minidisks of a SUBCONFIG follow the IDENTITY that is built on it, here and gone."""
+    old = system.entries.get(name)
+    affected = {
+        subconfig
+        for item in (old, record)
+        if item is not None and item.entry.kind == "IDENTITY"
+        for _, subconfig in item.entry.builds
+    }
+    homes = {subconfig: system.home(subconfig) for subconfig in affected}
+    if record is None:
+        system.entries.remove(name)
+    else:
+        system.entries.put(name, record)
+    for subconfig, owner in homes.items():
+        found = system.entries.get(subconfig)
+        if found is not None and system.home(subconfig) != owner:
+            storage.give_disks(system, owner, system.home(subconfig), [disk.vdev for disk in found.entry.mdisks])
+
+
+def shown(system: System, record: DirectoryEntry) -> tuple[str, ...]:
+    """The records of an entry as the directory manager gives them: upper case but for comments, then its tags."""
+    records = tuple(
+        line if statement.is_comment else statements.upper(line)
+        for statement in record.entry.statements
+        for line in statement.records
+    )
+    return records + local_tags.render(system, record.tags)
 
 
 def parse(records: Sequence[str]) -> Entry:
@@ -83,9 +113,10 @@ def add_statement(entry: Entry, statement: Statement) -> Entry:
 
 def create(system: System, name: str, records: Sequence[str], *, profile: bool = False) -> Entry:
     """Add an entry; minidisks that say AUTOG, AUTOR or AUTOV get their place, and every minidisk its file."""
+    records, tags = local_tags.take(system, records)
     entry = parse(records)
     name = name.upper()
-    if (entry.kind == "PROFILE") != profile or entry.kind == "SUBCONFIG":
+    if (entry.kind == "PROFILE") != profile:
         raise Refused(*STATEMENT_REFUSED, (f"line 1: statement {entry.kind!r} does not fit this function",))
     if entry.name != name:
         raise Refused(*STATEMENT_REFUSED, (f"line 1: name {entry.name!r} is not the target {name!r}",))
@@ -93,7 +124,7 @@ def create(system: System, name: str, records: Sequence[str], *, profile: bool =
         raise Refused(*EXISTS)
     _check_profiles(system, entry)
     entry = entry.normalised()
-    system.entries.put(name, DirectoryEntry(entry.without(lambda item: item.keyword == "MDISK")))
+    _store(system, name, DirectoryEntry(entry.without(lambda item: item.keyword == "MDISK"), tags=tags))
     placed = entry
     for disk in entry.mdisks:
         chosen = _place(system, disk)
@@ -103,7 +134,7 @@ def create(system: System, name: str, records: Sequence[str], *, profile: bool =
         # Each placed disk goes into the entry at once, so that the next one sees the space as taken.
         record = system.entries[name]
         put(system, record, record.entry.add(chosen.statement()))
-    system.entries.put(name, DirectoryEntry(placed))
+    put(system, system.entries[name], placed)
     return placed
 
 
@@ -111,14 +142,18 @@ def _check_profiles(system: System, entry: Entry) -> None:
     if len(entry.includes) > 1:
         raise Refused(436, 40)
     for profile in entry.includes:
-        found = system.entry(profile)
-        if found is None or found.kind != "PROFILE":
+        found = system.entries.get(profile)
+        if found is None or found.entry.kind != "PROFILE":
             raise Refused(*NO_PROFILE)
+    for _, subconfig in entry.builds if entry.kind == "IDENTITY" else ():
+        found = system.entries.get(subconfig)
+        if found is not None and found.entry.kind != "SUBCONFIG":
+            raise Refused(*STATEMENT_REFUSED, (f"BUILD: {subconfig!r} is a {found.entry.kind}, not a SUBCONFIG",))
 
 
 def _add_disk_file(system: System, owner: str, disk: Mdisk) -> None:
     if disk.placement == "PERM":
-        storage.create_disk(system, owner, disk)
+        storage.create_disk(system, system.home(owner), disk)
 
 
 def _place(system: System, disk: Mdisk) -> Mdisk:
@@ -148,6 +183,7 @@ def replace_entry(system: System, name: str, records: Sequence[str], requester: 
         raise Refused(*NOT_LOCKED)
     if record.locked_by != requester:
         raise Refused(*LOCKED)
+    records, tags = local_tags.take(system, records)
     entry = parse(records)
     if entry.name != record.entry.name or entry.kind != record.entry.kind:
         raise Refused(*STATEMENT_REFUSED, (f"line 1: {entry.kind} {entry.name} is not the entry that was locked",))
@@ -157,11 +193,11 @@ def replace_entry(system: System, name: str, records: Sequence[str], requester: 
     after = {disk.vdev: disk for disk in entry.mdisks}
     for vdev, disk in before.items():
         if not _same_place(disk, after.get(vdev)):
-            storage.delete_disk(system, entry.name, vdev)
+            storage.delete_disk(system, system.home(entry.name), vdev)
     kept = entry.without(
         lambda item: item.keyword == "MDISK" and not _same_place(Mdisk.of(item), before.get(Mdisk.of(item).vdev))
     )
-    system.entries.put(entry.name, DirectoryEntry(kept))
+    _store(system, entry.name, DirectoryEntry(kept, tags=tags))
     for vdev, disk in after.items():
         if not _same_place(disk, before.get(vdev)):
             chosen = _place(system, disk)
@@ -170,7 +206,7 @@ def replace_entry(system: System, name: str, records: Sequence[str], requester: 
             _add_disk_file(system, entry.name, chosen)
             current = system.entries[entry.name]
             put(system, current, current.entry.add(chosen.statement()))
-    system.entries.put(entry.name, DirectoryEntry(entry))
+    put(system, system.entries[entry.name], entry)
     return entry
 
 
@@ -187,18 +223,21 @@ def _same_place(one: Mdisk, other: Mdisk | None) -> bool:
 def delete(system: System, name: str, *, profile: bool = False) -> None:
     """Remove an entry, its minidisks and the links of others' entries to them stay as they are.
 
-    Refused 400/12 locked, 408/12 a device of it is locked, 400/16 a profile that is included, 596/6831 logged on.
+    Refused 400/12 locked, 408/12 a device of it is locked, 400/16 a profile that is included or a SUBCONFIG that an
+    IDENTITY is built on, 596/6831 logged on.
     """
     record = unlocked(system, name, profile=profile)
     if record.device_locks:
         raise Refused(*DISK_LOCKED)
     if profile and system.included_by.get(record.entry.name):
         raise Refused(*IN_USE)
+    if record.entry.kind == "SUBCONFIG" and system.built_on(record.entry.name):
+        raise Refused(*IN_USE)
     if not profile and record.entry.name in system.machines:
         raise Refused(*LOGGED_ON)
     for disk in record.entry.mdisks:
-        storage.delete_disk(system, record.entry.name, disk.vdev)
-    system.entries.remove(record.entry.name)
+        storage.delete_disk(system, system.home(record.entry.name), disk.vdev)
+    _store(system, record.entry.name, None)
 
 
 def lock(system: System, name: str, requester: str, vdev: str = "", *, profile: bool = False) -> None:
@@ -251,7 +290,7 @@ def remove_disk(system: System, name: str, vdev: str) -> None:
     if record.entry.mdisk(vdev) is None:
         raise Refused(*NO_SUCH_DISK)
     put(system, record, record.entry.without_device(vdev))
-    storage.delete_disk(system, record.entry.name, vdev)
+    storage.delete_disk(system, system.home(record.entry.name), vdev)
 
 
 def add_device(system: System, name: str, vdev: str, statement: Statement, devices: int = 1) -> None:

@@ -76,6 +76,15 @@ def delete_disk(system: System, owner: str, vdev: str) -> None:
         system.drop_file(system.disk_folder, disk.file)
 
 
+def give_disks(system: System, owner: str, new_owner: str, vdevs: list[str]) -> None:
+    """Minidisks of a SUBCONFIG get another owner: its IDENTITY, or itself when nothing is built on it any more."""
+    for vdev in vdevs:
+        disk = system.disks.get(key(owner, vdev))
+        if disk is not None and key(new_owner, vdev) not in system.disks:
+            system.disks.remove(key(owner, vdev))
+            system.disks.put(key(new_owner, vdev), replace(disk, owner=new_owner))
+
+
 def users(system: System, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
     """Who has the disk as a device."""
     found = []
@@ -129,7 +138,7 @@ def attach(system: System, userid: str, owner: str, owner_vdev: str, vdev: str, 
     if machine is None:
         raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
     disk = system.disks.get(key(owner, owner_vdev))
-    if disk is None:
+    if disk is None or not _in_effect(system, disk):
         raise CpRefused(messages.LINK_NO_DISK, userid=owner, vdev=owner_vdev)
     if machine.device(vdev) is not None:
         raise CpRefused(messages.VDEV_IN_USE, kind="DASD", vdev=vdev)
@@ -139,6 +148,14 @@ def attach(system: System, userid: str, owner: str, owner_vdev: str, vdev: str, 
     if disk.file:
         show_device(system, userid, device)
     return device, remark
+
+
+def _in_effect(system: System, disk: Disk) -> bool:
+    """Whether CP knows the minidisk: it does not yet while directory changes are offline."""
+    if disk.temporary or not system.changes.waiting:
+        return True
+    entry = system.entry(disk.owner)
+    return entry is not None and entry.mdisk(disk.vdev) is not None
 
 
 def detach(system: System, userid: str, vdev: str) -> Dasd:

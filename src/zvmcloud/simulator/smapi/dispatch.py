@@ -22,12 +22,15 @@ from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.smapi import (  # noqa: F401 (the modules register their handlers)
     adapters,
     definitions,
+    directory,
     disks,
+    image_definitions,
     images,
     lists,
     notifications,
     performance,
     profiles,
+    prototypes,
     queries,
     switch_queries,
     switches,
@@ -171,5 +174,5 @@ class Dispatcher:
 
 
 def _encoded(function: Function, request: Request[Any], done: Done) -> Answer:
-    data = function.encode_reply(done.reply, request) if done.reply is not None else b""
+    data = function.encode_reply(done.reply, request, done.shape) if done.reply is not None else b""
     return Answer(done.rc, done.rs, data)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
 from zvmcloud.directory import statements
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, hotplug, spool
+from zvmcloud.simulator import guests, hotplug, prototypes, spool
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Dasd, Machine, UnitRecord
 from zvmcloud.simulator.smapi import targets
@@ -25,12 +24,18 @@ def padded(records: tuple[str, ...]) -> tuple[str, ...]:
 
 @handles(f.ImageCreateDM, later=True)
 def image_create_dm(call: Call, request: f.ImageCreateDM) -> Done:
+    """The prototype wins over records (as the clients document)."""
     records: tuple[str, ...] = request.image_record_array
-    if request.prototype_name:
-        # Prototypes are a later widening; a system without any answers as for one that is not found.
-        raise Refused(400, 20)
     if not statements.is_userid(request.target.upper()):
         raise Refused(24, 442)
+    if request.prototype_name:
+        records = prototypes.instance(
+            call.system,
+            request.prototype_name,
+            request.target.upper(),
+            request.initial_password,
+            request.initial_account_number,
+        )
     dm.create(call.system, request.target, records)
     return Done(f.ImageCreateDMReply(operation_id=-1))
 
@@ -44,7 +49,7 @@ def image_delete_dm(call: Call, request: f.ImageDeleteDM) -> Done:
 @handles(f.ImageQueryDM)
 def image_query_dm(call: Call, request: f.ImageQueryDM) -> Done:
     record = dm.find(call.system, request.target)
-    return Done(f.ImageQueryDMReply(image_record_array=padded(record.entry.render())))
+    return Done(f.ImageQueryDMReply(image_record_array=padded(dm.shown(call.system, record))))
 
 
 @handles(f.ImageReplaceDM, directory=True)
@@ -88,7 +93,7 @@ def image_password_set_dm(call: Call, request: f.ImagePasswordSetDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     # Password phrases need an external security manager; without one the directory takes 1 to 8 plain characters.
     password = request.image_password
-    if not re.fullmatch(r"[A-Za-z0-9@#$._+-]{1,8}", password):
+    if not statements.is_password(password):
         raise Refused(500, 20)
     dm.put(call.system, record, record.entry.with_operand(2, request.image_password.upper()))
     return Done()

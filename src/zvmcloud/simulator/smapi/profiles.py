@@ -23,7 +23,7 @@ def profile_delete_dm(call: Call, request: f.ProfileDeleteDM) -> Done:
 @handles(f.ProfileQueryDM)
 def profile_query_dm(call: Call, request: f.ProfileQueryDM) -> Done:
     record = dm.find(call.system, request.target, profile=True)
-    return Done(f.ProfileQueryDMReply(profile_record_array=padded(record.entry.render())))
+    return Done(f.ProfileQueryDMReply(profile_record_array=padded(dm.shown(call.system, record))))
 
 
 @handles(f.ProfileReplaceDM, directory=True)

@@ -6,11 +6,9 @@ import time
 from dataclasses import replace
 
 from zvmcloud.cp import messages
-from zvmcloud.directory import statements
 from zvmcloud.simulator import spool
 from zvmcloud.simulator.cp.language import size
 from zvmcloud.simulator.errors import CpRefused, Refused
-from zvmcloud.simulator.smapi.images import padded
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
@@ -25,24 +23,6 @@ def query_api_functional_level(call: Call, _request: f.QueryAPIFunctionalLevel) 
     return Done(rs=call.system.facts.level)
 
 
-@handles(f.QueryAsynchronousOperationDM)
-def query_asynchronous_operation_dm(call: Call, request: f.QueryAsynchronousOperationDM) -> Done:
-    operation = call.system.operations.get(str(request.operation_id))
-    if operation is None:
-        # Recorded: an unknown id is answered with 0/0.
-        return Done()
-    return Done(rs={"done": 100, "running": 104}.get(operation.state, 108))
-
-
-@handles(f.DirectoryManagerTaskCancelDM)
-def directory_manager_task_cancel_dm(call: Call, request: f.DirectoryManagerTaskCancelDM) -> Done:
-    operation = call.system.operations.get(str(request.operation_id))
-    if operation is None or operation.state != "running":
-        raise Refused(452, 4)
-    call.system.operations.put(str(request.operation_id), replace(operation, state="failed"))
-    return Done()
-
-
 @handles(f.QueryDirectoryManagerLevelDM)
 def query_directory_manager_level_dm(call: Call, _request: f.QueryDirectoryManagerLevelDM) -> Done:
     return Done(f.QueryDirectoryManagerLevelDMReply(directory_manager_level=call.system.facts.directory_manager))
@@ -54,43 +34,6 @@ def response_recovery(call: Call, request: f.ResponseRecovery) -> Done:
     if held is None or held[0] != call.userid:
         raise Refused(4, 4)
     return Done(f.ResponseRecoveryReply(response_data=held[1]))
-
-
-@handles(f.QueryAllDM)
-def query_all_dm(call: Call, request: f.QueryAllDM) -> Done:
-    if (request.format or "NO").upper() != "NO":
-        raise Refused(8, 3003)
-    kinds = {"USER": 0, "PROFILE": 1, "IDENTITY": 6, "SUBCONFIG": 7}
-    entries = tuple(
-        f.DirectoryEntry(
-            directory_entry_type=kinds.get(record.entry.kind, 8),
-            directory_entry_id=name,
-            directory_entry_data=padded(record.entry.render()),
-        )
-        for name, record in sorted(call.system.entries.items())
-    )
-    return Done(f.QueryAllDMReply(directory_entries_array=entries))
-
-
-@handles(f.DirectoryManagerSearchDM)
-def directory_manager_search_dm(call: Call, request: f.DirectoryManagerSearchDM) -> Done:
-    pattern = request.search_pattern.upper().split()
-    found = tuple(
-        f.FoundStatement(target_id=name, statement=statement.records[0])
-        for name, record in sorted(call.system.entries.items())
-        for statement in record.entry.statements
-        if _fits(pattern, statement.words)
-    )
-    return Done(f.DirectoryManagerSearchDMReply(statement_array=found), rs=0 if found else 28)
-
-
-def _fits(pattern: list[str], words: tuple[str, ...]) -> bool:
-    if len(words) < len(pattern):
-        return False
-    return all(
-        word.startswith(wanted[:-1]) if wanted.endswith("*") else word == wanted
-        for wanted, word in zip(pattern, words, strict=False)
-    )
 
 
 # -- the system -------------------------------------------------------------------------------------------------------
@@ -142,47 +85,6 @@ def system_info_query(call: Call, _request: f.SystemInfoQuery) -> Done:
 def system_processor_query(call: Call, _request: f.SystemProcessorQuery) -> Done:
     processors = tuple(f"{item.address} {item.status} {item.kind} {item.core}" for item in call.system.facts.processors)
     return Done(f.SystemProcessorQueryReply(partition_mode="Z/VM", system_processor_array=processors))
-
-
-@handles(f.SystemDiskQuery)
-def system_disk_query(call: Call, request: f.SystemDiskQuery) -> Done:
-    volumes = sorted(call.system.volumes.values(), key=lambda volume: volume.rdev)
-    if request.dev_num.upper() != "ALL":
-        rdev = statements.vdev(request.dev_num.upper())
-        if rdev is None:
-            raise Refused(8, 3003)
-        volumes = [volume for volume in volumes if volume.rdev == rdev]
-        if not volumes:
-            raise Refused(8, 8)
-    with_size = (request.disk_size or "").upper() == "YES"
-    array = tuple(
-        f"{volume.rdev} {volume.model} {'OWNED' if volume.volser == 'M01RES' else 'SYSTEM'} {volume.volser}"
-        + (f" {volume.size}" if with_size else "")
-        for volume in volumes
-    )
-    return Done(f.SystemDiskQueryReply(disk_info_array=array))
-
-
-@handles(f.SystemWWPNQuery)
-def system_wwpn_query(call: Call, request: f.SystemWWPNQuery) -> Done:
-    if not call.system.fcps:
-        raise Refused(4, 28)
-    with_owner = (request.owner or "").upper() == "YES"
-    array = tuple(
-        f"{fcp.rdev} {fcp.npiv} {fcp.chpid} {fcp.physical} {1 if fcp.owner else 2}"
-        + (f" {fcp.owner or 'NONE'}" if with_owner else "")
-        for fcp in sorted(call.system.fcps.values(), key=lambda item: item.rdev)
-    )
-    return Done(f.SystemWWPNQueryReply(wwpn_array=array))
-
-
-@handles(f.SystemFCPFreeQuery)
-def system_fcp_free_query(call: Call, request: f.SystemFCPFreeQuery) -> Done:
-    rdev = statements.vdev(request.fcp_dev.upper())
-    fcp = call.system.fcps.get(rdev or "")
-    if fcp is None or fcp.owner:
-        raise Refused(8, 8)
-    return Done(f.SystemFCPFreeQueryReply(fcp_array=()))
 
 
 # -- readers ----------------------------------------------------------------------------------------------------------
