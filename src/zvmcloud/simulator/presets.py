@@ -35,12 +35,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zvmcloud.directory import DirectoryError, Entry, Group, Region, Volume, statements
-from zvmcloud.simulator import equipment, guests, storage
+from zvmcloud.simulator import equipment, guests, recorded71, storage
 from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.equipment import Equipment
 from zvmcloud.simulator.errors import CpRefused, ModelError
@@ -146,11 +146,23 @@ class Model:
     osa: Mapping[str, str] = field(default_factory=lambda: {"10": "1000", "1F": "1F00", "FF": "FF00"})
     equipment: Equipment = field(default_factory=Equipment)
     """Disks, fabric, segments and files beside the pools; see equipment."""
+    build: Callable[[System], None] | None = None
+    """What else a preset does to a new system, at the end, inside the transaction that fills it."""
 
 
 PRESETS = {
     "lpar": Model(),
     "small": Model(pools={"POOL1": Pool("3390", 1, 21, "LX"), "FBAPOOL": Pool("9336", 1, 1032, "FB")}),
+    "recorded71": Model(
+        name="VM1",
+        storage="4G",
+        cps=0,
+        ifls=4,
+        pools={},
+        osa={},
+        equipment=recorded71.EQUIPMENT,
+        build=recorded71.fill,
+    ),
 }
 
 
@@ -305,6 +317,8 @@ def _fill(system: System, model: Model) -> None:
             guests.log_on(system, userid)
         except CpRefused as refused:
             raise ModelError(f"users.{userid}", str(refused)) from refused
+    if model.build is not None:
+        model.build(system)
 
 
 def _fill_volumes(system: System, model: Model) -> None:
