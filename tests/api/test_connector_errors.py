@@ -165,8 +165,13 @@ async def test_actions_that_do_not_exist_or_are_not_built(door: httpx.AsyncClien
     assert "timeout" in refused(
         await door.post(path, json={"action": "start", "timeout": "x"}), 400, 400, 120, 400, 400
     )
-    assert "resize_cpus" in refused(
-        await door.post(path, json={"action": "resize_cpus", "cpu_cnt": 2}), 501, 501, 10, 501, 1
+    assert "alldisks" in refused(
+        await door.post(path, json={"action": "capture", "image": "x", "capture_type": "alldisks"}),
+        501,
+        501,
+        10,
+        501,
+        1,
     )
     refused(await door.get("/host/ssi"), 501, 501, 10, 501, 1)
 

@@ -18,8 +18,7 @@ RECORDED = [
     if "url" in call
 ]
 NOT_BUILT = {
-    "guest_inspect_vnics", "guest_live_migrate", "guest_live_resize_cpus", "guest_resize_cpus", "guest_live_resize_mem",
-    "guest_resize_mem", "guest_grow_root_volume", "guest_capture", "volume_attach", "volume_detach",
+    "guest_inspect_vnics", "guest_live_migrate", "guest_capture", "volume_attach", "volume_detach",
     "volume_refresh_bootmap", "get_volume_connector", "get_fcp_templates", "get_fcp_templates_details",
     "delete_fcp_template", "get_fcp_usage", "set_fcp_usage", "create_fcp_template", "edit_fcp_template",
     "host_get_volume_info", "host_get_ssi_info",

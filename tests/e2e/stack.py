@@ -105,6 +105,12 @@ class Machine:
     def guest(self, userid: str, command: str) -> str:
         return str(self.ask(op="guest", userid=userid, command=command)["output"])
 
+    def try_guest(self, userid: str, command: str) -> bool:
+        """Whether the agent in the guest answers."""
+        self._file.write(json.dumps({"op": "guest", "userid": userid, "command": command}).encode() + b"\n")
+        self._file.flush()
+        return bool(json.loads(self._file.readline())["ok"])
+
     def punch(self, name: str, data: bytes) -> str:
         return str(self.ask(op="punch", name=name, type="FILE", data=base64.b64encode(data).decode())["spoolid"])
 

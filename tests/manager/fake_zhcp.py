@@ -205,6 +205,26 @@ class FakeZhcp:
     _do_guest_reset = _do_guest_pause
     _do_guest_reboot = _do_guest_pause
 
+    def _do_guest_resize_cpus(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["count"] > guest["max_cpus"]:
+            raise Refused(409, "cpu-limit", f"at most {guest['max_cpus']} processors")
+        self._running(guest, parameters)
+        guest |= {"vcpus": parameters["count"], "share": parameters["share"]}
+        return {}
+
+    def _do_guest_resize_memory(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["memory_mb"] > guest["max_memory_mb"]:
+            raise Refused(409, "memory-limit", f"at most {guest['max_memory_mb']} MB")
+        self._running(guest, parameters)
+        guest["memory_mb"] = parameters["memory_mb"]
+        return {}
+
+    def _running(self, guest: dict[str, Any], parameters: Mapping[str, Any]) -> None:
+        if parameters["live"] and guest["state"] != "on":
+            raise Refused(409, "guest-inactive", f"{parameters['userid']} is off")
+
     def _do_disk_add(self, parameters: dict[str, Any]) -> dict[str, Any]:
         self._known(parameters)["disks"] += parameters["disks"]
         return {"disks": parameters["disks"]}

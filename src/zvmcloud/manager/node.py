@@ -26,6 +26,7 @@ from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.networks import Networks
+from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import manager_nodes, systems, tokens
 
@@ -47,6 +48,7 @@ class Node:
         self.guests = Guests(core, self.disks)
         self.deploys = Deploys(core, self.guests, self.images)
         self.networks = Networks(core)
+        self.resources = Resources(core)
         self.hosts = Hosts(core)
         self.journal = core.journal
         self.runner = core.runner

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from zvmcloud.api.connector.ask import Ask, Handler, count, text
+from zvmcloud.api.connector.ask import Ask, Handler, count, megabytes, text
 from zvmcloud.api.connector.envelope import Reply, fault
 from zvmcloud.api.connector.schemas import ACTIONS, Checker, truth
 from zvmcloud.manager.deploys import DeployRequest
@@ -113,6 +113,44 @@ async def _deregister(ask: Ask) -> Reply:
     return Reply(job=(await ask.node.guests.deregister(ask.system, ask.userid, origin=ask.origin)).id)
 
 
+async def _resize_cpus(ask: Ask) -> Reply:
+    return await _cpus(ask, live=False)
+
+
+async def _live_resize_cpus(ask: Ask) -> Reply:
+    return await _cpus(ask, live=True)
+
+
+async def _cpus(ask: Ask, *, live: bool) -> Reply:
+    job = await ask.node.resources.resize_cpus(
+        ask.system,
+        ask.userid,
+        count(ask.body["cpu_cnt"]),
+        share=text(ask.body.get("cpu_share")),
+        live=live,
+        origin=ask.origin,
+    )
+    return Reply(job=job.id)
+
+
+async def _resize_mem(ask: Ask) -> Reply:
+    return await _memory(ask, live=False)
+
+
+async def _live_resize_mem(ask: Ask) -> Reply:
+    return await _memory(ask, live=True)
+
+
+async def _memory(ask: Ask, *, live: bool) -> Reply:
+    size = megabytes(ask.body["size"])
+    job = await ask.node.resources.resize_memory(ask.system, ask.userid, size, live=live, origin=ask.origin)
+    return Reply(job=job.id)
+
+
+async def _grow_root_volume(ask: Ask) -> Reply:
+    return Reply(job=(await ask.node.resources.grow_root_volume(ask.system, ask.userid, origin=ask.origin)).id)
+
+
 _HANDLERS: Mapping[str, Handler] = {
     "start": _start,
     "stop": _stop,
@@ -125,4 +163,9 @@ _HANDLERS: Mapping[str, Handler] = {
     "deploy": _deploy,
     "register_vm": _register,
     "deregister_vm": _deregister,
+    "resize_cpus": _resize_cpus,
+    "live_resize_cpus": _live_resize_cpus,
+    "resize_mem": _resize_mem,
+    "live_resize_mem": _live_resize_mem,
+    "grow_root_volume": _grow_root_volume,
 }

@@ -1,0 +1,79 @@
+"""One `zvm up` for all files that test the connector's client subject by subject, and an image for their guests."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from e2e.stack import Stack, running, zvm
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The unmodified client of the running stack. A call gives the answer's envelope; `done` wants a success."""
+
+    stack: Stack
+    send: Callable[..., dict[str, Any]]
+    image: dict[str, Any]
+
+    def done(self, api: str, *args: object, **kwargs: object) -> Any:
+        """The output of a call that must succeed."""
+        answer = self.send(api, *args, **kwargs)
+        assert answer["overallRC"] == 0, answer
+        return answer["output"]
+
+    def refused(self, api: str, *args: object, **kwargs: object) -> tuple[int, int, int]:
+        """overallRC, rc and rs of a call that must fail."""
+        answer = self.send(api, *args, **kwargs)
+        assert answer["overallRC"] != 0, answer
+        assert answer["errmsg"]
+        return answer["overallRC"], answer["rc"], answer["rs"]
+
+    def deployed(self, userid: str, cpus: int = 2, memory: int = 1024, **more: object) -> None:
+        """A guest with the sample image on a disk of ten cylinders."""
+        self.done("guest_create", userid, cpus, memory, disk_list=[{"size": "10", "is_boot_disk": True}], **more)
+        self.done("guest_deploy", userid, "shared-sample")
+
+    def started(self, userid: str, **more: object) -> None:
+        """A deployed guest that is up."""
+        self.deployed(userid, **more)  # type: ignore[arg-type]
+        self.done("guest_start", userid)
+        self.up(userid)
+
+    def up(self, userid: str, seconds: float = 20) -> None:
+        """Wait until the agent in the guest answers."""
+        deadline = time.monotonic() + seconds
+        with self.stack.machine() as zhcp:
+            while not zhcp.try_guest(userid, "echo ping"):
+                assert time.monotonic() < deadline, f"{userid} did not come up"
+                time.sleep(0.1)
+
+    def inside(self, userid: str, command: str) -> str:
+        """The output of a command in the guest."""
+        with self.stack.machine() as zhcp:
+            return zhcp.guest(userid, command)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from zvmconnector.connector import ZVMConnector
+    folder = tmp_path_factory.mktemp("shared")
+    with running(folder / "state") as stack:
+        client = ZVMConnector(ip_addr="127.0.0.1", port=stack.connector_port, connection_type="rest")
+
+        def send(api: str, *args: object, **kwargs: object) -> dict[str, Any]:
+            answer: dict[str, Any] = client.send_request(api, *args, **kwargs)
+            return answer
+
+        image: dict[str, Any] = json.loads(zvm("image", "sample", str(folder / "sample.img")).stdout)
+        found = Cloud(stack, send, image)
+        found.done("image_import", "shared-sample", f"file://{image['path']}", {"os_version": "rhel8.6"})
+        yield found
