@@ -1,8 +1,8 @@
-"""Operations about what a guest has of the machine: processors, storage, the system it runs on."""
+"""Operations about what a guest has of the machine: processors, storage, its disk as an image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.kinds import Operation, kind
@@ -32,3 +32,24 @@ class ResizeMemory(Operation):
     userid: str = fields.userid()
     memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
     live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTarget:
+    """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256."""
+
+    url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL")
+    headers: dict[str, str] = field(
+        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
+    )
+
+
+@kind("disk.read_image")
+@dataclass(frozen=True, slots=True)
+class ReadImage(Operation):
+    """Send a minidisk of a guest that is off as an image file. `compression`: gzip's level, 0 for none."""
+
+    target: ImageTarget
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    compression: int = fields.limits(default=6, low=0, high=9)

@@ -1,0 +1,121 @@
+"""Reading a linked disk as an image file, piece by piece: header, then the body, compressed or not.
+
+An ECKD disk gives the track stream, an FBA disk its blocks (`images.header` and `images.ckd` draw the bytes). Default
+tracks and zero blocks at the end are left out: whoever writes the image clears what lies beyond it. Memory: one
+track, and what the compressor holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zvmcloud.images import ckd, header
+from zvmcloud.images.diskfile import EckdDisk, FbaDisk
+from zvmcloud.images.header import ImageHeader, ImageKind
+from zvmcloud.images.ipl import is_bootable
+from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER
+
+_PIECE = 256 * 1024
+_BLOCKS = 512
+_GZIP_WINDOW = 31
+_DEFAULT = ckd.encode_track(DEFAULT_TRACK)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDisk:
+    """What was read: the whole file, and the disk's content as `EckdDisk.sha256` counts it up to the last track."""
+
+    kind: str
+    units: int
+    file_bytes: int
+    sha256: str
+    bootable: bool
+
+
+class ImageReader:
+    """An image file made of a disk. Take `piece` until it is empty, then `result`; `close` in the end."""
+
+    def __init__(
+        self, path: Path, kind: str, compression: int, progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> None:
+        """`kind`: ECKD or FBA. `progress` is told (units read, units of the disk)."""
+        self._disk: EckdDisk | FbaDisk = EckdDisk(path) if kind == "ECKD" else FbaDisk(path)
+        self._kind = kind
+        self._progress = progress
+        disk = self._disk
+        self.units = disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks
+        image_kind = ImageKind.CKD if isinstance(disk, EckdDisk) else ImageKind.FBA_DISK
+        self._ready = [header.render(ImageHeader(image_kind, self.units, compression))]
+        self._compress = zlib.compressobj(compression, zlib.DEFLATED, _GZIP_WINDOW) if compression else None
+        self._body: Iterator[bytes] | None = _tracks(disk, self._told) if isinstance(disk, EckdDisk) else _blocks(
+            disk, self._told
+        )  # fmt: skip
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+
+    def _told(self, done: int) -> None:
+        self._progress(done, self.units)
+
+    def piece(self) -> bytes:
+        """The next bytes of the file, at least a quarter of a megabyte but at the end; b"" when all were given."""
+        size = sum(map(len, self._ready))
+        while size < _PIECE and self._body is not None:
+            data = next(self._body, None)
+            if data is None:
+                self._body = None
+                data = self._compress.flush() if self._compress else b""
+            elif self._compress:
+                data = self._compress.compress(data)
+            if data:
+                self._ready.append(data)
+                size += len(data)
+        whole = b"".join(self._ready)
+        self._ready.clear()
+        self._digest.update(whole)
+        self._bytes += len(whole)
+        return whole
+
+    def result(self) -> ReadDisk:
+        """What the file is, once its last piece was taken."""
+        return ReadDisk(self._kind, self.units, self._bytes, self._digest.hexdigest(), is_bootable(self._disk))
+
+    def close(self) -> None:
+        """Close the disk."""
+        self._disk.close()
+
+
+def _tracks(disk: EckdDisk, told: Callable[[int], None]) -> Iterator[bytes]:
+    """The track stream up to the last track that is not as CP formats it; at least the first one."""
+    held = 0
+    for number in range(disk.tracks):
+        cylinder, head = divmod(number, TRACKS_PER_CYLINDER)
+        if head == 0:
+            told(cylinder)
+        track = disk.read_track(cylinder, head)
+        if track == DEFAULT_TRACK and number:
+            held += 1
+            continue
+        for _ in range(held):
+            yield _DEFAULT
+        held = 0
+        yield ckd.encode_track(track)
+
+
+def _blocks(disk: FbaDisk, told: Callable[[int], None]) -> Iterator[bytes]:
+    """The blocks up to the last stretch that is not zeros; at least the first one."""
+    held = 0
+    for block in range(0, disk.blocks, _BLOCKS):
+        told(block)
+        data = disk.read(block, min(_BLOCKS, disk.blocks - block))
+        if block and not any(data):
+            held += len(data)
+            continue
+        while held:
+            zeros = min(held, _PIECE)
+            yield bytes(zeros)
+            held -= zeros
+        yield data

@@ -1,0 +1,135 @@
+"""disk.read_image: stream a minidisk of a guest that is off to whoever keeps images."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from zvmcloud.cp import answers, commands
+from zvmcloud.cp.answers import PowerState
+from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.images.tracks import TrackError
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.resource_messages import ReadImage
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_SECONDS = 120.0
+
+
+async def read(context: Context, request: ReadImage) -> dict[str, Json]:
+    """The guest must be off; the disk is linked for reading only, and nothing on z/VM is changed."""
+    for name in request.target.headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise FieldError("target.headers", name, "names of letters, digits and -, at most 64")
+    userid, vdev = request.userid, request.vdev
+    state = await context.power(userid)
+    if state is PowerState.UNKNOWN_USER:
+        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
+    if state is not PowerState.OFF:
+        raise AgentError(
+            409, "guest-active", f"{userid} is {state}: an image is made of the disk of a guest that is off",
+            remedy="stop the guest first",
+        )  # fmt: skip
+    context.report(0.01, f"linking disk {vdev} of {userid}")
+    async with context.linked(userid, vdev, write=False) as (alias, path):
+        seen = await context.cp(commands.query_virtual(alias))
+        disk = answers.query_virtual(seen.lines)
+        if disk is None:
+            raise AgentError(409, "not-a-disk", f"device {vdev} of {userid} is no disk: {' / '.join(seen.lines)}")
+        unit = "cylinders" if disk.units == "CYL" else "blocks"
+
+        def copied(done: int, total: int) -> None:
+            context.report(0.02 + 0.95 * done / total, f"read {done} of {total} {unit}")
+
+        started = time.monotonic()
+        kind = "ECKD" if disk.units == "CYL" else "FBA"
+        try:
+            reader = await asyncio.to_thread(ImageReader, path, kind, request.compression, copied)
+        except DiskFileError as problem:
+            raise _unreadable(userid, vdev, problem) from problem
+        try:
+            received = await _send(request, reader)
+            found = await asyncio.to_thread(reader.result)
+        except (DiskFileError, TrackError) as problem:
+            raise _unreadable(userid, vdev, problem) from problem
+        finally:
+            await asyncio.to_thread(reader.close)
+        _compare(found, received)
+        took = (time.monotonic() - started) * 1000
+        context.did("disk", "read image", took, userid=userid, vdev=vdev, units=found.units, bytes=found.file_bytes)
+    context.report(1.0, f"read {found.units} {unit} of disk {vdev}")
+    return {
+        "vdev": vdev,
+        "kind": found.kind,
+        "units": found.units,
+        "unit": "CYL" if kind == "ECKD" else "BLK",
+        "file_bytes": found.file_bytes,
+        "sha256": found.sha256,
+        "bootable": found.bootable,
+        "received": received,
+    }
+
+
+async def _send(request: ReadImage, reader: ImageReader) -> dict[str, Json]:
+    """PUT the file; what the receiver answered."""
+    target = request.target
+    headers = {**target.headers, "content-type": "application/octet-stream"}
+    timeout = httpx.Timeout(_SECONDS, connect=15.0)
+    try:
+        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+            answer = await client.put(target.url, headers=headers, content=_pieces(reader))
+    except httpx.InvalidURL as problem:
+        raise FieldError("target.url", target.url, str(problem)) from problem
+    except httpx.TransportError as problem:
+        raise AgentError(
+            502, "target-lost", f"the receiver of the image was lost: {problem!r}", retryable=True,
+            remedy="see whether the manager can be reached from the agent",
+        ) from problem  # fmt: skip
+    if not answer.is_success:
+        full = answer.status_code == httpx.codes.INSUFFICIENT_STORAGE
+        raise AgentError(
+            507 if full else 502,
+            "target-full" if full else "target-refused",
+            f"the receiver of the image answered {answer.status_code}: {answer.text[:200]}",
+            retryable=answer.status_code in (502, 503, 504),
+            remedy="free space where the manager keeps images" if full else "see the manager's log",
+        )
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise AgentError(502, "target-answer", "the receiver of the image did not say what it received")
+    return document
+
+
+async def _pieces(reader: ImageReader) -> AsyncIterator[bytes]:
+    """The file; a piece that is being read is waited for even when the operation is cancelled: the disk stays open."""
+    while True:
+        running = asyncio.ensure_future(asyncio.to_thread(reader.piece))
+        try:
+            piece = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+        if not piece:
+            return
+        yield piece
+
+
+def _compare(found: ReadDisk, received: dict[str, Json]) -> None:
+    if received.get("sha256") != found.sha256:
+        raise AgentError(
+            502, "digest-mismatch",
+            f"the receiver has sha256 {received.get('sha256')}, {found.sha256} was sent", retryable=True,
+        )  # fmt: skip
+
+
+def _unreadable(userid: str, vdev: str, problem: Exception) -> AgentError:
+    return AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}")

@@ -1,0 +1,198 @@
+"""Capturing a disk: the bytes that arrive are an image file that gives the same disk again."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zhcp.conftest import Agent
+from zhcp.test_road import until_up
+from zvmcloud.images import header
+from zvmcloud.images.diskfile import EckdDisk, FbaDisk
+from zvmcloud.images.tracks import Record, Track
+from zvmcloud.zhcp.image_reader import ImageReader
+from zvmcloud.zhcp.image_writer import ImageWriter
+from zvmcloud.zhcp.messages import NewDisk, StartGuest
+from zvmcloud.zhcp.resource_messages import ImageTarget, ReadImage
+
+
+@dataclass
+class Receiver:
+    """Takes one image by PUT, chunked as clients send it."""
+
+    url: str = ""
+    files: list[bytes] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    refuse: int = 0
+    lie: bool = False
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    state = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            state.files.append(data)
+            state.tokens.append(self.headers.get("Zvm-Token", ""))
+            digest = hashlib.sha256(b"" if state.lie else data).hexdigest()
+            body = b'{"sha256": "%s"}' % digest.encode()
+            self.send_response(state.refuse or 200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/image"
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+def capture(receiver: Receiver, **more: int) -> ReadImage:
+    target = ImageTarget(url=receiver.url, headers={"Zvm-Token": "secret"})
+    return ReadImage(userid="LINUX01", vdev="0100", target=target, **more)
+
+
+async def links(agent: Agent) -> str:
+    answer = await agent.runner.machine.cp("QUERY VIRTUAL ALL")
+    return "\n".join(line for line in answer.lines if line.startswith("DASD F"))
+
+
+@pytest.mark.parametrize("compression", [0, 6])
+async def test_a_captured_disk_is_an_image_of_the_same_content(
+    agent: Agent, receiver: Receiver, tmp_path: Path, compression: int
+) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    outcome = await agent.run(capture(receiver, compression=compression))
+    (image,) = receiver.files
+    assert receiver.tokens == ["secret"]
+    found = header.parse(image[: header.PROBE_BYTES])
+    assert (found.kind, found.size, found.gzip_level) == (header.ImageKind.CKD, 10, compression)
+    assert outcome.result is not None
+    assert outcome.result["sha256"] == hashlib.sha256(image).hexdigest()
+    assert (outcome.result["units"], outcome.result["bootable"]) == (10, True)
+    assert "secret" not in str([call.to_json() for call in outcome.calls])
+    assert await links(agent) == ""
+    path = tmp_path / "copy"
+    EckdDisk.create(path, 10).close()
+    writer = ImageWriter(path, "ECKD", hashlib.sha256(image).hexdigest(), len(image))
+    writer.feed(image)
+    writer.finish()
+    writer.close()
+    with EckdDisk(path) as disk:
+        assert disk.sha256(5) == agent.image.content_sha256
+
+
+async def test_a_running_guest_is_not_captured(agent: Agent, receiver: Receiver) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+    problem = await agent.refused(capture(receiver))
+    assert (problem.status, problem.code) == (409, "guest-active")
+    assert receiver.files == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"),
+    [(507, "target-full", False), (403, "target-refused", False), (503, "target-refused", True)],
+)
+async def test_a_receiver_that_refuses_is_a_failure_that_leaves_no_link(
+    agent: Agent, receiver: Receiver, status: int, code: str, retryable: bool
+) -> None:
+    await agent.run(agent.guest())
+    receiver.refuse = status
+    problem = await agent.refused(capture(receiver))
+    assert (problem.code, problem.retryable) == (code, retryable)
+    assert await links(agent) == ""
+
+
+async def test_bytes_that_arrived_otherwise_are_noticed(agent: Agent, receiver: Receiver) -> None:
+    await agent.run(agent.guest())
+    receiver.lie = True
+    assert (await agent.refused(capture(receiver))).code == "digest-mismatch"
+
+
+async def test_nobody_at_the_address_can_be_tried_again(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    target = ImageTarget(url="http://127.0.0.1:9/image")
+    problem = await agent.refused(ReadImage(userid="LINUX01", vdev="0100", target=target))
+    assert (problem.code, problem.retryable) == ("target-lost", True)
+    assert await links(agent) == ""
+
+
+async def test_an_unknown_guest_or_disk_is_named(agent: Agent, receiver: Receiver) -> None:
+    assert (await agent.refused(capture(receiver))).code == "guest-unknown"
+    await agent.run(agent.guest("LINUX01", NewDisk(vdev="0200", size_units=5, pool="POOL1")))
+    assert (await agent.refused(capture(receiver))).code == "disk-unknown"
+
+
+def whole(reader: ImageReader) -> bytes:
+    parts = []
+    while piece := reader.piece():
+        parts.append(piece)
+    reader.close()
+    return b"".join(parts)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    written=st.dictionaries(st.integers(0, 44), st.lists(st.binary(max_size=300), min_size=1, max_size=4), max_size=6),
+    compression=st.integers(0, 9),
+)
+def test_any_eckd_disk_survives_being_an_image(
+    tmp_path_factory: pytest.TempPathFactory, written: dict[int, list[bytes]], compression: int
+) -> None:
+    folder = tmp_path_factory.mktemp("disk")
+    with EckdDisk.create(folder / "a", 3) as disk:
+        for number, records in written.items():
+            track = Track(tuple(Record(at, b"key" if at == 2 else b"", data) for at, data in enumerate(records, 1)))
+            disk.write_track(*divmod(number, 15), track)
+        wanted = disk.sha256()
+    image = whole(ImageReader(folder / "a", "ECKD", compression))
+    EckdDisk.create(folder / "b", 3).close()
+    writer = ImageWriter(folder / "b", "ECKD", hashlib.sha256(image).hexdigest(), len(image))
+    writer.feed(image)
+    writer.finish()
+    writer.close()
+    with EckdDisk(folder / "b") as copy:
+        assert copy.sha256() == wanted
+
+
+@settings(max_examples=25, deadline=None)
+@given(written=st.dictionaries(st.integers(0, 2999), st.binary(min_size=512, max_size=512), max_size=5))
+def test_any_fba_disk_survives_being_an_image(
+    tmp_path_factory: pytest.TempPathFactory, written: dict[int, bytes]
+) -> None:
+    folder = tmp_path_factory.mktemp("disk")
+    with FbaDisk.create(folder / "a", 3000) as disk:
+        for block, data in written.items():
+            disk.write(block, data)
+        wanted = disk.sha256()
+    image = whole(ImageReader(folder / "a", "FBA", 6))
+    FbaDisk.create(folder / "b", 3000).close()
+    writer = ImageWriter(folder / "b", "FBA", hashlib.sha256(image).hexdigest(), len(image))
+    writer.feed(image)
+    writer.finish()
+    writer.close()
+    with FbaDisk(folder / "b") as copy:
+        assert copy.sha256() == wanted
