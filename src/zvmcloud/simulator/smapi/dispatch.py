@@ -74,7 +74,7 @@ class Dispatcher:
         self._system = system
         self._journal = journal
         self._access = Access(system)
-        self._request_ids = itertools.count(int(time.time()) & 0x3FFFFFFF)
+        self._request_ids = itertools.count(int(system.now()) & 0x3FFFFFFF)
         self._recent: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
 
     def next_request_id(self) -> int:
@@ -94,7 +94,21 @@ class Dispatcher:
         registered = HANDLERS.get(frame.function.upper())
         return timing.smapi + (timing.directory if registered is not None and registered.changes_directory else 0.0)
 
-    def answer(self, frame: RequestFrame, request_id: int) -> Answer:
+    def note_fault(self, frame: RequestFrame, fault: str) -> None:
+        """Write a request that a fault rule kept from running into the journal."""
+        self._journal.write(
+            "smapi", frame.userid.upper(), frame.function, (frame.target or "").upper(), -1, -1, fault=fault
+        )
+
+    def refuse(self, frame: RequestFrame, rc: int, rs: int, text: str) -> Answer:
+        """What a fault rule answers instead of the function."""
+        function = REGISTRY.get(frame.function)
+        self._journal.write(
+            "smapi", frame.userid.upper(), frame.function, (frame.target or "").upper(), rc, rs, fault="refuse"
+        )
+        return Answer(rc, rs, function.encode_error(rc, rs, (text,) if text else ()) if function is not None else b"")
+
+    def answer(self, frame: RequestFrame, request_id: int, *, fault: str = "") -> Answer:
         """Run a request. Everything it changed is on disk when this returns."""
         started = time.perf_counter()
         answer = self._checked(frame, request_id)
@@ -107,6 +121,7 @@ class Dispatcher:
             answer.rc,
             answer.rs,
             milliseconds,
+            fault=fault,
         )
         if len(answer.data) <= KEPT_BYTES:
             reply = ReplyFrame(request_id, answer.rc, answer.rs, answer.data).encode()

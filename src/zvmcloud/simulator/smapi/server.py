@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from dataclasses import replace
 from typing import cast
 
 from zvmcloud.simulator.events import Subscriber
-from zvmcloud.simulator.smapi.dispatch import Dispatcher
+from zvmcloud.simulator.faults import NOTHING, Faults, Strike
+from zvmcloud.simulator.smapi.dispatch import Answer, Dispatcher
 from zvmcloud.smapi.connection import RequestFrame, ServerConnection
 from zvmcloud.smapi.declare import Answering
 from zvmcloud.smapi.errors import WireError
@@ -31,22 +33,30 @@ EVENT_BACKLOG = 4 << 20
 class RequestServer:
     """Listens for SMAPI requests of one system."""
 
-    def __init__(self, dispatcher: Dispatcher, *, request_timeout: float = REQUEST_TIMEOUT) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, *, request_timeout: float = REQUEST_TIMEOUT, faults: Faults | None = None
+    ) -> None:
         self.dispatcher = dispatcher
+        self.faults = faults or Faults()
         self.request_timeout = request_timeout
         self.connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen; gives the port."""
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None, *, trusted: str = "") -> int:
+        """Listen; gives the port. May be called for several ports.
+
+        `trusted`: the peer's userid is known to be this one, as over IUCV; a request without credentials, also one in
+        the legacy form, is this userid's. Credentials that are given count as they do anywhere.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=512)
-        return int(self._server.sockets[0].getsockname()[1])
+        made = await loop.create_server(lambda: Connection(self, trusted.upper()), host, port, ssl=tls, backlog=512)
+        self._servers.append(made)
+        return int(made.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for made in self._servers:
+            made.close()
+        self._servers.clear()
         for connection in list(self.connections):
             connection.abort()
 
@@ -54,8 +64,10 @@ class RequestServer:
 class Connection(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, server: RequestServer) -> None:
+    def __init__(self, server: RequestServer, trusted: str = "") -> None:
         self._server = server
+        self._trusted = trusted
+        self._known = False
         self._wire = ServerConnection()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -64,7 +76,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if len(self._server.connections) >= MAX_CONNECTIONS:
+        if len(self._server.connections) >= MAX_CONNECTIONS or self._server.dispatcher.is_down:
             self._transport.abort()
             return
         self._server.connections.add(self)
@@ -90,18 +102,34 @@ class Connection(asyncio.Protocol):
         self._busy = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._trusted and not frame.userid and not frame.password:
+            frame = replace(frame, userid=self._trusted)
+            self._known = True
         dispatcher = self._server.dispatcher
+        strike = self._server.faults.strike(frame.function, frame.target or "", frame.userid)
+        if strike.action == "drop-before-id":
+            dispatcher.note_fault(frame, strike.action)
+            self.abort()
+            return
         request_id = dispatcher.next_request_id()
         self._transport.write(self._wire.accepted(request_id))
         loop = asyncio.get_running_loop()
-        delay = dispatcher.delay(frame)
+        delay = dispatcher.delay(frame) + strike.delay
         if delay:
-            loop.call_later(delay, self._work, frame, request_id)
+            loop.call_later(delay, self._work, frame, request_id, strike)
         else:
-            loop.call_soon(self._work, frame, request_id)
+            loop.call_soon(self._work, frame, request_id, strike)
 
-    def _work(self, frame: RequestFrame, request_id: int) -> None:
-        answer = self._server.dispatcher.answer(frame, request_id)
+    def _work(self, frame: RequestFrame, request_id: int, strike: Strike = NOTHING) -> None:
+        if strike.rule is not None and self._struck(frame, request_id, strike):
+            return
+        answer = self._server.dispatcher.answer(frame, request_id, fault=strike.action, trusted=self._known)
+        if strike.action == "drop-after-work":
+            self._close()
+            return
+        if strike.rule is not None and strike.action == "partial":
+            self._reply_part(request_id, answer, strike.rule.bytes)
+            return
         function = REGISTRY.get(frame.function)
         answering = function.answering if function is not None else Answering.REPLY
         if answering is Answering.EVENTS and answer.rc == 0:
@@ -111,6 +139,31 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
         else:
             self._reply(request_id, answer.rc, answer.rs, answer.data)
+
+    def _struck(self, frame: RequestFrame, request_id: int, strike: Strike) -> bool:
+        """What a fault rule does instead of the function; False when the function is to run."""
+        rule = strike.rule
+        assert rule is not None  # noqa: S101
+        dispatcher = self._server.dispatcher
+        if rule.action == "refuse":
+            answer = dispatcher.refuse(frame, rule.rc, rule.rs, rule.text)
+            self._reply(request_id, answer.rc, answer.rs, answer.data)
+            return True
+        if rule.action in ("drop-after-id", "hang"):
+            dispatcher.note_fault(frame, rule.action)
+            if rule.action == "drop-after-id":
+                self._close()
+            return True
+        return False
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _reply_part(self, request_id: int, answer: Answer, size: int) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._wire.reply(request_id, answer.rc, answer.rs, answer.data)[:size])
+            self._transport.close()
 
     def _subscribe(self, frame: RequestFrame) -> None:
         """Turn the connection into a stream of events; it ends when either side closes it."""
