@@ -43,7 +43,7 @@ def _devices(text: str | None) -> int:
 # -- in the directory -------------------------------------------------------------------------------------------------
 
 
-@handles(f.VirtualNetworkAdapterCreateDM, directory=True)
+@handles(f.VirtualNetworkAdapterCreateDM, directory=True, authority="clients")
 def virtual_network_adapter_create_dm(call: Call, request: f.VirtualNetworkAdapterCreateDM) -> Done:
     kind = {1: "HIPERS", 2: "QDIO"}.get(request.adapter_type)
     if kind is None:
@@ -55,7 +55,7 @@ def virtual_network_adapter_create_dm(call: Call, request: f.VirtualNetworkAdapt
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterCreateExtendedDM, directory=True)
+@handles(f.VirtualNetworkAdapterCreateExtendedDM, directory=True, authority="recorded")
 def virtual_network_adapter_create_extended_dm(call: Call, request: f.VirtualNetworkAdapterCreateExtendedDM) -> Done:
     address = targets.vdev(request.image_device_number)
     kind, devices = _type(request.adapter_type), _devices(request.devices)
@@ -70,19 +70,19 @@ def _define(call: Call, target: str, address: str, kind: str, devices: int, chpi
     dm.add_device(call.system, target, address, nicdef.statement(), devices)
 
 
-@handles(f.VirtualNetworkAdapterDeleteDM, directory=True)
+@handles(f.VirtualNetworkAdapterDeleteDM, directory=True, authority="clients")
 def virtual_network_adapter_delete_dm(call: Call, request: f.VirtualNetworkAdapterDeleteDM) -> Done:
     dm.remove_device(call.system, request.target, targets.vdev(request.image_device_number), "NICDEF")
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterConnectVswitchDM, directory=True)
+@handles(f.VirtualNetworkAdapterConnectVswitchDM, directory=True, authority="recorded")
 def virtual_network_adapter_connect_vswitch_dm(call: Call, request: f.VirtualNetworkAdapterConnectVswitchDM) -> Done:
     _connect_dm(call, request.target, request.image_device_number, "SYSTEM", request.switch_name)
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterConnectLANDM, directory=True)
+@handles(f.VirtualNetworkAdapterConnectLANDM, directory=True, authority="recorded")
 def virtual_network_adapter_connect_lan_dm(call: Call, request: f.VirtualNetworkAdapterConnectLANDM) -> Done:
     _connect_dm(call, request.target, request.image_device_number, request.lan_owner.upper(), request.lan_name)
     return Done()
@@ -93,7 +93,7 @@ def _connect_dm(call: Call, target: str, device: str, owner: str, name: str) -> 
     dm.change_nic(call.system, target, address, lan_owner=owner, lan_name=targets.system_name(name))
 
 
-@handles(f.VirtualNetworkAdapterDisconnectDM, directory=True)
+@handles(f.VirtualNetworkAdapterDisconnectDM, directory=True, authority="recorded")
 def virtual_network_adapter_disconnect_dm(call: Call, request: f.VirtualNetworkAdapterDisconnectDM) -> Done:
     address = targets.vdev(request.image_device_number)
     record = dm.unlocked(call.system, request.target, vdev=address)
@@ -109,7 +109,7 @@ def virtual_network_adapter_disconnect_dm(call: Call, request: f.VirtualNetworkA
 # -- in the running machine -------------------------------------------------------------------------------------------
 
 
-@handles(f.VirtualNetworkAdapterCreate)
+@handles(f.VirtualNetworkAdapterCreate, authority="recorded")
 def virtual_network_adapter_create(call: Call, request: f.VirtualNetworkAdapterCreate) -> Done:
     kind = {1: "HIPERS", 2: "QDIO"}.get(request.adapter_type)
     if kind is None:
@@ -119,7 +119,7 @@ def virtual_network_adapter_create(call: Call, request: f.VirtualNetworkAdapterC
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterCreateExtended)
+@handles(f.VirtualNetworkAdapterCreateExtended, authority="recorded")
 def virtual_network_adapter_create_extended(call: Call, request: f.VirtualNetworkAdapterCreateExtended) -> Done:
     address = targets.vdev(request.image_device_number)
     kind, devices = _type(request.adapter_type), _devices(request.devices)
@@ -140,7 +140,7 @@ def _create(call: Call, target: str, address: str, kind: str, devices: int, chpi
     network.define_nic(call.system, userid, Nic(address, mac, kind, devices, chpid))
 
 
-@handles(f.VirtualNetworkAdapterDelete)
+@handles(f.VirtualNetworkAdapterDelete, authority="recorded")
 def virtual_network_adapter_delete(call: Call, request: f.VirtualNetworkAdapterDelete) -> Done:
     userid = targets.defined(call, request.target)
     nic = targets.adapter(targets.running(call, userid), targets.vdev(request.image_device_number))
@@ -148,13 +148,13 @@ def virtual_network_adapter_delete(call: Call, request: f.VirtualNetworkAdapterD
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterConnectVswitch)
+@handles(f.VirtualNetworkAdapterConnectVswitch, authority="recorded")
 def virtual_network_adapter_connect_vswitch(call: Call, request: f.VirtualNetworkAdapterConnectVswitch) -> Done:
     _connect(call, request.target, request.image_device_number, request.switch_name)
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterConnectVswitchExtended)
+@handles(f.VirtualNetworkAdapterConnectVswitchExtended, authority="recorded")
 def virtual_network_adapter_connect_vswitch_extended(
     call: Call, request: f.VirtualNetworkAdapterConnectVswitchExtended
 ) -> Done:
@@ -166,7 +166,7 @@ def virtual_network_adapter_connect_vswitch_extended(
     return Done()
 
 
-@handles(f.VirtualNetworkAdapterConnectLAN)
+@handles(f.VirtualNetworkAdapterConnectLAN, authority="recorded")
 def virtual_network_adapter_connect_lan(call: Call, request: f.VirtualNetworkAdapterConnectLAN) -> Done:
     owner, name = request.lan_owner.upper(), targets.system_name(request.lan_name)
     if owner == "SYSTEM" and name in call.system.vswitches:
@@ -205,7 +205,7 @@ def _connect(call: Call, target: str, device: str, name: str, port: int = 0) -> 
         raise
 
 
-@handles(f.VirtualNetworkAdapterDisconnect)
+@handles(f.VirtualNetworkAdapterDisconnect, authority="recorded")
 def virtual_network_adapter_disconnect(call: Call, request: f.VirtualNetworkAdapterDisconnect) -> Done:
     machine = targets.running(call, request.target)
     nic = targets.adapter(machine, targets.vdev(request.image_device_number))
@@ -233,7 +233,7 @@ def _up(machine: Machine) -> bool:
     return machine.system is not None and machine.system.phase in ("up", "stopping") and machine.system.agent
 
 
-@handles(f.VirtualNetworkAdapterQuery)
+@handles(f.VirtualNetworkAdapterQuery, authority="recorded")
 def virtual_network_adapter_query(call: Call, request: f.VirtualNetworkAdapterQuery) -> Done:
     machine, nics = _chosen(call, request.target, request.image_device_number)
     array = tuple(
@@ -250,7 +250,7 @@ def virtual_network_adapter_query(call: Call, request: f.VirtualNetworkAdapterQu
     return Done(f.VirtualNetworkAdapterQueryReply(adapter_array=array))
 
 
-@handles(f.VirtualNetworkAdapterQueryExtended)
+@handles(f.VirtualNetworkAdapterQueryExtended, authority="clients")
 def virtual_network_adapter_query_extended(call: Call, request: f.VirtualNetworkAdapterQueryExtended) -> Done:
     machine, nics = _chosen(call, request.target, request.image_device_number)
     items = [f"adapter_count={len(nics)}"]

@@ -9,7 +9,7 @@ from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
 
-@handles(f.ImageIPLSetDM, directory=True)
+@handles(f.ImageIPLSetDM, directory=True, authority="recorded")
 def image_ipl_set_dm(call: Call, request: f.ImageIPLSetDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     words: list[object] = ["IPL", request.saved_system.upper()]
@@ -21,7 +21,7 @@ def image_ipl_set_dm(call: Call, request: f.ImageIPLSetDM) -> Done:
     return Done()
 
 
-@handles(f.ImageIPLQueryDM)
+@handles(f.ImageIPLQueryDM, authority="clients")
 def image_ipl_query_dm(call: Call, request: f.ImageIPLQueryDM) -> Done:
     ipl = dm.find(call.system, request.target).entry.ipl
     if ipl is None:
@@ -34,7 +34,7 @@ def image_ipl_query_dm(call: Call, request: f.ImageIPLQueryDM) -> Done:
     )
 
 
-@handles(f.ImageIPLDeleteDM, directory=True)
+@handles(f.ImageIPLDeleteDM, directory=True, authority="clients")
 def image_ipl_delete_dm(call: Call, request: f.ImageIPLDeleteDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     if record.entry.first("IPL") is None:
@@ -51,7 +51,7 @@ def _set_only(call: Call, entry: Entry, keyword: str, statement: Statement | Non
         raise Refused(*dm.STATEMENT_REFUSED, (str(error),)) from error
 
 
-@handles(f.ImageCPUSetMaximumDM, directory=True)
+@handles(f.ImageCPUSetMaximumDM, directory=True, authority="recorded")
 def image_cpu_set_maximum_dm(call: Call, request: f.ImageCPUSetMaximumDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     architecture = record.entry.machine[0]
@@ -69,7 +69,7 @@ def _cpu_statement(entry: Entry, address: str) -> Statement | None:
     return next((item for item in entry.every("CPU") if item.operand(1).rjust(2, "0") == address), None)
 
 
-@handles(f.ImageCPUDefineDM, directory=True)
+@handles(f.ImageCPUDefineDM, directory=True, authority="recorded")
 def image_cpu_define_dm(call: Call, request: f.ImageCPUDefineDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     address = _cpu(request.cpu_address)
@@ -87,7 +87,7 @@ def image_cpu_define_dm(call: Call, request: f.ImageCPUDefineDM) -> Done:
     return Done()
 
 
-@handles(f.ImageCPUDeleteDM, directory=True)
+@handles(f.ImageCPUDeleteDM, directory=True, authority="clients")
 def image_cpu_delete_dm(call: Call, request: f.ImageCPUDeleteDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     found = _cpu_statement(record.entry, _cpu(request.cpu_address))
@@ -97,7 +97,7 @@ def image_cpu_delete_dm(call: Call, request: f.ImageCPUDeleteDM) -> Done:
     return Done()
 
 
-@handles(f.ImageCPUQueryDM)
+@handles(f.ImageCPUQueryDM, authority="recorded")
 def image_cpu_query_dm(call: Call, request: f.ImageCPUQueryDM) -> Done:
     record = dm.find(call.system, request.target)
     address = _cpu(request.cpu_address)

@@ -20,7 +20,12 @@ from zvmcloud.smapi import functions as f
 _BLOCKS_PER_UNIT = {2: 1, 3: 2, 4: 4, 5: 8}
 
 
-@handles(f.ImageDiskCreateDM, later=True)
+@handles(
+    f.ImageDiskCreateDM,
+    later=True,
+    authority="recorded",
+    missing="formatting and label: a new disk is as CP formats it",
+)
 def image_disk_create_dm(call: Call, request: f.ImageDiskCreateDM) -> Done:
     dm.add_disk(call.system, request.target, _wanted(request))
     return Done(f.ImageDiskCreateDMReply(operation_id=-1))
@@ -56,13 +61,13 @@ def _wanted(request: f.ImageDiskCreateDM) -> Mdisk:
     return Mdisk(address, device, method, None, size, area, mode, passwords)
 
 
-@handles(f.ImageDiskDeleteDM, later=True)
+@handles(f.ImageDiskDeleteDM, later=True, authority="recorded")
 def image_disk_delete_dm(call: Call, request: f.ImageDiskDeleteDM) -> Done:
     dm.remove_disk(call.system, request.target, targets.vdev(request.image_disk_number))
     return Done(f.ImageDiskDeleteDMReply(operation_id=-1))
 
 
-@handles(f.ImageDiskCopyDM, later=True)
+@handles(f.ImageDiskCopyDM, later=True, authority="recorded")
 def image_disk_copy_dm(call: Call, request: f.ImageDiskCopyDM) -> Done:
     system = call.system
     source_entry = dm.find(system, request.source_image_name)
@@ -108,7 +113,7 @@ def copy_disk(system: System, source: Disk, target: Disk) -> None:
         os.close(to_file)
 
 
-@handles(f.ImageDiskCreate)
+@handles(f.ImageDiskCreate, authority="recorded")
 def image_disk_create(call: Call, request: f.ImageDiskCreate) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
@@ -126,7 +131,7 @@ def image_disk_create(call: Call, request: f.ImageDiskCreate) -> Done:
     return Done()
 
 
-@handles(f.ImageDiskDelete)
+@handles(f.ImageDiskDelete, authority="clients")
 def image_disk_delete(call: Call, request: f.ImageDiskDelete) -> Done:
     userid = targets.defined(call, request.target)
     _detach(call, userid, targets.vdev(request.image_disk_number))
@@ -143,7 +148,7 @@ def _detach(call: Call, userid: str, address: str) -> None:
     storage.detach(call.system, userid, address)
 
 
-@handles(f.ImageDiskQuery)
+@handles(f.ImageDiskQuery, authority="clients")
 def image_disk_query(call: Call, request: f.ImageDiskQuery) -> Done:
     machine = targets.running(call, request.target)
     wanted = request.vdasd_id.upper()
@@ -173,7 +178,7 @@ def _described(system: System, device: Dasd) -> f.VirtualDasd:
     )
 
 
-@handles(f.ImageMDISKLinkQuery)
+@handles(f.ImageMDISKLinkQuery, authority="recorded")
 def image_mdisk_link_query(call: Call, request: f.ImageMDISKLinkQuery) -> Done:
     address = statements.vdev(request.vdev.upper())
     if address is None:
@@ -196,7 +201,7 @@ def image_mdisk_link_query(call: Call, request: f.ImageMDISKLinkQuery) -> Done:
 # -- links ------------------------------------------------------------------------------------------------------------
 
 
-@handles(f.ImageDiskShare)
+@handles(f.ImageDiskShare, authority="clients")
 def image_disk_share(call: Call, request: f.ImageDiskShare) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
@@ -227,7 +232,7 @@ def _may_share(disk: Mdisk, mode: str, password: str) -> None:
         raise Refused(208, 32)
 
 
-@handles(f.ImageDiskUnshare)
+@handles(f.ImageDiskUnshare, authority="recorded")
 def image_disk_unshare(call: Call, request: f.ImageDiskUnshare) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
@@ -238,7 +243,7 @@ def image_disk_unshare(call: Call, request: f.ImageDiskUnshare) -> Done:
     return Done()
 
 
-@handles(f.ImageDiskShareDM, directory=True)
+@handles(f.ImageDiskShareDM, directory=True, authority="clients")
 def image_disk_share_dm(call: Call, request: f.ImageDiskShareDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     owner_vdev = targets.vdev(request.image_disk_number)
@@ -255,7 +260,7 @@ def image_disk_share_dm(call: Call, request: f.ImageDiskShareDM) -> Done:
     return Done()
 
 
-@handles(f.ImageDiskUnshareDM, directory=True)
+@handles(f.ImageDiskUnshareDM, directory=True, authority="clients")
 def image_disk_unshare_dm(call: Call, request: f.ImageDiskUnshareDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     wanted = (
@@ -280,7 +285,7 @@ def image_disk_unshare_dm(call: Call, request: f.ImageDiskUnshareDM) -> Done:
 # -- real devices -----------------------------------------------------------------------------------------------------
 
 
-@handles(f.ImageDeviceDedicateDM, directory=True)
+@handles(f.ImageDeviceDedicateDM, directory=True, authority="recorded")
 def image_device_dedicate_dm(call: Call, request: f.ImageDeviceDedicateDM) -> Done:
     address, rdev = targets.vdev(request.image_device_number), targets.vdev(request.real_device_number, 6)
     options = ("READONLY",) if request.readonly else ()
@@ -289,13 +294,13 @@ def image_device_dedicate_dm(call: Call, request: f.ImageDeviceDedicateDM) -> Do
     return Done()
 
 
-@handles(f.ImageDeviceUndedicateDM, directory=True)
+@handles(f.ImageDeviceUndedicateDM, directory=True, authority="recorded")
 def image_device_undedicate_dm(call: Call, request: f.ImageDeviceUndedicateDM) -> Done:
     dm.remove_device(call.system, request.target, targets.vdev(request.image_device_number), "DEDICATE")
     return Done()
 
 
-@handles(f.ImageDeviceDedicate)
+@handles(f.ImageDeviceDedicate, authority="clients", missing="readonly; devices other than OSA and FCP")
 def image_device_dedicate(call: Call, request: f.ImageDeviceDedicate) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
@@ -311,7 +316,7 @@ def image_device_dedicate(call: Call, request: f.ImageDeviceDedicate) -> Done:
     return Done()
 
 
-@handles(f.ImageDeviceUndedicate)
+@handles(f.ImageDeviceUndedicate, authority="recorded")
 def image_device_undedicate(call: Call, request: f.ImageDeviceUndedicate) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
@@ -322,7 +327,7 @@ def image_device_undedicate(call: Call, request: f.ImageDeviceUndedicate) -> Don
     return Done()
 
 
-@handles(f.ImageDeviceReset)
+@handles(f.ImageDeviceReset, authority="recorded")
 def image_device_reset(call: Call, request: f.ImageDeviceReset) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)

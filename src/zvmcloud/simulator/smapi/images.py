@@ -22,7 +22,7 @@ def padded(records: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(record.ljust(RECORD) for record in records)
 
 
-@handles(f.ImageCreateDM, later=True)
+@handles(f.ImageCreateDM, later=True, authority="recorded")
 def image_create_dm(call: Call, request: f.ImageCreateDM) -> Done:
     """The prototype wins over records (as the clients document)."""
     records: tuple[str, ...] = request.image_record_array
@@ -40,39 +40,39 @@ def image_create_dm(call: Call, request: f.ImageCreateDM) -> Done:
     return Done(f.ImageCreateDMReply(operation_id=-1))
 
 
-@handles(f.ImageDeleteDM, later=True)
+@handles(f.ImageDeleteDM, later=True, authority="recorded")
 def image_delete_dm(call: Call, request: f.ImageDeleteDM) -> Done:
     dm.delete(call.system, request.target)
     return Done(f.ImageDeleteDMReply(operation_id=-1))
 
 
-@handles(f.ImageQueryDM)
+@handles(f.ImageQueryDM, authority="recorded")
 def image_query_dm(call: Call, request: f.ImageQueryDM) -> Done:
     record = dm.find(call.system, request.target)
     return Done(f.ImageQueryDMReply(image_record_array=padded(dm.shown(call.system, record))))
 
 
-@handles(f.ImageReplaceDM, directory=True)
+@handles(f.ImageReplaceDM, directory=True, authority="clients")
 def image_replace_dm(call: Call, request: f.ImageReplaceDM) -> Done:
     dm.replace_entry(call.system, request.target, request.image_record_array, call.userid)
     return Done()
 
 
-@handles(f.ImageLockDM)
+@handles(f.ImageLockDM, authority="recorded")
 def image_lock_dm(call: Call, request: f.ImageLockDM) -> Done:
     address = targets.vdev(request.device_address) if request.device_address else ""
     dm.lock(call.system, request.target, call.userid, address)
     return Done()
 
 
-@handles(f.ImageUnlockDM)
+@handles(f.ImageUnlockDM, authority="recorded")
 def image_unlock_dm(call: Call, request: f.ImageUnlockDM) -> Done:
     address = targets.vdev(request.device_address) if request.device_address else ""
     dm.unlock(call.system, request.target, address)
     return Done()
 
 
-@handles(f.ImageLockQueryDM)
+@handles(f.ImageLockQueryDM, authority="clients")
 def image_lock_query_dm(call: Call, request: f.ImageLockQueryDM) -> Done:
     record = dm.find(call.system, request.target)
     if not record.locked_by and not record.device_locks:
@@ -82,13 +82,13 @@ def image_lock_query_dm(call: Call, request: f.ImageLockQueryDM) -> Done:
     return Done(f.ImageLockQueryDMReply(lock_info=kind, locked_dev_array=devices), rs=12)
 
 
-@handles(f.ImageNameQueryDM)
+@handles(f.ImageNameQueryDM, authority="clients")
 def image_name_query_dm(call: Call, _request: f.ImageNameQueryDM) -> Done:
     names = tuple(sorted(name for name, record in call.system.entries.items() if record.entry.is_machine))
     return Done(f.ImageNameQueryDMReply(image_name_array=names), rs=0 if names else 28)
 
 
-@handles(f.ImagePasswordSetDM, directory=True)
+@handles(f.ImagePasswordSetDM, directory=True, authority="clients")
 def image_password_set_dm(call: Call, request: f.ImagePasswordSetDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     # Password phrases need an external security manager; without one the directory takes 1 to 8 plain characters.
@@ -133,7 +133,7 @@ def _each(call: Call, names: tuple[str, ...], action: Any) -> tuple[int, tuple[f
     return len(names) - len(failed), tuple(failed)
 
 
-@handles(f.ImageActivate)
+@handles(f.ImageActivate, authority="recorded")
 def image_activate(call: Call, request: f.ImageActivate) -> Done:
     names = targets.members(call.system, request.target)
     if names is None or request.target.upper() in call.system.entries:
@@ -144,7 +144,7 @@ def image_activate(call: Call, request: f.ImageActivate) -> Done:
     return Done(reply, 28, 200) if failed else Done(reply)
 
 
-@handles(f.ImageDeactivate)
+@handles(f.ImageDeactivate, authority="clients")
 def image_deactivate(call: Call, request: f.ImageDeactivate) -> Done:
     seconds = _force_time(call, request.force_time)
     names = targets.members(call.system, request.target)
@@ -183,7 +183,7 @@ def _force_time(call: Call, text: str) -> float | None:
     raise Refused(24, 519)
 
 
-@handles(f.ImageRecycle)
+@handles(f.ImageRecycle, authority="recorded")
 def image_recycle(call: Call, request: f.ImageRecycle) -> Done:
     names = targets.members(call.system, request.target)
     if names is None or request.target.upper() in call.system.entries:
@@ -202,7 +202,7 @@ def _recycle(call: Call, userid: str) -> None:
     guests.log_on(call.system, userid)
 
 
-@handles(f.ImagePause)
+@handles(f.ImagePause, authority="recorded")
 def image_pause(call: Call, request: f.ImagePause) -> Done:
     action = request.action.upper()
     if action not in ("PAUSE", "UNPAUSE"):
@@ -213,7 +213,7 @@ def image_pause(call: Call, request: f.ImagePause) -> Done:
     return Done()
 
 
-@handles(f.ImageStatusQuery)
+@handles(f.ImageStatusQuery, authority="recorded")
 def image_status_query(call: Call, request: f.ImageStatusQuery) -> Done:
     target = request.target.upper()
     machines = call.system.machines
@@ -227,14 +227,14 @@ def image_status_query(call: Call, request: f.ImageStatusQuery) -> Done:
     return Done(f.ImageStatusQueryReply(image_name_array=tuple(name for name in names if name in machines)))
 
 
-@handles(f.ImageConsoleGet)
+@handles(f.ImageConsoleGet, authority="recorded")
 def image_console_get(call: Call, request: f.ImageConsoleGet) -> Done:
     if spool.close_console(call.system, request.target.upper(), call.userid) is None:
         raise Refused(8, 8)
     return Done()
 
 
-@handles(f.ImageActiveConfigurationQuery)
+@handles(f.ImageActiveConfigurationQuery, authority="recorded")
 def image_active_configuration_query(call: Call, request: f.ImageActiveConfigurationQuery) -> Done:
     machine = targets.running(call, request.target)
     kinds = {"CONS": 1, "RDR": 2, "PUN": 3, "PRT": 4}
@@ -323,7 +323,7 @@ def _cpu_address(text: str) -> str:
     return found[-2:]
 
 
-@handles(f.ImageQueryActivateTime)
+@handles(f.ImageQueryActivateTime, authority="recorded")
 def image_query_activate_time(call: Call, request: f.ImageQueryActivateTime) -> Done:
     machine: Machine = targets.running(call, request.target)
     formats = {1: "%m/%d/%y", 2: "%m/%d/%Y", 3: "%y-%m-%d", 4: "%Y-%m-%d", 5: "%d/%m/%y", 6: "%d/%m/%Y"}

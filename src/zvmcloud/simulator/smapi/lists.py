@@ -20,7 +20,7 @@ def _list_name(text: str) -> str:
     return name
 
 
-@handles(f.NameListAdd)
+@handles(f.NameListAdd, authority="recorded")
 def name_list_add(call: Call, request: f.NameListAdd) -> Done:
     name, member = _list_name(request.target), _member(request.name)
     found = call.system.name_lists.get(name)
@@ -43,7 +43,7 @@ def _has(found: NameList, member: str) -> bool:
     return any(item.upper() == member.upper() for item in found.members)
 
 
-@handles(f.NameListRemove)
+@handles(f.NameListRemove, authority="recorded")
 def name_list_remove(call: Call, request: f.NameListRemove) -> Done:
     name = _list_name(request.target)
     found = call.system.name_lists.get(name)
@@ -59,7 +59,7 @@ def name_list_remove(call: Call, request: f.NameListRemove) -> Done:
     return Done()
 
 
-@handles(f.NameListQuery)
+@handles(f.NameListQuery, authority="recorded")
 def name_list_query(call: Call, request: f.NameListQuery) -> Done:
     if request.target == "*":
         return Done(f.NameListQueryReply(name_array=tuple(call.system.name_lists)))
@@ -69,7 +69,7 @@ def name_list_query(call: Call, request: f.NameListQuery) -> Done:
     return Done(f.NameListQueryReply(name_array=found.members))
 
 
-@handles(f.NameListDestroy)
+@handles(f.NameListDestroy, authority="clients")
 def name_list_destroy(call: Call, request: f.NameListDestroy) -> Done:
     name = _list_name(request.target)
     if name not in call.system.name_lists:
@@ -82,7 +82,7 @@ def _key(record: Authorization) -> str:
     return f"{record.requester} {record.target} {record.function}".upper()
 
 
-@handles(f.AuthorizationListAdd)
+@handles(f.AuthorizationListAdd, authority="recorded")
 def authorization_list_add(call: Call, request: f.AuthorizationListAdd) -> Done:
     requester = request.target.upper()
     target = requester if request.for_id == "=" else request.for_id.upper()
@@ -93,7 +93,7 @@ def authorization_list_add(call: Call, request: f.AuthorizationListAdd) -> Done:
     return Done()
 
 
-@handles(f.AuthorizationListRemove)
+@handles(f.AuthorizationListRemove, authority="clients")
 def authorization_list_remove(call: Call, request: f.AuthorizationListRemove) -> Done:
     chosen = _select(call, request.target, request.for_id, request.function_id)
     if not chosen:
@@ -116,7 +116,7 @@ def _select(call: Call, requester: str, target: str, function: str) -> list[Auth
     ]
 
 
-@handles(f.AuthorizationListQuery)
+@handles(f.AuthorizationListQuery, authority="recorded")
 def authorization_list_query(call: Call, request: f.AuthorizationListQuery) -> Done:
     lists = call.system.name_lists
     array = tuple(

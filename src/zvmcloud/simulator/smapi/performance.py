@@ -51,7 +51,7 @@ def _share(machine: Machine) -> int:
     return int(digits) if digits.isdecimal() else 100
 
 
-@handles(f.SystemImagePerformanceQuery)
+@handles(f.SystemImagePerformanceQuery, authority="clients")
 def system_image_performance_query(call: Call, request: f.SystemImagePerformanceQuery) -> Done:
     target = request.target.upper()
     machines = call.system.machines
@@ -65,7 +65,7 @@ def system_image_performance_query(call: Call, request: f.SystemImagePerformance
     return Done(f.SystemImagePerformanceQueryReply(image_performance_array=records))
 
 
-@handles(f.ImagePerformanceQuery)
+@handles(f.ImagePerformanceQuery, authority="document")
 def image_performance_query(call: Call, request: f.ImagePerformanceQuery) -> Done:
     machines = call.system.machines
     wanted = [name.upper() for name in request.guest_names]
@@ -86,7 +86,7 @@ def _load(system: System) -> int:
     return min(100, len(system.machines) // max(len(system.facts.processors), 1))
 
 
-@handles(f.SystemPerformanceInformationQuery)
+@handles(f.SystemPerformanceInformationQuery, authority="recorded")
 def system_performance_information_query(call: Call, request: f.SystemPerformanceInformationQuery) -> Done:
     system = call.system
     facts = system.facts
@@ -113,7 +113,7 @@ def system_performance_information_query(call: Call, request: f.SystemPerformanc
     return Done(f.SystemPerformanceInformationQueryReply(system_performance_information_data=tuple(items)))
 
 
-@handles(f.SystemPerformanceInfoQuery)
+@handles(f.SystemPerformanceInfoQuery, authority="recorded")
 def system_performance_info_query(call: Call, request: f.SystemPerformanceInfoQuery) -> Done:
     system = call.system
     used, total = _pages(system)

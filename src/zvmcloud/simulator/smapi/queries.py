@@ -13,22 +13,22 @@ from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
 
-@handles(f.CheckAuthentication)
+@handles(f.CheckAuthentication, authority="clients")
 def check_authentication(_call: Call, _request: f.CheckAuthentication) -> Done:
     return Done()
 
 
-@handles(f.QueryAPIFunctionalLevel)
+@handles(f.QueryAPIFunctionalLevel, authority="clients")
 def query_api_functional_level(call: Call, _request: f.QueryAPIFunctionalLevel) -> Done:
     return Done(rs=call.system.facts.level)
 
 
-@handles(f.QueryDirectoryManagerLevelDM)
+@handles(f.QueryDirectoryManagerLevelDM, authority="clients")
 def query_directory_manager_level_dm(call: Call, _request: f.QueryDirectoryManagerLevelDM) -> Done:
     return Done(f.QueryDirectoryManagerLevelDMReply(directory_manager_level=call.system.facts.directory_manager))
 
 
-@handles(f.ResponseRecovery)
+@handles(f.ResponseRecovery, authority="recorded")
 def response_recovery(call: Call, request: f.ResponseRecovery) -> Done:
     held = call.recent.get(request.failed_request_id)
     if held is None or held[0] != call.userid:
@@ -39,12 +39,12 @@ def response_recovery(call: Call, request: f.ResponseRecovery) -> Done:
 # -- the system -------------------------------------------------------------------------------------------------------
 
 
-@handles(f.SSIQuery)
+@handles(f.SSIQuery, authority="clients")
 def ssi_query(_call: Call, _request: f.SSIQuery) -> Done:
     raise Refused(4, 3008)
 
 
-@handles(f.SystemInformationQuery)
+@handles(f.SystemInformationQuery, authority="clients")
 def system_information_query(call: Call, _request: f.SystemInformationQuery) -> Done:
     facts = call.system.facts
     now, ipl = time.gmtime(call.system.now()), time.gmtime(facts.ipl_at)
@@ -65,7 +65,7 @@ def system_information_query(call: Call, _request: f.SystemInformationQuery) -> 
     return Done(f.SystemInformationQueryReply(system_information_data=items))
 
 
-@handles(f.SystemInfoQuery)
+@handles(f.SystemInfoQuery, authority="clients")
 def system_info_query(call: Call, _request: f.SystemInfoQuery) -> Done:
     facts = call.system.facts
     total = size(facts.storage_kib)
@@ -81,7 +81,7 @@ def system_info_query(call: Call, _request: f.SystemInfoQuery) -> Done:
     )
 
 
-@handles(f.SystemProcessorQuery)
+@handles(f.SystemProcessorQuery, authority="document")
 def system_processor_query(call: Call, _request: f.SystemProcessorQuery) -> Done:
     processors = tuple(f"{item.address} {item.status} {item.kind} {item.core}" for item in call.system.facts.processors)
     return Done(f.SystemProcessorQueryReply(partition_mode="Z/VM", system_processor_array=processors))
@@ -90,7 +90,7 @@ def system_processor_query(call: Call, _request: f.SystemProcessorQuery) -> Done
 # -- readers ----------------------------------------------------------------------------------------------------------
 
 
-@handles(f.SystemRDRFileQuery)
+@handles(f.SystemRDRFileQuery, authority="recorded")
 def system_rdr_file_query(call: Call, request: f.SystemRDRFileQuery) -> Done:
     found = spool.files(call.system, request.target.upper())
     if not found:
@@ -105,7 +105,7 @@ def system_rdr_file_query(call: Call, request: f.SystemRDRFileQuery) -> Done:
     return Done(f.SystemRDRFileQueryReply(reader_file_info=tuple(lines)))
 
 
-@handles(f.SystemRDRFileManage)
+@handles(f.SystemRDRFileManage, authority="recorded")
 def system_rdr_file_manage(call: Call, request: f.SystemRDRFileManage) -> Done:
     system, userid = call.system, request.target.upper()
     action = (request.action or "PURGE").upper()

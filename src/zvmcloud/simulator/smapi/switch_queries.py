@@ -41,7 +41,7 @@ def _vlan_numbers(grant_vlans: tuple[str, ...]) -> list[int]:
     return numbers
 
 
-@handles(f.VirtualNetworkVswitchQuery)
+@handles(f.VirtualNetworkVswitchQuery, authority="recorded")
 def virtual_network_vswitch_query(call: Call, request: f.VirtualNetworkVswitchQuery) -> Done:
     switches = tuple(_described(call, switch) for switch in _chosen(call, request.switch_name))
     return Done(f.VirtualNetworkVswitchQueryReply(vswitch_array=switches))
@@ -89,7 +89,7 @@ def _vlan_id(switch: Vswitch) -> int:
     return int(switch.vlan) if switch.vlan.isdecimal() else int(switch.aware)
 
 
-@handles(f.VirtualNetworkVswitchQueryExtended)
+@handles(f.VirtualNetworkVswitchQueryExtended, authority="recorded")
 def virtual_network_vswitch_query_extended(call: Call, request: f.VirtualNetworkVswitchQueryExtended) -> Done:
     with_vepa = (request.vepa_status or "NO").upper() == "YES"
     records = tuple(_extended(call, switch, with_vepa) for switch in _chosen(call, request.switch_name))
@@ -149,12 +149,12 @@ def _group_words(switch: Vswitch) -> list[str]:
     return ["LAG:-GROUP-LACP-EXCLUSIVE", switch.interval or "30", switch.group]
 
 
-@handles(f.VirtualNetworkVswitchQueryByteStats)
+@handles(f.VirtualNetworkVswitchQueryByteStats, authority="recorded", missing="counters by VLAN")
 def virtual_network_vswitch_query_byte_stats(call: Call, request: f.VirtualNetworkVswitchQueryByteStats) -> Done:
     return Done(f.VirtualNetworkVswitchQueryByteStatsReply(vswitch_array=_traffic(call, request.switch_name)))
 
 
-@handles(f.VirtualNetworkVswitchQueryIUOStats)
+@handles(f.VirtualNetworkVswitchQueryIUOStats, authority="document", missing="counters by VLAN")
 def virtual_network_vswitch_query_iuo_stats(call: Call, request: f.VirtualNetworkVswitchQueryIUOStats) -> Done:
     return Done(f.VirtualNetworkVswitchQueryIUOStatsReply(vswitch_array=_traffic(call, request.switch_name)))
 
@@ -199,7 +199,7 @@ def _texts(prefix: str, counted: Counters) -> dict[str, str]:
     }
 
 
-@handles(f.VirtualNetworkOSAQuery)
+@handles(f.VirtualNetworkOSAQuery, authority="recorded")
 def virtual_network_osa_query(call: Call, _request: f.VirtualNetworkOSAQuery) -> Done:
     osas = sorted(call.system.osas.values(), key=lambda osa: osa.rdev)
     if not osas:

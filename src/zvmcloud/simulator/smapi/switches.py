@@ -78,7 +78,7 @@ def _create(call: Call, switch: Vswitch) -> None:
     _take_uplinks(call.system, switch)
 
 
-@handles(f.VirtualNetworkVswitchCreateExtended)
+@handles(f.VirtualNetworkVswitchCreateExtended, authority="recorded")
 def virtual_network_vswitch_create_extended(call: Call, request: f.VirtualNetworkVswitchCreateExtended) -> Done:
     name = targets.system_name(request.switch_name)
     if name in call.system.vswitches:
@@ -132,7 +132,11 @@ def _number(text: str | None, low: int, high: int, default: int) -> int:
     return int(text)
 
 
-@handles(f.VirtualNetworkVswitchCreate)
+@handles(
+    f.VirtualNetworkVswitchCreate,
+    authority="recorded",
+    missing="the configuration files are not changed; the switch survives a restart of the simulator either way",
+)
 def virtual_network_vswitch_create(call: Call, request: f.VirtualNetworkVswitchCreate) -> Done:
     name = targets.system_name(request.switch_name)
     if name in call.system.vswitches:
@@ -159,19 +163,19 @@ def virtual_network_vswitch_create(call: Call, request: f.VirtualNetworkVswitchC
     return Done()
 
 
-@handles(f.VirtualNetworkVswitchDelete)
+@handles(f.VirtualNetworkVswitchDelete, authority="clients")
 def virtual_network_vswitch_delete(call: Call, request: f.VirtualNetworkVswitchDelete) -> Done:
     network.delete(call.system, find(call, request.switch_name))
     return Done()
 
 
-@handles(f.VirtualNetworkVswitchDeleteExtended)
+@handles(f.VirtualNetworkVswitchDeleteExtended, authority="clients")
 def virtual_network_vswitch_delete_extended(call: Call, request: f.VirtualNetworkVswitchDeleteExtended) -> Done:
     network.delete(call.system, find(call, request.switch_name))
     return Done()
 
 
-@handles(f.VirtualNetworkVswitchSet)
+@handles(f.VirtualNetworkVswitchSet, authority="clients", missing="the configuration files are not changed")
 def virtual_network_vswitch_set(call: Call, request: f.VirtualNetworkVswitchSet) -> Done:
     switch = find(call, request.switch_name)
     port_type = {1: "ACCESS", 2: "TRUNK"}.get(request.port_type, "")
@@ -227,7 +231,11 @@ def _grant(
 _SWITCHED = {"ON": True, "YES": True, "OFF": False, "NO": False}
 
 
-@handles(f.VirtualNetworkVswitchSetExtended)
+@handles(
+    f.VirtualNetworkVswitchSetExtended,
+    authority="recorded",
+    missing="trace size, IVL, OSD simulation and lists of ports of a VLAN are accepted and not kept",
+)
 def virtual_network_vswitch_set_extended(call: Call, request: f.VirtualNetworkVswitchSetExtended) -> Done:
     switch = find(call, request.switch_name)
     promiscuous = _flag(request.promiscuous)

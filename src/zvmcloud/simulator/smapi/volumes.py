@@ -16,7 +16,7 @@ VOLUME, REGION, GROUP = 1, 2, 3
 NOT_DEFINED = (420, 8)
 
 
-@handles(f.ImageVolumeSpaceQueryDM)
+@handles(f.ImageVolumeSpaceQueryDM, authority="recorded")
 def image_volume_space_query_dm(call: Call, request: f.ImageVolumeSpaceQueryDM) -> Done:
     if request.query_type not in (DEFINITION, FREE, USED):
         raise Refused(24, 519)
@@ -26,7 +26,7 @@ def image_volume_space_query_dm(call: Call, request: f.ImageVolumeSpaceQueryDM) 
     return Done(f.ImageVolumeSpaceQueryDMReply(record_array=records))
 
 
-@handles(f.ImageVolumeSpaceQueryExtendedDM)
+@handles(f.ImageVolumeSpaceQueryExtendedDM, authority="recorded")
 def image_volume_space_query_extended_dm(call: Call, request: f.ImageVolumeSpaceQueryExtendedDM) -> Done:
     if request.query_type not in ("1", "2", "3") or request.entry_type not in ("1", "2", "3"):
         raise Refused(8, 3003)
@@ -95,7 +95,7 @@ def _volume_extents(system: System, query: int, volser: str) -> Iterator[str]:
         yield f"{volser} {volume.device_type} {use.start} {use.size} {use.owner} {use.vdev}"
 
 
-@handles(f.ImageVolumeSpaceDefineDM, directory=True)
+@handles(f.ImageVolumeSpaceDefineDM, directory=True, authority="recorded")
 def image_volume_space_define_dm(call: Call, request: f.ImageVolumeSpaceDefineDM) -> Done:
     define(
         call.system,
@@ -109,7 +109,7 @@ def image_volume_space_define_dm(call: Call, request: f.ImageVolumeSpaceDefineDM
     return Done()
 
 
-@handles(f.ImageVolumeSpaceDefineExtendedDM, directory=True)
+@handles(f.ImageVolumeSpaceDefineExtendedDM, directory=True, authority="recorded")
 def image_volume_space_define_extended_dm(call: Call, request: f.ImageVolumeSpaceDefineExtendedDM) -> Done:
     if request.function_type not in ("1", "2", "3", "4", "5"):
         raise Refused(8, 3003)
@@ -164,7 +164,7 @@ def define(
         system.groups.put(group, Group(group, (*found.regions, name), found.method))
 
 
-@handles(f.ImageVolumeSpaceRemoveDM, directory=True)
+@handles(f.ImageVolumeSpaceRemoveDM, directory=True, authority="recorded")
 def image_volume_space_remove_dm(call: Call, request: f.ImageVolumeSpaceRemoveDM) -> Done:
     system = call.system
     region, volser, group = request.region_name.upper(), request.image_vol_id.upper(), request.group_name.upper()
