@@ -67,6 +67,7 @@ class FakeZhcp:
         self.write_seconds = 0.0
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
+        self.captured = b""
         self.log = log
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,6 +145,12 @@ class FakeZhcp:
                 raise refused
             if kind == "disk.write_image":
                 await self._write(parameters, state)
+            if kind == "disk.read_image":
+                received = await self._send(parameters)
+                units = self._known(parameters)["disks"][0]["size_units"]
+                result = {"units": units, "unit": "CYL", "received": received}
+                state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
+                return
             result = getattr(self, "_do_" + kind.replace(".", "_"))(parameters)
             state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
         except Refused as refused:
@@ -162,6 +169,17 @@ class FakeZhcp:
             state |= {"progress": tick / ticks, "detail": f"copied {tick} of {ticks} cylinders"}
             if state.get("cancelled"):
                 raise Refused(409, "cancelled", "cancelled while copying")
+
+    async def _send(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest, target = self._known(parameters), parameters["target"]
+        if guest["state"] == "on":
+            raise Refused(409, "guest-active", f"{parameters['userid']} is on")
+        assert self.fetch is not None
+        answer = await self.fetch.put(target["url"], headers=target["headers"], content=self.captured)
+        if answer.status_code != 200:
+            raise Refused(502, "target-refused", f"HTTP {answer.status_code} from {target['url']}: {answer.text}")
+        received: dict[str, Any] = answer.json()
+        return received
 
     def _known(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         userid = parameters["userid"]
@@ -318,6 +336,7 @@ class FakeZhcp:
             "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"],
             "vcpus": guest["vcpus"],
             "memory_mb": guest["memory_mb"],
+            "ipl": guest["ipl"],
             "disks": [
                 {"vdev": disk["vdev"], "size": disk["size_units"], "device_type": "3390", "type": disk["type"]}
                 for disk in guest["disks"]

@@ -29,6 +29,8 @@ from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import guests
 
 IMAGE_TOKEN_HEADER = "Zvm-Image-Token"  # noqa: S105  a header's name
+CAPTURED = "captured"
+"""The file of a job that an agent sends an image to, and what a token for that is made for."""
 _USERID = re.compile(r"[A-Za-z0-9@#$_+:-]{1,8}")
 _VDEV = re.compile(r"[0-9A-Fa-f]{1,4}")
 
@@ -101,11 +103,20 @@ class JobFiles:
         self._folder = settings.state / "jobs"
         self._key = key
 
-    def store(self, job: str, name: str, data: bytes) -> None:
-        """Keep ``data`` for the job under ``name``. Blocking."""
+    @property
+    def state(self) -> Path:
+        """The manager's state folder."""
+        return self._settings.state
+
+    def path(self, job: str, name: str) -> Path:
+        """Where a file of the job is; its folder is made when it is not there. Blocking."""
         folder = self._folder / job
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / name
+        return folder / name
+
+    def store(self, job: str, name: str, data: bytes) -> None:
+        """Keep ``data`` for the job under ``name``. Blocking."""
+        path = self.path(job, name)
         path.touch(mode=0o600)
         path.write_bytes(data)
 
@@ -116,6 +127,9 @@ class JobFiles:
         """The parameters as the agent gets them."""
         if kind == "disk.write_image":
             return {**parameters, "source": self._source(job, parameters)}
+        if kind == "disk.read_image":
+            url = f"{self._settings.url}/v1/jobs/{quote(job, safe='')}/image"
+            return {**parameters, "target": {"url": url, "headers": {IMAGE_TOKEN_HEADER: self.token(job, CAPTURED)}}}
         if kind == "reader.punch":
             return {**parameters, "files": await asyncio.to_thread(self._files, job, parameters)}
         return parameters

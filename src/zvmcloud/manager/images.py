@@ -13,18 +13,19 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import httpx
 import sqlalchemy as sa
 
 from zvmcloud.images import header
-from zvmcloud.manager.core import Core
+from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotAllowed, NotFound
-from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import images
 
 _CHUNK = 1 << 20
@@ -91,15 +92,7 @@ class Images:
 
         Raises BadInput, Conflict (image-exists), NotAllowed (path or host), ImageUnusable (header, size, md5 mismatch).
         """
-        if not _NAME.fullmatch(name):
-            raise BadInput("image_name", name, "1 to 255 characters without '/', '\\' or control characters")
-        async with self._core.database.read() as connection:
-            if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
-                raise Conflict(
-                    f"Image import error: image name {name} already exist in image database",
-                    code="image-exists",
-                    subject=name,
-                )
+        await self.must_be_new(name)
         incoming = self.folder / "incoming" / str(uuid.uuid4())
         await asyncio.to_thread(incoming.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
         try:
@@ -114,6 +107,38 @@ class Images:
             return await self._keep(name, incoming, digest, os_version, md5, comments, origin)
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
+
+    async def must_be_new(self, name: str) -> None:
+        """Raises BadInput for a name that no image can have, Conflict (image-exists) for one that is taken."""
+        if not _NAME.fullmatch(name):
+            raise BadInput("image_name", name, "1 to 255 characters without '/', '\\' or control characters")
+        async with self._core.database.read() as connection:
+            if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
+                raise Conflict(
+                    f"Image import error: image name {name} already exist in image database",
+                    code="image-exists",
+                    subject=name,
+                )
+
+    async def receive(self, job: str, pieces: AsyncIterator[bytes]) -> dict[str, Json]:
+        """Keep the image that an agent sends for a capture; what was received. Raises ImageUnusable (image-tag,
+        image-size, file-unreadable) and keeps nothing then."""
+        target = await asyncio.to_thread(self._core.materials.path, job, CAPTURED)
+        incoming = target.with_name(f"{uuid.uuid4()}.part")
+        try:
+            digest = await _store(pieces, incoming)
+            try:
+                header.parse(digest.first)
+            except header.HeaderError as error:
+                raise ImageUnusable(f"the agent sent no image: {error}", code="image-tag", subject=job) from error
+            await asyncio.to_thread(incoming.replace, target)
+        except OSError as error:
+            failure = _storage_error(error)
+            failure.status = 507 if error.errno == errno.ENOSPC else 500
+            raise failure from error
+        finally:
+            await asyncio.to_thread(incoming.unlink, missing_ok=True)
+        return {"sha256": digest.sha256, "md5": digest.md5, "bytes": digest.length}
 
     async def delete(self, name: str, *, origin: str = "") -> JobRecord:
         """Forget a name; the bytes go with the last name. Raises NotFound, Conflict (image-in-use) while a job reads
@@ -275,6 +300,27 @@ async def _download(url: str, target: Path) -> _Digest:
         ) from error
     except OSError as error:
         raise _storage_error(error) from error
+    return digester.digest()
+
+
+async def _store(pieces: AsyncIterator[bytes], target: Path) -> _Digest:
+    """Write the pieces and make them durable. OSError when the disk refuses."""
+    digester = _Digester()
+    buffer = bytearray()
+
+    def flush(file: BinaryIO, data: bytes) -> None:
+        digester.update(data)
+        file.write(data)
+
+    with await asyncio.to_thread(target.open, "xb") as writer:
+        async for piece in pieces:
+            buffer += piece
+            if len(buffer) >= _CHUNK:
+                await asyncio.to_thread(flush, writer, bytes(buffer))
+                buffer.clear()
+        await asyncio.to_thread(flush, writer, bytes(buffer))
+        await asyncio.to_thread(writer.flush)
+        await asyncio.to_thread(os.fsync, writer.fileno())
     return digester.digest()
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager import records
 from zvmcloud.manager.agents import Agent, Agents
+from zvmcloud.manager.captures import Captures
 from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
@@ -47,6 +48,7 @@ class Node:
         self.images = Images(core)
         self.guests = Guests(core, self.disks)
         self.deploys = Deploys(core, self.guests, self.images)
+        self.captures = Captures(core, self.guests, self.images)
         self.networks = Networks(core)
         self.resources = Resources(core)
         self.hosts = Hosts(core)

@@ -5,13 +5,16 @@ Each runs in the transaction that also ends the job's step, and is harmless when
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.core import CAPTURED
+from zvmcloud.manager.errors import Conflict, ImageUnusable
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.jobs.runner import LocalContext, local
 from zvmcloud.manager.tables import guests, images, nics
@@ -120,6 +123,38 @@ async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> 
         )
     await context.connection.execute(sa.insert(images), {**parameters, "created": now, "last_used": now})
     return None
+
+
+@local("manager.image_captured")
+async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The image that the agent sent for this job gets its name. Raises Conflict (image-exists)."""
+    read = context.results["read-image"]
+    received = read["received"]
+    if not isinstance(received, Mapping):
+        raise ImageUnusable("the agent did not say what it sent", code="image-tag", subject=str(parameters["name"]))
+    sha256 = str(received["sha256"])
+    await asyncio.to_thread(_keep, context.state / "jobs" / context.job / CAPTURED, context.state / "images", sha256)
+    row = {
+        "name": parameters["name"],
+        "sha256": sha256,
+        "md5": str(received["md5"]),
+        "bytes": received["bytes"],
+        "kind": read["unit"],
+        "units": read["units"],
+        "os_version": parameters["os_version"],
+        "type": "rootonly",
+        "comments": None,
+    }
+    return await image_added(context, row)
+
+
+def _keep(source: Path, folder: Path, sha256: str) -> None:
+    """Move a received file to its place by digest; it is there already when the step runs again."""
+    target = folder / sha256[:2] / sha256
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    source.replace(target)
 
 
 @local("manager.image_deleted")

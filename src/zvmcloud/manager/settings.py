@@ -11,7 +11,8 @@
     import_folders = ["/srv/images"]     # file:// images and config drives may be read from below these; "/" allows all
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
-    [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100
+    [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
+                 capture_stopped = false
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
 """
@@ -70,6 +71,8 @@ class ConnectorSettings:
     console_kb: int = 100
     softstop_seconds: int = 120
     softstop_poll: int = 10
+    capture_stopped: bool = False
+    """Whether a guest that is off may be captured; its clients expect a conflict then."""
     file_limit: int = 64 * 2**30
 
 
@@ -202,6 +205,7 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
             table.pop("softstop_seconds", base.softstop_seconds), "connector.softstop_seconds", 1, 86400
         ),
         softstop_poll=_number(table.pop("softstop_poll", base.softstop_poll), "connector.softstop_poll", 1, 3600),
+        capture_stopped=_flag(table.pop("capture_stopped", base.capture_stopped), "connector.capture_stopped"),
         file_limit=_number(table.pop("file_limit", base.file_limit), "connector.file_limit", 1, 2**50),
     )
     _nothing_left(table, "connector.")
@@ -257,6 +261,12 @@ def _table(value: object, name: str) -> dict[str, object]:
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise SettingsError(f"{name}: must be text")
+    return value
+
+
+def _flag(value: object, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name}: must be true or false")
     return value
 
 

@@ -95,6 +95,24 @@ async def _deploy(ask: Ask) -> Reply:
     return Reply(job=job.id)
 
 
+async def _capture(ask: Ask) -> Reply:
+    """Waits for the job's end, as a deploy does, and counts as one."""
+    if ask.deploys.locked():
+        raise Busy(
+            "Max concurrent deploy/capture requests received, request is rejected.", remedy="repeat the request later"
+        )
+    async with ask.deploys:
+        job = await ask.node.captures.capture(
+            ask.system,
+            ask.userid,
+            text(ask.body["image"]),
+            kind=text(ask.body.get("capture_type")) or "rootonly",
+            compression=count(ask.body.get("compress_level"), 6),
+            origin=ask.origin,
+        )
+    return Reply(job=job.id)
+
+
 async def _register(ask: Ask) -> Reply:
     """``meta`` is "os_version=rhel8.6" (or only the version); ``port_macs`` maps port ids to MAC addresses."""
     macs = ask.body.get("port_macs")
@@ -161,6 +179,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "reset": _reset,
     "get_console_output": _console,
     "deploy": _deploy,
+    "capture": _capture,
     "register_vm": _register,
     "deregister_vm": _deregister,
     "resize_cpus": _resize_cpus,

@@ -63,6 +63,7 @@ _BY_CODE: dict[str, Code] = {
     "memory-reserved": Code(409, GUEST, 409, 21),
     "memory-define-failed": Code(300, GUEST, 300, 11),
     "memory-enable-failed": Code(300, GUEST, 300, 17),
+    "capture-failed": Code(300, GUEST, 300, 5),
     "not-supported": Code(501, GUEST, 501, 1),
     "busy": Code(503, WSGI, 503, 1),
     "agent-unreachable": Code(101, CLIENT, 101, 2),
@@ -118,7 +119,7 @@ def status_of(code: Code, message: str, *, creates: bool = False, acts: bool = F
         return 400
     if creates and numbers in _EXISTS:
         return 409
-    if acts and numbers == (300, 300, 5):
+    if acts and (numbers == (300, 300, 5) or numbers in _EXISTS):
         return 409
     if numbers in _NOT_FOUND or (numbers == (300, 300, 3) and "not linked; not in CP directory" in message):
         return 404

@@ -11,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
 from zvmcloud import __version__
 from zvmcloud.api.v1.models import Guest, Health, Image, Job, Problem, System
-from zvmcloud.manager.core import IMAGE_TOKEN_HEADER
+from zvmcloud.manager.core import CAPTURED, IMAGE_TOKEN_HEADER
 from zvmcloud.manager.errors import ManagerError, NotFound
 from zvmcloud.manager.node import Node
 
@@ -95,6 +96,18 @@ def application(node: Node) -> FastAPI:
         headers = {"etag": f'"{found.sha256}"', "cache-control": "no-store"}
         return FileResponse(node.images.path(found), media_type="application/octet-stream", headers=headers)
 
+    @app.put("/jobs/{job}/image", include_in_schema=False)
+    async def captured(
+        request: Request, job: str, image_token: Annotated[str, Header(alias=IMAGE_TOKEN_HEADER)] = ""
+    ) -> JSONResponse:
+        """The image that an agent captures for a running job, with the token of that job."""
+        if node.core.materials.job_of(image_token, CAPTURED) != job or not await _job_captures(node, job):
+            raise Unauthorized("no valid token for this job")
+        try:
+            return JSONResponse(await node.images.receive(job, request.stream()))
+        except ClientDisconnect as error:
+            raise HTTPException(400, "the connection ended before the image was complete") from error
+
     @app.get("/jobs", dependencies=guarded)
     async def jobs(
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -167,6 +180,15 @@ async def _job_runs(node: Node, token: str, sha256: str) -> bool:
     except NotFound:
         return False
     return not record.over and record.image_sha256 == sha256
+
+
+async def _job_captures(node: Node, job: str) -> bool:
+    """Whether a job runs that captures a disk."""
+    try:
+        record = await node.journal.get(job, with_calls=False)
+    except NotFound:
+        return False
+    return not record.over and any(item.step.kind == "disk.read_image" for item in record.steps)
 
 
 async def _problem(_request: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
-_FILLED = ("disk.write_image", "reader.punch")
+_FILLED = ("disk.write_image", "disk.read_image", "reader.punch")
 _TRIES = 3
 _TRY_PAUSE = 1.0
 """Seconds before the second try of a durable step; the third waits twice as long."""
@@ -35,14 +36,15 @@ _TRY_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LocalContext:
-    """What a local step may use: the transaction that also records its end, its job, and the results of earlier steps
-    by name."""
+    """What a local step may use: the transaction that also records its end, its job, the results of earlier steps by
+    name, and the manager's state folder."""
 
     connection: AsyncConnection
     job: str
     system: str
     userid: str
     results: Mapping[str, Mapping[str, Json]]
+    state: Path
 
 
 LocalStep = Callable[[LocalContext, Mapping[str, Json]], Awaitable[Mapping[str, Json] | None]]
@@ -65,6 +67,9 @@ class Materials(Protocol):
     async def fill(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]: ...
 
     async def discard(self, job: str) -> None: ...
+
+    @property
+    def state(self) -> Path: ...
 
 
 class Runner:
@@ -287,7 +292,7 @@ class Runner:
     async def _local(
         self, connection: AsyncConnection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
     ) -> Mapping[str, Json]:
-        context = LocalContext(connection, record.id, record.system, record.userid, results)
+        context = LocalContext(connection, record.id, record.system, record.userid, results, self.materials.state)
         return await _LOCAL[step.kind](context, step.parameters) or {}
 
     async def _fail(
