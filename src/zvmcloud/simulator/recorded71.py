@@ -6,12 +6,12 @@ the files of the directory manager's workers, dumps, name lists. Sizes and model
 userids that only appear as owners of minidisks, are judgement.
 
 The recording is not in the order in which it was made: a create may stand behind the uses of what it creates. So the
-system is as it was between two of its tests. Two of its states look odd, both are possible on z/VM:
+system is as it was between two of its tests. What looks odd is possible on z/VM:
 
- - the object directory is behind the source directory. The records that CP has of GT@PONG still have its disk 0999, so
-   the running machine can get it, while the source has none, so that it can be added; GT@PING is deleted in the source
-   and still known to CP, so that it can be activated and then be defined anew;
- - GT@PONG's NICDEF 9100 says no TYPE yet.
+ - the object directory is behind the source directory. The records that CP has of GT@PONG still have its disks 0777 and
+   0999, so the running machine can get them, while the source has none, so that they can be added; GT@PING is deleted
+   in the source and still known to CP, so that it can be activated and then be defined anew;
+ - GT@PONG's guest runs with adapters that its entry in the source has only in part.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zvmcloud.simulator.model import (
     SpoolFile,
     Vswitch,
 )
-from zvmcloud.simulator.model_devices import Edev, Eqid, RealDisk, TextFile
+from zvmcloud.simulator.model_devices import Edev, Eqid, Monitor, ProcessedDump, RealDisk, TextFile
 from zvmcloud.simulator.model_directory import InEffect, Subscription
 from zvmcloud.simulator.system import System
 
@@ -168,7 +168,12 @@ EQUIPMENT = Equipment(
     interfaces=(),
     files=(TextFile("VMSYS:VMRMSVM.", "VMRM", "CONFIG", _VMRM),),
     rsu="1801",
+    monitor=Monitor(io=False),
 )
+#: Dumps in the reader of OPERATNS: number, month, day. (Recorded: 0119 and 0392; 0148 is deleted by its number.)
+_DUMPS = (("0119", 4, 14), ("0148", 4, 15), ("0392", 4, 16))
+#: Days of April on which the loaded dumps were taken.
+_LOADED = (11, 14, 12, 12, 12, 12, 12, 12, 14, 14, 14, 14, 14, 14, 15)
 
 
 def fill(system: System) -> None:
@@ -201,7 +206,15 @@ def _volumes(system: System) -> None:
     system.groups.put("LINUX", Group("LINUX", ("LX3004", "LX3003", "LX3002", "LX3001", "LX3000")))
     system.regions.put("RGN001", Region("RGN001", "TST002", 1, 10))
     system.groups.put("GRP002", Group("GRP002", ()))
-    system.real_disks.put("4000", RealDisk("4000", "3390-0A", 32760, "LX4000", "SYSTEM"))
+    # Volumes that guests have for themselves.
+    system.real_disks.put("4000", RealDisk("4000", "3390-0A", 32760, "LX4000", "ATTACHED", "M2"))
+    system.real_disks.put("4001", RealDisk("4001", "3390-0A", 32760, "LX4001", "ATTACHED", "GT@PONG"))
+    users = sorted(VOLUMES)
+    lines = ("/* System configuration */", "System_Identifier 2964 * VM1", "CP_Owned Slot 2 M01S01 OWN")
+    lines += ("CP_Owned Slot 3 M01P01 OWN", *(f"User_Volume_List {volser}" for volser in users))
+    for name in ("SYSTEM", "ALT"):
+        key = f"PMAINT.0CF0 {name} CONFIG"
+        system.texts.put(key, TextFile("PMAINT.0CF0", name, "CONFIG", lines, system.now()))
 
 
 def _network(system: System) -> None:
@@ -266,10 +279,11 @@ def _guests(system: System) -> None:
         *_PONG,
         _DISK.format(vdev="0888", start=1457, size=10, volser="LX3002"),
         "NICDEF 9000 TYPE QDIO DEVICES 3",
-        "NICDEF 9100 LAN SYSTEM GT@VSW1",
+        "NICDEF 9100 TYPE QDIO DEVICES 3",
     ]
     _put(system, in_source)
     in_effect = [*_PONG, _DISK.format(vdev="0888", start=1457, size=10, volser="LX3002")]
+    in_effect += [_DISK.format(vdev="0777", start=29129, size=1000, volser="LX3000")]
     in_effect += [_DISK.format(vdev="0999", start=20000, size=10, volser="LX3002")]
     in_effect += [f"NICDEF {vdev} TYPE QDIO DEVICES 3" for vdev in ("9000", "9100", "9200")]
     _keep_in_object_directory(system, in_effect)
@@ -299,31 +313,44 @@ def _keep_in_object_directory(system: System, records: Sequence[str]) -> None:
 
 
 def _reader(system: System) -> None:
+    for number, day in enumerate(_LOADED):
+        name = f"PRB{number:05d}"
+        system.dumps.put(name, ProcessedDump(name, f"{_YEAR}-04-{day:02d}"))
+        system.next_number("dump.processed", first=0)
+    for spoolid, month, day in _DUMPS:
+        line = f"SYSTEM {spoolid} V DMP 1 {month:02d}/{day:02d} 12:00:00 CPDUMP FILE SNP001"
+        _spool_file(system, "OPERATNS", line)
     for line in _READER.splitlines():
-        origin, spoolid, spool_class, kind, records, day, clock, name, filetype, distribution = line.split()
-        month, date = (int(part) for part in day.split("/"))
-        hour, minute, second = (int(part) for part in clock.split(":"))
-        created = float(calendar.timegm((_YEAR, month, date, hour, minute, second)))
-        file_name = f"{system.next_number('spool.file'):08d}.{kind.lower()}"
-        data = b"".join(b"%-79d\n" % number for number in range(int(records)))
-        system.new_file(system.spool_folder, file_name, len(data), data)
-        system.spool.put(
-            f"MAINT.{spoolid}",
-            SpoolFile(
-                "MAINT", spoolid, origin, "RDR", spool_class, kind, name.strip("-"), filetype.strip("-"), int(records),
-                len(data), file_name, created, distribution=distribution,
-            ),
-        )  # fmt: skip
+        _spool_file(system, "MAINT", line)
+
+
+def _spool_file(system: System, owner: str, line: str) -> None:
+    """A file of a reader, told as in _READER."""
+    origin, spoolid, spool_class, kind, records, day, clock, name, filetype, distribution = line.split()
+    month, date = (int(part) for part in day.split("/"))
+    hour, minute, second = (int(part) for part in clock.split(":"))
+    created = float(calendar.timegm((_YEAR, month, date, hour, minute, second)))
+    file_name = f"{system.next_number('spool.file'):08d}.{kind.lower()}"
+    data = b"".join(b"%-79d\n" % number for number in range(int(records)))
+    system.new_file(system.spool_folder, file_name, len(data), data)
+    system.spool.put(
+        f"{owner}.{spoolid}",
+        SpoolFile(
+            owner, spoolid, origin, "RDR", spool_class, kind, name.strip("-"), filetype.strip("-"), int(records),
+            len(data), file_name, created, distribution=distribution,
+        ),
+    )  # fmt: skip
 
 
 def _run(system: System) -> None:
-    for userid in ("TCPIP", *SHARERS, "LOHCOST", "M1", "GT@PONG"):
+    for userid in ("TCPIP", *SHARERS, "LOHCOST", "M1", "M2", "GT@PONG"):
         if userid not in system.machines:
             guests.log_on(system, userid)
-    pong = system.machines["GT@PONG"]
-    # What its tests had given the running machine: a link, a device, no disk 0999.
+    # What its tests had given the running machine: a link and a device; not yet the disks 0777 and 0999.
+    storage.detach(system, "GT@PONG", "0777")
     storage.detach(system, "GT@PONG", "0999")
     storage.attach(system, "GT@PONG", "LNXDEF", "0777", "0557", "RR")
-    storage.attach(system, "GT@PONG", "LNXDEF", "0777", "0777", "RR")
-    pong = system.machines["GT@PONG"]
-    system.machines.put("GT@PONG", replace(pong, devices=(*pong.devices, RealDevice("3000", "4000", "DASD"))))
+    for userid, vdev, rdev in (("GT@PONG", "3000", "4001"), ("M2", "4000", "4000")):
+        machine = system.machines[userid]
+        device = RealDevice(vdev, rdev, "DASD")
+        system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
