@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 
 from zvmcloud.simulator import member_disks, model_cluster
 from zvmcloud.simulator.clock import Scheduler, WallClock
-from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.errors import CpRefused, ModelError
 from zvmcloud.simulator.model import Disk
 from zvmcloud.simulator.model_cluster import (
     DOWN,
@@ -89,6 +89,8 @@ class Cluster:
         """All members by name, in the order of their slots, also those that are down."""
         self.listeners: list[Callable[[str, bool], None]] = []
         """Called with a member's name and whether it is up now, when it came or went."""
+        self.watchers: dict[int, Callable[[tuple[CpRefused | None, Relocation]], None]] = {}
+        """Who waits for the end of a move, by the move's number."""
         self._shared: dict[str, Collection[object]] = {}
         try:
             self._open(facts, timing)
@@ -225,22 +227,52 @@ class Cluster:
         `abend`: it stops without leaving the cluster, which is in SAFE mode until it is back, or `bury` says that it
         is down. ModelError when there is no such member, or it is down already.
         """
-        from zvmcloud.simulator import guests, relocation  # noqa: PLC0415 (they know the cluster)
-
         system = self.member(name)
         if system is None:
             raise ModelError("member", f"{name!r} is not one of {', '.join(self.systems)}")
         if not self.is_up(system.name):
             raise ModelError("member", f"{system.name} is down already")
         with self.transaction():
-            if not abend:
-                self.set_state(system.name, LEAVING)
-            relocation.member_lost(self, system)
-            for userid in list(system.machines):
-                guests.log_off(system, userid)
-            self.set_state(system.name, UNKNOWN if abend else DOWN)
-            for listener in self.listeners:
-                self.store.after_commit(lambda call=listener: call(system.name, False))  # type: ignore[misc]
+            self.leave(system, abend=abend)
+
+    def leave(self, system: System, *, abend: bool = False) -> None:
+        """What taking a member down does; inside a transaction."""
+        from zvmcloud.simulator import guests, relocation  # noqa: PLC0415 (they know the cluster)
+
+        if not abend:
+            self.set_state(system.name, LEAVING)
+        relocation.member_lost(self, system)
+        for userid in list(system.machines):
+            guests.log_off(system, userid)
+        self.set_state(system.name, UNKNOWN if abend else DOWN)
+        self._announce(system, up=False)
+
+    def join(self, system: System) -> None:
+        """A member that is IPLed joins; inside a transaction."""
+        if not self.is_up(system.name):
+            self.set_state(system.name, JOINING)
+            self.set_state(system.name, JOINED)
+            self._announce(system, up=True)
+
+    def _announce(self, system: System, *, up: bool) -> None:
+        name, listeners = system.name, tuple(self.listeners)
+
+        def tell() -> None:
+            for listener in listeners:
+                listener(name, up)
+
+        self.store.after_commit(tell)
+
+    def logged_off(self, system: System, userid: str) -> None:
+        """A guest has logged off: a move of it ends, and what SET VMRELOCATE changed for it is forgotten."""
+        from zvmcloud.simulator import relocation  # noqa: PLC0415 (it knows the cluster)
+
+        move = self.relocations.get(userid)
+        if move is not None and move.source == system.name:
+            relocation.guest_ended(self, move)
+        changed = self.settings.get(userid)
+        if changed is not None and system.floats(userid):
+            self.settings.remove(userid)
 
     def bury(self, name: str) -> None:
         """Declare that a member whose state is not known is down, as SET SSI does; the cluster is stable again."""
@@ -258,12 +290,11 @@ class Cluster:
         if self.is_up(system.name):
             raise ModelError("member", f"{system.name} is up")
         with self.transaction():
-            self.set_state(system.name, JOINING)
-            self.set_state(system.name, JOINED)
+            self.join(system)
+            for key in list(system.shutdowns):
+                system.shutdowns.remove(key)
             system.facts_rows.put("system", replace(system.facts, ipl_at=self.now()))
             presets.log_on_servers(system)
-            for listener in self.listeners:
-                self.store.after_commit(lambda call=listener: call(system.name, True))  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop the clock and close the files of all members."""

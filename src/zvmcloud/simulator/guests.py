@@ -15,7 +15,7 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
 from zvmcloud.directory.devices import Mdisk, Nicdef
-from zvmcloud.simulator import channels, events, guest_lans, guest_os, network, spool, storage
+from zvmcloud.simulator import channels, dasd, events, guest_lans, guest_os, network, spool, storage
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System
@@ -31,8 +31,10 @@ def log_on(system: System, userid: str, *, ipl: bool = True) -> Machine:
     entry = system.full_entry(userid)
     if entry is None or not entry.can_log_on:
         raise CpRefused(messages.NOT_IN_DIRECTORY, module="LGA", userid=userid)
-    if userid in system.machines:
+    if system.where(userid) is not None:
+        # Also when it is another member of the cluster that has the guest.
         raise CpRefused(messages.ALREADY_LOGGED_ON, userid=userid)
+    spool.follow_home(system, userid)
     machine = Machine(
         userid,
         system.now(),
@@ -121,7 +123,8 @@ def give_device(system: System, userid: str, vdev: str, rdev: str) -> RealDevice
         system.fcps.put(rdev, replace(fcp, owner=userid))
         kind = "FCP"
     else:
-        raise CpRefused(messages.DEVICE_MISSING, vdev=rdev)
+        dasd.dedicate(system, rdev, userid)
+        kind = "DASD"
     device = RealDevice(vdev, rdev, kind)
     system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
     return device
@@ -146,6 +149,22 @@ def _free_real(system: System, device: RealDevice) -> None:
         system.osas.put(device.rdev, replace(osa, owner=""))
     if fcp is not None:
         system.fcps.put(device.rdev, replace(fcp, owner=""))
+    if device.kind == "DASD":
+        dasd.release(system, device.rdev)
+
+
+def release_real(system: System, device: RealDevice) -> None:
+    """A dedicated device is free again, because its guest has moved away."""
+    _free_real(system, device)
+
+
+def claim_real(system: System, userid: str, device: RealDevice) -> None:
+    """A free OSA or FCP device becomes that of a guest that has moved here with it."""
+    osa, fcp = system.osas.get(device.rdev), system.fcps.get(device.rdev)
+    if osa is not None:
+        system.osas.put(device.rdev, replace(osa, owner=userid))
+    if fcp is not None:
+        system.fcps.put(device.rdev, replace(fcp, owner=userid))
 
 
 def load(system: System, userid: str, source: str) -> None:
@@ -199,6 +218,8 @@ def log_off(system: System, userid: str) -> None:
             storage.delete_disk(system, userid, own.vdev)
     system.machines.remove(userid)
     system.events.about(events.LOGOFF, userid)
+    if system.cluster is not None:
+        system.cluster.logged_off(system, userid)
 
 
 def stop(system: System, userid: str, then: str) -> None:
@@ -270,11 +291,17 @@ def pause(system: System, userid: str, *, paused: bool) -> None:
 
 def resume(system: System) -> None:
     """After a restart: set the timers again that were pending."""
-    for userid, machine in system.machines.items():
-        running = machine.system
-        if running is not None and running.phase == "booting":
-            wait_for_boot(system, userid)
-        if running is not None and running.phase == "stopping":
-            wait_for_stop(system, userid)
-        if machine.forced_at:
-            wait_for_force(system, userid)
+    for userid in system.machines:
+        rearm(system, userid)
+
+
+def rearm(system: System, userid: str) -> None:
+    """Set the timers again that a machine waits for, after a restart or a move to another member."""
+    machine = system.machines[userid]
+    running = machine.system
+    if running is not None and running.phase == "booting":
+        wait_for_boot(system, userid)
+    if running is not None and running.phase == "stopping":
+        wait_for_stop(system, userid)
+    if machine.forced_at:
+        wait_for_force(system, userid)

@@ -76,6 +76,7 @@ class MachinePort:
             pass
         finally:
             self._writers.discard(writer)
+            session.end()
             writer.close()
             with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
@@ -88,6 +89,12 @@ class Session:
         self.system = system
         self.journal = journal
         self.userid = ""
+
+    def end(self) -> None:
+        """The connection has gone: the machine is disconnected, and stays logged on."""
+        left = self.system.sessions.pop(self.userid, 1) - 1
+        if left > 0:
+            self.system.sessions[self.userid] = left
 
     def answer(self, line: bytes) -> dict[str, Json]:
         """The answer to one request line; never raises for what the line says."""
@@ -118,7 +125,9 @@ class Session:
         if userid not in self.system.machines:
             with self.system.transaction():
                 guests.log_on(self.system, userid)
+        self.end()
         self.userid = userid
+        self.system.sessions[userid] = self.system.sessions.get(userid, 0) + 1
         self.journal.write("machine", userid, "logon", "", 0, 0)
         folder = (self.system.device_folder / userid).absolute()
         folder.mkdir(exist_ok=True)

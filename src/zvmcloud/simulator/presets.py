@@ -29,6 +29,8 @@ A model file is TOML; every key may be left out. Values not given are those of t
 
 `lpar` is one partition with eight 3390 volumes in POOL1, one 9336 volume in FBAPOOL, the servers of SMAPI and TCP/IP,
 MAINT and the agent's ZHCP. `small` is the same with one volume of 20 cylinders and 1,016 blocks, to run out of space.
+`ssi4` is an SSI cluster of four members VM1 to VM4; `fleet:NxM` are N systems ZVM1 ... that know nothing of each other,
+with M guests each.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zvmcloud.directory import DirectoryError, Entry, Group, Region, Volume, statements
-from zvmcloud.simulator import equipment, guests, recorded71, storage
+from zvmcloud.simulator import equipment, fleet, guests, recorded71, storage
 from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.equipment import Equipment
 from zvmcloud.simulator.errors import CpRefused, ModelError
@@ -146,6 +148,14 @@ class Model:
     osa: Mapping[str, str] = field(default_factory=lambda: {"10": "1000", "1F": "1F00", "FF": "FF00"})
     equipment: Equipment = field(default_factory=Equipment)
     """Disks, fabric, segments and files beside the pools; see equipment."""
+    ssi: str = ""
+    """Name of the SSI cluster; empty for none."""
+    members: tuple[str, ...] = ()
+    """Names of the cluster's members in the order of their slots."""
+    systems: int = 1
+    """How many systems that are no cluster."""
+    guests: int = 0
+    """How many guests each of those has."""
     build: Callable[[System], None] | None = None
     """What else a preset does to a new system, at the end, inside the transaction that fills it."""
 
@@ -163,7 +173,20 @@ PRESETS = {
         equipment=recorded71.EQUIPMENT,
         build=recorded71.fill,
     ),
+    "ssi4": Model(ssi="SSI", members=("VM1", "VM2", "VM3", "VM4")),
 }
+
+_FLEET = re.compile(r"fleet:([0-9]{1,2})[x\u00d7]([0-9]{1,5})", re.IGNORECASE)
+
+
+def find_preset(name: str) -> Model:
+    """A preset by its name; `fleet:NxM` has as many systems and guests as it says. ModelError for another name."""
+    wanted = _FLEET.fullmatch(name)
+    if wanted is not None and int(wanted[1]) > 0:
+        return Model(systems=int(wanted[1]), guests=int(wanted[2]))
+    if name not in PRESETS:
+        raise ModelError("preset", f"{name!r} is not one of {', '.join(PRESETS)}, fleet:NxM")
+    return PRESETS[name]
 
 
 def load_model(path: Path, base: Model) -> Model:
@@ -247,7 +270,7 @@ def open_system(
         with system.transaction():
             if system.is_new:
                 _fill(system, model)
-            _set_passwords(system, model)
+            set_passwords(system, model)
         storage.sweep(system)
     except BaseException:
         system.close()
@@ -255,7 +278,7 @@ def open_system(
     return system
 
 
-def _set_passwords(system: System, model: Model) -> None:
+def set_passwords(system: System, model: Model) -> None:
     for userid, password in model.passwords.items():
         record = system.entries.get(userid.upper())
         if record is None or not record.entry.is_machine:
@@ -268,8 +291,28 @@ def _set_passwords(system: System, model: Model) -> None:
 
 
 def _fill(system: System, model: Model) -> None:
-    if not statements.is_userid(model.name.upper()):
-        raise ModelError("name", f"{model.name!r} is not 1 to 8 characters of A-Z 0-9 @ # $ _ : + -")
+    fill_facts(system, model)
+    system.volumes.put("M01RES", Volume("M01RES", "3390-0A", 10017, "5000"))
+    fill_volumes(system, model)
+    fill_directory(system, model)
+    fill_devices(system, model)
+    equipment.fill(system, model.equipment)
+    fill_access(system)
+    log_on_servers(system)
+    fleet.add_guests(system, model.guests)
+    if model.build is not None:
+        model.build(system)
+
+
+def check_name(key: str, name: str) -> None:
+    """ModelError when the name cannot be one of a system or a cluster."""
+    if not statements.is_userid(name):
+        raise ModelError(key, f"{name!r} is not 1 to 8 characters of A-Z 0-9 @ # $ _ : + -")
+
+
+def fill_facts(system: System, model: Model, *, serial: str = "") -> None:
+    """What the system is; `serial` replaces the first six digits of the CPU identification."""
+    check_name("name", model.name.upper())
     if not re.fullmatch("[0-9A-Fa-f]{6}", model.mac_prefix):
         raise ModelError("mac_prefix", f"{model.mac_prefix!r} is not six hexadecimal digits")
     kib = statements.storage_kib(model.storage.upper())
@@ -282,19 +325,21 @@ def _fill(system: System, model: Model) -> None:
         Processor(f"{number:04X}", "ALTERNATE" if number else "MASTER-PROCESSOR", kind, f"{number:04X}")
         for number, kind in enumerate(kinds)
     )
-    system.facts_rows.put(
-        "system",
-        SystemFacts(
-            model.name.upper(),
-            model.lpar.upper(),
-            storage_kib=kib,
-            processors=processors,
-            mac_prefix=model.mac_prefix.upper(),
-            ipl_at=system.now(),
-        ),
+    facts = SystemFacts(
+        model.name.upper(),
+        model.lpar.upper(),
+        storage_kib=kib,
+        processors=processors,
+        mac_prefix=model.mac_prefix.upper(),
+        ipl_at=system.now(),
     )
-    _fill_volumes(system, model)
-    _fill_directory(system, model)
+    if serial:
+        facts = replace(facts, cpu_id=serial + facts.cpu_id[6:])
+    system.facts_rows.put("system", facts)
+
+
+def fill_devices(system: System, model: Model, *, npiv: str = "C05076DDF700") -> None:
+    """OSA and FCP devices; `npiv` are the first twelve digits of the FCP devices' own port names."""
     for chpid, first in model.osa.items():
         if not re.fullmatch("[0-9A-F]{4}", first.upper()):
             raise ModelError(f"osa.{chpid}", f"{first!r} is not a device number")
@@ -304,26 +349,33 @@ def _fill(system: System, model: Model) -> None:
     for chpid, base in (("50", 0x1A00), ("51", 0x1B00)):
         for number in range(4):
             rdev = f"{base + number:04X}"
-            system.fcps.put(rdev, Fcp(rdev, chpid, f"C05076DDF700{rdev}", f"C05076DDF7{chpid}0001"))
-    more_servers = equipment.fill(system, model.equipment)
+            system.fcps.put(rdev, Fcp(rdev, chpid, f"{npiv}{rdev}", f"C05076DDF7{chpid}0001"))
+
+
+def fill_access(system: System) -> None:
+    """Who may call SMAPI, and the function lists."""
     for requester in ("MAINT", "ZHCP"):
         system.authorizations.put(f"{requester} ALL ALL", Authorization(requester, "ALL", "ALL"))
     for name in FUNCTION_LISTS:
         pattern = _LIST_PATTERNS.get(name)
         members = tuple(item.name for item in REGISTRY if pattern and re.match(pattern, item.name))
         system.name_lists.put(name, NameList(name, members))
-    for userid in (*_SERVERS, *more_servers):
+
+
+def log_on_servers(system: System) -> None:
+    """Log on the service machines that the directory has and that are not on yet, as AUTOLOG1 does after an IPL."""
+    for userid in (*_SERVERS, *equipment.SERVERS):
+        if userid in system.machines or system.entry(userid) is None:
+            continue
         try:
             guests.log_on(system, userid)
         except CpRefused as refused:
             raise ModelError(f"users.{userid}", str(refused)) from refused
-    if model.build is not None:
-        model.build(system)
 
 
-def _fill_volumes(system: System, model: Model) -> None:
+def fill_volumes(system: System, model: Model) -> None:
+    """The volumes of the model's pools with a region each, and the pools as groups."""
     rdev = 0x6000
-    system.volumes.put("M01RES", Volume("M01RES", "3390-0A", 10017, "5000"))
     for name, pool in model.pools.items():
         members = []
         for number in range(1, pool.volumes + 1):
@@ -338,13 +390,16 @@ def _fill_volumes(system: System, model: Model) -> None:
         system.groups.put(name, Group(name, tuple(members)))
 
 
-def _fill_directory(system: System, model: Model) -> None:
+def fill_directory(system: System, model: Model) -> None:
+    """Profiles, service machines, MAINT, ZHCP and the model's own userids."""
     for name, records in model.profiles.items():
         _put_entry(system, f"profiles.{name}", [f"PROFILE {name}", *records])
     maint = ["IDENTITY MAINT MAINT 128M 1000M ABCDEFG", "CONSOLE 0009 3215 T", "SPOOL 000C 2540 READER *"]
     maint += [f"MDISK {vdev} 3390 {start} {size} M01RES MR ALL" for vdev, start, size in _CMS_DISKS]
     _put_entry(system, "users.MAINT", maint)
-    zhcp = ["USER ZHCP ZHCP 2G 4G BCEG", "OPTION LNKNOPAS", "MACHINE ESA 4", "CONSOLE 0009 3215 T"]
+    # In a cluster every member has an agent, so that its userid has a configuration on each.
+    kind = "IDENTITY" if model.ssi else "USER"
+    zhcp = [f"{kind} ZHCP ZHCP 2G 4G BCEG", "OPTION LNKNOPAS", "MACHINE ESA 4", "CONSOLE 0009 3215 T"]
     zhcp += ["SPOOL 000C 2540 READER *", "SPOOL 000D 2540 PUNCH A", "SPOOL 000E 1403 A", "LINK MAINT 190 190 RR"]
     _put_entry(system, "users.ZHCP", zhcp)
     for userid, (initial, maximum, classes) in _SERVERS.items():

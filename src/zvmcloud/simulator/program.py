@@ -17,7 +17,7 @@ import typer
 
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.errors import ModelError
-from zvmcloud.simulator.presets import PRESETS, Model, load_model
+from zvmcloud.simulator.presets import PRESETS, Model, find_preset, load_model
 from zvmcloud.simulator.store import StoreError
 from zvmcloud.simulator.system import TIMINGS
 
@@ -29,9 +29,7 @@ PASSWORD_VARIABLE = "ZVM_SIMULATOR_PASSWORD_"  # noqa: S105
 
 def build_model(preset: str, model_file: Path | None, name: str | None, passwords: list[str]) -> Model:
     """The model from preset, file, environment and options, the later ones first. ModelError names what is wrong."""
-    if preset not in PRESETS:
-        raise ModelError("preset", f"{preset!r} is not one of {', '.join(PRESETS)}")
-    model = PRESETS[preset]
+    model = find_preset(preset)
     if model_file is not None:
         model = load_model(model_file, model)
     chosen = dict(model.passwords)
@@ -59,6 +57,14 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
+def _trusted(text: str | None) -> tuple[str, int]:
+    """The userid and port of --trusted."""
+    userid, _, port = (text or "").partition(":")
+    if text and (not userid or not port.isdecimal() or int(port) > 65535):
+        raise ModelError("trusted", f"{text!r} is not USERID:PORT")
+    return userid.upper(), int(port or "0")
+
+
 @app.command()
 def run(
     state: Annotated[Path, typer.Option(help="Folder of the system's state; made if missing.")] = Path("simulator"),
@@ -68,11 +74,15 @@ def run(
         int, typer.Option(help="Port of the agent's virtual machine; 0 for any.", min=0, max=65535)
     ] = 44445,
     model: Annotated[Path | None, typer.Option(help="Model file (TOML) for a new system.")] = None,
-    preset: Annotated[str, typer.Option(help="System to start with: " + ", ".join(PRESETS))] = "lpar",
+    preset: Annotated[str, typer.Option(help="Systems to start with: " + ", ".join(PRESETS) + ", fleet:NxM")] = "lpar",
     system_name: Annotated[str | None, typer.Option(help="Name of a new system.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM): SMAPI speaks TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) when it is not in the same file.")] = None,
     latency: Annotated[str, typer.Option(help="How long things take: " + ", ".join(TIMINGS))] = "zero",
+    trusted: Annotated[
+        str | None,
+        typer.Option(help="USERID:PORT, a further SMAPI port whose peer is that userid, as over IUCV; 0 for any."),
+    ] = None,
     async_directory: Annotated[bool, typer.Option(help="Answer directory changes with 592.")] = False,
     password: Annotated[
         list[str] | None,
@@ -94,6 +104,8 @@ def run(
             timing=latency,
             tls=_tls(tls_cert, tls_key),
             asynchronous=async_directory,
+            trusted_userid=_trusted(trusted)[0],
+            trusted_port=_trusted(trusted)[1],
         )
         asyncio.run(_serve(simulator, host, tls_cert is not None))
     except (ModelError, StoreError) as error:
@@ -111,8 +123,10 @@ async def _serve(simulator: Simulator, host: str, tls: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     await simulator.start()
     try:
-        typer.echo(f"{simulator.system.name} SMAPI {'TLS' if tls else 'TCP'} {host}:{simulator.smapi_port}")
-        typer.echo(f"{simulator.system.name} machine TCP {host}:{simulator.machine_port}")
+        for member in simulator.members:
+            down = "" if member.is_up else " (down)"
+            typer.echo(f"{member.name} SMAPI {'TLS' if tls else 'TCP'} {host}:{member.smapi_port}{down}")
+            typer.echo(f"{member.name} machine TCP {host}:{member.machine_port}{down}")
         typer.echo(f"{simulator.system.name} ready")
         await stop.wait()
     finally:
@@ -125,11 +139,12 @@ def show_log(
     follow: Annotated[bool, typer.Option(help="Go on as calls come in.")] = False,
     lines: Annotated[int, typer.Option(help="Show the last so many calls; 0 for all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they are in the journal.")] = False,
+    member: Annotated[str, typer.Option(help="Which system, where the state holds several.")] = "",
 ) -> None:
     """Show the calls that reached the system: when, who, function, target, codes, duration."""
-    path = state / "journal.jsonl"
+    path = state / member.upper() / "journal.jsonl"
     if not path.exists():
-        typer.echo(f"zvm simulator: there is no journal in {state}", err=True)
+        typer.echo(f"zvm simulator: there is no journal in {path.parent}", err=True)
         raise typer.Exit(1)
     with path.open(encoding="utf-8") as journal:
         earlier = journal.readlines()

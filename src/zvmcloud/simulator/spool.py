@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zvmcloud.cp import messages
+from zvmcloud.simulator import space
 from zvmcloud.simulator.errors import CpRefused
-from zvmcloud.simulator.model import SpoolFile
+from zvmcloud.simulator.model import SpoolFile, UnitRecord
 from zvmcloud.simulator.system import System
 
 #: A file on its own may have this many bytes.
@@ -63,6 +64,9 @@ def create(
     records: int | None = None,
 ) -> SpoolFile:
     """Put a new file into a userid's reader."""
+    system = reader_of(system, owner)
+    if not space.room_for(system, len(data)):
+        raise CpRefused(space.SPOOL_FULL)
     spoolid = _free_id(system, owner)
     number = system.next_number("spool.file")
     file_name = f"{number:08d}.{kind.lower()}"
@@ -103,10 +107,33 @@ def transfer(system: System, file: SpoolFile, to: str) -> SpoolFile:
     if to == file.owner:
         return file
     system.spool.remove(key(file.owner, file.spoolid))
-    spoolid = file.spoolid if key(to, file.spoolid) not in system.spool else _free_id(system, to)
+    there = reader_of(system, to)
+    spoolid = file.spoolid if key(to, file.spoolid) not in there.spool else _free_id(there, to)
     moved = replace(file, owner=to, spoolid=spoolid)
-    system.spool.put(key(to, spoolid), moved)
+    there.spool.put(key(to, spoolid), moved)
     return moved
+
+
+def reader_of(system: System, owner: str) -> System:
+    """The member of the cluster that has the reader of a userid: the one on which a floating guest is logged on."""
+    return system.where(owner) or system
+
+
+def follow(source: System, there: System, owner: str) -> None:
+    """The files of a userid go to another member; their contents are in a folder that all members have."""
+    for name in sorted(source.reader_index.get(owner, ())):
+        file = source.spool[name]
+        source.spool.remove(name)
+        there.spool.put(name, file)
+
+
+def follow_home(system: System, owner: str) -> None:
+    """A floating guest logs on: its files come to this member from wherever they were put."""
+    if system.cluster is None or not system.floats(owner):
+        return
+    for member in system.cluster.systems.values():
+        if member is not system:
+            follow(member, system, owner)
 
 
 def change(system: System, file: SpoolFile, **values: str) -> SpoolFile:
@@ -127,7 +154,8 @@ def purge_all(system: System, owner: str) -> int:
 def write_console(system: System, userid: str, *lines: str) -> None:
     """Add lines to the open console file of a machine that is logged on."""
     machine = system.machines.get(userid)
-    if machine is not None:
+    stopped = machine and any(isinstance(item, UnitRecord) and item.stopped for item in machine.devices)
+    if machine is not None and not stopped:
         system.machines.put(userid, replace(machine, console=(*machine.console, *lines)[-MAX_CONSOLE:]))
 
 

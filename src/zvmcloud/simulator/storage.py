@@ -72,7 +72,7 @@ def delete_disk(system: System, owner: str, vdev: str) -> None:
     system.disks.remove(key(owner, vdev))
     if disk.file in system.memories:
         system.memories.remove(disk.file)
-    if disk.file and not system.links.get((owner, vdev)):
+    if disk.file and not _linked(system, owner, vdev):
         system.drop_file(system.disk_folder, disk.file)
 
 
@@ -96,6 +96,25 @@ def users(system: System, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
     return found
 
 
+def elsewhere(system: System, file: str, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
+    """Who on other members of the cluster has the disk with that file as a device."""
+    if system.cluster is None or not file:
+        return []
+    owners = {owner, system.cluster.identity_of(owner)}
+    found = [pair for peer in system.peers for name in owners for pair in users(peer, name, vdev)]
+    return [pair for pair in found if pair[1].file == file]
+
+
+def _linked(system: System, owner: str, vdev: str) -> bool:
+    """Whether a disk is a device of any machine, on whichever member."""
+    if system.links.get((owner, vdev)):
+        return True
+    if system.cluster is None:
+        return False
+    identity = system.cluster.identity_of(owner)
+    return any(member.links.get((name, vdev)) for member in system.cluster.up() for name in {owner, identity})
+
+
 def grant_mode(system: System, owner: str, vdev: str, mode: str) -> tuple[bool, str]:
     """Whether a link in that mode writes, and what CP says when it does not although it could have.
 
@@ -104,6 +123,7 @@ def grant_mode(system: System, owner: str, vdev: str, mode: str) -> tuple[bool, 
     disk = system.disks.get(key(owner, vdev))
     # Who still has a disk that was deleted meanwhile has another one than that which is there now.
     others = [pair for pair in users(system, owner, vdev) if disk is None or pair[1].file == disk.file]
+    others += elsewhere(system, disk.file, owner, vdev) if disk is not None else []
     writer = next((machine.userid for machine, device in others if device.write), "")
     reader = next((machine.userid for machine, device in others if not device.write), "")
     mode = mode.rstrip("VDES") or mode
@@ -169,6 +189,7 @@ def detach(system: System, userid: str, vdev: str) -> Dasd:
     disk = system.disks.get(key(device.owner, device.owner_vdev))
     orphaned = disk is None or disk.file != device.file
     still = any(other.file == device.file for _, other in users(system, device.owner, device.owner_vdev))
+    still = still or bool(elsewhere(system, device.file, device.owner, device.owner_vdev))
     if device.file and orphaned and not still:
         system.drop_file(system.disk_folder, device.file)
     return device
@@ -199,18 +220,23 @@ def _link(system: System, userid: str, device: Dasd) -> None:
         temporary.replace(path)
 
 
-def sweep(system: System) -> None:
-    """After a start: remove files no disk and no link refers to, and make the device links anew."""
-    wanted = {disk.file for disk in system.disks.values()}
-    for machine in system.machines.values():
-        wanted |= {device.file for device in machine.disks}
-    for path in system.disk_folder.iterdir():
-        if path.name not in wanted:
-            path.unlink(missing_ok=True)
-    spooled = {file.file for file in system.spool.values()}
-    for path in system.spool_folder.iterdir():
-        if path.name not in spooled:
-            path.unlink(missing_ok=True)
+def sweep(*systems: System) -> None:
+    """After a start: remove files no disk and no link refers to, and make the device links anew.
+
+    Members of a cluster have their files in common, and are swept together.
+    """
+    wanted = {disk.file for system in systems for disk in system.disks.values()}
+    wanted |= {device.file for system in systems for machine in system.machines.values() for device in machine.disks}
+    spooled = {file.file for system in systems for file in system.spool.values()}
+    for folder, kept in ((systems[0].disk_folder, wanted), (systems[0].spool_folder, spooled)):
+        for path in folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+    for system in systems:
+        _show_all(system)
+
+
+def _show_all(system: System) -> None:
     for folder in system.device_folder.iterdir():
         for path in folder.iterdir():
             path.unlink(missing_ok=True)

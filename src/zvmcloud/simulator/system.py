@@ -40,6 +40,7 @@ from zvmcloud.simulator.model import (
     SystemFacts,
     Vswitch,
 )
+from zvmcloud.simulator.model_cp import UserSettings
 from zvmcloud.simulator.model_devices import (
     Activity,
     ChannelPath,
@@ -180,6 +181,7 @@ class System:
         self.subscriptions = collection("subscriptions", Subscription)
         """Key: all fields."""
         self.source_files = collection("source_files", SourceFile)
+        self.settings = collection("settings", UserSettings)
 
         self.events = EventHub(store)
         self.changes = directory_changes.DirectoryChanges(store, self.entries, self.in_effect, self.directory_modes)
@@ -190,10 +192,14 @@ class System:
         self.space = ExtentMap()
         self.links: dict[tuple[str, str], set[tuple[str, str]]] = {}
         """Owner and address of a disk to the (userid, vdev) pairs that have it as a device."""
+        self.sessions: dict[str, int] = {}
+        """How many sessions of the machine port each userid has: one that has any is not disconnected."""
         self.coupled: dict[str, set[tuple[str, str]]] = {}
         """VSWITCH name (of a guest LAN: network.lan_key) to the (userid, vdev) of the adapters coupled to it."""
         self.reader_index: dict[str, set[str]] = {}
         """Userid to the keys of its spool files."""
+        self.spool_pages = 0
+        """Pages of spool space that the spool files hold."""
         self.included_by: dict[str, set[str]] = {}
         """Profile to the entries that include it."""
         leader = cluster.leader if cluster else None
@@ -433,8 +439,10 @@ class System:
     def _spool_changed(self, key: str, before: SpoolFile | None, after: SpoolFile | None) -> None:
         if before is not None:
             self.reader_index.get(before.owner, set()).discard(key)
+            self.spool_pages -= _pages(before)
         if after is not None:
             self.reader_index.setdefault(after.owner, set()).add(key)
+            self.spool_pages += _pages(after)
 
 
 def lock_folder(state: Path) -> IO[str]:
@@ -446,6 +454,11 @@ def lock_folder(state: Path) -> IO[str]:
         lock.close()
         raise ModelError("state", f"{state} is in use by another simulator") from error
     return lock
+
+
+def _pages(file: SpoolFile) -> int:
+    """4 KiB pages of a spool file: its data, and one that describes it."""
+    return -(-file.size // 4096) + 1
 
 
 def _lan_key(nic: Nic) -> str:
