@@ -20,19 +20,15 @@ from zvmcloud.images.configdrive import ConfigDriveError, Network
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.ipl import read_ipl_record
 from zvmcloud.images.sample import InstalledSystem, read_system
-from zvmcloud.simulator import spool, storage
+from zvmcloud.simulator import releases, spool, storage
 from zvmcloud.simulator.model import Address, Dasd, Disk, GuestSystem, Machine, Nic, Remembered, SpoolFile
 from zvmcloud.simulator.system import System
 
 PROGRAM_LOOP = Message(453, "GIR", "W", "CP entered; program interrupt loop")
 _HOSTNAME = re.compile(r"(?:hostnamectl\s+set-hostname|hostname|echo\s+-n|echo)\s+['\"]?([A-Za-z0-9.-]{1,253})")
 _AUTHORIZED = re.compile(r"echo\s+-n\s+['\"]?(\S+?)['\"]?\s*>\s*/etc/iucv_authorized_userid")
-#: What can be loaded by name, and the first line it writes.
-SAVED_SYSTEMS = {
-    "CMS": "z/VM V7.2.0    2020-09-18 10:05",
-    "ZCMS": "z/VM V7.2.0    2020-09-18 10:05",
-    "GCS": "GROUP CONTROL SYSTEM V7.2.0",
-}
+#: What can be loaded by name; see releases for the first line it writes.
+SAVED_SYSTEMS = frozenset({"CMS", "ZCMS", "GCS"})
 
 
 def clock_text(now: float) -> str:
@@ -68,7 +64,7 @@ def finish(system: System, userid: str) -> None:
 
 
 def _start_saved(system: System, machine: Machine, running: GuestSystem) -> None:
-    banner = SAVED_SYSTEMS[running.ipl]
+    banner = releases.of_level(system.facts.level).banner(running.ipl)
     spool.write_console(system, machine.userid, banner, "Ready;")
     started = system.machines[machine.userid]
     up = replace(running, phase="up", kernel=running.ipl, agent=False, signals=False, since=system.now())

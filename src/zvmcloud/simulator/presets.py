@@ -3,6 +3,7 @@
 A model file is TOML; every key may be left out. Values not given are those of the preset `lpar`::
 
     name = "ZVM1"             # system name, 1-8 characters
+    release = "7.2"           # of z/VM: 6.4, 7.1 to 7.5
     lpar = "LP1"
     storage = "64G"           # real storage
     cps = 2                   # general processors, 0-64
@@ -42,7 +43,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zvmcloud.directory import DirectoryError, Entry, Group, Region, Volume, statements
-from zvmcloud.simulator import equipment, fleet, guests, recorded71, storage
+from zvmcloud.simulator import equipment, fleet, guests, recorded71, releases, storage
 from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.equipment import Equipment
 from zvmcloud.simulator.errors import CpRefused, ModelError
@@ -137,6 +138,8 @@ class Model:
     cps: int = 2
     ifls: int = 4
     mac_prefix: str = "020000"
+    release: str = "7.2"
+    """Of z/VM; see releases."""
     pools: Mapping[str, Pool] = field(
         default_factory=lambda: {"POOL1": Pool(volumes=8), "FBAPOOL": Pool("9336", 1, 8_388_608, "FB")}
     )
@@ -165,6 +168,7 @@ PRESETS = {
     "small": Model(pools={"POOL1": Pool("3390", 1, 21, "LX"), "FBAPOOL": Pool("9336", 1, 1032, "FB")}),
     "recorded71": Model(
         name="VM1",
+        release="7.1",
         storage="4G",
         cps=0,
         ifls=4,
@@ -195,12 +199,12 @@ def load_model(path: Path, base: Model) -> Model:
         data = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(str(path), str(error)) from error
-    known = {"name", "lpar", "storage", "cps", "ifls", "mac_prefix", "pool", "users", "passwords", "profiles", "osa"}
+    known = {"name", "release", "lpar", "storage", "cps", "ifls", "mac_prefix", "pool", "users", "passwords", "profiles", "osa"}
     for key in data:
         if key not in known:
             raise ModelError(key, "unknown key; known: " + ", ".join(sorted(known)))
     values: dict[str, object] = {}
-    for key in ("name", "lpar", "storage", "mac_prefix"):
+    for key in ("name", "release", "lpar", "storage", "mac_prefix"):
         if key in data:
             values[key] = _text(key, data[key])
     for key in ("cps", "ifls"):
@@ -320,6 +324,7 @@ def fill_facts(system: System, model: Model, *, serial: str = "") -> None:
         raise ModelError("storage", f"{model.storage!r} is not a number and K, M, G or T")
     if model.cps + model.ifls < 1:
         raise ModelError("cps", "a system needs a processor")
+    release = releases.find(model.release)
     kinds = ["CP"] * model.cps + ["IFL"] * model.ifls
     processors = tuple(
         Processor(f"{number:04X}", "ALTERNATE" if number else "MASTER-PROCESSOR", kind, f"{number:04X}")
@@ -328,9 +333,13 @@ def fill_facts(system: System, model: Model, *, serial: str = "") -> None:
     facts = SystemFacts(
         model.name.upper(),
         model.lpar.upper(),
+        release.version,
+        release.full,
+        release.level,
         storage_kib=kib,
         processors=processors,
         mac_prefix=model.mac_prefix.upper(),
+        directory_manager=release.directory_manager,
         ipl_at=system.now(),
     )
     if serial:

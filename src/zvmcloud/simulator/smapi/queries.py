@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from zvmcloud.cp import messages
-from zvmcloud.simulator import spool
+from zvmcloud.simulator import releases, spool
 from zvmcloud.simulator.cp.language import size
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
@@ -50,6 +50,7 @@ def system_information_query(call: Call, _request: f.SystemInformationQuery) -> 
     now, ipl = time.gmtime(call.system.now()), time.gmtime(facts.ipl_at)
     total = size(facts.storage_kib)
     zone = facts.time_zone
+    generated = releases.of_level(facts.level).generated
     items = (
         "CMS_LEVEL=CMS_LEVEL=29 SERVICE_LEVEL=000",
         "CPU_CAPABILITY=PRIMARY=696 SECONDARY=696",
@@ -58,7 +59,7 @@ def system_information_query(call: Call, _request: f.SystemInformationQuery) -> 
         f"STORAGE=STORAGE={total} CONFIGURED={total} INC=1M USED=0 STANDBY=0 RESERVED=0",
         (
             f"TIME=TIME={time.strftime('%H:%M:%S', now)} DATE={time.strftime('%Y-%m-%d', now)} ZONE={zone} "
-            f"GEN_TIME=10:05:02 GEN_DATE=2020-09-18 IPL_TIME={time.strftime('%H:%M:%S', ipl)} "
+            f"GEN_TIME={generated[11:]} GEN_DATE={generated[:10]} IPL_TIME={time.strftime('%H:%M:%S', ipl)} "
             f"IPL_DATE={time.strftime('%Y-%m-%d', ipl)} IPL_ZONE={zone}"
         ),
     )
@@ -74,7 +75,7 @@ def system_info_query(call: Call, _request: f.SystemInfoQuery) -> Done:
             time_zone=f"{facts.time_zone} 00.00.00",
             time=time.strftime(f"%H:%M:%S {facts.time_zone} %A %Y-%m-%d", time.gmtime(call.system.now())).upper(),
             cp_level=facts.version,
-            gen_date_time=f"2020-09-18 10:05:02 {facts.time_zone}",
+            gen_date_time=f"{releases.of_level(facts.level).generated} {facts.time_zone}",
             ipl_date_time=time.strftime(f"%Y-%m-%d %H:%M:%S {facts.time_zone}", time.gmtime(facts.ipl_at)),
             storage_info=f"{total} CONFIGURED = {total} INC = 1M STANDBY = 0  RESERVED = 0",
         )
