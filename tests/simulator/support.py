@@ -7,10 +7,24 @@ import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zvmcloud.images import configdrive
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.sample import sample_tracks
+from zvmcloud.smapi.client import Client
+from zvmcloud.smapi.declare import Request
+from zvmcloud.smapi.errors import SmapiError
+
+
+async def codes(client: Client, request: Request[Any]) -> tuple[int, int]:
+    """Return and reason code of a call, whatever they are."""
+    try:
+        answer = await client.call(request, follow=False)
+    except SmapiError as refused:
+        return refused.rc, refused.rs
+    return answer.rc, answer.rs
+
 
 LINUX = (
     "USER {name} LBYONLY 2G 4G G",

@@ -59,6 +59,15 @@ VMRM_PLACE = "VMSYS:VMRMSVM."
 SERVER_PLACE = "VMSYS:VSMWORK1."
 
 
+def _luns() -> tuple[Lun, ...]:
+    """Eight disks of 10 GiB behind two ports of one storage box."""
+    return tuple(
+        Lun(port, f"40{number // 256:02X}40{number % 256:02X}00000000", f"6005076307FFC5E3{number:016X}", 20 << 20)
+        for port in ("500507630708D3B3", "50050763071BC5E3")
+        for number in range(8)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Equipment:
     """The devices and files of a preset. Disks are rdev to model and cylinders."""
@@ -72,7 +81,7 @@ class Equipment:
     page: tuple[tuple[str, str, int], ...] = (("M01P01", "5002", 10016),)
     """Label, rdev and cylinders of the paging volumes."""
     spool: tuple[tuple[str, str, int], ...] = (("M01S01", "5001", 10016),)
-    luns: tuple[Lun, ...] = field(default_factory=lambda: _luns())
+    luns: tuple[Lun, ...] = field(default_factory=_luns)
     edevs: tuple[Edev, ...] = ()
     eqids: Mapping[str, str] = field(default_factory=dict)
     """rdev to EQID; a preset without any gives every OSA the name of its channel path."""
@@ -81,18 +90,9 @@ class Equipment:
     files: tuple[TextFile, ...] = ()
     """CMS files; a SYSTEM CONFIG of PMAINT's CF0 and a VMRM CONFIG are made when they are not among them."""
     rsu: str = "2101"
-    monitor: Monitor = Monitor()
+    monitor: Monitor = field(default_factory=Monitor)
     servers: bool = True
     """Whether PMAINT and the servers of SERVERS are put into the directory."""
-
-
-def _luns() -> tuple[Lun, ...]:
-    """Eight disks of 10 GiB behind two ports of one storage box."""
-    return tuple(
-        Lun(port, f"40{number // 256:02X}40{number % 256:02X}00000000", f"6005076307FFC5E3{number:016X}", 20 << 20)
-        for port in ("500507630708D3B3", "50050763071BC5E3")
-        for number in range(8)
-    )
 
 
 def entries() -> dict[str, list[str]]:

@@ -137,12 +137,33 @@ def delete(system: System, switch: Vswitch) -> None:
         osa = system.osas.get(rdev)
         if osa is not None and osa.owner == controller_of(switch):
             system.osas.put(rdev, replace(osa, owner=""))
+    for counted in [item for item in system.uplinks if item.startswith(f"{switch.name} ")]:
+        system.uplinks.remove(counted)
     system.vswitches.remove(switch.name)
 
 
 def controller_of(switch: Vswitch) -> str:
     """The controller machine that has the uplink."""
     return switch.controller if switch.controller not in ("", "*") else "DTCVSW1"
+
+
+def adapters(system: System, switch: Vswitch) -> list[tuple[str, Nic]]:
+    """The adapters that are coupled to a switch, as owner and adapter."""
+    found = []
+    for userid, vdev in sorted(system.coupled.get(switch.name, ())):
+        machine = system.machines.get(userid)
+        device = machine.device(vdev) if machine else None
+        if isinstance(device, Nic):
+            found.append((userid, device))
+    return found
+
+
+def osa_item(system: System, rdev: str) -> str:
+    """An OSA device as SMAPI shows it: "0500 ATTACHEDDTCVSW3 OSA 05 NO"; ATTACHED and the userid run together."""
+    osa = system.osas[rdev]
+    used = f"ATTACHED{osa.owner}" if osa.owner else "FREE"
+    status = used if works(system, rdev) else "OFFLINE"
+    return f"{osa.rdev} {status} {osa.kind} {osa.chpid} NO"
 
 
 def works(system: System, rdev: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zvmcloud.cp.messages import Message
 from zvmcloud.simulator import traffic
 from zvmcloud.simulator.model_devices import SpaceVolume
 from zvmcloud.simulator.system import System
@@ -16,6 +17,8 @@ PAGE_KIB = 4
 #: Real storage that CP keeps for itself.
 CP_KIB = 512 * 1024
 MAX_SLOTS = 255
+NO_VOLUMES = Message(8000, "ALC", "E", "No {use} space is defined")
+SPOOL_FULL = Message(8001, "SPL", "E", "Spool space is full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,15 @@ def volumes(system: System, use: str) -> list[SpaceVolume]:
     return sorted(found, key=lambda volume: (volume.slot, volume.volser))
 
 
-def free_slot(system: System) -> int | None:
-    """The lowest slot of the CP-owned list that is free; None when all are taken."""
-    taken = {volume.slot for volume in system.space_volumes.values()}
+def room_for(system: System, size: int) -> bool:
+    """Whether a spool file of so many bytes fits; always on a system that describes no spool volumes."""
+    capacity = spool_capacity(system)
+    return not capacity or system.spool_pages - (-size // 4096) + 1 <= capacity
+
+
+def free_slot(system: System, *others: int) -> int | None:
+    """The lowest slot of the CP-owned list that is free and not one of the others; None when all are taken."""
+    taken = {volume.slot for volume in system.space_volumes.values()} | set(others)
     return next((slot for slot in range(1, MAX_SLOTS + 1) if slot not in taken), None)
 
 
@@ -54,7 +63,7 @@ def real_pages(system: System) -> tuple[int, int]:
 
 def spool_pages(system: System) -> int:
     """Pages that the spool files hold."""
-    return sum(-(-file.size // 4096) + 1 for file in system.spool.values())
+    return system.spool_pages
 
 
 def spool_capacity(system: System) -> int:

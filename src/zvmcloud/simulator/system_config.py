@@ -28,7 +28,8 @@ STATEMENTS = (
     "SYSTEM_IDENTIFIER", "SYSTEM_IDENTIFIER_DEFAULT", "SYSTEM_RESIDENCE", "SYSTEM_USERIDS", "THROTTLE",
     "TIMEZONE_BOUNDARY", "TIMEZONE_DEFINITION", "TOLERATE_CONFIG_ERRORS", "TRANSLATE_TABLE", "USER_DEFAULTS",
     "USER_VOLUME_EXCLUDE", "USER_VOLUME_INCLUDE", "USER_VOLUME_LIST", "USER_VOLUME_RDEV", "VMLAN",
-    "XLINK_DEVICE_DEFAULTS", "XLINK_MODULE", "XLINK_SYSTEM_EXCLUDE", "XLINK_SYSTEM_INCLUDE", "XLINK_VOLUME_EXCLUDE", "XLINK_VOLUME_INCLUDE",
+    "XLINK_DEVICE_DEFAULTS", "XLINK_MODULE", "XLINK_SYSTEM_EXCLUDE", "XLINK_SYSTEM_INCLUDE", "XLINK_VOLUME_EXCLUDE",
+    "XLINK_VOLUME_INCLUDE",
 )  # fmt: skip
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -155,6 +156,12 @@ def owned_labels(file: TextFile) -> set[str]:
     """The labels of the CP-owned list."""
     records = (record.upper().split() for record in logical_records(file.lines))
     return {words[3] for words in records if words[0] == "CP_OWNED" and len(words) > 3}
+
+
+def owned_slots(file: TextFile) -> set[int]:
+    """The slots of the CP-owned list that are taken."""
+    records = (record.upper().split() for record in logical_records(file.lines))
+    return {int(words[2]) for words in records if words[0] == "CP_OWNED" and len(words) > 3 and words[2].isdecimal()}
 
 
 def append(system: System, file: TextFile, line: str) -> TextFile:

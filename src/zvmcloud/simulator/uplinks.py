@@ -12,27 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from zvmcloud.simulator import network
-from zvmcloud.simulator.model import Nic, Vswitch
+from zvmcloud.simulator.model import Vswitch
 from zvmcloud.simulator.model_devices import UplinkCount
 from zvmcloud.simulator.system import System
 from zvmcloud.simulator.traffic import Counters, adapter_traffic, uplink_traffic
 
 
-def adapters(system: System, switch: Vswitch) -> list[tuple[str, Nic]]:
-    """The adapters that are coupled to a switch, as owner and adapter."""
-    found = []
-    for userid, vdev in sorted(system.coupled.get(switch.name, ())):
-        machine = system.machines.get(userid)
-        device = machine.device(vdev) if machine else None
-        if isinstance(device, Nic):
-            found.append((userid, device))
-    return found
-
-
 def total(system: System, switch: Vswitch) -> Counters:
     """What all adapters of a switch exchanged, seen from the uplink."""
     counted = Counters()
-    for userid, nic in adapters(system, switch):
+    for userid, nic in network.adapters(system, switch):
         counted = counted.plus(adapter_traffic(system, system.machines[userid], nic))
     return uplink_traffic(counted)
 
@@ -95,12 +84,6 @@ def _keep(system: System, name: str, rdev: str, counted: Counters) -> None:
         _key(name, rdev),
         UplinkCount(counted.frames_in, counted.frames_out, counted.bytes_in, counted.bytes_out),
     )
-
-
-def forget(system: System, name: str) -> None:
-    """Forget the counters of a switch that is deleted."""
-    for key in [key for key in system.uplinks if key.startswith(f"{name} ")]:
-        system.uplinks.remove(key)
 
 
 def set_osa(system: System, rdev: str, *, online: bool) -> None:

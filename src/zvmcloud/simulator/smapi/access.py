@@ -1,7 +1,9 @@
 """Who may call what: the authorization file (AUTHLIST) and the name lists (NAMELIST).
 
 A record allows a requester (userid or list of userids) to call a function (name or list of functions) on a target
-(userid or list). ALL stands for every target or function. Lists inside lists are not expanded.
+(userid or list). ALL stands for every target or function, an equal sign as target for the requester itself. Lists
+inside lists are not expanded. A call without a target is one on the requester itself (judgement: some queries and the
+legacy functions have none). Case does not matter.
 """
 
 from __future__ import annotations
@@ -31,22 +33,27 @@ class Access:
         """Whether a record allows the call."""
         if self._by_requester is None:
             self._by_requester = self._index()
+        target = target or userid
         return any(
-            self._covers(record.function, function) and self._covers(record.target, target)
+            self._covers(record.function, function)
+            and (self._covers(record.target, target) or (record.target == "=" and target.upper() == userid))
             for record in self._by_requester.get(userid, ())
         )
 
     def _index(self) -> dict[str, list[Authorization]]:
         index: dict[str, list[Authorization]] = {}
         for record in self._system.authorizations.values():
-            index.setdefault(record.requester, []).append(record)
-            found = self._system.name_lists.get(record.requester)
+            requester = record.requester.upper()
+            index.setdefault(requester, []).append(record)
+            found = self._system.name_lists.get(requester)
             for member in found.members if found else ():
                 index.setdefault(member.upper(), []).append(record)
         return index
 
     def _covers(self, allowed: str, name: str) -> bool:
-        if allowed in ("ALL", name) or allowed.upper() == name.upper():
+        """Whether what a record says covers a name: ALL, the name itself, or a list that has it as a member."""
+        allowed, name = allowed.upper(), name.upper()
+        if allowed in ("ALL", name):
             return True
         found = self._system.name_lists.get(allowed)
-        return found is not None and any(member.upper() == name.upper() for member in found.members)
+        return found is not None and any(member.upper() == name for member in found.members)

@@ -69,7 +69,7 @@ def name_list_query(call: Call, request: f.NameListQuery) -> Done:
     return Done(f.NameListQueryReply(name_array=found.members))
 
 
-@handles(f.NameListDestroy, authority="clients")
+@handles(f.NameListDestroy, authority="recorded")
 def name_list_destroy(call: Call, request: f.NameListDestroy) -> Done:
     name = _list_name(request.target)
     if name not in call.system.name_lists:
@@ -93,7 +93,7 @@ def authorization_list_add(call: Call, request: f.AuthorizationListAdd) -> Done:
     return Done()
 
 
-@handles(f.AuthorizationListRemove, authority="clients")
+@handles(f.AuthorizationListRemove, authority="recorded")
 def authorization_list_remove(call: Call, request: f.AuthorizationListRemove) -> Done:
     chosen = _select(call, request.target, request.for_id, request.function_id)
     if not chosen:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from zvmcloud.simulator import traffic
+from dataclasses import replace
+
+from zvmcloud.simulator import space, thresholds, traffic
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import Machine
-from zvmcloud.simulator.smapi import targets
+from zvmcloud.simulator.model_devices import Monitor
+from zvmcloud.simulator.smapi import real_disks, targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f
 
-_PAGE_KIB = 4
-_CP_KIB = 512 * 1024
+
+def page_wait(system: System) -> float:
+    """The share of time for which machines wait for pages: what does not fit, in relation to real storage."""
+    return min(space.pages_needed(system) / max(space.real_pages(system)[1], 1), 1.0)
 
 
-def record(system: System, machine: Machine) -> f.PerformanceRecord:
+def record(system: System, machine: Machine, page_waiting: float = 0.0) -> f.PerformanceRecord:
     """The numbers of one machine that is logged on. One sample stands for one second."""
     facts = system.facts
     elapsed = max(system.now() - machine.logon_at, 0.0)
     used = traffic.processor_microseconds(system, machine)
     samples = int(elapsed)
-    busy = min(used // 1_000_000, samples)
+    # A machine with several CPUs can use more than a second of processor time in a second.
+    busy = min(used // (1_000_000 * max(len(machine.cpus), 1)), samples)
+    waiting = int((samples - busy) * page_waiting)
     return f.PerformanceRecord(
         record_version=1,
         guest_flags=0,
@@ -38,8 +45,8 @@ def record(system: System, machine: Machine) -> f.PerformanceRecord:
         processor_share=_share(machine),
         samples_CPU_in_use=busy,
         samples_CPU_delay=0,
-        samples_page_wait=0,
-        samples_idle=samples - busy,
+        samples_page_wait=waiting,
+        samples_idle=samples - busy - waiting,
         samples_other=0,
         samples_total=samples,
         guest_name=machine.userid,
@@ -59,46 +66,60 @@ def system_image_performance_query(call: Call, request: f.SystemImagePerformance
         names: tuple[str, ...] = tuple(sorted(machines))
     else:
         names = targets.members(call.system, target) or (target,)
-    records = tuple(record(call.system, machines[name]) for name in names if name in machines)
+    waiting = page_wait(call.system)
+    records = tuple(record(call.system, machines[name], waiting) for name in names if name in machines)
     if not records:
         raise Refused(4, 4)
     return Done(f.SystemImagePerformanceQueryReply(image_performance_array=records))
 
 
-@handles(f.ImagePerformanceQuery, authority="document")
+@handles(f.ImagePerformanceQuery, authority="clients")
 def image_performance_query(call: Call, request: f.ImagePerformanceQuery) -> Done:
     machines = call.system.machines
     wanted = [name.upper() for name in request.guest_names]
     names = sorted(machines) if "*" in wanted else [name for name in wanted if name in machines]
-    records = tuple(record(call.system, machines[name]) for name in names)
+    waiting = page_wait(call.system)
+    records = tuple(record(call.system, machines[name], waiting) for name in names)
     return Done(f.ImagePerformanceQueryReply(performance_records=records))
-
-
-def _pages(system: System) -> tuple[int, int]:
-    """Pages of real storage: in use and in all."""
-    used = _CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
-    total = system.facts.storage_kib
-    return min(used, total) // _PAGE_KIB, total // _PAGE_KIB
 
 
 def _load(system: System) -> int:
     """Percent of the processors that machines use."""
-    return min(100, len(system.machines) // max(len(system.facts.processors), 1))
+    return int(thresholds.cpu_percent(system))
+
+
+def _monitor(call: Call, setting: str | None) -> Monitor:
+    """The monitor's settings, after a new sample rate in seconds was set. Refused 8/3003 for what is none."""
+    monitor = call.system.monitors.get("monitor") or Monitor()
+    text = (setting or "QUERY").upper()
+    if text in ("QUERY", ""):
+        return monitor
+    try:
+        rate = float(text)
+    except ValueError:
+        raise Refused(8, 3003) from None
+    if not 0.06 <= rate <= 60:
+        raise Refused(8, 3003)
+    changed = replace(monitor, rate=rate)
+    call.system.monitors.put("monitor", changed)
+    return changed
 
 
 @handles(f.SystemPerformanceInformationQuery, authority="recorded")
 def system_performance_information_query(call: Call, request: f.SystemPerformanceInformationQuery) -> Done:
     system = call.system
     facts = system.facts
-    used, total = _pages(system)
+    real_disks.monitored(call)
+    monitor = _monitor(call, None)
+    used, total = space.real_pages(system)
     items = [
         f"CPU_COUNT={len(facts.processors):04d}",
         f"CPU_AVERAGE_USE={_load(system)}%",
-        "PAGING_RATE=0",
+        f"PAGING_RATE={int(thresholds.paging_rate(system))}",
         f"MEMORY_IN_USE={used}",
         f"MEMORY_TOTAL={total}",
-        "MONITOR_RATE=2.00 SECONDS ",
-        "MONITOR_INTERVAL=1 MINUTES ",
+        f"MONITOR_RATE={monitor.rate:.2f} SECONDS ",
+        f"MONITOR_INTERVAL={monitor.interval} MINUTES ",
     ]
     if (request.DETAILED_CPU or "").upper() in ("SHOW=YES", "YES"):
         items += [f"MY_LPAR_NAME={facts.lpar}", f"DETAILED_CPU_COUNT={len(facts.processors)}"]
@@ -116,10 +137,11 @@ def system_performance_information_query(call: Call, request: f.SystemPerformanc
 @handles(f.SystemPerformanceInfoQuery, authority="recorded")
 def system_performance_info_query(call: Call, request: f.SystemPerformanceInfoQuery) -> Done:
     system = call.system
-    used, total = _pages(system)
-    items = [f"{len(system.facts.processors):04d}", str(_load(system)), "0", str(total), str(used)]
+    used, total = space.real_pages(system)
+    items = [f"{len(system.facts.processors):04d}", str(_load(system))]
+    items += [str(int(thresholds.paging_rate(system))), str(total), str(used)]
     if request.monrate:
-        items.append("MONITOR EVENT RATE 2.00 SECONDS")
+        items.append(f"MONITOR EVENT RATE {_monitor(call, request.monrate).rate:.2f} SECONDS")
     items += [
         f"PROC {processor.address}-{_load(system):03d}% {processor.kind:<4} VM" for processor in system.facts.processors
     ]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi.declare import Reply, Request
+from zvmcloud.smapi.layout import CANONICAL, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ class Done:
     reply: Reply | None = None
     rs: int = 0
     rc: int = 0
+    """Not 0 for an end that keeps what was changed although it is no success."""
+    shape: Shape = CANONICAL
+    """How the data are spelled where the protocol leaves it free."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from zvmcloud.simulator import network
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.model import Nic, Vswitch
+from zvmcloud.simulator.model import Vswitch
 from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.smapi.switches import MISSING
-from zvmcloud.simulator.traffic import Counters, adapter_traffic, uplink_traffic
 from zvmcloud.smapi import functions as f
 
 
@@ -21,15 +20,6 @@ def _chosen(call: Call, name: str) -> list[Vswitch]:
         found = [call.system.vswitches[name]] if name in call.system.vswitches else []
     if not found:
         raise Refused(*MISSING)
-    return found
-
-
-def _adapters(call: Call, switch: Vswitch) -> list[tuple[str, Nic]]:
-    found = []
-    for userid, vdev in sorted(call.system.coupled.get(switch.name, ())):
-        device = call.system.machines[userid].device(vdev)
-        if isinstance(device, Nic):
-            found.append((userid, device))
     return found
 
 
@@ -80,7 +70,7 @@ def _described(call: Call, switch: Vswitch) -> f.Vswitch:
         ),
         connected_adapter_array=tuple(
             f.VswitchAdapter(adapter_owner=userid.ljust(8), image_device_number=nic.vdev)
-            for userid, nic in _adapters(call, switch)
+            for userid, nic in network.adapters(call.system, switch)
         ),
     )
 
@@ -136,7 +126,7 @@ def _extended(call: Call, switch: Vswitch, with_vepa: bool) -> f.VswitchRecords:
         ),
         connected_adapter_array=tuple(
             f"{userid} {nic.vdev} {network.mac_text(nic.mac)} {nic.adapter_type}"
-            for userid, nic in _adapters(call, switch)
+            for userid, nic in network.adapters(call.system, switch)
         ),
         uplink_NIC_array=(),
         global_member_array=(),
@@ -149,62 +139,9 @@ def _group_words(switch: Vswitch) -> list[str]:
     return ["LAG:-GROUP-LACP-EXCLUSIVE", switch.interval or "30", switch.group]
 
 
-@handles(f.VirtualNetworkVswitchQueryByteStats, authority="recorded", missing="counters by VLAN")
-def virtual_network_vswitch_query_byte_stats(call: Call, request: f.VirtualNetworkVswitchQueryByteStats) -> Done:
-    return Done(f.VirtualNetworkVswitchQueryByteStatsReply(vswitch_array=_traffic(call, request.switch_name)))
-
-
-@handles(f.VirtualNetworkVswitchQueryIUOStats, authority="document", missing="counters by VLAN")
-def virtual_network_vswitch_query_iuo_stats(call: Call, request: f.VirtualNetworkVswitchQueryIUOStats) -> Done:
-    return Done(f.VirtualNetworkVswitchQueryIUOStatsReply(vswitch_array=_traffic(call, request.switch_name)))
-
-
-def _traffic(call: Call, name: str) -> tuple[f.VswitchTraffic, ...]:
-    name = targets.system_name(name)
-    switches = sorted(call.system.vswitches.values(), key=lambda switch: switch.name)
-    return tuple(_switch_traffic(call, switch) for switch in switches if name in ("*", switch.name))
-
-
-def _switch_traffic(call: Call, switch: Vswitch) -> f.VswitchTraffic:
-    nics = []
-    total = Counters()
-    for userid, nic in _adapters(call, switch):
-        counted = adapter_traffic(call.system, call.system.machines[userid], nic)
-        total = total.plus(counted)
-        nics.append(f.NicTraffic(nic_id=f"{userid} {nic.vdev}", **_texts("nic", counted)))
-    active = network.uplink(call.system, switch)
-    uplinks = tuple(
-        f.UplinkTraffic(uplink_conn=rdev, **_texts("uplink", uplink_traffic(total) if rdev == active else Counters()))
-        for rdev in switch.rdevs
-    )
-    return f.VswitchTraffic(
-        switch_name=switch.name,
-        uplink_array=uplinks,
-        **_texts("bridge", Counters()),
-        nic_array=tuple(nics),
-        vlan_array=(),
-    )
-
-
-def _texts(prefix: str, counted: Counters) -> dict[str, str]:
-    return {
-        f"{prefix}_fr_rx": str(counted.frames_in),
-        f"{prefix}_fr_rx_dsc": "0",
-        f"{prefix}_fr_rx_err": "0",
-        f"{prefix}_fr_tx": str(counted.frames_out),
-        f"{prefix}_fr_tx_dsc": "0",
-        f"{prefix}_fr_tx_err": "0",
-        f"{prefix}_rx": str(counted.bytes_in),
-        f"{prefix}_tx": str(counted.bytes_out),
-    }
-
-
 @handles(f.VirtualNetworkOSAQuery, authority="recorded")
 def virtual_network_osa_query(call: Call, _request: f.VirtualNetworkOSAQuery) -> Done:
-    osas = sorted(call.system.osas.values(), key=lambda osa: osa.rdev)
-    if not osas:
+    array = tuple(network.osa_item(call.system, rdev) for rdev in sorted(call.system.osas))
+    if not array:
         raise Refused(4, 4)
-    array = tuple(
-        f"{osa.rdev} {'ATTACHED' + osa.owner if osa.owner else 'FREE'} {osa.kind} {osa.chpid} NO" for osa in osas
-    )
     return Done(f.VirtualNetworkOSAQueryReply(osa_info_array=array))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
-from zvmcloud.simulator import network
+from zvmcloud.simulator import network, uplinks
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Grant, Vswitch
 from zvmcloud.simulator.smapi import targets
@@ -206,8 +206,9 @@ def _update(call: Call, switch: Vswitch, values: dict[str, object]) -> Vswitch:
     if not values:
         return switch
     changed = replace(switch, **values)  # type: ignore[arg-type]
-    call.system.vswitches.put(switch.name, changed)
-    _take_uplinks(call.system, changed)
+    with uplinks.watched(call.system, switch.name):
+        call.system.vswitches.put(switch.name, changed)
+        _take_uplinks(call.system, changed)
     return changed
 
 
