@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zvmcloud.directory import DirectoryError
-from zvmcloud.simulator.directory_manager import STATEMENT_REFUSED
 from zvmcloud.simulator import shutdown
+from zvmcloud.simulator.directory_manager import STATEMENT_REFUSED
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.events import Sink, Subscriber
 from zvmcloud.simulator.journal import Journal
@@ -41,6 +41,7 @@ from zvmcloud.simulator.smapi import (  # noqa: F401 (the modules register their
     prototypes,
     queries,
     real_disks,
+    relocations,
     resource_manager,
     scsi_characteristics,
     segments,
@@ -79,6 +80,8 @@ class Answer:
     rc: int
     rs: int
     data: bytes = b""
+    pending: Callable[[Callable[[Answer], None]], None] | None = None
+    """Set when the answer comes later: takes whom to give it to."""
 
 
 class Dispatcher:
@@ -131,6 +134,22 @@ class Dispatcher:
         """Run a request. What it changed is on disk when this returns. `trusted`: its userid needs no password."""
         started = time.perf_counter()
         answer = self._checked(frame, request_id, trusted)
+        pending = answer.pending
+        if pending is None:
+            self._note(frame, request_id, answer, started, fault)
+            return answer
+
+        def then(reply: Callable[[Answer], None]) -> None:
+            def ended(final: Answer) -> None:
+                self._note(frame, request_id, final, started, fault)
+                reply(final)
+
+            pending(ended)
+
+        return replace(answer, pending=then)
+
+    def _note(self, frame: RequestFrame, request_id: int, answer: Answer, started: float, fault: str) -> None:
+        """Write a request that has been answered into the journal, and keep the reply for Response_Recovery."""
         milliseconds = (time.perf_counter() - started) * 1000
         self._journal.write(
             "smapi",
@@ -147,7 +166,6 @@ class Dispatcher:
             self._recent[request_id] = (frame.userid.upper(), reply)
             if len(self._recent) > KEPT_REPLIES:
                 self._recent.popitem(last=False)
-        return answer
 
     def subscribe(self, frame: RequestFrame, sink: Sink, close: Callable[[], None]) -> Subscriber:
         """Make the connection of an Event_Subscribe request that was accepted a receiver of events."""
@@ -208,5 +226,18 @@ class Dispatcher:
 
 
 def _encoded(function: Function, request: Request[Any], done: Done) -> Answer:
+    if done.pending is not None:
+        pending = done.pending
+
+        def then(reply: Callable[[Answer], None]) -> None:
+            def ended(end: Done | Refused) -> None:
+                if isinstance(end, Refused):
+                    reply(Answer(end.rc, end.rs, function.encode_error(end.rc, end.rs, end.text)))
+                else:
+                    reply(_encoded(function, request, end))
+
+            pending.then(ended)
+
+        return Answer(done.rc, done.rs, pending=then)
     data = function.encode_reply(done.reply, request, done.shape) if done.reply is not None else b""
     return Answer(done.rc, done.rs, data)

@@ -13,9 +13,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi.declare import Reply, Request
 from zvmcloud.smapi.layout import CANONICAL, Shape
+
+
+class Pending:
+    """The end of work that goes on after its handler: Done, or Refused."""
+
+    def __init__(self) -> None:
+        self._end: Done | Refused | None = None
+        self._waiter: Callable[[Done | Refused], None] | None = None
+
+    def finish(self, end: Done | Refused) -> None:
+        """The work has ended."""
+        self._end = end
+        if self._waiter is not None:
+            self._waiter(end)
+
+    def then(self, waiter: Callable[[Done | Refused], None]) -> None:
+        """Call with the end, now or when it comes."""
+        self._waiter = waiter
+        if self._end is not None:
+            waiter(self._end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,8 @@ class Done:
     rs: int = 0
     rc: int = 0
     """Not 0 for an end that keeps what was changed although it is no success."""
+    pending: Pending | None = None
+    """Set when the answer comes later: what it says, and nothing else here, is what is answered then."""
     shape: Shape = CANONICAL
     """How the data are spelled where the protocol leaves it free."""
 

@@ -130,6 +130,9 @@ class Connection(asyncio.Protocol):
         if strike.rule is not None and strike.action == "partial":
             self._reply_part(request_id, answer, strike.rule.bytes)
             return
+        if answer.pending is not None:
+            answer.pending(lambda final: self._reply(request_id, final.rc, final.rs, final.data))
+            return
         function = REGISTRY.get(frame.function)
         answering = function.answering if function is not None else Answering.REPLY
         if answering is Answering.EVENTS and answer.rc == 0:
