@@ -68,6 +68,8 @@ class Keyword:
     def identity(self, values: Values) -> str:
         """What tells the statement apart that the values are about; empty when they do not say."""
         value = values.get(self.key, "")
+        if self.key == "CPUADDR":
+            return value.rjust(2, "0") if value else ""
         return (statements.vdev(value) or value) if self.key else ""
 
     def found(self, entry: Entry, identity: str = "") -> list[Statement]:
@@ -243,6 +245,9 @@ def _nicdef(values: Values) -> Statement:
 def _show_nicdef(item: Statement) -> str:
     lan = item.words.index("LAN") if "LAN" in item.words else len(item.words)
     parts = {name: item.after(name) or "" for name in ("DEVICES", "MACID", "CHPID", "VLAN", "PORTTYPE")}
+    if parts["DEVICES"] == "3":
+        # The usual number is not shown (recorded: VDEV, TYPE, LAN and SWITCHNAME alone).
+        del parts["DEVICES"]
     return _joined(
         VDEV=item.operand(1),
         TYPE=item.after("TYPE") or "",

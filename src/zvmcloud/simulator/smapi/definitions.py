@@ -5,13 +5,25 @@ from __future__ import annotations
 from zvmcloud.directory import DirectoryError, Entry, Statement, statements
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.errors import Refused
+from zvmcloud.simulator.model import DirectoryEntry
+from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
 
+def _is_profile(call: Call, name: str) -> bool:
+    found = call.system.entries.get(name.upper())
+    return found is not None and found.entry.kind == "PROFILE"
+
+
+def _unlocked(call: Call, name: str) -> DirectoryEntry:
+    """The entry of a userid or a profile."""
+    return dm.unlocked(call.system, name, profile=_is_profile(call, name))
+
+
 @handles(f.ImageIPLSetDM, directory=True, authority="recorded")
 def image_ipl_set_dm(call: Call, request: f.ImageIPLSetDM) -> Done:
-    record = dm.unlocked(call.system, request.target)
+    record = _unlocked(call, request.target)
     words: list[object] = ["IPL", request.saved_system.upper()]
     if request.load_parameter:
         words += ["LOADPARM", request.load_parameter]
@@ -21,9 +33,9 @@ def image_ipl_set_dm(call: Call, request: f.ImageIPLSetDM) -> Done:
     return Done()
 
 
-@handles(f.ImageIPLQueryDM, authority="clients")
+@handles(f.ImageIPLQueryDM, authority="recorded")
 def image_ipl_query_dm(call: Call, request: f.ImageIPLQueryDM) -> Done:
-    ipl = dm.find(call.system, request.target).entry.ipl
+    ipl = dm.find(call.system, request.target, profile=_is_profile(call, request.target)).entry.ipl
     if ipl is None:
         reply = f.ImageIPLQueryDMReply(saved_system="", load_parameter="", parameter_string="")
         return Done(reply, rs=28)
@@ -34,17 +46,24 @@ def image_ipl_query_dm(call: Call, request: f.ImageIPLQueryDM) -> Done:
     )
 
 
-@handles(f.ImageIPLDeleteDM, directory=True, authority="clients")
+@handles(f.ImageIPLDeleteDM, directory=True, authority="recorded")
 def image_ipl_delete_dm(call: Call, request: f.ImageIPLDeleteDM) -> Done:
-    record = dm.unlocked(call.system, request.target)
+    record = _unlocked(call, request.target)
     if record.entry.first("IPL") is None:
         raise Refused(460, 4)
     _set_only(call, record.entry, "IPL", None)
     return Done()
 
 
+@handles(f.ImageIPLDeviceQuery, authority="clients")
+def image_ipl_device_query(call: Call, request: f.ImageIPLDeviceQuery) -> Done:
+    """Judgement: a machine in which nothing was loaded has no device."""
+    machine = targets.running(call, request.userid)
+    return Done(f.ImageIPLDeviceQueryReply(ipl_device=machine.system.ipl if machine.system else ""))
+
+
 def _set_only(call: Call, entry: Entry, keyword: str, statement: Statement | None) -> None:
-    record = dm.unlocked(call.system, entry.name)
+    record = _unlocked(call, entry.name)
     try:
         dm.put(call.system, record, entry.with_only(keyword, statement))
     except DirectoryError as error:
@@ -87,7 +106,7 @@ def image_cpu_define_dm(call: Call, request: f.ImageCPUDefineDM) -> Done:
     return Done()
 
 
-@handles(f.ImageCPUDeleteDM, directory=True, authority="clients")
+@handles(f.ImageCPUDeleteDM, directory=True, authority="recorded")
 def image_cpu_delete_dm(call: Call, request: f.ImageCPUDeleteDM) -> Done:
     record = dm.unlocked(call.system, request.target)
     found = _cpu_statement(record.entry, _cpu(request.cpu_address))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from zvmcloud.cp import messages
@@ -11,7 +10,7 @@ from zvmcloud.directory.devices import Link, Mdisk
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator import guests, storage
 from zvmcloud.simulator.errors import CpRefused, Refused
-from zvmcloud.simulator.model import Dasd, Disk, RealDevice
+from zvmcloud.simulator.model import Dasd, RealDevice
 from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.system import System
@@ -65,52 +64,6 @@ def _wanted(request: f.ImageDiskCreateDM) -> Mdisk:
 def image_disk_delete_dm(call: Call, request: f.ImageDiskDeleteDM) -> Done:
     dm.remove_disk(call.system, request.target, targets.vdev(request.image_disk_number))
     return Done(f.ImageDiskDeleteDMReply(operation_id=-1))
-
-
-@handles(f.ImageDiskCopyDM, later=True, authority="recorded")
-def image_disk_copy_dm(call: Call, request: f.ImageDiskCopyDM) -> Done:
-    system = call.system
-    source_entry = dm.find(system, request.source_image_name)
-    source_vdev = targets.vdev(request.source_image_disk_number, 7)
-    source = source_entry.entry.mdisk(source_vdev)
-    source_disk = system.disks.get(storage.key(source_entry.entry.name, source_vdev))
-    if source is None or source_disk is None or source.size is None:
-        raise Refused(*dm.DEVICE_MISSING)
-    address = targets.vdev(request.image_disk_number)
-    method = request.image_disk_allocation_type.upper() or "AUTOG"
-    area = request.allocation_area_name_or_volser.upper()
-    placement, start = ("PERM", int(method)) if method.isdecimal() else (method, None)
-    passwords = tuple(
-        word.upper() for word in (request.read_password, request.write_password, request.multi_password) if word
-    )
-    mode = request.image_disk_mode.upper() or source.mode
-    dm.add_disk(
-        system,
-        request.target,
-        Mdisk(address, source.device_type, placement, start, source.size, area, mode, passwords),
-    )
-    copy_disk(system, source_disk, system.disks[storage.key(request.target.upper(), address)])
-    return Done(f.ImageDiskCopyDMReply(operation_id=-1))
-
-
-def copy_disk(system: System, source: Disk, target: Disk) -> None:
-    """Copy the data of a disk; holes stay holes."""
-    from_file = os.open(system.disk_folder / source.file, os.O_RDONLY)
-    to_file = os.open(system.disk_folder / target.file, os.O_WRONLY)
-    try:
-        end = os.lseek(from_file, 0, os.SEEK_END)
-        position = 0
-        while position < end:
-            try:
-                begin = os.lseek(from_file, position, os.SEEK_DATA)
-            except OSError:
-                break
-            position = os.lseek(from_file, begin, os.SEEK_HOLE)
-            while begin < position:
-                begin += os.copy_file_range(from_file, to_file, position - begin, begin, begin)
-    finally:
-        os.close(from_file)
-        os.close(to_file)
 
 
 @handles(f.ImageDiskCreate, authority="recorded")

@@ -222,10 +222,10 @@ class ImageIPLSetDM(Request[NoData]):
 class ImageSCSICharacteristicsDefineDM(Request[NoData]):
     """Write the LOADDEV statements with which a guest is IPLed from an FCP disk."""
 
-    boot_program: Annotated[str, Text(0, 6, CHAR10), "Boot program, 0-30; DELETE clears it"] = ""
-    BR_LBA: Annotated[str, Text(0, 16, CHAR16), "Block address of the boot record, in hex"] = ""
-    LUN: Annotated[str, Text(0, 16, CHAR16), "LUN in hex"] = ""
-    port_name: Annotated[str, Text(0, 16, CHAR16), "Name of the port"] = ""
+    boot_program: Annotated[str, Text(0, 6, CHAR10.plus("DELTdelt")), "Boot program, 0-30; DELETE clears it"] = ""
+    BR_LBA: Annotated[str, Text(0, 16, CHAR16.plus("LTlt")), "Block address of the boot record, in hex"] = ""
+    LUN: Annotated[str, Text(0, 16, CHAR16.plus("LTlt")), "LUN in hex"] = ""
+    port_name: Annotated[str, Text(0, 16, CHAR16.plus("LTlt")), "Name of the port"] = ""
     SCP_data_type: Annotated[
         int, Int(1, choices={0: "not stated", 1: "DELETE", 2: "EBCDIC", 3: "HEX"}), "How SCP_data is encoded"
     ] = 0
