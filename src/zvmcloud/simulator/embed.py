@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from zvmcloud.simulator import guests, relocation, shutdown, thresholds
+from zvmcloud.simulator import guests, relocation, saving, shutdown, thresholds
 from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.faults import Faults
 from zvmcloud.simulator.installation import Installation, open_installation
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.machine_port import MachinePort
@@ -58,9 +60,9 @@ class Member:
         """Whether its ports are open."""
         return self._server is not None
 
-    async def open(self, tls: ssl.SSLContext | None, request_timeout: float) -> None:
+    async def open(self, tls: ssl.SSLContext | None, request_timeout: float, faults: Faults | None = None) -> None:
         """Open both ports. OSError when one is taken."""
-        self._server = RequestServer(self.dispatcher, request_timeout=request_timeout)
+        self._server = RequestServer(self.dispatcher, request_timeout=request_timeout, faults=faults)
         self.smapi_port = await self._server.start(self._host, self.smapi_port, tls)
         if self.trusted_userid:
             self.trusted_port = await self._server.start(
@@ -77,6 +79,12 @@ class Member:
             await server.close()
         if port is not None:
             await port.close()
+
+
+def _swap(place: Path, new: Path, old: Path) -> None:
+    """Put another folder into a place; what was there gets the other name."""
+    place.replace(old)
+    new.replace(place)
 
 
 class Simulator:
@@ -97,12 +105,14 @@ class Simulator:
         request_timeout: float = REQUEST_TIMEOUT,
         trusted_userid: str = "",
         trusted_port: int = 0,
+        seed: int = 0,
     ) -> None:
         """Nothing is opened yet. `timing` is a Timing or one of zero, lab, production.
 
         `asynchronous`: directory changes are answered with 592 and an operation id. Of several systems the first has
         the given ports and the others those that follow. `trusted_userid`: the (first) system listens on a further port
-        whose peer is this userid, as over IUCV; requests there need no credentials. ModelError for a wrong value.
+        whose peer is this userid, as over IUCV; requests there need no credentials. `seed`: of chance in
+        fault rules; the same seed, clock and calls give the same bytes on the wire. ModelError for a wrong value.
         """
         if isinstance(timing, str) and timing not in TIMINGS:
             raise ModelError("latency", f"{timing!r} is not one of {', '.join(TIMINGS)}")
@@ -116,6 +126,8 @@ class Simulator:
         self._request_timeout = request_timeout
         self._trusted = trusted_userid, trusted_port
         self._first_ports = smapi_port, machine_port
+        self.faults = Faults(seed)
+        """The fault rules; they outlive `close`."""
         self._installation: Installation | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.members: tuple[Member, ...] = ()
@@ -147,6 +159,36 @@ class Simulator:
         if self._installation is None or self._installation.cluster is None:
             raise RuntimeError("the simulator runs no SSI cluster")
         return self._installation.cluster
+
+    @property
+    def timing(self) -> Timing:
+        """How long things take; a new value holds for everything that begins from now on."""
+        return self._timing
+
+    @timing.setter
+    def timing(self, timing: Timing) -> None:
+        self._timing = timing
+        for member in self.members:
+            member.system.timing = timing
+
+    def save(self, target: Path) -> int:
+        """Write all systems to a tar file; gives its bytes. OSError when it cannot be written."""
+        return saving.save(self._state, target)
+
+    async def load(self, source: Path) -> None:
+        """Become the systems of a saved file; ports stay, connections are cut. ModelError when it is none of ours."""
+        with tempfile.TemporaryDirectory(dir=self._state.parent, prefix=self._state.name + "-") as folder:
+            new, old = Path(folder) / "new", Path(folder) / "old"
+            saving.load(source, new)
+            await self.close()
+            _swap(self._state, new, old)
+            try:
+                await self.start()
+            except BaseException:
+                await self.close()
+                _swap(self._state, old, new)
+                await self.start()
+                raise
 
     def member(self, name: str) -> Member:
         """A system with its ports by the system's name. KeyError when there is none."""
@@ -192,7 +234,7 @@ class Simulator:
                 cluster.listeners.append(self._follow)
             for member in self.members:
                 if cluster is None or cluster.is_up(member.name):
-                    await member.open(self._tls, self._request_timeout)
+                    await member.open(self._tls, self._request_timeout, self.faults)
         except BaseException:
             await self.close()
             raise
@@ -200,7 +242,7 @@ class Simulator:
     def _follow(self, name: str, up: bool) -> None:
         """A member of the cluster came or went: its ports follow it."""
         member = self.member(name)
-        work = member.open(self._tls, self._request_timeout) if up else member.shut()
+        work = member.open(self._tls, self._request_timeout, self.faults) if up else member.shut()
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._followed)

@@ -15,19 +15,31 @@ from typing import Annotated
 
 import typer
 
+from zvmcloud.simulator import control_program
+from zvmcloud.simulator.control import ControlPort
+from zvmcloud.simulator.control_program import socket_of
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.presets import PRESETS, Model, find_preset, load_model
+from zvmcloud.simulator.releases import RELEASES
+from zvmcloud.simulator.releases import find as find_release
 from zvmcloud.simulator.store import StoreError
 from zvmcloud.simulator.system import TIMINGS
 
 app = typer.Typer(help="A z/VM system in software.", no_args_is_help=True)
 
+control_program.register(app)
+log = logging.getLogger(__name__)
+
+#: What the address of a Unix socket may have.
+_LONGEST_SOCKET = 100
 #: ZVM_SIMULATOR_PASSWORD_MAINT=... sets MAINT's password.
 PASSWORD_VARIABLE = "ZVM_SIMULATOR_PASSWORD_"  # noqa: S105
 
 
-def build_model(preset: str, model_file: Path | None, name: str | None, passwords: list[str]) -> Model:
+def build_model(
+    preset: str, model_file: Path | None, name: str | None, passwords: list[str], release: str | None = None
+) -> Model:
     """The model from preset, file, environment and options, the later ones first. ModelError names what is wrong."""
     model = find_preset(preset)
     if model_file is not None:
@@ -41,6 +53,8 @@ def build_model(preset: str, model_file: Path | None, name: str | None, password
         if not equals or not userid or not value:
             raise ModelError("password", "expected USERID=PASSWORD")
         chosen[userid.upper()] = value
+    if release is not None:
+        model = replace(model, release=find_release(release).name)
     return replace(model, name=name or model.name, passwords=chosen)
 
 
@@ -84,6 +98,12 @@ def run(
         typer.Option(help="USERID:PORT, a further SMAPI port whose peer is that userid, as over IUCV; 0 for any."),
     ] = None,
     async_directory: Annotated[bool, typer.Option(help="Answer directory changes with 592.")] = False,
+    release: Annotated[str | None, typer.Option(help="z/VM release of a new system: " + ", ".join(RELEASES))] = None,
+    control_port: Annotated[
+        int | None,
+        typer.Option(help="Control port (loopback, 0 for any); otherwise a socket STATE.control.", min=0, max=65535),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the chance in fault rules.")] = 0,
     password: Annotated[
         list[str] | None,
         typer.Option(help="USERID=PASSWORD; better: ZVM_SIMULATOR_PASSWORD_<USERID> or the model file."),
@@ -97,7 +117,7 @@ def run(
     try:
         simulator = Simulator(
             state=state,
-            model=build_model(preset, model, system_name, password or []),
+            model=build_model(preset, model, system_name, password or [], release),
             host=host,
             smapi_port=smapi_port,
             machine_port=machine_port,
@@ -106,8 +126,9 @@ def run(
             asynchronous=async_directory,
             trusted_userid=_trusted(trusted)[0],
             trusted_port=_trusted(trusted)[1],
+            seed=seed,
         )
-        asyncio.run(_serve(simulator, host, tls_cert is not None))
+        asyncio.run(_serve(simulator, host, tls_cert is not None, state, control_port))
     except (ModelError, StoreError) as error:
         typer.echo(f"zvm simulator: {error}", err=True)
         raise typer.Exit(2) from error
@@ -116,20 +137,28 @@ def run(
         raise typer.Exit(1) from error
 
 
-async def _serve(simulator: Simulator, host: str, tls: bool) -> None:
+async def _serve(simulator: Simulator, host: str, tls: bool, state: Path, control_port: int | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    control = ControlPort(simulator)
     await simulator.start()
     try:
         for member in simulator.members:
             down = "" if member.is_up else " (down)"
             typer.echo(f"{member.name} SMAPI {'TLS' if tls else 'TCP'} {host}:{member.smapi_port}{down}")
             typer.echo(f"{member.name} machine TCP {host}:{member.machine_port}{down}")
+        path = None if control_port is not None else socket_of(state)
+        if path is not None and len(str(path)) > _LONGEST_SOCKET:
+            log.warning("no control socket: %s is longer than %d characters; try --control-port", path, _LONGEST_SOCKET)
+        else:
+            listening = await control.start(port=control_port, path=path)
+            typer.echo(f"control {path or f'http://127.0.0.1:{listening}'}")
         typer.echo(f"{simulator.system.name} ready")
         await stop.wait()
     finally:
+        await control.close()
         await simulator.close()
 
 
@@ -154,6 +183,10 @@ def show_log(
             line = journal.readline()
             if line:
                 typer.echo(line.rstrip("\n") if as_json else readable(line))
+            elif path.exists() and path.stat().st_ino != os.fstat(journal.fileno()).st_ino:
+                # Rotated: go on with the new file.
+                show_log(state, follow, 0, as_json, member)
+                return
             else:
                 time.sleep(0.2)
 

@@ -210,7 +210,11 @@ def _volumes(system: System) -> None:
     system.real_disks.put("4000", RealDisk("4000", "3390-0A", 32760, "LX4000", "ATTACHED", "M2"))
     system.real_disks.put("4001", RealDisk("4001", "3390-0A", 32760, "LX4001", "ATTACHED", "GT@PONG"))
     users = sorted(VOLUMES)
-    lines = ("/* System configuration */", "System_Identifier 2964 * VM1", "CP_Owned Slot 2 M01S01 OWN")
+    lines: tuple[str, ...] = (
+        "/* System configuration */",
+        "System_Identifier 2964 * VM1",
+        "CP_Owned Slot 2 M01S01 OWN",
+    )
     lines += ("CP_Owned Slot 3 M01P01 OWN", *(f"User_Volume_List {volser}" for volser in users))
     for name in ("SYSTEM", "ALT"):
         key = f"PMAINT.0CF0 {name} CONFIG"

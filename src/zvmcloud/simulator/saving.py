@@ -100,7 +100,7 @@ def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
             "GNU.sparse.name": name,
             "GNU.sparse.realsize": str(size),
         }
-        archive.addfile(entry, _Pieces(file, table, pieces))  # type: ignore[arg-type]
+        archive.addfile(entry, _Pieces(file, table, pieces))
 
 
 def _pieces(descriptor: int, size: int) -> list[tuple[int, int]]:
@@ -167,8 +167,8 @@ def load(source: Path, state: Path) -> None:
                     raise ModelError("file", f"{source} holds {entry.name!r}, which no saved system does")
                 archive.extract(entry, state, filter="data")
     except (tarfile.TarError, OSError, ModelError) as error:
-        for path in state.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for left in state.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         if made:
             state.rmdir()
         if isinstance(error, tarfile.TarError):
