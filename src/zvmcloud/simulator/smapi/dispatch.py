@@ -69,6 +69,8 @@ BAD_MATCH_KEY = (8, 13)
 #: Replies that are kept for Response_Recovery, and the most bytes of one that is kept.
 KEPT_REPLIES = 256
 KEPT_BYTES = 1 << 20
+#: Functions that are sent in the standard form and, by zthin, in the legacy form.
+LEGACY_TOO = frozenset({"SYSTEM_INFO_QUERY"})
 #: Functions that need no authorization record.
 FREE_FUNCTIONS = frozenset({"CHECK_AUTHENTICATION"})
 
@@ -191,6 +193,8 @@ class Dispatcher:
         name = function.name.upper()
         if name not in FREE_FUNCTIONS and not self._access.allows(userid, function.name, (frame.target or "").upper()):
             return Answer(*NOT_AUTHORIZED)
+        if frame.legacy and name in LEGACY_TOO:
+            frame = replace(frame, legacy=False)
         try:
             request, _ = decode_request(function, frame)
             function.check(request)

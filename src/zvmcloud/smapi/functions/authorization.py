@@ -25,7 +25,7 @@ from zvmcloud.smapi.layout import Array, Int, Struct, Text
 class AuthorizationListAdd(Request[NoData]):
     """Authorize a requester for a function on a target by adding a line to the authorization file."""
 
-    for_id: Annotated[str, Text(1, 64, CHAR43), "Whom the authorization covers: userid, list, = or ALL"]
+    for_id: Annotated[str, Text(1, 64, CHAR43.plus("=")), "Whom the authorization covers: userid, list, = or ALL"]
     function_id: Annotated[str, Text(1, 64, CHAR43), "What is authorized: a function, a function list or ALL"]
 
 
@@ -72,7 +72,7 @@ class AuthorizationListQueryReply(Reply):
 class AuthorizationListQuery(Request[AuthorizationListQueryReply]):
     """Show the authorization-file lines selected by requester, target and function."""
 
-    for_id: Annotated[str, Text(0, 64, CHAR43), "Whom the authorization covers: userid, list, = or ALL"] = ""
+    for_id: Annotated[str, Text(0, 64, CHAR43.plus("=")), "Whom the authorization covers: userid, list, = or ALL"] = ""
     function_id: Annotated[str, Text(0, 64, CHAR43), "What is authorized: a function, a function list or ALL"] = ""
 
 
@@ -90,7 +90,7 @@ class AuthorizationListQuery(Request[AuthorizationListQueryReply]):
 class AuthorizationListRemove(Request[NoData]):
     """Withdraw authorizations by deleting lines of the authorization file."""
 
-    for_id: Annotated[str, Text(1, 64, CHAR43), "Whom the authorization covers: userid, list, = or ALL"]
+    for_id: Annotated[str, Text(1, 64, CHAR43.plus("=")), "Whom the authorization covers: userid, list, = or ALL"]
     function_id: Annotated[str, Text(1, 64, CHAR43), "What is authorized: a function, a function list or ALL"]
 
 

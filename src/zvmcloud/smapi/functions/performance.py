@@ -166,7 +166,7 @@ class SystemPerformanceInformationQuery(Request[SystemPerformanceInformationQuer
 class SystemPerformanceThresholdDisable(Request[NoData]):
     """Stop watching a performance threshold."""
 
-    event_type: Annotated[str, Asciiz(1, 26, CHAR42.plus(" /")), "Threshold, with operands where it takes any"]
+    event_type: Annotated[str, Asciiz(1, 26, CHAR42.plus(" /_=")), "Threshold, with operands where it takes any"]
 
 
 @function(
