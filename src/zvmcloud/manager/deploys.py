@@ -65,6 +65,8 @@ class Deploys:
                     f"write {image.name} ({image.units} {image.kind}) to {owner} {number}",
                     "disk.write_image",
                     {"userid": owner, "vdev": number, "source": source},
+                    undo_kind="disk.erase",
+                    undo_parameters={"userid": owner, "vdev": number},
                 )
             )
         if request.transport:

@@ -322,6 +322,15 @@ class WriteImage(Operation):
     vdev: str = fields.vdev()
 
 
+@_kind("disk.erase")
+@dataclass(frozen=True, slots=True)
+class EraseDisk(Operation):
+    """Make a minidisk of a guest that is off as empty as a new one."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderFile:
     """A file for a guest's reader. `data` is base64."""

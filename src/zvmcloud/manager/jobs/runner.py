@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -30,8 +32,12 @@ _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
 _FILLED = ("disk.write_image", "disk.read_image", "reader.punch")
 _TRIES = 3
+"""Tries of a durable step that failed in a way that a repetition can cure."""
 _TRY_PAUSE = 1.0
-"""Seconds before the second try of a durable step; the third waits twice as long."""
+"""Seconds before the second try; each later one waits a second longer."""
+_AWAY_PATIENCE = 600.0
+"""Seconds for which tries go on while the z/VM system itself does not answer."""
+_MAX_TRY_PAUSE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Runner:
         self.agents = agents
         self.materials = materials
         self._busy: set[str] = set()
+        self._trying: dict[str, str] = {}
+        """Job to the name under which its running step is tried just now."""
 
     async def run(self, plan: Plan, origin: str = "", job: str = "") -> JobRecord:
         """Run an inline plan now. Returns the finished job; raises the error of the step that failed (with ``job``
@@ -167,7 +175,12 @@ class Runner:
         return outcome.state
 
     async def _tries(
-        self, record: JobRecord, item: StepRecord, progress: Callable[[float, str], Awaitable[None]]
+        self,
+        record: JobRecord,
+        item: StepRecord,
+        progress: Callable[[float, str], Awaitable[None]] | None = None,
+        *,
+        backwards: bool = False,
     ) -> Outcome:
         """A durable remote step, repeated when it failed in a way that a repetition can cure.
 
@@ -175,21 +188,31 @@ class Runner:
         earlier tries answer at once with what they ended in.
         """
         made: tuple[Call, ...] = ()
-        for number in range(1, _TRIES + 1):
+        deadline = time.monotonic() + _AWAY_PATIENCE
+        number = 1
+        while True:
             again = replace(item, step=replace(item.step, name=_try_name(item.step.name, number)))
+            self._trying[record.id] = again.step.name
             outcome = await self._ask(record, again, patience=_DURABLE_PATIENCE, progress=progress)
             made += outcome.calls
-            curable = outcome.state == "failed" and outcome.error is not None and bool(outcome.error.get("retryable"))
-            if not curable or number == _TRIES:
+            error = outcome.error or {}
+            curable = outcome.state == "failed" and bool(error.get("retryable"))
+            away = error.get("status") == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < deadline
+            if not curable or (number >= _TRIES and not away):
                 break
-            log.info("job %s: step %s failed, tried again: %s", record.id, item.step.name, outcome.detail)
-            await asyncio.sleep(_TRY_PAUSE * number)
-            if (await self.journal.get(record.id, with_calls=False)).cancel:
+            log.info("job %s: step %s failed, tried again: %s", record.id, item.step.name, error.get("detail"))
+            await asyncio.sleep(min(_TRY_PAUSE * number, _MAX_TRY_PAUSE))
+            if not backwards and (await self.journal.get(record.id, with_calls=False)).cancel:
                 break
+            number += 1
+        self._trying.pop(record.id, None)
         return replace(outcome, calls=made)
 
-    async def undo(self, job: str, number: int) -> None:
-        """Take a finished step back, if it has an undo. A failure is journaled and does not stop the other undos."""
+    async def undo(self, job: str, number: int, *, patient: bool = True) -> None:
+        """Take a finished step back, if it has an undo. A failure is journaled and does not stop the other undos.
+
+        `patient`: wait for a z/VM system that does not answer, as durable jobs do; nobody waits for those.
+        """
         record = await self.journal.get(job, with_calls=False)
         item = record.steps[number]
         if item.state != "done" or not item.step.undo_kind:
@@ -202,8 +225,10 @@ class Runner:
                 async with self.journal.database.write() as connection:
                     await self._local(connection, record, backwards, {item.step.name: item.result or {}})
                 outcome = Outcome("done", 1.0)
+            elif patient:
+                outcome = await self._tries(record, replace(item, step=backwards), backwards=True)
             else:
-                outcome = await self._ask(record, replace(item, step=backwards), patience=_DURABLE_PATIENCE)
+                outcome = await self._ask(record, replace(item, step=backwards), patience=_INLINE_PATIENCE)
         except ManagerError as error:
             outcome = Outcome("failed", detail=error.detail)
         if outcome.state != "done":
@@ -235,8 +260,7 @@ class Runner:
         record = await self.journal.request_cancel(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            for number in range(1, _TRIES + 1):
-                await self.agents[record.system].cancel(job, _try_name(running.step.name, number))
+            await self.agents[record.system].cancel(job, self._trying.get(job, running.step.name))
         return record
 
     async def recover(self) -> None:
@@ -301,7 +325,7 @@ class Runner:
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, record.id, (*waiting, (number, outcome)))
         for earlier in reversed(range(number)):
-            await self.undo(record.id, earlier)
+            await self.undo(record.id, earlier, patient=False)
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)

@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.operations import disks, guests, image_read, image_write, nics, power, reader, resize, vswitches
+from zvmcloud.zhcp.operations import (
+    disk_erase,
+    disks,
+    guests,
+    image_read,
+    image_write,
+    nics,
+    power,
+    reader,
+    resize,
+    vswitches,
+)
 from zvmcloud.zhcp.operations.context import Context
 
 # Each handler takes its own operation's dataclass; messages.OPERATIONS guarantees that a kind and its dataclass match.
@@ -28,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "disk.remove": disks.remove,
     "disk.write_image": image_write.write,
     "disk.read_image": image_read.read,
+    "disk.erase": disk_erase.erase,
     "nic.create": nics.create,
     "nic.delete": nics.delete,
     "nic.couple": nics.couple,

@@ -34,21 +34,10 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     folders = context.settings.image_folders
     await asyncio.to_thread(sources.check, request.source.url, folders)
     userid, vdev = request.userid, request.vdev
-    state = await context.power(userid)
-    if state is PowerState.UNKNOWN_USER:
-        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
-    if state is not PowerState.OFF:
-        raise AgentError(
-            409, "guest-active", f"{userid} is {state}: an image is written to a guest that is off",
-            remedy="stop the guest first",
-        )  # fmt: skip
+    await require_off(context, userid, "an image is written to a guest that is off")
     context.report(0.01, f"linking disk {vdev} of {userid}")
     async with context.linked(userid, vdev, write=True) as (alias, path):
-        seen = await context.cp(commands.query_virtual(alias))
-        disk = answers.query_virtual(seen.lines)
-        if disk is None:
-            raise AgentError(409, "not-a-disk", f"device {vdev} of {userid} is no disk: {' / '.join(seen.lines)}")
-        kind = "ECKD" if disk.units == "CYL" else "FBA"
+        kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
         unit = "cylinders" if kind == "ECKD" else "blocks"
 
         def copied(done: int, total: int) -> None:
@@ -82,6 +71,24 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         "sha256": written.sha256,
         "bootable": written.bootable,
     }
+
+
+async def require_off(context: Context, userid: str, why: str) -> None:
+    """AgentError: guest-unknown, or guest-active with the present state."""
+    state = await context.power(userid)
+    if state is PowerState.UNKNOWN_USER:
+        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
+    if state is not PowerState.OFF:
+        raise AgentError(409, "guest-active", f"{userid} is {state}: {why}", remedy="stop the guest first")
+
+
+async def disk_kind(context: Context, alias: str, what: str) -> str:
+    """ECKD or FBA, of a disk that is linked as `alias`. AgentError not-a-disk when it is none."""
+    seen = await context.cp(commands.query_virtual(alias))
+    disk = answers.query_virtual(seen.lines)
+    if disk is None:
+        raise AgentError(409, "not-a-disk", f"{what} is no disk: {' / '.join(seen.lines)}")
+    return "ECKD" if disk.units == "CYL" else "FBA"
 
 
 async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> Written:

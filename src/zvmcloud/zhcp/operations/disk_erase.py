@@ -1,0 +1,38 @@
+"""disk.erase: make a minidisk as empty as a new one; the undo of an image that was written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from zvmcloud.images.diskfile import EckdDisk, FbaDisk
+from zvmcloud.images.tracks import TRACKS_PER_CYLINDER
+from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.messages import EraseDisk
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.image_write import disk_kind, require_off
+
+
+async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
+    """Nothing of what was on the disk can be read or IPLed afterwards."""
+    userid, vdev = request.userid, request.vdev
+    await require_off(context, userid, "the disk of a guest that is off is erased")
+    async with context.linked(userid, vdev, write=True) as (alias, path):
+        kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
+        started = time.monotonic()
+        await asyncio.shield(asyncio.to_thread(_erase, path, kind))
+        context.did("disk", "erase", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
+    context.report(1.0, f"erased disk {vdev} of {userid}")
+    return {"vdev": vdev, "kind": kind}
+
+
+def _erase(path: Path, kind: str) -> None:
+    if kind == "ECKD":
+        with EckdDisk(path, writable=True) as disk:
+            disk.clear(0, disk.cylinders * TRACKS_PER_CYLINDER - 1)
+            disk.flush()
+    else:
+        with FbaDisk(path, writable=True) as blocks:
+            blocks.clear(0, blocks.blocks)
+            blocks.flush()
