@@ -1,4 +1,4 @@
-"""VMRELOCATE, SET VMRELOCATE, QUERY VMRELOCATE, QUERY SSI: clusters and guests that move between their members.
+"""VMRELOCATE, SET and QUERY VMRELOCATE, QUERY SSI and RELODOMAIN: clusters, guests that move between members.
 
 Judgement: a move begins and the command ends, as with the operand ASYNCHRONOUS; how the move ended is written to the
 issuer's console. The layout of QUERY SSI and QUERY VMRELOCATE is judgement too.
