@@ -173,7 +173,6 @@ async def test_actions_that_do_not_exist_or_are_not_built(door: httpx.AsyncClien
         501,
         1,
     )
-    refused(await door.get("/host/ssi"), 501, 501, 10, 501, 1)
 
 
 async def test_unknown_paths_and_methods(door: httpx.AsyncClient) -> None:

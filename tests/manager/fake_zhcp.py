@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,12 @@ class FakeZhcp:
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
         self.captured = b""
+        self.answers: dict[str, dict[str, Any]] = {
+            "smapi": {"total_success": 7, "total_fail": 1, "last_success": "2026-11-21 08:00:00", "healthy": True},
+            "volumes": {"volumes": [{"volume": "VOL001", "device_type": "3390-54", "size": 60102}]},
+            "ssi": {"member": False, "members": []},
+            "traffic": {"nics": []},
+        }
         self.log = log
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +81,10 @@ class FakeZhcp:
             routes=[
                 Route("/v1/health", self._health),
                 Route("/v1/system", self._system),
+                Route("/v1/smapi", self._answer("smapi")),
+                Route("/v1/volumes", self._answer("volumes")),
+                Route("/v1/ssi", self._answer("ssi")),
+                Route("/v1/traffic", self._answer("traffic")),
                 Route("/v1/pools/{name}", self._pool),
                 Route("/v1/guests", self._guests),
                 Route("/v1/guests/{userid}", self._guest),
@@ -303,6 +313,12 @@ class FakeZhcp:
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    def _answer(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(_request: Request) -> Response:
+            return JSONResponse(self.answers[name])
+
+        return endpoint
 
     async def _system(self, _request: Request) -> Response:
         return JSONResponse(

@@ -40,6 +40,22 @@ class Hosts:
             return False
         return answer is not None
 
+    async def smapi(self, system: str) -> Document:
+        """How the agent's calls of SMAPI went since it was started."""
+        return Document(await self._core.agent(system).get("/v1/smapi"))
+
+    async def volumes(self, system: str) -> tuple[Document, ...]:
+        """Every volume the directory manager knows: label, device type, size."""
+        return Document(await self._core.agent(system).get("/v1/volumes")).documents("volumes")
+
+    async def ssi(self, system: str) -> Document:
+        """The SSI cluster of the system; ``member`` is false when it is in none."""
+        return Document(await self._core.agent(system).get("/v1/ssi"))
+
+    async def traffic(self, system: str) -> tuple[Document, ...]:
+        """Frames and bytes of every network adapter that is coupled to a virtual switch."""
+        return Document(await self._core.agent(system).get("/v1/traffic")).documents("nics")
+
     async def pool(self, system: str, name: str = "") -> PoolSpace:
         """A pool ``ECKD:NAME`` or ``FBA:NAME``; the default pool for "". Raises NotFound (pool-unknown), BadInput."""
         wanted = (name or self._core.settings.defaults.disk_pool).upper()

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
 from zvmcloud.smapi.client import Client, Patience, Tls
 from zvmcloud.smapi.declare import Answer, Reply, Request
-from zvmcloud.smapi.errors import SmapiError, SmapiFault
+from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
 from zvmcloud.zhcp.settings import Settings
 
@@ -28,9 +29,46 @@ LOCKED = frozenset({(400, 12), (404, 12), (408, 12)})
 _POLL_SECONDS = 0.5
 """Pause between two looks at directory work that goes on in the background."""
 LOCK_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
+_UNHEALTHY = 5
+"""Calls in a row without an answer."""
 LONG = frozenset(
     {"Image_Create_DM", "Image_Delete_DM", "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Copy_DM"}
 )
+
+
+@dataclass(slots=True)
+class Health:
+    """How calls went. A refusal is an answer; only a request server that does not answer is a failure.
+
+    Times are UTC, as in "2026-11-21 08:30:00"; empty while there was none.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    failed_since_answer: int = 0
+    last_answer: str = ""
+    last_failure: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """False after several failures in a row."""
+        return self.failed_since_answer < _UNHEALTHY
+
+    def answer(self) -> None:
+        """SMAPI answered."""
+        self.answered += 1
+        self.failed_since_answer = 0
+        self.last_answer = _now()
+
+    def failure(self) -> None:
+        """SMAPI did not answer."""
+        self.failed += 1
+        self.failed_since_answer += 1
+        self.last_failure = _now()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
 
 
 class SmapiPort:
@@ -41,6 +79,7 @@ class SmapiPort:
         self._short = asyncio.Semaphore(short_calls)
         self._long = asyncio.Semaphore(long_calls)
         self._writers: dict[str, asyncio.Lock] = {}
+        self.health = Health()
 
     @classmethod
     def of(cls, settings: Settings) -> SmapiPort:
@@ -90,11 +129,17 @@ class SmapiPort:
                 rc, rs, said = answer.rc, answer.rs, answer.text
             except SmapiError as error:
                 rc, rs, said = error.rc, error.rs, error.text or (error.meaning,)
+                self.health.answer()
+                raise
+            except TransportError as error:
+                said = (str(error),)
+                self.health.failure()
                 raise
             except SmapiFault as error:
                 said = (str(error),)
                 raise
             else:
+                self.health.answer()
                 return answer
             finally:
                 took = (time.monotonic() - started) * 1000

@@ -63,6 +63,7 @@ _BY_CODE: dict[str, Code] = {
     "memory-reserved": Code(409, GUEST, 409, 21),
     "memory-define-failed": Code(300, GUEST, 300, 11),
     "memory-enable-failed": Code(300, GUEST, 300, 17),
+    "volume-unknown": Code(404, SDK, 404, 2),
     "capture-failed": Code(300, GUEST, 300, 5),
     "not-supported": Code(501, GUEST, 501, 1),
     "busy": Code(503, WSGI, 503, 1),

@@ -16,6 +16,7 @@ from zvmcloud.manager.guests import GuestRequest, disk_kind, powered
 from zvmcloud.manager.jobs.plan import Json
 
 _PLAIN = re.compile(r"\d+")
+_TRAFFIC = ("fr_rx", "fr_tx", "fr_rx_dsc", "fr_tx_dsc", "fr_rx_err", "fr_tx_err", "rx", "tx")
 
 
 async def list_guests(ask: Ask) -> Reply:
@@ -175,6 +176,23 @@ async def stats(ask: Ask) -> Reply:
             "shared_mem_kb": live.number("memory_shared_kb"),
         }
     return Reply(output)
+
+
+async def interface_stats(ask: Ask) -> Reply:
+    """Frames and bytes of the network adapters of the guests that are on and coupled, by userid."""
+    names = _userids(ask)
+    await asyncio.gather(*(ask.node.core.owned(ask.system, name) for name in names))
+    output: dict[str, list[Json]] = {}
+    for nic in await ask.node.hosts.traffic(ask.system) if names else ():
+        if nic.text("userid") in names:
+            output.setdefault(nic.text("userid"), []).append(
+                {
+                    "vswitch_name": nic.text("vswitch"),
+                    "nic_vdev": nic.text("vdev"),
+                    **{f"nic_{name}": nic.number(name) for name in _TRAFFIC},
+                }
+            )
+    return Reply({name: output[name] for name in names if name in output})
 
 
 async def nic_rows(ask: Ask) -> Reply:

@@ -6,6 +6,7 @@ from zvmcloud import __version__
 from zvmcloud.api.connector.ask import Ask
 from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
+from zvmcloud.manager.errors import ManagerError, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.node import Node
@@ -59,22 +60,65 @@ async def diskpool_volumes(ask: Ask) -> Reply:
     return Reply({"diskpool_volumes": " ".join(names)})
 
 
+async def volume(ask: Ask) -> Reply:
+    """One volume, or without a name all of them by label."""
+    found = {item.text("volume"): item for item in await ask.node.hosts.volumes(ask.system)}
+    name = ask.query.get("volumename", "").upper()
+    if not name:
+        return Reply({label: _volume(item) for label, item in found.items()})
+    if name not in found:
+        raise NotFound(f"Not found error: 'no volume {name} on this system'", code="volume-unknown", subject=name)
+    return Reply(_volume(found[name]))
+
+
+async def ssi(ask: Ask) -> Reply:
+    """The SSI cluster in the lines that clients split at " = "; an empty list for a system that is in none."""
+    found = await ask.node.hosts.ssi(ask.system)
+    if not found.flag("member"):
+        return Reply([])
+    members = found.documents("members")
+    lines = [
+        f"ssi_name = {found.text('name')}",
+        f"ssi_mode = {found.text('mode')}",
+        f"ssi_pdr = {found.text('pdr')}",
+        f"cross_system_timeouts = {found.text('cross_system_timeouts')}",
+        f"output.ssiInfoCount = {len(members)}",
+        "",
+    ]
+    for member in members:
+        lines += [
+            f"member_slot = {member.text('slot')}",
+            f"member_system_id = {member.text('system')}",
+            f"member_state = {member.text('state')}",
+            f"member_pdr_heartbeat = {member.text('pdr_heartbeat')}",
+            f"member_received_heartbeat = {member.text('received_heartbeat')}",
+            "",
+        ]
+    return Reply([*lines])
+
+
 async def smapi_health(ask: Ask) -> Reply:
     return Reply(await health(ask.node, ask.system))
 
 
 async def health(node: Node, system: str) -> dict[str, Json]:
-    """Whether the system's agent is well. The counters are for clients that look for them; the journal has the real
-    ones."""
-    healthy = await node.hosts.healthy(system)
+    """How the agent's calls of SMAPI went since it was started; not healthy when the agent itself does not answer."""
+    try:
+        found = await node.hosts.smapi(system)
+    except ManagerError:
+        found = Document({"healthy": False})
     return {
-        "totalSuccess": 0,
-        "totalFail": 0,
-        "lastSuccess": "",
-        "lastFail": "",
-        "continuousFail": 0,
-        "healthy": healthy,
+        "totalSuccess": found.number("total_success"),
+        "totalFail": found.number("total_fail"),
+        "lastSuccess": found.text("last_success"),
+        "lastFail": found.text("last_fail"),
+        "continuousFail": found.number("continuous_fail"),
+        "healthy": found.flag("healthy"),
     }
+
+
+def _volume(item: Document) -> dict[str, Json]:
+    return {"volume_type": item.text("device_type"), "volume_size": item.text("size")}
 
 
 def _space(total: int, used: int) -> dict[str, Json]:

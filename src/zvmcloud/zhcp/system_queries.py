@@ -1,0 +1,74 @@
+"""Questions about the system beyond its guests and pools: volumes, the SSI cluster, network traffic, SMAPI itself."""
+
+from __future__ import annotations
+
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.operations.context import Context
+
+_EVERY_VOLUME = 1
+_DEFINED = 1
+_NO_CLUSTER = (4, 3008)
+_NO_SWITCH = (212, 40)
+_MEMBER = "slot system state pdr_heartbeat received_heartbeat"
+_COUNTERS = "fr_rx fr_tx fr_rx_dsc fr_tx_dsc fr_rx_err fr_tx_err rx tx"
+
+
+async def volumes(context: Context) -> dict[str, Json]:
+    """Every volume that the directory manager knows: label, device type, size in cylinders or blocks."""
+    query = f.ImageVolumeSpaceQueryDM(target="MAINT", query_type=_DEFINED, entry_type=_EVERY_VOLUME, entry_names="*")
+    answer = await context.call(query, allow=((420, 8),))
+    records = answer.data.record_array if answer.rc == 0 and answer.data is not None else ()
+    rows = [words for words in (record.split() for record in records) if len(words) >= 3 and words[2].isdigit()]
+    return {"volumes": [{"volume": words[0], "device_type": words[1], "size": int(words[2])} for words in rows]}
+
+
+async def ssi(context: Context) -> dict[str, Json]:
+    """The SSI cluster; `member` is false for a system that is in none."""
+    me = await context.machine.identity()
+    answer = await context.call(f.SSIQuery(target=me.userid), allow=(_NO_CLUSTER,))
+    if answer.rc or answer.data is None:
+        return {"member": False, "members": []}
+    found = answer.data
+    return {
+        "member": True,
+        "name": found.ssi_name,
+        "mode": found.ssi_mode,
+        "pdr": found.ssi_pdr,
+        "cross_system_timeouts": found.cross_system_timeouts,
+        "members": [dict(zip(_MEMBER.split(), item.split(), strict=False)) for item in found.ssi_info_array],
+    }
+
+
+async def traffic(context: Context) -> dict[str, Json]:
+    """What went over each network adapter that is coupled to a VSWITCH: frames and bytes since it was coupled."""
+    me = await context.machine.identity()
+    query = f.VirtualNetworkVswitchQueryByteStats(target=me.userid, switch_name="*")
+    answer = await context.call(query, allow=(_NO_SWITCH,))
+    if answer.rc or answer.data is None:
+        return {"nics": []}
+    found: list[Json] = []
+    for switch in answer.data.vswitch_array:
+        for nic in switch.nic_array:
+            userid, _, vdev = nic.nic_id.strip().partition(" ")
+            row: dict[str, Json] = {"userid": userid, "vdev": vdev.strip(), "vswitch": switch.switch_name}
+            row.update((name, _number(getattr(nic, f"nic_{name}"))) for name in _COUNTERS.split())
+            found.append(row)
+    return {"nics": found}
+
+
+def _number(text: str) -> int:
+    return int(text) if text.strip().isdigit() else 0
+
+
+async def smapi(context: Context) -> dict[str, Json]:
+    """How the agent's calls of SMAPI went since it was started. It asks nothing of z/VM."""
+    health = context.smapi.health
+    return {
+        "total_success": health.answered,
+        "total_fail": health.failed,
+        "last_success": health.last_answer,
+        "last_fail": health.last_failure,
+        "continuous_fail": health.failed_since_answer,
+        "healthy": health.healthy,
+    }
