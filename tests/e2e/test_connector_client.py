@@ -6,6 +6,7 @@ After each call the z/VM behind the door is looked at through SMAPI and CP, not 
 from __future__ import annotations
 
 import json
+import random
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -73,6 +74,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_an_unmodified_client_deploys_and_starts_a_linux_guest(
     stack: Stack, call: Call, image: dict[str, Any], tmp_path: Path
 ) -> None:
+    hostname, number = f"web{random.randrange(10**6):06}", random.randrange(2, 250)
+    address, mac = f"192.0.2.{number}", f"02:00:00:12:34:{number:02x}"
     host = done(call("host_get_info"))
     assert host["hypervisor_hostname"]
     assert host["vcpus"] > 0
@@ -102,16 +105,16 @@ def test_an_unmodified_client_deploys_and_starts_a_linux_guest(
     assert not stack.is_on("LINUX01")
 
     network = {
-        "ip_addr": "192.0.2.10",
+        "ip_addr": address,
         "gateway_addr": "192.0.2.1",
         "cidr": "192.0.2.0/24",
-        "mac_addr": "02:00:00:12:34:56",
+        "mac_addr": mac,
         "nic_id": "port-1",
     }
     done(call("guest_create_network_interface", "linux01", "rhel8.6", [network]))
     (nicdef,) = [line for line in stack.entry("LINUX01") if line.startswith("NICDEF")]
     assert nicdef.split()[1] == "1000"
-    assert "123456" in nicdef
+    assert mac.replace(":", "").upper()[6:] in nicdef
 
     done(call("vswitch_create", "VSW1", rdev="0600"))
     assert "VSW1" in done(call("vswitch_get_list"))
@@ -122,8 +125,8 @@ def test_an_unmodified_client_deploys_and_starts_a_linux_guest(
 
     drive = tmp_path / "cfgdrive.iso"
     made = zvm(
-        "image", "config-drive", str(drive), "--hostname", "web01", "--address", "192.0.2.10/24",
-        "--mac", "02:00:00:12:34:56", "--gateway", "192.0.2.1",
+        "image", "config-drive", str(drive), "--hostname", hostname, "--address", f"{address}/24",
+        "--mac", mac, "--gateway", "192.0.2.1",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     done(call("guest_deploy", "linux01", "sample", transportfiles=str(drive)))
@@ -134,17 +137,17 @@ def test_an_unmodified_client_deploys_and_starts_a_linux_guest(
     assert done(call("guest_get_power_state", "linux01")) == "on"
     wait_for(lambda: "login:" in done(call("guest_get_console_output", "linux01")), "the login line")
     console = done(call("guest_get_console_output", "linux01"))
-    assert "web01 login:" in console
-    assert "192.0.2.10" in console
+    assert f"{hostname} login:" in console
+    assert address in console
 
     info = done(call("guest_get_info", "linux01"))
     assert info["power_state"] == "on"
     assert info["num_cpu"] == 2
     assert info["max_mem_kb"] > 0
     with stack.machine() as zhcp:
-        assert zhcp.guest("LINUX01", "hostname").strip() == "web01"
+        assert zhcp.guest("LINUX01", "hostname").strip() == hostname
     adapters = stack.smapi(f.VirtualNetworkAdapterQueryExtended(target="LINUX01", image_device_number="*"))
-    assert any("192.0.2.10" in line for line in adapters.reply.virtual_network_adapter_data)
+    assert any(address in line for line in adapters.reply.virtual_network_adapter_data)
 
     done(call("guest_softstop", "linux01", timeout=30, poll_interval=1))
     assert not stack.is_on("LINUX01")

@@ -65,7 +65,7 @@ async def test_call_prints_the_reply_and_json() -> None:
 
 async def test_a_refusal_exits_1_and_no_answer_exits_3() -> None:
     async with ScriptedServer(answers(400, 4)) as server:
-        words = ("smapi", "call", "Image_Query_DM", "-T", "A", "--port", str(server.port), "-u", "M", "--no-retry")
+        words = ("smapi", "call", "Image_Query_DM", "-T", "A", "--port", str(server.port), "-u", "M")
         refused = await asyncio.to_thread(zvm, *words, ZVM_SMAPI_PASSWORD="x")
     assert refused.returncode == 1
     assert "rc 400, rs 4" in refused.stderr
@@ -73,6 +73,18 @@ async def test_a_refusal_exits_1_and_no_answer_exits_3() -> None:
     assert alone.returncode == 3
     assert "cannot connect" in alone.stderr
     assert "Traceback" not in alone.stderr
+
+
+def test_call_asks_for_credentials_before_it_connects() -> None:
+    nobody = zvm("smapi", "call", "Image_Query_DM", "-T", "A", "--port", "1")
+    assert nobody.returncode == 2
+    assert "--userid" in nobody.stderr
+    no_password = zvm("smapi", "call", "Image_Query_DM", "-T", "A", "-u", "MAINT", "--port", "1")
+    assert no_password.returncode == 2
+    assert "password" in no_password.stderr
+    too_long = zvm("smapi", "call", "Image_Query_DM", "-T", "TOOLONGNAME9", "-u", "M", "--port", "1")
+    assert too_long.returncode == 2
+    assert "at most 8" in too_long.stderr
 
 
 def test_verify_passes_the_recording_and_fails_a_damaged_one(tmp_path: Path) -> None:

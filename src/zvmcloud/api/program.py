@@ -132,7 +132,10 @@ def run(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     found = _settings(settings, state, host, port, system, import_folder, open_from)
-    asyncio.run(serve(found, token_file=token_file))
+    try:
+        asyncio.run(serve(found, token_file=token_file))
+    except OSError as error:
+        raise _unusable(found, error) from error
 
 
 @app.command()
@@ -141,9 +144,18 @@ def init(
     state: Annotated[Path | None, typer.Option(help="Folder for database, images and keys.")] = None,
 ) -> None:
     """Make the state folder and print the secrets. Replaces an earlier admin token."""
-    token, secret = asyncio.run(initialize(_settings(settings, state)))
+    found = _settings(settings, state)
+    try:
+        token, secret = asyncio.run(initialize(found))
+    except OSError as error:
+        raise _unusable(found, error) from error
     _say(f"admin token for /v1 (stored as a hash only, keep it): {token}")
     _say(f"connector admin secret (X-Admin-Token of POST /token): {secret}")
+
+
+def _unusable(settings: Settings, error: OSError) -> SystemExit:
+    place = error.filename or settings.state
+    return SystemExit(f"zvm manager: {place}: {error.strerror or error} (state folder: {settings.state})")
 
 
 def _settings(

@@ -16,7 +16,8 @@ from rich.table import Table
 from zvmcloud.client import Client, ClientError
 
 app = typer.Typer(help="See what a manager did and does.", no_args_is_help=True)
-console = Console(highlight=False, soft_wrap=True)
+console = Console(width=None if sys.stdout.isatty() else 250, highlight=False, soft_wrap=True)
+SHORTEST_PREFIX = 4
 
 FAILED, BAD_INPUT = 1, 2
 
@@ -65,17 +66,29 @@ def list_jobs(
         print(json.dumps(found, indent=2))
         return
     table = Table(box=None, header_style="bold")
-    for heading in ("job", "started", "kind", "system", "userid", "state"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("job", no_wrap=True, min_width=36)
+    for heading in ("started", "kind", "system", "userid", "state"):
+        table.add_column(heading, overflow="fold")
     for job in found:
         started = datetime.fromtimestamp(job["created"]).strftime("%H:%M:%S")  # noqa: DTZ006 (the reader's own clock)
         table.add_row(job["id"], started, job["kind"], job["system"], job["userid"] or "", job["state"])
     console.print(table)
 
 
+def _whole_id(client: Client, job: str) -> str:
+    """The id that begins with what was typed, if there is exactly one among the newest thousand."""
+    known = [str(found["id"]) for found in client.jobs(limit=1000)] if len(job) >= SHORTEST_PREFIX else []
+    matching = [found for found in known if found.startswith(job)]
+    if len(matching) > 1 and job not in matching:
+        _fail(f"{len(matching)} jobs begin with {job!r}: {', '.join(matching[:5])}", BAD_INPUT)
+    return matching[0] if len(matching) == 1 else job
+
+
 @app.command()
 def show(
-    job: Annotated[str, typer.Argument(help="The job's id, from `zvm job list` or the header Zvm-Job.")],
+    job: Annotated[
+        str, typer.Argument(help="The job's id or its beginning, from `zvm job list` or the header Zvm-Job.")
+    ],
     state: State = None,
     url: Url = "",
     token_file: TokenFile = None,
@@ -84,7 +97,7 @@ def show(
     """Show the steps of a job and every call they made."""
     with _client(state, url, token_file) as client:
         try:
-            found = client.job(job)
+            found = client.job(_whole_id(client, job))
         except ClientError as error:
             _fail(str(error), FAILED)
     if as_json:

@@ -44,11 +44,13 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    begin: int
+    """Where this run begins in the log, which earlier runs wrote too."""
 
     def tail(self, lines: int = 12) -> str:
-        """The last lines of the log."""
+        """The last lines that this run logged."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_bytes()[self.begin :].decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
 
@@ -76,6 +78,7 @@ class Family:
         log = self.logs / f"{name}.log"
         program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words]
         with log.open("ab") as output:
+            begin = output.tell()
             process = subprocess.Popen(  # noqa: S603 (our own program)
                 program,
                 stdin=subprocess.DEVNULL,
@@ -85,7 +88,7 @@ class Family:
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 (no other thread runs yet)
             )
-        child = Child(name, process, log)
+        child = Child(name, process, log, begin)
         self.children.append(child)
         deadline = time.monotonic() + PATIENCE
         while not ready():

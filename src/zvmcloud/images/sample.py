@@ -20,6 +20,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,6 +138,16 @@ class WrittenImage:
     content_sha256: str
 
 
+@contextmanager
+def _put_in_place(new: Path, path: Path) -> Iterator[None]:
+    """`new` replaces `path` when all went well; otherwise nothing of it stays."""
+    try:
+        yield
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def write_sample_image(
     path: Path | str, *, cylinders: int = 5, filler_bytes: int = 262_144, gzip_level: int = 6
 ) -> WrittenImage:
@@ -145,7 +156,8 @@ def write_sample_image(
     digest, content = hashlib.sha256(), hashlib.sha256()
     compress = zlib.compressobj(gzip_level, zlib.DEFLATED, 31) if gzip_level else None
     size = 0
-    with Path(path).open("wb") as file:
+    new = Path(f"{path}.new")
+    with _put_in_place(new, Path(path)), new.open("wb") as file:
 
         def put(piece: bytes) -> int:
             digest.update(piece)

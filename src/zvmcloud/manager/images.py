@@ -219,6 +219,13 @@ class Images:
         except header.HeaderError as error:
             code = "image-size" if error.field in {"size", "unit"} else "image-tag"
             raise ImageUnusable(f"{name}: {error}", code=code, subject=name) from error
+        if found.size and digest.length <= found.body_offset:
+            raise ImageUnusable(
+                f"{name}: the file ends with its header ({digest.length} bytes), the disk's content is missing",
+                code="image-size",
+                remedy="copy the file again and compare its size with its origin's",
+                subject=name,
+            )
         target = self.folder / digest.sha256[:2] / digest.sha256
         await asyncio.to_thread(_into_place, incoming, target)
         row = {

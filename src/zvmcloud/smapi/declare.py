@@ -69,6 +69,10 @@ class Target(Enum):
     NONE = "nothing"
 
 
+_NAMES_ONE = frozenset({Target.IMAGE, Target.PROFILE, Target.PROTOTYPE})
+"""Targets that name one entry of the directory, which has at most 8 characters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """Anything with declared fields."""
@@ -185,8 +189,10 @@ class Function:
 
     def check(self, request: Request[Any]) -> None:
         """Raise ParameterError for the first value that breaks a documented limit."""
-        if len(request.target) > 64:
-            raise ParameterError("target", "a target has at most 64 characters", rs=TARGET_NUMBER * 100 + 13)
+        limit = 8 if self.target in _NAMES_ONE else 64
+        if len(request.target) > limit:
+            message = f"{request.target[:70]!r} has {len(request.target)} characters; at most {limit} are allowed"
+            raise ParameterError("target", message, rs=TARGET_NUMBER * 100 + 13)
         for number, member in enumerate(self.fields, FIRST_PARAMETER_NUMBER):
             member.spec.check(getattr(request, member.attribute), member.name, number)
 

@@ -28,7 +28,8 @@ app = typer.Typer(help="The wire of the z/VM Systems Management API.", no_args_i
 REFUSED, BAD_INPUT, NO_ANSWER = 1, 2, 3
 """Exit codes: z/VM refused; the command line is wrong; no answer was had."""
 
-console = Console(soft_wrap=True)
+console = Console(width=None if sys.stdout.isatty() else 250, soft_wrap=True)
+"""Tables are cut for people only: what is piped has one line for each row."""
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -135,7 +136,9 @@ def call(
     ca_file: Annotated[Path | None, typer.Option(help="Trust these certificates (implies --tls).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Speak TLS without verification.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the reply.")] = 240.0,
-    retry: Annotated[bool, typer.Option(help="Retry as protocol rules allow; --no-retry: one attempt.")] = True,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try a lost or refused connection again, for up to minutes.")
+    ] = False,
     follow: Annotated[bool, typer.Option(help="Wait for asynchronous directory work.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -145,7 +148,11 @@ def call(
         request = build_request(function, target, parameters or [])
     except ParameterError as error:
         _fail(str(error), BAD_INPUT)
+    if not userid:
+        _fail("--userid (or ZVM_SMAPI_USERID) is needed: over TCP a request server wants credentials", BAD_INPUT)
     secret = _password(password_file, userid)
+    if not secret:
+        _fail("the password is empty: use --password-file or ZVM_SMAPI_PASSWORD", BAD_INPUT)
     security = Tls(ca_file=ca_file, verify=not insecure) if tls or ca_file or insecure else None
     base = Patience() if retry else IMPATIENT
     patience = dataclasses.replace(base, reply_timeout=timeout)
@@ -176,7 +183,7 @@ def _password(password_file: Path | None, userid: str) -> str:
             _fail(f"{password_file}: {error.strerror}", BAD_INPUT)
     if "ZVM_SMAPI_PASSWORD" in os.environ:
         return os.environ["ZVM_SMAPI_PASSWORD"]
-    if userid and sys.stdin.isatty():
+    if sys.stdin.isatty():
         return str(typer.prompt(f"Password of {userid}", hide_input=True, err=True))
     return ""
 
