@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.support import codes
@@ -121,11 +123,7 @@ def busy_switch(system: System, *, vlan: str = "", user_based: bool = True) -> N
         nic = network.nic(system, "ZHCP", "1000")
         machine = system.machines["ZHCP"]
         running = GuestSystem("up", "0100", addresses=(Address("1000", nic.mac, "192.0.2.5"),), since=system.now())
-        system.machines.put("ZHCP", type(machine)(**{**_fields(machine), "system": running}))
-
-
-def _fields(value: object) -> dict[str, object]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}  # type: ignore[attr-defined]
+        system.machines.put("ZHCP", replace(machine, system=running))
 
 
 async def test_the_next_device_takes_over_and_each_keeps_its_count(zhcp: Simulator, client: Client) -> None:

@@ -220,11 +220,15 @@ async def test_spool_space_holds_the_spool_files(sim: Simulator, client: Client)
     assert used((await client.call(query)).reply.spool_information) == before
 
 
+def shared(sim: Simulator) -> bool:
+    return sim.system.real_disks["6000"].shared
+
+
 async def test_sharing_a_volume(sim: Simulator, client: Client) -> None:
     assert await codes(client, f.ImageVolumeShare(target="MAINT", img_vol_addr="6000")) == (0, 0)
-    assert sim.system.real_disks["6000"].shared
+    assert shared(sim)
     assert await codes(client, f.ImageVolumeShare(target="MAINT", img_vol_addr="6000", share_enable="OFF")) == (0, 0)
-    assert not sim.system.real_disks["6000"].shared
+    assert not shared(sim)
     assert await codes(client, f.ImageVolumeShare(target="MAINT", img_vol_addr="5000")) == (8, 20)
     assert await codes(client, f.ImageVolumeShare(target="MAINT", img_vol_addr="0999")) == (8, 3012)
     assert dasd.mounted(sim.system, "LX0001")

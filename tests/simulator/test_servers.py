@@ -135,7 +135,7 @@ async def test_a_dump_waits_in_the_reader_is_loaded_and_deleted(sim: Simulator, 
 
 def interface(**values: str) -> f.NetworkIPInterfaceCreate:
     known = {"tcpip_stack": "TCPIP", "interface_id": "ETH99", "primary_ipv4": "192.168.1.99"}
-    return f.NetworkIPInterfaceCreate(target="MAINT", **{**known, **values})  # type: ignore[arg-type]
+    return f.NetworkIPInterfaceCreate(target="MAINT", **{**known, **values})
 
 
 async def test_an_interface_on_a_lan_that_exists_is_configured_and_changed(sim: Simulator, client: Client) -> None:

@@ -140,8 +140,8 @@ def fill(system: System, equipment: Equipment) -> tuple[str, ...]:
     eqids = equipment.eqids or {osa.rdev: f"OSA{osa.chpid}" for osa in system.osas.values()}
     for rdev, eqid in eqids.items():
         system.eqids.put(rdev, Eqid(rdev, eqid))
-    for name, status, first, last, access in equipment.segments:
-        system.segments.put(name, Segment(name, status, (PageRange(first, last, access),)))
+    for name, state, first, last, access in equipment.segments:
+        system.segments.put(name, Segment(name, state, (PageRange(first, last, access),)))
     for interface in equipment.interfaces:
         system.interfaces.put(f"{interface.stack} {interface.name}", interface)
     system.services.put("CP", Service("CP", equipment.rsu))

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 
 from zvmcloud.directory import statements
+from zvmcloud.directory.devices import Link
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model_devices import TextFile
@@ -93,7 +94,7 @@ def locate(
     return found
 
 
-def _server_links(system: System) -> tuple[object, ...]:
+def _server_links(system: System) -> tuple[Link, ...]:
     entry = system.full_entry("VSMWORK1")
     return entry.links if entry is not None else ()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from zvmcloud.directory import statements
 from zvmcloud.simulator import dasd, space, system_config
 from zvmcloud.simulator.errors import CpRefused, Refused
-from zvmcloud.simulator.model_devices import RealDisk, SpaceVolume
+from zvmcloud.simulator.model_devices import RealDisk, SpaceVolume, TextFile
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
@@ -29,9 +29,7 @@ def _disk(call: Call, rc: int, text: str, parameter: int) -> dasd.Shown:
     return disk
 
 
-def _files(
-    call: Call, request: f.ImageVolumeAdd | f.ImageVolumeDelete
-) -> tuple[system_config.TextFile, system_config.TextFile | None]:
+def _files(call: Call, request: f.ImageVolumeAdd | f.ImageVolumeDelete) -> tuple[TextFile, TextFile | None]:
     """The configuration and, when the call names one, its second copy."""
     main = system_config.locate(
         call.system,

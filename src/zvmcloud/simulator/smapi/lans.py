@@ -5,7 +5,7 @@ from __future__ import annotations
 from zvmcloud.directory import statements
 from zvmcloud.simulator import guest_lans, network
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.model import Grant
+from zvmcloud.simulator.model import Grant, Nic
 from zvmcloud.simulator.model_devices import GuestLan
 from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
@@ -146,7 +146,7 @@ def virtual_network_lan_query(call: Call, request: f.VirtualNetworkLANQuery) -> 
     return Done(f.VirtualNetworkLANQueryReply(lan_info_array=tuple(array)))
 
 
-def _described(name: str, owner: str, kind: int, adapters: list[tuple[str, network.Nic]]) -> f.GuestLan:
+def _described(name: str, owner: str, kind: int, adapters: list[tuple[str, Nic]]) -> f.GuestLan:
     return f.GuestLan(
         lan_name=name.ljust(8),
         lan_owner=owner.ljust(8),
