@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test campaign lint bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -22,6 +22,9 @@ demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happ
 
 test: $(STAMP)  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+campaign: $(STAMP)  ## the long campaigns: 100,000 operations on disk space and the like
+	ZVM_OPERATIONS=100000 $(BIN)/python -m pytest -m campaign $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .

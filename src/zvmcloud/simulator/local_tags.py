@@ -8,7 +8,7 @@ entry does. What is replaced in a tag is replaced by the records that come with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zvmcloud.directory.statements import COLUMNS
 from zvmcloud.simulator.errors import Refused
@@ -67,8 +67,15 @@ def with_value(system: System, tags: Tags, name: str, text: str) -> Tags:
 
 def render(system: System, tags: Tags) -> tuple[str, ...]:
     """The records of an entry's tags, at most 72 columns each."""
-    found = [(system.local_tags[name].ordinal, name, text) for name, text in tags if name in system.local_tags]
-    records: list[str] = []
+    if not tags:
+        return ()
+    return records({name: tag.ordinal for name, tag in system.local_tags.items()}, tags)
+
+
+def records(ordinals: Mapping[str, int], tags: Tags) -> tuple[str, ...]:
+    """The records of tags, whose ordinals are given; of others nothing."""
+    found = [(ordinals[name], name, text) for name, text in tags if name in ordinals]
+    lines: list[str] = []
     for _, name, text in sorted(found):
         prefix = f"*{name}: "
         rest = text
@@ -77,9 +84,9 @@ def render(system: System, tags: Tags) -> tuple[str, ...]:
             # A record must not end with a blank of the text: trailing blanks do not survive.
             while end < len(rest) and end > 1 and rest[end - 1] == " ":
                 end -= 1
-            records.append(prefix + rest[:end])
+            lines.append(prefix + rest[:end])
             rest = rest[end:]
-    return tuple(records)
+    return tuple(lines)
 
 
 def take(system: System, records: Sequence[str]) -> tuple[tuple[str, ...], Tags]:

@@ -66,3 +66,5 @@ class SourceFile:
 
     header: tuple[str, ...] = ()
     layout: Layout = field(default_factory=Layout)
+    added: tuple[tuple[str, ...], ...] = ()
+    """Entries that the simulator added to it: name and records."""

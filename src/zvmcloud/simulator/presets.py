@@ -43,7 +43,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zvmcloud.directory import DirectoryError, Entry, Group, Region, Volume, statements
-from zvmcloud.simulator import equipment, fleet, guests, recorded71, releases, storage
+from zvmcloud.simulator import equipment, fleet, guests, recorded71, releases, source_directory, storage
 from zvmcloud.simulator.clock import Scheduler
 from zvmcloud.simulator.equipment import Equipment
 from zvmcloud.simulator.errors import CpRefused, ModelError
@@ -159,6 +159,10 @@ class Model:
     """How many systems that are no cluster."""
     guests: int = 0
     """How many guests each of those has."""
+    directory: Path | None = None
+    """A source directory (USER DIRECT) to begin with; of the preset's own entries those that it has not are added."""
+    accept_extents: bool = False
+    """Whether its minidisks may be over one another or beyond their volumes."""
     build: Callable[[System], None] | None = None
     """What else a preset does to a new system, at the end, inside the transaction that fills it."""
 
@@ -175,6 +179,8 @@ PRESETS = {
         pools={},
         osa={},
         equipment=recorded71.EQUIPMENT,
+        ssi="SSI",
+        members=("VM1", "VM2"),
         build=recorded71.fill,
     ),
     "ssi4": Model(ssi="SSI", members=("VM1", "VM2", "VM3", "VM4")),
@@ -199,7 +205,20 @@ def load_model(path: Path, base: Model) -> Model:
         data = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(str(path), str(error)) from error
-    known = {"name", "release", "lpar", "storage", "cps", "ifls", "mac_prefix", "pool", "users", "passwords", "profiles", "osa"}
+    known = {
+        "name",
+        "release",
+        "lpar",
+        "storage",
+        "cps",
+        "ifls",
+        "mac_prefix",
+        "pool",
+        "users",
+        "passwords",
+        "profiles",
+        "osa",
+    }
     for key in data:
         if key not in known:
             raise ModelError(key, "unknown key; known: " + ", ".join(sorted(known)))
@@ -298,9 +317,15 @@ def _fill(system: System, model: Model) -> None:
     fill_facts(system, model)
     system.volumes.put("M01RES", Volume("M01RES", "3390-0A", 10017, "5000"))
     fill_volumes(system, model)
+    imported: set[str] = set()
+    if model.directory is not None:
+        source_directory.install(system, model.directory, accept=model.accept_extents)
+        imported = set(system.entries)
     fill_directory(system, model)
     fill_devices(system, model)
     equipment.fill(system, model.equipment)
+    if imported:
+        source_directory.note_added(system, imported)
     fill_access(system)
     log_on_servers(system)
     fleet.add_guests(system, model.guests)
@@ -374,7 +399,8 @@ def fill_access(system: System) -> None:
 def log_on_servers(system: System) -> None:
     """Log on the service machines that the directory has and that are not on yet, as AUTOLOG1 does after an IPL."""
     for userid in (*_SERVERS, *equipment.SERVERS):
-        if userid in system.machines or system.entry(userid) is None:
+        entry = system.entry(userid)
+        if userid in system.machines or entry is None or not entry.can_log_on:
             continue
         try:
             guests.log_on(system, userid)
@@ -430,6 +456,8 @@ def _put_entry(system: System, key: str, records: list[str]) -> None:
     except DirectoryError as error:
         raise ModelError(key, f"{error.operand}: {error.limit}") from error
     if entry.name in system.entries:
+        if source_directory.KEY in system.source_files:
+            return  # the imported directory has its own
         raise ModelError(key, "this name is in the directory already")
     system.entries.put(entry.name, DirectoryEntry(entry))
     for disk in entry.mdisks:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from zvmcloud.simulator import control_program
+from zvmcloud.simulator import control_program, directory_program
 from zvmcloud.simulator.control import ControlPort
 from zvmcloud.simulator.control_program import socket_of
 from zvmcloud.simulator.embed import Simulator
@@ -27,6 +27,7 @@ from zvmcloud.simulator.store import StoreError
 from zvmcloud.simulator.system import TIMINGS
 
 app = typer.Typer(help="A z/VM system in software.", no_args_is_help=True)
+app.add_typer(directory_program.app, name="directory")
 
 control_program.register(app)
 log = logging.getLogger(__name__)
@@ -108,6 +109,10 @@ def run(
         list[str] | None,
         typer.Option(help="USERID=PASSWORD; better: ZVM_SIMULATOR_PASSWORD_<USERID> or the model file."),
     ] = None,
+    directory: Annotated[Path | None, typer.Option(help="Source directory (USER DIRECT) for a new system.")] = None,
+    accept_extents: Annotated[
+        bool, typer.Option(help="Import minidisks of the directory that overlap or are beyond their volume.")
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Log more.")] = False,
 ) -> None:
     """Run one z/VM system until it is told to stop (SIGINT, SIGTERM)."""
@@ -115,9 +120,10 @@ def run(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
+        chosen = build_model(preset, model, system_name, password or [], release)
         simulator = Simulator(
             state=state,
-            model=build_model(preset, model, system_name, password or [], release),
+            model=replace(chosen, directory=directory, accept_extents=accept_extents) if directory else chosen,
             host=host,
             smapi_port=smapi_port,
             machine_port=machine_port,
