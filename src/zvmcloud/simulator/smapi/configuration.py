@@ -81,17 +81,22 @@ def image_volume_add(call: Call, request: f.ImageVolumeAdd) -> Done:
     if disk.status != "SYSTEM":
         dasd.mount(call.system, disk.rdev, volser)
     for file in files:
-        system_config.append(call.system, file, f"User_Volume_List {volser}")
+        if volser not in system_config.labels(file):
+            system_config.append(call.system, file, f"User_Volume_List {volser}")
     return Done()
 
 
 @handles(f.ImageVolumeDelete, authority="recorded")
 def image_volume_delete(call: Call, request: f.ImageVolumeDelete) -> Done:
-    """judgement: minidisks of the volume that are in use refuse with CP's HCP124E (396/124)."""
+    """Off every configuration that is named; 300/18 when none of them had it.
+
+    judgement: minidisks of the volume that are in use refuse with CP's HCP124E (396/124).
+    """
     volser = request.image_vol_id.upper()
     disk = _disk(call, VOLUME, request.image_device_number, 5)
     files = [file for file in _files(call, request) if file is not None]
-    if volser not in system_config.labels(files[0]) or volser in system_config.owned_labels(files[0]):
+    named = any(volser in system_config.labels(file) for file in files)
+    if not named or volser in system_config.owned_labels(files[0]):
         raise Refused(VOLUME, NOT_IN_CONFIG)
     dasd.unmount(call.system, disk.rdev)
     for file in files:
