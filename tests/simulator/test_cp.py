@@ -74,7 +74,8 @@ def test_what_cp_answers_to_the_agent(vm: System, command: str, rc: int, line: s
 def test_a_command_needs_its_privilege_class(vm: System) -> None:
     with vm.transaction():
         guests.log_on(vm, "LINUX01")
-    assert cp(vm, "XAUTOLOG MAINT", "LINUX01")[0] == 1
+    assert cp(vm, "FORCE OPERATOR", "LINUX01")[0] == 1
+    assert cp(vm, "XAUTOLOG MAINT", "LINUX01")[0] == 6033
     assert cp(vm, "XAUTOLOG MAINT", "OPERATOR")[0] == 0
     assert "MAINT" in vm.machines
 

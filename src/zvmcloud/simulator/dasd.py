@@ -132,3 +132,25 @@ def vary(system: System, rdev: str, *, online: bool) -> RealDisk:
     changed = replace(row, status="FREE" if online else "OFFLINE", owner="")
     system.real_disks.put(rdev, changed)
     return changed
+
+
+def dedicate(system: System, rdev: str, userid: str) -> RealDisk:
+    """Give a whole real disk to a virtual machine. CpRefused 40 no such disk, 92 it is in use or offline."""
+    from zvmcloud.cp import messages  # noqa: PLC0415 (only needed to refuse)
+
+    disk = find(system, rdev)
+    if disk is None:
+        raise CpRefused(messages.DEVICE_MISSING, vdev=rdev)
+    if disk.status != "FREE":
+        raise CpRefused(messages.VDEV_IN_USE, kind="DASD", vdev=rdev)
+    row = system.real_disks.get(rdev) or RealDisk(rdev, disk.model, disk.size, disk.volser)
+    changed = replace(row, status="ATTACHED", owner=userid)
+    system.real_disks.put(rdev, changed)
+    return changed
+
+
+def release(system: System, rdev: str) -> None:
+    """Take a dedicated disk back; it is free again."""
+    row = system.real_disks.get(rdev)
+    if row is not None and row.status == "ATTACHED":
+        system.real_disks.put(rdev, replace(row, status="FREE", owner=""))

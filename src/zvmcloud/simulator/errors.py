@@ -31,6 +31,8 @@ class CpRefused(SystemFault):
     def __init__(self, message: Message, *, module: str = "", **operands: str | int) -> None:
         self.number = message.number
         self.line = message.render(module=module, **operands)
+        self.lines: tuple[str, ...] = (self.line,)
+        """The answer: mostly the one message, sometimes more that give the reasons."""
         super().__init__(self.line)
 
 

@@ -105,6 +105,19 @@ class UnitRecord:
     vdev: str
     kind: str
     spool_class: str = "A"
+    to: str = ""
+    """Where a file goes when it is closed; empty for the machine itself."""
+    copies: int = 1
+    held: bool = False
+    continuous: bool = False
+    kept: bool = False
+    stopped: bool = False
+    """A console that was told SPOOL CONSOLE STOP: what is written to it is not kept."""
+    name: str = ""
+    filetype: str = ""
+    distribution: str = ""
+    form: str = "STANDARD"
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +242,9 @@ class SpoolFile:
     hold: str = "NONE"
     copies: int = 1
     distribution: str = "SYSPROG"
+    form: str = "STANDARD"
+    kept: bool = False
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,6 @@ Commands and operands may be abbreviated to what CP allows. A refused command ch
 message; its return code is the message's number.
 """
 
-from zvmcloud.simulator.cp.interpreter import CpResult, execute
+from zvmcloud.simulator.cp.interpreter import CpResult, execute, masked
 
-__all__ = ["CpResult", "execute"]
+__all__ = ["CpResult", "execute", "masked"]

@@ -1,33 +1,47 @@
-"""LINK, DETACH, ATTACH, DEFINE, COUPLE, UNCOUPLE."""
+"""LINK, DETACH, ATTACH, VARY: disks and real devices.
+
+DETACH of a LAN or a VSWITCH is in `networks`. Judgement: the wording of VARY and of the answers about devices that are
+taken from another user; LINK, ATTACH and DETACH of own devices are as the references show them.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 from zvmcloud.cp import messages
-from zvmcloud.cp.messages import Message
-from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.directory.statements import LINK_MODES, MODE_SUFFIXES
-from zvmcloud.simulator import guest_lans, guests, hotplug, network, storage
-from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, no_more, operand, size, userid, vdev
+from zvmcloud.simulator import channels, dasd, fabric, guests, hotplug, network, storage, uplinks
+from zvmcloud.simulator.cp import networks
+from zvmcloud.simulator.cp.language import (
+    Command,
+    Issuer,
+    abbreviates,
+    device_list,
+    is_device_list,
+    logged_on,
+    operand,
+    rdev,
+    userid,
+    vdev,
+)
 from zvmcloud.simulator.errors import CpRefused
-from zvmcloud.simulator.model import Dasd, Nic, RealDevice
+from zvmcloud.simulator.model import Ctca, Dasd, Nic, RealDevice
 
-NIC_ALREADY_COUPLED = Message(2788 + 9, "NDC", "E", "Adapter {vdev} is already coupled")
-CPU_DEFINED = Message(1457, "DFC", "E", "CPU {address} already exists")
-CPU_LIMIT = Message(1460, "DFC", "E", "CPU {address} is above the maximum of {limit} CPUs")
+_MODES = {known + suffix for known in LINK_MODES for suffix in MODE_SUFFIXES}
 
 
 def link(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """LINK [TO] owner vdev [AS] vdev [mode] [password]"""
+    """LINK [TO] owner vdev [AS] vdev [mode] [password]
+
+    Without a mode one gets R, on an own disk the mode of its MDISK statement.
+    """
     rest = [word for word in words if word not in ("TO", "AS")]
     owner = issuer.userid if rest[:1] == ["*"] else userid(rest, 0)
     owner_vdev, alias = vdev(rest, 1), vdev(rest, 2)
-    mode = rest[3] if len(rest) > 3 else "RR"
-    if mode not in {known + suffix for known in LINK_MODES for suffix in MODE_SUFFIXES}:
+    mode = rest[3] if len(rest) > 3 else ""
+    if mode and mode not in _MODES:
         raise CpRefused(messages.LINK_MODE_INVALID, mode=mode)
     password = rest[4].removeprefix("PASS=") if len(rest) > 4 else ""
     entry = issuer.system.entry(owner)
@@ -36,6 +50,9 @@ def link(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     disk = entry.mdisk(owner_vdev)
     if disk is None:
         raise CpRefused(messages.LINK_NO_DISK, userid=owner, vdev=owner_vdev)
+    mode = mode or (disk.mode if owner == issuer.userid and disk.mode in _MODES else "R")
+    if disk.placement == "PERM" and not dasd.mounted(issuer.system, disk.volser):
+        raise CpRefused(messages.LINK_VOLUME_OFFLINE, userid=owner, vdev=owner_vdev, volser=disk.volser)
     if owner != issuer.userid and not issuer.links_without_password:
         _check_password(owner, disk, mode, password)
     device, remark = storage.attach(issuer.system, issuer.userid, owner, owner_vdev, alias, mode)
@@ -45,7 +62,7 @@ def link(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 def _check_password(owner: str, disk: Mdisk, mode: str, password: str) -> None:
     """A read link needs the read password, W the write, M the multiple one; ALL stands for no password needed."""
-    needed = 0 if mode[0] == "R" else 1 if mode[0] == "W" else 2
+    needed = {"R": 0, "W": 1, "M": 2}.get(mode[0] if mode[0] in "RWM" else mode[1], 2)
     if needed >= len(disk.passwords):
         raise CpRefused(messages.LINK_NO_PASSWORD, userid=owner, vdev=disk.vdev)
     if disk.passwords[needed] not in ("ALL", password):
@@ -53,172 +70,227 @@ def _check_password(owner: str, disk: Mdisk, mode: str, password: str) -> None:
 
 
 def detach(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """DETACH [NIC] vdev"""
-    rest = [word for word in words if word not in ("NIC", "VIRTUAL")]
-    address = vdev(rest, 0)
-    no_more(rest, 1)
+    """DETACH [VIRTUAL] vdev ... | NIC vdev | CPU nn | LAN name | VSWITCH name, with class B rdev [FROM] userid"""
+    kind = operand(words, 0)
+    if kind == "LAN":
+        return networks.detach_lan(issuer, words[1:])
+    if kind == "VSWITCH" and issuer.has("B"):
+        return networks.detach_vswitch(issuer, words[1:])
+    if kind == "CPU":
+        return _detach_cpus(issuer, words[1:])
+    if kind == "NIC":
+        address = vdev(words, 1)
+        network.nic(issuer.system, issuer.userid, address)
+        return [_detach_one(issuer, address)]
+    rest = [word for word in words if word not in ("VIRTUAL", "FROM")]
+    others = [word for word in rest if not is_device_list(word)]
+    if issuer.has("B") and (others or "FROM" in words):
+        return _detach_real(issuer, rest)
+    lines: list[str] = []
+    for position in range(max(len(rest), 1)):
+        lines += [_detach_one(issuer, address) for address in device_list(rest, position, real=False)]
+    return lines
+
+
+def _detach_cpus(issuer: Issuer, words: Sequence[str]) -> list[str]:
+    machine = issuer.machine
+    wanted = list(machine.cpus[1:]) if words[:1] == ["ALL"] else []
+    for position in range(0 if wanted or words[:1] == ["ALL"] else max(len(words), 1)):
+        word = vdev(words, position)[-2:]
+        if word not in machine.cpus:
+            raise CpRefused(messages.CPU_MISSING, address=word)
+        if word == machine.cpus[0]:
+            raise CpRefused(messages.CPU_BASE, address=word)
+        if word not in wanted:
+            wanted.append(word)
+    for address in wanted:
+        hotplug.detach_cpu(issuer.system, issuer.userid, address)
+    return [f"CPU {address} detached" for address in wanted]
+
+
+def _detach_one(issuer: Issuer, address: str) -> str:
+    system, name = issuer.system, issuer.userid
     device = issuer.machine.device(address)
     if isinstance(device, Dasd):
-        storage.detach(issuer.system, issuer.userid, address)
-        own = issuer.system.disks.get(storage.key(issuer.userid, device.owner_vdev))
-        if own is not None and own.temporary and device.owner == issuer.userid:
-            storage.delete_disk(issuer.system, issuer.userid, device.owner_vdev)
-        return [f"DASD {address} DETACHED"]
+        storage.detach(system, name, address)
+        own = system.disks.get(storage.key(name, device.owner_vdev))
+        if own is not None and own.temporary and device.owner == name:
+            storage.delete_disk(system, name, device.owner_vdev)
+        return f"DASD {address} DETACHED"
     if isinstance(device, Nic):
-        network.detach_nic(issuer.system, issuer.userid, address)
-        return [f"NIC {address} is destroyed"]
+        network.detach_nic(system, name, address)
+        last = int(address, 16) + device.devices - 1
+        return f"NIC {address} is destroyed; devices {address}-{last:04X} detached"
     if isinstance(device, RealDevice):
-        guests.take_device(issuer.system, issuer.userid, address)
-        return [f"{device.kind} {address} DETACHED"]
+        guests.take_device(system, name, address)
+        return f"{device.kind:<4} {address} DETACHED"
+    if isinstance(device, Ctca):
+        channels.detach(system, name, address)
+        return f"CTCA {address} DETACHED"
     if device is not None:
         devices = tuple(item for item in issuer.machine.devices if item != device)
-        issuer.system.machines.put(issuer.userid, replace(issuer.machine, devices=devices))
-        return [f"{device.kind} {address} DETACHED"]
+        system.machines.put(name, replace(issuer.machine, devices=devices))
+        return f"{device.kind:<4} {address} DETACHED"
     raise CpRefused(messages.DEVICE_MISSING, module="DTV", vdev=address)
 
 
+def _detach_real(issuer: Issuer, words: Sequence[str]) -> list[str]:
+    """DETACH rdev ... [FROM] userid | SYSTEM"""
+    system = issuer.system
+    addresses = [address for position in range(len(words) - 1) for address in device_list(words, position)]
+    if not addresses:
+        raise CpRefused(messages.RDEV_INVALID, module="DTR")
+    if words[-1] == "SYSTEM":
+        return [_detach_volume(issuer, address) for address in addresses]
+    machine = logged_on(issuer, words, len(words) - 1)
+    lines = []
+    for address in addresses:
+        held = next((item for item in machine.devices if isinstance(item, RealDevice) and item.rdev == address), None)
+        if held is None:
+            if not dasd.exists(system, address):
+                raise CpRefused(messages.DEVICE_MISSING, module="DTR", vdev=address)
+            raise CpRefused(
+                messages.REAL_NOT_ATTACHED, kind=_kind(issuer, address), rdev=address, userid=machine.userid
+            )
+        guests.take_device(system, machine.userid, held.vdev)
+        lines.append(f"{held.kind:<4} {address} DETACHED {machine.userid} {held.vdev}")
+    return lines
+
+
+def _detach_volume(issuer: Issuer, address: str) -> str:
+    disk = dasd.find(issuer.system, address)
+    if disk is None:
+        raise CpRefused(messages.DEVICE_MISSING, module="DTR", vdev=address)
+    if disk.status == "OWNED":
+        raise CpRefused(messages.REAL_IN_USE, module="DTR", kind="DASD", rdev=address, owner="CP")
+    if disk.status != "SYSTEM":
+        raise CpRefused(messages.REAL_NOT_ATTACHED, kind="DASD", rdev=address, userid="SYSTEM")
+    dasd.unmount(issuer.system, address)
+    return f"DASD {address} DETACHED SYSTEM"
+
+
+def _kind(issuer: Issuer, address: str) -> str:
+    system = issuer.system
+    return "OSA" if address in system.osas else "FCP" if address in system.fcps else "DASD"
+
+
 def attach(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """ATTACH rdev [TO] userid|* [AS] vdev"""
-    rest = [word for word in words if word not in ("TO", "AS")]
-    rdev = vdev(rest, 0)
-    target = issuer.userid if rest[1:2] == ["*"] else userid(rest, 1)
-    alias = vdev(rest, 2) if len(rest) > 2 else rdev
-    device = guests.give_device(issuer.system, target, alias, rdev)
-    return [f"{device.kind} {rdev} ATTACHED TO {target} {alias}"]
+    """ATTACH rdev[-rdev] [TO] userid | * | SYSTEM [AS] [vdev | volser] [R/O | R/W]"""
+    rest = [word for word in words if word not in ("TO", "AS", "R/W", "R/O", "READONLY", "MULTIUSER")]
+    addresses = device_list(rest, 0)
+    if rest[1:2] == ["SYSTEM"]:
+        return [_attach_volume(issuer, address, rest[2:]) for address in addresses]
+    machine = logged_on(issuer, rest, 1)
+    first = int(vdev(rest, 2), 16) if len(rest) > 2 else int(addresses[0], 16)
+    if len(rest) > 3:
+        raise CpRefused(messages.EXCESS_OPTION, module="ATR", option=rest[3])
+    if first + len(addresses) > 0x10000:
+        raise CpRefused(messages.VDEV_INVALID, module="ATR")
+    lines = []
+    for offset, address in enumerate(addresses):
+        alias = f"{first + offset:04X}"
+        _must_be_free(issuer, address)
+        device = guests.give_device(issuer.system, machine.userid, alias, address)
+        devctl = " WITH DEVCTL" if device.kind == "DASD" else ""
+        lines.append(f"{device.kind:<4} {address} ATTACHED TO {machine.userid} {alias}{devctl}")
+    return lines
 
 
-def define(issuer: Issuer, words: Sequence[str], text: str) -> list[str]:
-    """DEFINE NIC, DEFINE VFB-512, DEFINE CPU, DEFINE STORAGE"""
-    kind = operand(words, 0)
-    if kind == "NIC":
-        return _define_nic(issuer, words)
-    if kind in ("VFB-512", "VFB"):
-        return _define_vdisk(issuer, words)
-    if kind == "CPU":
-        return _define_cpu(issuer, words)
-    if abbreviates(kind, "STORAGE", 4):
-        return _define_storage(issuer, words)
-    raise CpRefused(messages.INVALID_OPTION, module="DFN", option=kind if text else "")
+def _must_be_free(issuer: Issuer, address: str) -> None:
+    """CpRefused: no such device (40), offline (46), attached (122), CP's own or a VSWITCH's (125)."""
+    system = issuer.system
+    found = system.osas.get(address) or system.fcps.get(address)
+    if found is not None:
+        kind = "OSA" if address in system.osas else "FCP"
+        if not found.online:
+            raise CpRefused(messages.DEVICE_OFFLINE, kind=kind, rdev=address)
+        if found.owner:
+            raise CpRefused(messages.REAL_ATTACHED, kind=kind, rdev=address, userid=found.owner)
+        return
+    disk = dasd.find(system, address)
+    if disk is None:
+        raise CpRefused(messages.DEVICE_MISSING, module="ATR", vdev=address)
+    if disk.status == "OFFLINE":
+        raise CpRefused(messages.DEVICE_OFFLINE, kind="DASD", rdev=address)
+    if disk.status == "ATTACHED":
+        raise CpRefused(messages.REAL_ATTACHED, kind="DASD", rdev=address, userid=disk.owner)
+    if disk.status != "FREE":
+        raise CpRefused(messages.REAL_IN_USE, kind="DASD", rdev=address, owner="CP")
 
 
-def _define_nic(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    address = vdev(words, 1)
-    rest = [word for word in words[2:] if word != "TYPE"]
-    adapter = rest[0] if rest else "QDIO"
-    if not (abbreviates(adapter, "HIPERSOCKETS", 5) or adapter in ("QDIO", "IEDN", "INMN")):
-        raise CpRefused(messages.INVALID_OPTION, module="DFN", option=adapter)
-    devices = rest[rest.index("DEVICES") + 1] if "DEVICES" in rest[:-1] else "3"
-    if not devices.isdecimal() or not 3 <= int(devices) <= 3072:
-        raise CpRefused(messages.OPERAND_INVALID, module="DFN")
-    nic = Nic(address, network.new_mac(issuer.system), "HIPERS" if adapter[0] == "H" else adapter, int(devices))
-    network.define_nic(issuer.system, issuer.userid, nic)
-    last = f"{int(address, 16) + nic.devices - 1:04X}"
-    return [f"NIC {address} is created; devices {address}-{last} defined"]
+def _attach_volume(issuer: Issuer, address: str, words: Sequence[str]) -> str:
+    """ATTACH rdev SYSTEM: minidisks of the volume can be used from now on."""
+    _must_be_free(issuer, address)
+    disk = dasd.find(issuer.system, address)
+    if disk is None:
+        raise CpRefused(messages.DEVICE_TYPE_WRONG, module="ATR", vdev=address)
+    volser = disk.volser or (words[0] if words else "")
+    if not volser or (words and words[0] != volser):
+        raise CpRefused(messages.OPERAND_INVALID, module="ATR")
+    other = issuer.system.volumes.get(volser)
+    if other is not None and other.rdev != address:
+        raise CpRefused(messages.REAL_IN_USE, kind="Volume", rdev=volser, owner=other.rdev)
+    dasd.mount(issuer.system, address, volser)
+    return f"DASD {address} ATTACHED TO SYSTEM {volser}"
 
 
-def _define_vdisk(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    rest = [word for word in words[1:] if word not in ("AS", "BLK")]
-    address = vdev(rest, 0)
-    blocks = operand(rest, 1)
-    if not blocks.isdecimal() or not 1 <= int(blocks) <= 4194304:
-        raise CpRefused(messages.OPERAND_INVALID, module="DFN")
-    if issuer.machine.device(address) is not None:
-        raise CpRefused(messages.VDEV_IN_USE, kind="DASD", vdev=address)
-    disk = Mdisk(address, "FB-512", "V-DISK", None, int(blocks), "", "MW")
-    storage.create_disk(issuer.system, issuer.userid, disk)
-    storage.attach(issuer.system, issuer.userid, issuer.userid, address, address, "MW")
-    return [f"DASD {address} DEFINED"]
-
-
-def _define_cpu(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    machine = issuer.machine
-    limit = issuer.entry.machine[1]
-    cpus = list(machine.cpus)
-    answers = []
-    for word in words[1:]:
-        if word in ("TYPE", "CP", "IFL", "ZIIP"):
-            continue
-        if not statements.vdev(word) or int(word, 16) > 63:
-            raise CpRefused(messages.OPERAND_INVALID, module="DFC")
-        address = word.rjust(2, "0")[-2:]
-        if address in cpus:
-            raise CpRefused(CPU_DEFINED, address=address)
-        if len(cpus) >= limit:
-            raise CpRefused(CPU_LIMIT, address=address, limit=limit)
-        cpus.append(address)
-        answers.append(f"CPU {address} defined")
-    if not answers:
-        raise CpRefused(messages.OPERAND_INVALID, module="DFC")
-    for address in cpus[len(machine.cpus) :]:
-        hotplug.define_cpu(issuer.system, issuer.userid, address)
-    return answers
-
-
-def _define_storage(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    rest = [word for word in words[1:] if word != "AS"]
-    if rest[:1] and rest[0] in ("STANDBY", "INITIAL", "RESERVED"):
-        return _define_standby(issuer, rest)
-    kib = statements.storage_kib(operand(rest, 0))
-    if kib is None or kib > issuer.machine.max_storage_kib:
-        raise CpRefused(messages.OPERAND_INVALID, module="DST")
-    machine = replace(issuer.machine, storage_kib=kib, system=None)
-    issuer.system.machines.put(issuer.userid, machine)
-    return [f"STORAGE = {rest[0]}", "Storage cleared - system reset."]
-
-
-def _define_standby(issuer: Issuer, words: Sequence[str]) -> list[str]:
-    """DEFINE STORAGE [INITIAL] STANDBY size|REMAINDER: it changes nothing that the running system has online."""
-    system, machine = issuer.system, issuer.machine
-    row = hotplug.hardware(system, machine)
-    beyond = row.standby_kib + row.reserved_kib
-    for kind, value in itertools.pairwise(words):
-        if kind not in ("STANDBY", "RESERVED"):
-            continue
-        amount = beyond if value == "REMAINDER" else statements.storage_kib(value)
-        if amount is None or amount > beyond:
-            raise CpRefused(messages.OPERAND_INVALID, module="DST")
-        hotplug.define_standby(system, machine, amount if kind == "STANDBY" else beyond - amount)
-    row = hotplug.hardware(system, machine)
+def vary(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """VARY ON | OFF rdev ... | CHPID nn. A device that somebody has cannot go offline."""
+    word = operand(words, 0, "CPV")
+    if not (word in ("ON", "OFF") or abbreviates(word, "ONLINE", 3) or abbreviates(word, "OFFLINE", 4)):
+        raise CpRefused(messages.INVALID_OPTION, module="CPV", option=word)
+    online = word.startswith("ON")
+    state = "online" if online else "offline"
+    if words[1:2] == ["CHPID"]:
+        return [_vary_chpid(issuer, words, online=online)]
+    addresses = [
+        address
+        for position in range(1, max(len(words), 2))
+        for address in ([rdev(words, position)] if position >= len(words) else device_list(words, position))
+    ]
+    for address in addresses:
+        _vary_one(issuer, address, online=online)
+    count = len(addresses)
     return [
-        (
-            f"STORAGE = {size(row.online_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
-            f"STANDBY = {size(row.standby_kib)}  RESERVED = {size(row.reserved_kib)}"
-        )
+        *(f"{address} varied {state}" for address in addresses),
+        f"{count} device(s) specified; {count} device(s) successfully varied {state}",
     ]
 
 
-def couple(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """COUPLE vdev [TO] SYSTEM name"""
-    rest = [word for word in words if word != "TO"]
-    address = vdev(rest, 0)
-    owner, name = operand(rest, 1), operand(rest, 2)
-    owner = issuer.userid if owner == "*" else owner
-    nic = network.nic(issuer.system, issuer.userid, address)
-    if nic.lan_name:
-        raise CpRefused(NIC_ALREADY_COUPLED, vdev=address)
-    guest_lans.connect(issuer.system, issuer.userid, address, owner, name)
-    kind = "VSWITCH" if owner == "SYSTEM" and name in issuer.system.vswitches else "LAN"
-    return [f"NIC {address} is connected to {kind} {owner} {name}"]
+def _vary_chpid(issuer: Issuer, words: Sequence[str], *, online: bool) -> str:
+    chpid = operand(words, 2, "CPV").rjust(2, "0")
+    if chpid not in issuer.system.channel_paths:
+        raise CpRefused(messages.CHPID_INVALID, module="CPV")
+    uplinks.set_chpid(issuer.system, chpid, online=online)
+    return f"CHPID {chpid} varied {'online' if online else 'offline'}"
 
 
-def uncouple(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """UNCOUPLE vdev"""
-    address = vdev(words, 0)
-    no_more(words, 1)
-    nic = network.nic(issuer.system, issuer.userid, address)
-    network.uncouple(issuer.system, issuer.userid, address)
-    return [
-        f"NIC {address} is disconnected from VSWITCH SYSTEM {nic.lan_name}"
-        if nic.lan_name
-        else f"NIC {address} was not connected"
-    ]
+def _vary_one(issuer: Issuer, address: str, *, online: bool) -> None:
+    system = issuer.system
+    osa, fcp, edev = system.osas.get(address), system.fcps.get(address), system.edevs.get(address)
+    if osa is not None:
+        if osa.owner and not online:
+            raise CpRefused(messages.REAL_ATTACHED, module="CPV", kind="OSA", rdev=address, userid=osa.owner)
+        uplinks.set_osa(system, address, online=online)
+    elif fcp is not None:
+        if fabric.fcp_status(system, address) == 1 and not online:
+            owner = fcp.owner or "CP"
+            raise CpRefused(messages.REAL_ATTACHED, module="CPV", kind="FCP", rdev=address, userid=owner)
+        system.fcps.put(address, replace(fcp, online=online))
+    elif edev is not None and online:
+        fabric.vary_on(system, address)
+    elif edev is not None:
+        disk = dasd.find(system, address)
+        if disk is not None and disk.status in ("SYSTEM", "OWNED", "ATTACHED"):
+            raise CpRefused(messages.REAL_IN_USE, module="CPV", kind="EDEV", rdev=address, owner=disk.owner or "CP")
+        system.edevs.put(address, replace(edev, online=False))
+    else:
+        dasd.vary(system, address, online=online)
 
 
 COMMANDS = (
     Command("LINK", 3, "G", link),
     Command("DETACH", 3, "BG", detach),
     Command("ATTACH", 3, "B", attach),
-    Command("DEFINE", 3, "G", define),
-    Command("COUPLE", 4, "G", couple),
-    Command("UNCOUPLE", 6, "G", uncouple),
+    Command("VARY", 4, "B", vary),
 )

@@ -1,4 +1,4 @@
-"""Shared by the command modules: what a handler gets, operands, abbreviations."""
+"""Shared by the command modules: what a handler gets, operands, abbreviations, how CP prints sizes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from zvmcloud.directory import Entry, statements
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Machine
 from zvmcloud.simulator.system import System
+
+EVERY_CLASS = "ABCDEFG"
+#: A list of device numbers or a range names at most this many devices.
+MAX_DEVICES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ Handler = Callable[[Issuer, Sequence[str], str], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command or operand: full name, shortest abbreviation, classes that may use it, what it does."""
+    """A command or operand: full name, shortest abbreviation, classes that may use it, what it does.
+
+    A word that a command's classes do not cover is to CP no command at all: the next one that it abbreviates is tried.
+    """
 
     name: str
     shortest: int
@@ -50,7 +57,12 @@ class Command:
     handler: Handler
 
     def matches(self, word: str) -> bool:
-        return len(word) >= self.shortest and self.name.startswith(word)
+        return abbreviates(word, self.name, self.shortest)
+
+
+def chosen(commands: Sequence[Command], word: str, issuer: Issuer) -> Command | None:
+    """The first command that the word names and the issuer's classes cover."""
+    return next((item for item in commands if item.matches(word) and issuer.has(item.classes)), None)
 
 
 def abbreviates(word: str, name: str, shortest: int) -> bool:
@@ -58,10 +70,10 @@ def abbreviates(word: str, name: str, shortest: int) -> bool:
     return len(word) >= shortest and name.startswith(word)
 
 
-def operand(words: Sequence[str], number: int) -> str:
+def operand(words: Sequence[str], number: int, module: str = "") -> str:
     """An operand by position. CpRefused 026E when it is missing."""
     if number >= len(words):
-        raise CpRefused(messages.OPERAND_INVALID)
+        raise CpRefused(messages.OPERAND_INVALID, module=module)
     return words[number]
 
 
@@ -73,11 +85,80 @@ def vdev(words: Sequence[str], number: int) -> str:
     return found
 
 
+def rdev(words: Sequence[str], number: int) -> str:
+    """A real device number by position. CpRefused 021E when it is missing or none."""
+    found = statements.vdev(words[number]) if number < len(words) else None
+    if found is None:
+        raise CpRefused(messages.RDEV_INVALID)
+    return found
+
+
+def is_device_list(word: str) -> bool:
+    """Whether the word is a device number or a range of them (1F00-1F02, 1F00.3)."""
+    return bool(_device_range(word))
+
+
+def _device_range(word: str) -> list[str]:
+    for divider in ("-", "."):
+        low, found, high = word.partition(divider)
+        if found:
+            break
+    first = statements.vdev(low)
+    if first is None:
+        return []
+    if not found:
+        return [first]
+    if divider == "-":
+        end = statements.vdev(high)
+        last = int(end, 16) if end is not None else -1
+    else:
+        last = int(first, 16) + int(high) - 1 if high.isascii() and high.isdecimal() and len(high) < 4 else -1
+    if not int(first, 16) <= last < min(int(first, 16) + MAX_DEVICES, 0x10000):
+        return []
+    return [f"{number:04X}" for number in range(int(first, 16), last + 1)]
+
+
+def device_list(words: Sequence[str], number: int, *, real: bool = True) -> list[str]:
+    """The device numbers of one operand, alone or a range. CpRefused 021E or 022E (virtual), 009E for a bad range."""
+    text = words[number] if number < len(words) else ""
+    found = _device_range(text)
+    if not found:
+        if "-" in text or "." in text:
+            raise CpRefused(messages.RANGE_INVALID, range=text)
+        raise CpRefused(messages.RDEV_INVALID if real else messages.VDEV_INVALID)
+    return found
+
+
 def userid(words: Sequence[str], number: int) -> str:
     """A userid by position. CpRefused 020E when it is missing or none."""
     if number >= len(words) or not statements.is_userid(words[number]):
         raise CpRefused(messages.USERID_INVALID)
     return words[number]
+
+
+def logged_on(issuer: Issuer, words: Sequence[str], number: int) -> Machine:
+    """The machine that a userid, or * for the issuer, names. CpRefused 020E, 045E."""
+    name = issuer.userid if words[number : number + 1] == ["*"] else userid(words, number)
+    machine = issuer.system.machines.get(name)
+    if machine is None:
+        raise CpRefused(messages.NOT_LOGGED_ON, userid=name)
+    return machine
+
+
+def number(words: Sequence[str], position: int, low: int, high: int, module: str = "") -> int:
+    """A decimal operand in a range. CpRefused 026E."""
+    text = words[position] if position < len(words) else ""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10) or not low <= int(text) <= high:
+        raise CpRefused(messages.OPERAND_INVALID, module=module)
+    return int(text)
+
+
+def on_off(words: Sequence[str], position: int, module: str = "SET") -> bool:
+    """ON or OFF. CpRefused 026E when missing, 003E for another word."""
+    word = operand(words, position, module)
+    if word not in ("ON", "OFF"):
+        raise CpRefused(messages.INVALID_OPTION, module=module, option=word)
+    return word == "ON"
 
 
 def no_more(words: Sequence[str], count: int) -> None:
@@ -92,3 +173,8 @@ def size(kib: int) -> str:
         if kib and kib % factor == 0:
             return f"{kib // factor}{unit}"
     return f"{kib}K" if kib else "0"
+
+
+def columns(items: Sequence[str], count: int = 4) -> list[str]:
+    """Entries side by side with commas, as CP lists users, links and free devices."""
+    return [", ".join(items[at : at + count]) for at in range(0, len(items), count)]

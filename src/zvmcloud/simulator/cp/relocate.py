@@ -16,6 +16,8 @@ from zvmcloud.simulator.errors import CpRefused
 
 _ACTIONS = (("TEST", 4), ("MOVE", 4), ("CANCEL", 3), ("STATUS", 3), ("MODIFY", 3))
 NONE_ACTIVE = "No active relocations found"
+#: The connector looks for this sentence.
+NOT_MEMBER = "This system is not a member of an SSI cluster."
 
 
 def _name(issuer: Issuer, words: Sequence[str]) -> str:
@@ -155,7 +157,7 @@ def query_ssi(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     """QUERY SSI: name and mode of the cluster, its persistent data record, the members"""
     cluster = issuer.system.cluster
     if cluster is None:
-        return ["The system is not a member of an SSI cluster"]
+        return [NOT_MEMBER]
     facts = cluster.facts
     lines = [
         f"SSI Name: {facts.name}",
@@ -165,9 +167,24 @@ def query_ssi(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
         "SLOT SYSTEMID STATE     PDR HEARTBEAT       RECEIVED HEARTBEAT",
     ]
     for slot, name in enumerate(facts.members, 1):
-        beat = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(cluster.heartbeat(name)))
-        lines.append(f"   {slot} {name:<8} {cluster.member_states[name].state:<9} {beat} {beat}")
+        beat = time.strftime("%m/%d/%y %H:%M:%S", time.gmtime(cluster.heartbeat(name)))
+        lines.append(f"   {slot} {name:<8} {cluster.member_states[name].state:<9} {beat}   {beat}")
     return lines
 
 
+def query_relodomain(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY RELODOMAIN [ALL | name]: a system outside a cluster has none"""
+    cluster = issuer.system.cluster
+    name = words[0] if words and words[0] != "ALL" else ""
+    domains = [] if cluster is None else sorted(cluster.domains.values(), key=lambda item: item.name)
+    chosen = [item for item in domains if name in ("", item.name)]
+    if name and not chosen:
+        raise CpRefused(messages.DOMAIN_MISSING, name=name)
+    return [f"DOMAIN {item.name:<8} MEMBERS: {' '.join(item.members)}" for item in chosen] or [NOT_MEMBER]
+
+
 COMMANDS = (Command("VMRELOCATE", 4, "A", vmrelocate),)
+QUERIES = (
+    Command("SSI", 3, "BEG", query_ssi),
+    Command("RELODOMAIN", 6, "ABCEG", query_relodomain),
+)

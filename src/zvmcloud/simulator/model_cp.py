@@ -1,0 +1,25 @@
+"""Values of the model that only CP commands make: what a user has set since its logon.
+
+Conventions are those of `model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """What SET and TERMINAL have changed for a machine; a row of an earlier logon counts for nothing."""
+
+    userid: str
+    logon_at: float
+    values: tuple[tuple[str, ...], ...] = ()
+    """Pairs of a setting and its value, for example RUN and ON."""
+    secuser: str = ""
+    """Who gets the console output of the machine while it is disconnected, and may SEND to it."""
+    observer: str = ""
+    """Who gets the console output beside its user."""
+
+    def get(self, name: str, default: str) -> str:
+        return next((value for key, value in self.values if key == name), default)
