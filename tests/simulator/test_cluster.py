@@ -102,10 +102,15 @@ def test_vswitches_are_each_members_own(cluster: Cluster) -> None:
 
 def test_a_transaction_over_two_members_is_all_or_nothing(cluster: Cluster) -> None:
     one, two = cluster.systems["VM1"], cluster.systems["VM2"]
-    with pytest.raises(RuntimeError), cluster.transaction():
-        guests.log_on(one, "MAINT")
-        guests.log_on(two, "MAINT")
-        raise RuntimeError
+
+    def both_and_fail() -> None:
+        with cluster.transaction():
+            guests.log_on(one, "MAINT")
+            guests.log_on(two, "MAINT")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        both_and_fail()
     assert "MAINT" not in one.machines
     assert "MAINT" not in two.machines
     assert not one.device_name("MAINT", "0190").exists()

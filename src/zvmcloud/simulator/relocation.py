@@ -134,10 +134,10 @@ def begin(
     cluster = cluster_of(system, userid)
     timing, now = wish.source.timing, cluster.now()
     factor = max(wish.machine.storage_kib / USUAL_KIB, 1.0)
-    # Without the passes that move memory while the guest runs, all of it moves while it stands still.
+    # One pass instead of several, and what that leaves to move moves while the guest stands still.
     passes = timing.relocation * factor
     quiesce = timing.quiesce * factor + (passes / 2 if immediate else 0.0)
-    total = passes / 2 + quiesce if immediate else passes + quiesce
+    total = passes / 4 + quiesce if immediate else passes + quiesce
     move = Relocation(
         userid,
         wish.source.name,
@@ -286,7 +286,7 @@ def end(cluster: Cluster, move: Relocation, why: Ending, refusal: CpRefused) -> 
 def _tell(cluster: Cluster, move: Relocation, refusal: CpRefused | None) -> None:
     """Say how it ended: to whoever waits for it, and at the issuer's console."""
     names = {"userid": move.userid, "source": move.source, "destination": move.destination}
-    lines = (DONE.format(**names),) if refusal is None else getattr(refusal, "lines", (refusal.line,))
+    lines = (DONE.format(**names),) if refusal is None else refusal.lines
     for member in cluster.up():
         if move.issuer in member.machines and member.name in (move.source, move.destination):
             spool.write_console(member, move.issuer, *lines)
