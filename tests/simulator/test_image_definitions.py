@@ -180,7 +180,9 @@ async def test_disks_come_and_go_by_keywords(sim: Simulator, client: Client) -> 
     await client.call(f.ImageLockDM(target="GT@PING", device_address="0999"))
     assert (await refused(client, drop("MDISK=VDEV=0999")))[:2] == (408, 12)
     await client.call(f.ImageUnlockDM(target="GT@PING", device_address="0999"))
-    await client.call(drop("MDISK=VDEV=0999", "CPU=CPUADDR=00", "LINK="))
+    await client.call(drop("LINK=USERID=MAINT VDEV1=19E"))
+    assert await ask(client, "LINK") == ("LINK=USERID=MAINT VDEV1=190 VDEV2=0190 MODE=RR",)
+    await client.call(drop("MDISK=VDEV=999", "CPU=CPUADDR=0", "LINK="))
     assert "GT@PING.0999" not in sim.system.disks
     assert await ask(client, "LINK") == ("LINK=",)
     for item, expected in (

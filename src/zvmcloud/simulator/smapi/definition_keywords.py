@@ -72,6 +72,20 @@ class Keyword:
             return value.rjust(2, "0") if value else ""
         return (statements.vdev(value) or value) if self.key else ""
 
+    def says(self, item: Statement, values: Values) -> bool:
+        """Whether a statement has every sub-keyword of the values, addresses in any length."""
+        if not self.subkeys:
+            return values.get("", "") in ("", self.show(item))
+        shown = dict(_pairs(self.show(item)))
+        return all(
+            value == shown.get(name)
+            or (name.startswith(("VDEV", "RDEV")) and statements.vdev(value) == statements.vdev(shown.get(name, "")))
+            or (name == "CPUADDR" and value.rjust(2, "0") == shown.get(name))
+            or name == self.rest
+            for name, value in values.items()
+            if name and value
+        )
+
     def found(self, entry: Entry, identity: str = "") -> list[Statement]:
         """The entry's statements of this keyword, or the one with that identity."""
         items = [item for item in entry.statements if self.is_it(item)]

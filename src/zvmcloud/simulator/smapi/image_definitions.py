@@ -200,7 +200,7 @@ def _update(edit: _Edit, keyword: Keyword, values: dict[str, str], operation: st
     old = keyword.found(edit.entry, identity)
     edit.check_lock(identity)
     if operation == "DELETE":
-        _delete(edit, keyword, identity)
+        _delete(edit, keyword, values)
         return
     adds = operation == "ADD" or (keyword.name in _ADDED_ALWAYS and not old)
     if keyword.name == "CPU" and old and not operation:
@@ -249,7 +249,7 @@ def _change_disk(edit: _Edit, old: Statement, values: dict[str, str]) -> None:
 
 @handles(f.ImageDefinitionDeleteDM, later=True, authority="recorded")
 def image_definition_delete_dm(call: Call, request: f.ImageDefinitionDeleteDM) -> Done:
-    """A keyword without its sub-keyword drops every statement of it (judgement)."""
+    """Drops the statements that have all the sub-keywords given; a keyword without any drops all (judgement)."""
     edit = _Edit(call, request.target)
     for item in request.definition_delete_directory_keyword_parameter_list:
         name, text = _split(item)
@@ -257,19 +257,19 @@ def image_definition_delete_dm(call: Call, request: f.ImageDefinitionDeleteDM) -
             raise bad_input(name, "an entry cannot be without it")
         keyword = STATEMENTS[name]
         values = keyword.parse(text) if text and keyword.subkeys else {}
-        identity = keyword.identity(values)
         if keyword.name in ("CPU", "COMMAND_DEFINE_CPU") and values:
-            identity = keywords.cpu_address(*need(keyword.name, values, "CPUADDR"))
-        _delete(edit, keyword, identity)
+            keywords.cpu_address(*need(keyword.name, values, "CPUADDR"))
+        _delete(edit, keyword, values)
     edit.store()
     return Done()
 
 
-def _delete(edit: _Edit, keyword: Keyword, identity: str) -> None:
-    old = keyword.found(edit.entry, identity)
+def _delete(edit: _Edit, keyword: Keyword, values: keywords.Values) -> None:
+    """Drop the statements that say what the values say."""
+    old = [item for item in keyword.found(edit.entry) if keyword.says(item, values)]
     if not old:
         raise Refused(*keyword.missing)
-    edit.check_lock(identity)
+    edit.check_lock(keyword.identity(values))
     if keyword.name == "MDISK":
         for item in old:
             edit.remove_disk(Mdisk.of(item).vdev)
