@@ -66,8 +66,8 @@ async def test_a_system_alone_is_no_member(tmp_path: Path) -> None:
         maint = Client("127.0.0.1", alone.smapi_port, userid="MAINT", password="MAINT", patience=IMPATIENT)
         answer = await maint.call(f.SSIQuery(target="ALL"), allow=((4, 3008),))
         assert (answer.rc, answer.rs) == (4, 3008)
-        answer = await maint.call(f.VMRELOCATEStatus(target="ALL"), allow=((4, 3001),))
-        assert (answer.rc, answer.rs) == (4, 3001)
+        status = await maint.call(f.VMRELOCATEStatus(target="ALL"), allow=((4, 3001),))
+        assert (status.rc, status.rs) == (4, 3001)
         with pytest.raises(RuntimeError):
             _ = alone.cluster
         assert [member.name for member in alone.members] == ["ZVM1"]
@@ -190,7 +190,7 @@ def start(state: Path, preset: str, *options: str) -> tuple[subprocess.Popen[str
     command = [*RUN, "--state", str(state), "--preset", preset, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
-    lines = []
+    lines: list[str] = []
     while not (lines and lines[-1].endswith("ready\n")):
         line = process.stdout.readline()
         assert line, lines
