@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from simulator.support import codes
+from simulator.support import codes, write_image
+from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import Simulator, dumps, guests, shutdown, spool, thresholds, traffic
+from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.model_devices import GuestLan, Service
 from zvmcloud.simulator.system import System
@@ -310,6 +312,26 @@ async def test_xcat_runs_the_commands_it_needs(sim: Simulator, client: Client) -
     refused = await client.call(f.XcatAccomodation(target="MAINT", command=b"cmd=SHUTDOWN"), allow=((8, 3002),))
     assert "SHUTDOWN" in refused.text[0]
     assert await codes(client, f.XcatAccomodation(target="MAINT", command=b"QUERY USERID")) == (8, 3002)
+
+
+async def test_xcat_copies_and_purges_for_others(sim: Simulator, client: Client) -> None:
+    system = sim.system
+    with system.transaction():
+        for userid in ("AAA", "BBB"):
+            dm.create(system, userid, [f"USER {userid} SECRET 64M 64M G"])
+            dm.add_disk(system, userid, Mdisk("0100", "3390", "AUTOG", None, 10, "POOL1", "MR"))
+        spool.create(system, "AAA", "MAINT", b"letter")
+    source, target = (system.disk_folder / system.disks[f"{userid}.0100"].file for userid in ("AAA", "BBB"))
+    write_image(source)
+    copy = f.XcatAccomodation(target="MAINT", command=b"CMD=FLASHCOPY AAA 0100 0 END BBB 0100 0 END SYNC")
+    assert await codes(client, copy) == (592, 8888)
+    assert target.read_bytes() == source.read_bytes()
+    assert not system.machines["VSMWORK1"].disks
+    missing = f.XcatAccomodation(target="MAINT", command=b"CMD=FLASHCOPY AAA 0999 0 END BBB 0100 0 END SYNC")
+    assert (await codes(client, missing))[0] == 396
+    purge = f.XcatAccomodation(target="MAINT", command=b"CMD=PURGE AAA RDR ALL")
+    assert await codes(client, purge) == (0, 0)
+    assert spool.files(system, "AAA") == []
 
 
 # -- shutdown ---------------------------------------------------------------------------------------------------------

@@ -163,7 +163,6 @@ REFUSALS: list[tuple[Request[Any], tuple[int, int]]] = [
     (f.QueryAsynchronousOperationDM(target="MAINT", operation_id=1234), (0, 0)),
     (f.DirectoryManagerTaskCancelDM(target="MAINT", operation_id=1234), (452, 4)),
     (f.QueryAPIFunctionalLevel(target="MAINT"), (0, 720)),
-    (f.SharedMemoryQuery(target="MAINT", memory_segment_name="CMS"), (900, 12)),
 ]
 
 

@@ -155,6 +155,8 @@ async def _serve(simulator: Simulator, host: str, tls: bool, state: Path, contro
             down = "" if member.is_up else " (down)"
             typer.echo(f"{member.name} SMAPI {'TLS' if tls else 'TCP'} {host}:{member.smapi_port}{down}")
             typer.echo(f"{member.name} machine TCP {host}:{member.machine_port}{down}")
+            if member.trusted_userid:
+                typer.echo(f"{member.name} trusted {member.trusted_userid} {host}:{member.trusted_port}{down}")
         path = None if control_port is not None else socket_of(state)
         if path is not None and len(str(path)) > _LONGEST_SOCKET:
             log.warning("no control socket: %s is longer than %d characters; try --control-port", path, _LONGEST_SOCKET)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from zvmcloud.simulator import shutdown, space, thresholds
-from zvmcloud.simulator.cp import execute
+from zvmcloud.simulator import shutdown, space, storage, thresholds
+from zvmcloud.simulator.cp import CpResult, execute
 from zvmcloud.simulator.equipment import SERVER_PLACE
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model_devices import TextFile
@@ -167,7 +167,27 @@ def image_ipl_device_query(call: Call, request: f.ImageIPLDeviceQuery) -> Done:
 #: The commands that xCAT sends this way: PURGE userid RDR, FLASHCOPY, SEND CP userid, and questions.
 _COMMANDS = ("PURGE", "FLASHCOPY", "SEND", "QUERY", "Q", "INDICATE", "IND", "SET", "SMSG", "MSG", "XAUTOLOG", "FORCE")
 _PURGE = re.compile(r"PURGE\s+(\S+)\s+(RDR|READER|ALL)\s+(ALL|\d+)\s*", re.IGNORECASE)
+#: FLASHCOPY as xCAT sends it names the owners of the minidisks.
+_FLASHCOPY = re.compile(
+    r"FLASHCOPY\s+(\S+)\s+([0-9A-F]{1,4})\s+(\d+)\s+(\d+|END)\s+(?:TO\s+)?"
+    r"(\S+)\s+([0-9A-F]{1,4})\s+(\d+)\s+(\d+|END)(?:\s+SYNC\S*)?",
+    re.IGNORECASE,
+)
 FLASHCOPY_ACCEPTED = (592, 8888)
+_SOURCE, _TARGET = "FFF0", "FFF1"
+
+
+def _flashcopy(call: Call, issuer: str, found: re.Match[str]) -> CpResult:
+    """Link both minidisks to the worker, copy, and let them go again."""
+    system = call.system
+    source, target = found[1].upper(), found[5].upper()
+    storage.attach(system, issuer, source, found[2].upper().rjust(4, "0"), _SOURCE, "RR")
+    storage.attach(system, issuer, target, found[6].upper().rjust(4, "0"), _TARGET, "MW")
+    extents = f"{_SOURCE} {found[3]} {found[4].upper()} TO {_TARGET} {found[7]} {found[8].upper()}"
+    result = execute(system, issuer, f"FLASHCOPY {extents} SYNC")
+    storage.detach(system, issuer, _SOURCE)
+    storage.detach(system, issuer, _TARGET)
+    return result
 
 
 @handles(f.XcatAccomodation, authority="clients")
@@ -190,7 +210,8 @@ def xcat_accomodation(call: Call, request: f.XcatAccomodation) -> Done:
     purge = _PURGE.fullmatch(command)
     if purge:
         command = f"PURGE {purge[1]} RDR {purge[3]}" if purge[1].upper() != issuer else f"PURGE RDR {purge[3]}"
-    result = execute(call.system, issuer, command)
+    copy = _FLASHCOPY.fullmatch(command)
+    result = _flashcopy(call, issuer, copy) if copy else execute(call.system, issuer, command)
     if result.rc:
         raise Refused(396, result.rc, ("\n".join(result.lines),))
     if word == "FLASHCOPY":
