@@ -195,6 +195,36 @@ async def test_changes_made_offline_wait_until_they_are_put_online(sim: Simulato
     consistent(sim.system)
 
 
+async def test_what_waits_offline_survives_a_restart(tmp_path: Path) -> None:
+    async with Simulator(state=tmp_path) as sim:
+        client = Client("127.0.0.1", sim.smapi_port, userid="MAINT", password="MAINT", patience=IMPATIENT)
+        await create(client, "LINUX01")
+        await client.call(define("T", 1))
+        await client.call(f.DirectoryManagerLocalTagSetDM(target="LINUX01", tag_name="T", tag_value="Kept"))
+        await client.call(f.PrototypeCreateDM(target="PROTO", prototype_record_array=PROTOTYPE))
+        await client.call(f.StaticImageChangesDeactivateDM(target="MAINT"))
+        await client.call(f.ImageDeleteDM(target="LINUX01"))
+        await create(client, "LINUX02")
+    async with Simulator(state=tmp_path) as sim:
+        client = Client("127.0.0.1", sim.smapi_port, userid="MAINT", password="MAINT", patience=IMPATIENT)
+        assert await refused(client, f.ImageActivate(target="LINUX02")) == (200, 4)
+        await client.call(f.ImageActivate(target="LINUX01"))
+        assert (await client.call(f.ImageIPLSetDM(target="LINUX02", saved_system="CMS"))).rs == 8
+        await client.call(f.PrototypeQueryDM(target="PROTO"))
+        await client.call(f.StaticImageChangesActivateDM(target="MAINT"))
+        await client.call(f.ImageActivate(target="LINUX02"))
+
+
+async def test_a_refused_change_of_an_identity_leaves_its_disks(sim: Simulator, client: Client) -> None:
+    subconfig = ("SUBCONFIG OPS-1", "MDISK 0191 3390 AUTOG 2 POOL1 MR ALL")
+    await client.call(f.ImageCreateDM(target="OPS-1", image_record_array=subconfig))
+    build = f"BUILD ON {sim.system.name} USING SUBCONFIG OPS-1"
+    wrong = ("IDENTITY OPS OPSPW 32M 64M G", build, "MDISK 0200 3390 AUTOG 9 NOPOOL MR")
+    assert await refused(client, f.ImageCreateDM(target="OPS", image_record_array=wrong)) == (420, 8)
+    assert sim.system.home("OPS-1") == "OPS-1"
+    consistent(sim.system)
+
+
 async def test_a_changed_password_counts_at_logon_when_it_is_online(client: Client, sim: Simulator) -> None:
     await client.call(f.StaticImageChangesDeactivateDM(target="MAINT"))
     await client.call(f.ImagePasswordSetDM(target="MAINT", image_password="NEWPASS"))

@@ -213,11 +213,13 @@ def check_extents(source: Source, volumes: Mapping[str, Volume]) -> tuple[Proble
         last: tuple[Extent, int, str] | None = None
         for item in sorted(extents):
             if last is not None and item[0].start < last[0].end:
+                # Told at the line that comes later in the file.
+                (extent, line, name), other = (item, last) if item[1] > last[1] else (last, item)
                 problems.append(
                     Problem(
-                        item[1],
-                        f"MDISK {item[2]}: {item[0].start} + {item[0].size} on {item[0].volser} overlaps {last[2]} "
-                        f"({last[0].start} + {last[0].size}, line {last[1]})",
+                        line,
+                        f"MDISK {name}: {extent.start} + {extent.size} on {extent.volser} overlaps {other[2]} "
+                        f"({other[0].start} + {other[0].size}, line {other[1]})",
                     )
                 )
             if last is None or item[0].end > last[0].end:
