@@ -106,11 +106,27 @@ async def test_a_test_gives_the_numbers_of_the_reasons(sim: Simulator) -> None:
     with sim.cluster.transaction():
         sim.member("VM2").system.vswitches.remove("VSW1")
     request = f.VMRELOCATE(target=GUEST.lower(), destination="vm2", action="test", force="domain storage")
-    assert await refused(client(sim, "VM1"), request) == (4, 3000, ("1940 1981",))
+    assert await refused(client(sim, "VM1"), request) == (4, 3000, ("1940 1952",))
     request = f.VMRELOCATE(target=GUEST, destination="VM2", action="MOVE")
-    assert await refused(client(sim, "VM1"), request) == (8, 3000, ("1940 1981",))
+    assert await refused(client(sim, "VM1"), request) == (8, 3000, ("1940 1952",))
     await client(sim, "VM1").call(f.VMRELOCATE(target=GUEST, destination="VM3"))
     assert on_exactly(sim.cluster, GUEST) == "VM1"
+
+
+async def test_the_recorded_relocations_are_answered_as_recorded(tmp_path: Path) -> None:
+    # The guest of the recordings has two links to MAINT's disks and a dedicated disk.
+    async with Simulator(state=tmp_path, model=PRESETS["recorded71"]) as recorded:
+        maint = Client("127.0.0.1", recorded.smapi_port, userid="maint", password="maint", patience=IMPATIENT)
+        test = f.VMRELOCATE(target="gt@pong", destination="vm2", action="test", force="domain storage")
+        assert await refused(maint, test) == (4, 3000, ("1940 1996 1996 1981",))
+        move = f.VMRELOCATE(target="gt@pong", destination="vm1", action="move", force="domain storage", immediate="yes")
+        assert (await maint.call(move)).rc == 0
+        modify = f.VMRELOCATEModify(target="gt@pong", max_total="500", max_quiesce="400")
+        assert await refused(maint, modify) == (8, 3010, ("1926",))
+        attributes = f.VMRELOCATEImageAttributes(
+            target="gt@pong", relocation_setting="ON", domain_name="SSI", archforce="NO"
+        )
+        assert (await maint.call(attributes)).rc == 0
 
 
 async def test_a_move_is_cancelled_and_modified_from_another_connection(sim: Simulator) -> None:

@@ -205,7 +205,7 @@ def dedicated_disk(source: System, _there: System) -> None:
         (virtual_disk_of_two, 1949, ""),
         (linked_twice, 1950, ""),
         (volume_missing, 1951, ""),
-        (switch_missing, 1981, ""),
+        (switch_missing, 1952, ""),
         (grant_missing, 1982, ""),
         (switch_differs, 1983, ""),
         (uplink_differs, 1984, ""),
@@ -221,7 +221,7 @@ def dedicated_disk(source: System, _there: System) -> None:
         (session, 1932, ""),
         (fcp_without_eqid, 1953, ""),
         (fcp_without_equivalent, 1954, ""),
-        (dedicated_disk, 1952, ""),
+        (dedicated_disk, 1981, ""),
     ],
 )
 def test_each_blocker_stands_against_a_move_and_nothing_else_does(

@@ -1,8 +1,9 @@
 """May a guest move to another member: one small function for each thing that stands against it.
 
 Every blocker gives the message lines (`Reason`) for one wish to move; none means that nothing stands against it. The
-numbers 1813, 1823, 1926, 1940, 1944, 1981 and 1996 are real ones (1926, 1940, 1981 and 1996 are recorded, 1823 is
-SMAPI's reason code for the same thing); the other numbers of this module, and all wording, are judgement.
+numbers 1926, 1940, 1981 and 1996 are recorded (1981 and 1996 of a guest with two links to MAINT's disks and a dedicated
+disk, so that their meaning is fairly sure), 1823 is SMAPI's reason code for the same thing; the other numbers of this
+module, and all wording, are judgement.
 docs/reference/relocation.md lists them.
 
 Not modelled, as the simulator has nothing like it: open punch and print files (a file is closed when it is made),
@@ -234,7 +235,7 @@ def volume_missing(wish: Wish) -> Iterator[dict[str, str | int]]:
 # -- real devices -----------------------------------------------------------------------------------------------------
 
 
-@blocker(1952, "Virtual device {vdev} is the real device {rdev}, of a kind that cannot be relocated")
+@blocker(1981, "Virtual device {vdev} is the real device {rdev}, of a kind that cannot be relocated")
 def dedicated(wish: Wish) -> Iterator[dict[str, str | int]]:
     for device in wish.machine.devices:
         if isinstance(device, RealDevice) and device.kind not in ("OSA", "FCP"):
@@ -298,7 +299,7 @@ def guest_lan(wish: Wish) -> Iterator[dict[str, str | int]]:
             yield {"vdev": nic.vdev, "owner": nic.lan_owner, "name": nic.lan_name}
 
 
-@blocker(1981, "Adapter {vdev} is coupled to VSWITCH {name}, which member {member} does not have")
+@blocker(1952, "Adapter {vdev} is coupled to VSWITCH {name}, which member {member} does not have")
 def no_switch(wish: Wish) -> Iterator[dict[str, str | int]]:
     for nic, here, there in _coupled(wish):
         if here is not None and there is None:
