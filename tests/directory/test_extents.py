@@ -1,7 +1,9 @@
 """Disk space: extents never overlap, and free and used space add up to the whole."""
 
+import itertools
+
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -146,3 +148,29 @@ class DiskSpace(RuleBasedStateMachine):
 
 DiskSpace.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestDiskSpace = DiskSpace.TestCase
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 90), st.integers(1, 10), st.booleans()), max_size=40),
+    st.integers(1, 60),
+    st.integers(1, 40),
+)
+def test_gaps_are_what_no_minidisk_covers_however_they_overlap(
+    changes: list[tuple[int, int, bool]], start: int, length: int
+) -> None:
+    space = ExtentMap()
+    present: list[tuple[Extent, str]] = []
+    for number, (first, size, remove) in enumerate(changes):
+        if remove and present:
+            space.release(*present.pop(first % len(present)), "0100")
+            continue
+        added = (Extent("LX0001", first, size), f"U{number}")
+        space.occupy(*added, "0100")
+        present.append(added)
+    covered = {unit for extent, _ in present for unit in range(extent.start, extent.end)}
+    wanted = [unit for unit in range(start, start + length) if unit not in covered]
+    gaps = list(space.gaps("LX0001", start, start + length))
+    assert [unit for gap in gaps for unit in range(gap.start, gap.end)] == wanted
+    assert all(one.end < other.start for one, other in itertools.pairwise(gaps))
+    there = {use.owner for use in space.used("LX0001", start, start + length)}
+    assert there == {owner for extent, owner in present if extent.start < start + length and extent.end > start}

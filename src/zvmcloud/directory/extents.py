@@ -12,7 +12,7 @@ entry already says (`occupy`) is taken as it is, because real directories contai
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -108,6 +108,10 @@ class ExtentMap:
         self.regions: dict[str, Region] = {}
         self.groups: dict[str, Group] = {}
         self._used: dict[str, list[Use]] = {}
+        self._longest: dict[str, int] = {}
+        """By volume: no use of it is longer. What begins further before a position cannot reach it."""
+        self._runs: dict[str, list[tuple[int, int]]] = {}
+        """By volume: ranges without a gap, from and up to, in order; many minidisks side by side are one run."""
 
     # -- layout -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +141,17 @@ class ExtentMap:
 
     def occupy(self, extent: Extent, owner: str, vdev: str) -> None:
         """Note that a minidisk has this place; overlaps are accepted."""
-        insort(self._used.setdefault(extent.volser, []), Use(extent.start, extent.size, owner, vdev))
+        volser = extent.volser
+        insort(self._used.setdefault(volser, []), Use(extent.start, extent.size, owner, vdev))
+        self._longest[volser] = max(self._longest.get(volser, 0), extent.size)
+        runs = self._runs.setdefault(volser, [])
+        start, end = extent.start, extent.end
+        first = bisect_left(runs, start, key=lambda run: run[1])
+        last = first
+        while last < len(runs) and runs[last][0] <= end:
+            start, end = min(start, runs[last][0]), max(end, runs[last][1])
+            last += 1
+        runs[first:last] = [(start, end)]
 
     def release(self, extent: Extent, owner: str, vdev: str) -> None:
         """Forget a place noted before. Raises KeyError when it was not."""
@@ -147,11 +161,32 @@ class ExtentMap:
         if position >= len(used) or used[position] != use:
             raise KeyError(f"{owner} {vdev} does not use {extent}")
         del used[position]
+        runs = self._runs[extent.volser]
+        index = bisect_right(runs, extent.start, key=lambda run: run[0]) - 1
+        begin, end = runs[index]
+        parts = [(begin, extent.start)]
+        parts += [(max(begin, use.start), min(end, use.end)) for use in self.used(extent.volser, use.start, use.end)]
+        parts.append((extent.end, end))
+        merged: list[tuple[int, int]] = []
+        for low, high in parts:
+            if low >= high:
+                continue
+            if merged and low <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+        runs[index : index + 1] = merged
 
     def used(self, volser: str, start: int = 0, end: int | None = None) -> Iterator[Use]:
         """What lies in the range of the volume, by position."""
-        for use in self._used.get(volser, ()):
-            if (end is None or use.start < end) and use.end > start:
+        uses = self._used.get(volser, [])
+        position = bisect_left(uses, start - self._longest.get(volser, 0), key=lambda use: use.start)
+        while position < len(uses):
+            use = uses[position]
+            position += 1
+            if end is not None and use.start >= end:
+                break
+            if use.end > start:
                 yield use
 
     def used_in(self, region: Region) -> Iterator[Use]:
@@ -160,12 +195,14 @@ class ExtentMap:
     def gaps(self, volser: str, start: int, end: int) -> Iterator[Extent]:
         """Free ranges between two positions of a volume, in order."""
         position = start
-        for use in self._used.get(volser, ()):
-            if use.start >= end:
-                break
-            if use.start > position:
-                yield Extent(volser, position, use.start - position)
-            position = max(position, use.end)
+        runs = self._runs.get(volser, [])
+        index = bisect_right(runs, start, key=lambda run: run[1])
+        while index < len(runs) and runs[index][0] < end:
+            first, after = runs[index]
+            index += 1
+            if first > position:
+                yield Extent(volser, position, first - position)
+            position = max(position, after)
         if position < end:
             yield Extent(volser, position, end - position)
 

@@ -162,7 +162,10 @@ async def _serve(simulator: Simulator, host: str, tls: bool, state: Path, contro
             log.warning("no control socket: %s is longer than %d characters; try --control-port", path, _LONGEST_SOCKET)
         else:
             listening = await control.start(port=control_port, path=path)
-            typer.echo(f"control {path or f'http://127.0.0.1:{listening}'}")
+            if path is None:
+                typer.echo(f"control http://127.0.0.1:{listening}")
+            else:
+                log.info("control port: %s", path)
         typer.echo(f"{simulator.system.name} ready")
         await stop.wait()
     finally:

@@ -14,8 +14,10 @@ Link modes: the first letter is what is wanted, the second what to fall back to.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from zvmcloud.cp import messages
 from zvmcloud.directory.devices import Mdisk
@@ -237,10 +239,20 @@ def sweep(*systems: System) -> None:
 
 
 def _show_all(system: System) -> None:
-    for folder in system.device_folder.iterdir():
-        for path in folder.iterdir():
-            path.unlink(missing_ok=True)
-    for machine in system.machines.values():
-        for device in machine.disks:
-            if device.file:
-                _link(system, machine.userid, device)
+    """Make the device links what the machines say; those that are right stay."""
+    wanted = {
+        f"{userid}/{system.device_name(userid, device.vdev).name}": (userid, device)
+        for userid, machine in system.machines.items()
+        for device in machine.disks
+        if device.file
+    }
+    place = str(system.disk_folder.absolute())
+    for folder in os.scandir(system.device_folder):
+        for item in os.scandir(folder):
+            known = wanted.pop(f"{folder.name}/{item.name}", None)
+            if known is None:
+                Path(item.path).unlink(missing_ok=True)
+            elif not item.is_symlink() or os.readlink(item.path) != f"{place}/{known[1].file}":  # noqa: PTH115 (fast)
+                _link(system, *known)
+    for userid, device in wanted.values():
+        _link(system, userid, device)
