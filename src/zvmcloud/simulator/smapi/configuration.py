@@ -106,7 +106,7 @@ def image_volume_delete(call: Call, request: f.ImageVolumeDelete) -> Done:
 
 @handles(f.ImageVolumeShare, authority="recorded")
 def image_volume_share(call: Call, request: f.ImageVolumeShare) -> Done:
-    """judgement: CP's own volumes cannot be shared (8/19 page and spool, 8/20 the residence), free ones are 8/3014."""
+    """judgement: CP's own volumes cannot be shared (8/19 page and spool, 8/20 the residence), nor FBA (8/3014)."""
     rdev = statements.vdev(request.img_vol_addr.upper())
     if rdev is None:
         raise Refused(8, 3003)
@@ -117,7 +117,7 @@ def image_volume_share(call: Call, request: f.ImageVolumeShare) -> Done:
         raise Refused(8, 3013)
     if disk.status == "OWNED":
         raise Refused(8, 20 if disk.volser == dasd.system_residence(call.system) else 19)
-    if disk.status not in ("SYSTEM", "FREE") or disk.device_type == "9336":
+    if disk.device_type == "9336":
         raise Refused(8, 3014)
     row = call.system.real_disks.get(rdev) or RealDisk(rdev, disk.model, disk.size, disk.volser, disk.status)
     shared = (request.share_enable or "ON").upper() == "ON"

@@ -113,7 +113,7 @@ def _open_to(call: Call, identifier: str, name: str) -> int:
 
 @handles(f.SharedMemoryCreate, authority="recorded")
 def shared_memory_create(call: Call, request: f.SharedMemoryCreate) -> Done:
-    """judgement: saving a segment of the same name replaces it; a userid to open it to needs RSTD."""
+    """judgement: saving a segment of the same name replaces it; a userid to open it to restricts it, and contradicts UNRSTD."""
     name = request.memory_segment_name.upper()
     if not 0 <= request.begin_page <= request.end_page <= LAST_PAGE:
         raise Refused(*BAD_RANGE)
@@ -121,7 +121,9 @@ def shared_memory_create(call: Call, request: f.SharedMemoryCreate) -> Done:
         raise Refused(24, 819)
     if request.memory_attributes not in (0, 1, 2):
         raise Refused(24, 919)
-    restricted = request.memory_attributes == 1
+    restricted = request.memory_attributes == 1 or (
+        request.memory_attributes == 0 and bool(request.memory_access_identifier)
+    )
     if request.memory_access_identifier and not restricted:
         raise Refused(*CONFLICT)
     found = call.system.segments.get(name)
