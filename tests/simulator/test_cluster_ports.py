@@ -80,6 +80,15 @@ async def test_what_one_member_creates_is_listed_on_the_others(sim: Simulator) -
     assert any(line.startswith("MDISK 0100 3390") for line in reply.image_record_array)
 
 
+async def test_a_guest_of_another_member_is_neither_activated_nor_deleted(sim: Simulator) -> None:
+    two = client(sim, "VM2")
+    answer = await two.call(f.ImageActivate(target=GUEST), allow=((200, 8),))
+    assert (answer.rc, answer.rs) == (200, 8)
+    deleted = await two.call(f.ImageDeleteDM(target=GUEST), allow=((596, 6831),))
+    assert (deleted.rc, deleted.rs) == (596, 6831)
+    assert on_exactly(sim.cluster, GUEST) == "VM1"
+
+
 async def test_a_move_is_answered_when_the_guest_has_arrived(sim: Simulator) -> None:
     one, two = client(sim, "VM1"), client(sim, "VM2")
     moving = asyncio.create_task(one.call(f.VMRELOCATE(target=GUEST, destination="VM2", action="MOVE")))

@@ -233,7 +233,7 @@ def delete(system: System, name: str, *, profile: bool = False) -> None:
         raise Refused(*IN_USE)
     if record.entry.kind == "SUBCONFIG" and system.built_on(record.entry.name):
         raise Refused(*IN_USE)
-    if not profile and record.entry.name in system.machines:
+    if not profile and system.active(record.entry.name):
         raise Refused(*LOGGED_ON)
     for disk in record.entry.mdisks:
         storage.delete_disk(system, system.home(record.entry.name), disk.vdev)

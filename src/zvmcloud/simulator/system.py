@@ -301,6 +301,10 @@ class System:
             return self
         return next((peer for peer in self.peers if userid in peer.machines and self.floats(userid)), None)
 
+    def active(self, userid: str) -> bool:
+        """Whether a userid is logged on, on whichever member of the cluster."""
+        return userid in self.machines or any(userid in peer.machines for peer in self.peers)
+
     def floats(self, userid: str) -> bool:
         """Whether a userid may be logged on to one member of the cluster only, whichever that is."""
         found = self.changes.entry(userid)

@@ -107,6 +107,8 @@ def _activate(call: Call, userid: str) -> None:
     machine = call.system.machines.get(userid)
     if machine is not None:
         raise Refused(*(targets.GOING_OFF if machine.forced_at else targets.ALREADY_ON))
+    if call.system.where(userid) is not None:
+        raise Refused(*targets.ALREADY_ON)
     guests.log_on(call.system, userid)
 
 
