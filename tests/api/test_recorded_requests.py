@@ -18,7 +18,7 @@ RECORDED = [
     if "url" in call
 ]
 NOT_BUILT = {
-    "guest_live_migrate", "volume_attach", "volume_detach",
+    "volume_attach", "volume_detach",
     "volume_refresh_bootmap", "get_volume_connector", "get_fcp_templates", "get_fcp_templates_details",
     "delete_fcp_template", "get_fcp_usage", "set_fcp_usage", "create_fcp_template", "edit_fcp_template",
 }  # fmt: skip

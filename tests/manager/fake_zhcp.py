@@ -233,6 +233,13 @@ class FakeZhcp:
     _do_guest_reset = _do_guest_pause
     _do_guest_reboot = _do_guest_pause
 
+    def _do_guest_relocate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["destination"] == "NOWHERE":
+            raise Refused(409, "not-relocatable", "CP messages 1940", ("VMRELOCATE", 8, 3000))
+        guest["moved"] = parameters
+        return {"moved": not parameters["test"]}
+
     def _do_guest_resize_cpus(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
         if parameters["count"] > guest["max_cpus"]:

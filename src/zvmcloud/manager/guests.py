@@ -51,6 +51,21 @@ class GuestRequest:
     loaddev: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """A move to another member. Limits in seconds; 0 for z/VM's own, -1 for none. ``force`` names checks to leave out:
+    ARCHITECTURE, DOMAIN, STORAGE."""
+
+    userid: str
+    destination: str
+    test: bool = False
+    force: tuple[str, ...] = ()
+    immediate: bool | None = None
+    max_total: int = 0
+    max_quiesce: int = 0
+    authorize: str = ""
+
+
 class Guests:
     """All that can be done with guests, for every system."""
 
@@ -186,13 +201,20 @@ class Guests:
         self, system: str, name: str, *, os_version: str, net_set: bool, ports: Mapping[str, str], origin: str = ""
     ) -> JobRecord:
         """Take over a guest that exists on z/VM; ``ports`` maps a caller's port id to the MAC address of a NIC.
+        One that was ours, went to another member and is back is ours again.
 
         Raises NotFound (directory-unknown), Conflict (guest-owned) when it is ours already.
         """
         owner = userid(name)
         facts = await self.facts(system, owner)
-        if await self._core.owned_or_none(system, owner) is not None:
+        row = await self._core.owned_or_none(system, owner)
+        if row is not None and not row["comments"].get("migrated"):
             raise Conflict(f"Guest '{owner}' is registered already.", code="guest-owned", subject=owner)
+        if row is not None:
+            back = (Step("record", f"{owner} is back", "manager.guest_migrated", {"migrated": False}),)
+            return await self._core.runner.run(
+                Plan("guest.register", f"Register guest {owner}", system, back, owner), origin
+            )
         by_mac = {_mac_id(mac): port for port, mac in ports.items()}
         rows: list[Json] = [
             {
@@ -221,6 +243,33 @@ class Guests:
         owner = (await self._core.owned(system, name))["userid"]
         steps = (Step("record", f"forget {owner}", "manager.guest_deleted", {}),)
         plan = Plan("guest.deregister", f"Deregister guest {owner}", system, steps, owner)
+        return await self._core.runner.run(plan, origin)
+
+    async def relocate(self, system: str, request: Relocation, *, origin: str = "") -> JobRecord:
+        """Move a running guest to another member of its SSI cluster, or test whether it could go.
+
+        The guest stays recorded here, as migrated, until it is deregistered. Raises NotFound (guest-unknown),
+        BadInput, Conflict (guest-inactive), AgentFailure (not-relocatable, with CP's message numbers).
+        """
+        owner = (await self._core.owned(system, request.userid))["userid"]
+        if not await self.is_on(system, owner):
+            raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
+        parameters: dict[str, Json] = {
+            "userid": owner,
+            "destination": request.destination.upper(),
+            "test": request.test,
+            "force": list(request.force),
+            "immediate": request.immediate,
+            "max_total": request.max_total,
+            "max_quiesce": request.max_quiesce,
+            "authorize": request.authorize.upper(),
+        }
+        what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
+        title = f"{what} {request.destination.upper()}"
+        steps = [Step("relocate", title, "guest.relocate", parameters)]
+        if not request.test:
+            steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
+        plan = Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
         return await self._core.runner.run(plan, origin)
 
     # power

@@ -39,6 +39,17 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
     return None
 
 
+@local("manager.guest_migrated")
+async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest has gone to another member, or is back."""
+    await context.connection.execute(
+        sa.update(guests)
+        .where(guests.c.system == context.system, guests.c.userid == context.userid)
+        .values(comments={"migrated": 1 if parameters["migrated"] else 0})
+    )
+    return None
+
+
 @local("manager.guest_deleted")
 async def guest_deleted(context: LocalContext, _parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest and its NICs are forgotten."""

@@ -53,3 +53,21 @@ class ReadImage(Operation):
     userid: str = fields.userid()
     vdev: str = fields.vdev()
     compression: int = fields.limits(default=6, low=0, high=9)
+
+
+@kind("guest.relocate")
+@dataclass(frozen=True, slots=True)
+class RelocateGuest(Operation):
+    """Move a running guest to another member of the SSI cluster, or (`test`) only ask whether it could go.
+
+    Limits in seconds; 0: z/VM's own, -1: none. `authorize`: the userid whose commands the guest's agent obeys after it.
+    """
+
+    userid: str = fields.userid()
+    destination: str = fields.name()
+    test: bool = False
+    force: tuple[str, ...] = fields.limits(default=(), choices=("ARCHITECTURE", "DOMAIN", "STORAGE"), upper=True)
+    immediate: bool | None = None
+    max_total: int = fields.limits(default=0, low=-1, high=99_999_999)
+    max_quiesce: int = fields.limits(default=0, low=-1, high=99_999_999)
+    authorize: str = fields.limits(default="", pattern=f"({fields.USERID})?", upper=True, rule="a userid")

@@ -10,7 +10,9 @@ from zvmcloud.api.connector.ask import Ask, Handler, count, megabytes, text
 from zvmcloud.api.connector.envelope import Reply, fault
 from zvmcloud.api.connector.schemas import ACTIONS, Checker, truth
 from zvmcloud.manager.deploys import DeployRequest
-from zvmcloud.manager.errors import Busy, NotSupported
+from zvmcloud.manager.errors import BadInput, Busy, NotSupported
+from zvmcloud.manager.guests import Relocation
+from zvmcloud.manager.jobs.plan import Json
 
 _CHECKERS: Mapping[str, Checker] = {name: Checker(schema) for name, schema in ACTIONS.items() if schema is not None}
 
@@ -131,6 +133,32 @@ async def _deregister(ask: Ask) -> Reply:
     return Reply(job=(await ask.node.guests.deregister(ask.system, ask.userid, origin=ask.origin)).id)
 
 
+async def _live_migrate(ask: Ask) -> Reply:
+    """``parms`` limits and forces a move; "-1" lifts a limit. A test answers like a move, and moves nothing."""
+    operation = text(ask.body["operation"]).lower()
+    if operation not in {"move", "test"}:
+        raise BadInput("operation", ask.body["operation"], "move or test")
+    parms = ask.member("parms")
+    forced = [word for word in ("ARCHITECTURE", "DOMAIN", "STORAGE") if _forced(parms, word)]
+    immediate = text(parms.get("immediate"))
+    request = Relocation(
+        userid=ask.userid,
+        destination=text(ask.body["destination"]),
+        test=operation == "test",
+        force=tuple(forced),
+        immediate=immediate.upper() in {"YES", "TRUE", "1"} if immediate else None,
+        max_total=count(parms.get("maxtotal")),
+        max_quiesce=count(parms.get("maxquiesce")),
+        authorize=text(ask.body.get("dest_zcc_userid")),
+    )
+    return Reply(job=(await ask.node.guests.relocate(ask.system, request, origin=ask.origin)).id)
+
+
+def _forced(parms: Mapping[str, Json], word: str) -> bool:
+    given = text(parms.get({"ARCHITECTURE": "forcearch"}.get(word, f"force{word.lower()}")))
+    return bool(given) and given.upper() not in {"NO", "FALSE", "0", "OFF"}
+
+
 async def _resize_cpus(ask: Ask) -> Reply:
     return await _cpus(ask, live=False)
 
@@ -182,6 +210,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "capture": _capture,
     "register_vm": _register,
     "deregister_vm": _deregister,
+    "live_migrate_vm": _live_migrate,
     "resize_cpus": _resize_cpus,
     "live_resize_cpus": _live_resize_cpus,
     "resize_mem": _resize_mem,

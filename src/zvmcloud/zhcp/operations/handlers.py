@@ -15,6 +15,7 @@ from zvmcloud.zhcp.operations import (
     nics,
     power,
     reader,
+    relocate,
     resize,
     vswitches,
 )
@@ -33,6 +34,7 @@ HANDLERS: dict[str, Handler] = {
     "guest.unpause": power.unpause,
     "guest.reset": power.reset,
     "guest.reboot": power.reboot,
+    "guest.relocate": relocate.relocate,
     "guest.resize_cpus": resize.resize_cpus,
     "guest.resize_memory": resize.resize_memory,
     "disk.add": disks.add,
