@@ -113,7 +113,9 @@ def _open_to(call: Call, identifier: str, name: str) -> int:
 
 @handles(f.SharedMemoryCreate, authority="recorded")
 def shared_memory_create(call: Call, request: f.SharedMemoryCreate) -> Done:
-    """judgement: saving a segment of the same name replaces it; a userid to open it to restricts it, and contradicts UNRSTD."""
+    """judgement: saving a segment of the same name replaces it; a userid to open it to makes it restricted, and
+    contradicts UNRSTD.
+    """
     name = request.memory_segment_name.upper()
     if not 0 <= request.begin_page <= request.end_page <= LAST_PAGE:
         raise Refused(*BAD_RANGE)
