@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from simulator.cluster_support import add_guest, on_exactly
 from zvmcloud.directory import Entry
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, spool, storage
+from zvmcloud.simulator import guests, shutdown, spool, storage
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.cp import execute
@@ -18,7 +19,7 @@ from zvmcloud.simulator.errors import CpRefused, ModelError
 from zvmcloud.simulator.events import Subscriber
 from zvmcloud.simulator.installation import open_cluster, open_installation
 from zvmcloud.simulator.model import DirectoryEntry
-from zvmcloud.simulator.presets import PRESETS, find_preset
+from zvmcloud.simulator.presets import PRESETS, find_preset, load_model
 from zvmcloud.smapi.events import VmEvent, decode_vmevents
 
 
@@ -223,6 +224,44 @@ def test_a_cluster_is_found_as_it_was_left(tmp_path: Path) -> None:
     used = [[use.owner for use in system.space.used("LX0001")] for system in again.systems]
     assert used == [["LINUX01"]] * 4
     again.close()
+
+
+def test_a_model_file_describes_a_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "model.toml"
+    path.write_text('ssi = "PLEX"\nmembers = ["east", "west"]\n')
+    opened = open_installation(tmp_path / "state", load_model(path, PRESETS["lpar"]), clock=ManualClock())
+    assert opened.cluster is not None
+    assert (opened.cluster.name, [system.name for system in opened.systems]) == ("PLEX", ["EAST", "WEST"])
+    opened.close()
+
+
+@pytest.mark.parametrize("members", ["[]", '["VM1", "VM1"]', '["NOT A NAME"]', '["TOOLONGNAME"]'])
+def test_members_that_cannot_be_are_named(tmp_path: Path, members: str) -> None:
+    path = tmp_path / "model.toml"
+    path.write_text(f'ssi = "PLEX"\nmembers = {members}\n')
+    with pytest.raises(ModelError, match="members"):
+        open_installation(tmp_path / "state", load_model(path, PRESETS["lpar"]), clock=ManualClock())
+    assert not list((tmp_path / "state").glob("*"))
+
+
+def test_a_cluster_that_cannot_be_filled_leaves_no_half_of_it(tmp_path: Path) -> None:
+    wrong = replace(PRESETS["ssi4"], osa={"10": "NONE"})
+    with pytest.raises(ModelError, match="osa"):
+        open_cluster(tmp_path, wrong, clock=ManualClock())
+    opened = open_installation(tmp_path, PRESETS["ssi4"], clock=ManualClock())
+    assert len(opened.systems) == 4
+    opened.close()
+
+
+def test_a_member_that_is_shut_down_leaves_and_joins_again_when_it_is_loaded(cluster: Cluster) -> None:
+    two = cluster.systems["VM2"]
+    with two.transaction():
+        shutdown.plan(two, 0, reipl=True, immediate=True)
+    clock_of(cluster).advance(0.25)
+    assert cluster.member_states["VM2"].state == "Down"
+    clock_of(cluster).advance(5)
+    assert cluster.member_states["VM2"].state == "Joined"
+    assert "DIRMAINT" in two.machines
 
 
 def test_a_fleet_has_systems_that_know_nothing_of_each_other(tmp_path: Path) -> None:

@@ -246,6 +246,23 @@ def test_every_blocker_is_in_the_reference(cluster: Cluster) -> None:
         assert listed[str(item.message.number)] == (item.force or "-"), item.message.template
 
 
+def test_the_directory_can_forbid_moves(cluster: Cluster) -> None:
+    source = add_guest(cluster, GUEST, "VMRELOCATE OFF")
+    assert blockers(source) == (1941,)
+    with source.transaction():
+        relocation.set_attributes(source, GUEST, allowed=True)
+    assert blockers(source) == ()
+
+
+def test_what_was_set_ends_with_the_logon(cluster: Cluster, source: System) -> None:
+    with source.transaction():
+        relocation.set_attributes(source, GUEST, allowed=False)
+    with source.transaction():
+        guests.log_off(source, GUEST)
+        guests.log_on(source, GUEST)
+    assert blockers(source) == ()
+
+
 def test_an_identity_does_not_move(cluster: Cluster) -> None:
     source = cluster.systems["VM1"]
     with pytest.raises(relocation.NotRelocatable) as caught:

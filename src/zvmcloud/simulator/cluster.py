@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 V = TypeVar("V")
 
 FILE = "cluster.sqlite"
+MOST_MEMBERS = 8
 #: Collections of a System that all members have in common.
 SHARED = frozenset(
     {
@@ -103,8 +104,6 @@ class Cluster:
         known = stored.get("cluster") or facts
         if known is None:
             raise ModelError("state", f"{self.state} holds no cluster, and there is no model of one")
-        if not 1 <= len(known.members) <= 8 or len(set(known.members)) != len(known.members):
-            raise ModelError("members", "a cluster has one to eight members with different names")
         self.is_new = not stored
         self.facts_rows = self.store.collection("cluster", ClusterFacts)
         self.member_states = self.store.collection("member_states", MemberState)
@@ -118,12 +117,15 @@ class Cluster:
             self.systems[name] = system
             self.leader = self.leader or system
         self.store.load()
-        if self.is_new:
-            with self.store.transaction():
-                self.facts_rows.put("cluster", known)
-                for name in known.members:
-                    self.member_states.put(name, MemberState(name, since=self.now()))
-                self.domains.put(known.name, RelocationDomain(known.name, known.members))
+        self._founding = known
+
+    def found(self) -> None:
+        """Make a new cluster's own rows; inside the transaction that fills it."""
+        known = self._founding
+        self.facts_rows.put("cluster", known)
+        for name in known.members:
+            self.member_states.put(name, MemberState(name, since=self.now()))
+        self.domains.put(known.name, RelocationDomain(known.name, known.members))
 
     # -- what members see ---------------------------------------------------------------------------------------------
 

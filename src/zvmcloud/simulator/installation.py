@@ -86,11 +86,14 @@ def open_cluster(
         for name in model.members:
             presets.check_name("members", name.upper())
         names = tuple(name.upper() for name in model.members)
+        if not 1 <= len(names) <= ssi.MOST_MEMBERS or len(set(names)) != len(names):
+            raise ModelError("members", f"a cluster has one to {ssi.MOST_MEMBERS} members with different names")
         facts = ClusterFacts(model.ssi.upper(), names, "SSICOM", "6000")
     cluster = Cluster(state, facts, clock=clock or WallClock(), timing=timing)
     try:
         with cluster.transaction():
             if cluster.is_new:
+                cluster.found()
                 _fill(cluster, model)
             leader = cluster.leader
             assert leader is not None  # noqa: S101
@@ -98,6 +101,10 @@ def open_cluster(
         storage.sweep(*cluster.systems.values())
     except BaseException:
         cluster.close()
+        if cluster.is_new:
+            # What could not be filled is no cluster: the folder is as it was.
+            for path in state.glob(f"{ssi.FILE}*"):
+                path.unlink(missing_ok=True)
         raise
     return cluster
 

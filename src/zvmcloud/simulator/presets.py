@@ -10,6 +10,11 @@ A model file is TOML; every key may be left out. Values not given are those of t
     ifls = 4                  # IFL processors, 0-64 (one processor at least)
     mac_prefix = "020000"     # first six digits of MAC addresses
 
+    ssi = "SSI"               # an SSI cluster of that name, whose members are
+    members = ["VM1", "VM2"]  # one to eight systems
+    systems = 1               # without ssi: how many systems that know nothing of each other (ZVM1, ZVM2 ...)
+    guests = 0                # without ssi: how many guests each of them begins with
+
     [pool.POOL1]              # a group of volumes; as many as wanted; replaces the preset's
     type = "3390"             # 3390 or 9336
     volumes = 8               # number of volumes
@@ -218,12 +223,16 @@ def load_model(path: Path, base: Model) -> Model:
         "passwords",
         "profiles",
         "osa",
+        "ssi",
+        "members",
+        "systems",
+        "guests",
     }
     for key in data:
         if key not in known:
             raise ModelError(key, "unknown key; known: " + ", ".join(sorted(known)))
     values: dict[str, object] = {}
-    for key in ("name", "release", "lpar", "storage", "mac_prefix"):
+    for key in ("name", "release", "lpar", "storage", "mac_prefix", "ssi"):
         if key in data:
             values[key] = _text(key, data[key])
     for key in ("cps", "ifls"):
@@ -232,6 +241,11 @@ def load_model(path: Path, base: Model) -> Model:
     for key in ("users", "passwords", "osa"):
         if key in data:
             values[key] = {name.upper(): _text(f"{key}.{name}", item) for name, item in _table(key, data[key]).items()}
+    for key, low, high in (("systems", 1, 64), ("guests", 0, 99_999)):
+        if key in data:
+            values[key] = _number(key, data[key], low, high)
+    if "members" in data:
+        values["members"] = tuple(_text("members", name).upper() for name in _list("members", data["members"]))
     if "profiles" in data:
         values["profiles"] = {
             name.upper(): tuple(_text(f"profiles.{name}", line) for line in _list(f"profiles.{name}", lines))
