@@ -24,7 +24,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from zvmcloud.api.connector.routes import application as connector
-from zvmcloud.api.connector.tokens import Door, make_secret
+from zvmcloud.api.connector.sockets import HOST, SocketDoor
+from zvmcloud.api.connector.tokens import Door, OpenDoor, make_secret
 from zvmcloud.api.v1.app import application as native
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.node import Node, new_token
@@ -57,6 +58,16 @@ def doors(node: Node) -> Starlette:
     return connector(node, door, [Mount("/v1", native(node))])
 
 
+async def socket_door(node: Node) -> tuple[SocketDoor, int] | None:
+    """The listener of the connector's socket protocol and its port, if the settings ask for it. OSError when the port
+    is taken."""
+    settings = node.settings.connector
+    if settings.socket_port < 0:
+        return None
+    door = SocketDoor(connector(node, OpenDoor(settings, node.settings.state / _SECRET_FILE)))
+    return door, await door.start(settings.socket_port)
+
+
 async def serve(settings: Settings, *, announce: bool = True, token_file: Path | None = None) -> None:
     """Serve until a signal comes. The port is bound first, so port 0 works and agents get the right URL.
 
@@ -67,10 +78,12 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
     settings = settings.listening(settings.host, port)
     await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
     node = await Node.open(settings)
+    sockets: tuple[SocketDoor, int] | None = None
     try:
         if token_file is not None and node.new_admin_token is not None:
             await asyncio.to_thread(_keep, token_file, node.new_admin_token)
         await node.start()
+        sockets = await socket_door(node)
         server = _Server(
             uvicorn.Config(
                 doors(node),
@@ -89,12 +102,16 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
             scheme = "https" if settings.tls_certificate else "http"
             systems = ", ".join(system.name for system in settings.systems) or "no system yet"
             _say(f"manager listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port} ({systems})")
+            if sockets is not None:
+                _say(f"socket protocol on {HOST} port {sockets[1]}")
             if node.new_admin_token is not None and token_file is None:
                 _say(f"admin token (shown once): {node.new_admin_token}")
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         await server.serve(sockets=[listener])
     finally:
+        if sockets is not None:
+            await sockets[0].close()
         await node.close()
         listener.close()
 

@@ -12,7 +12,7 @@
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
-                 capture_stopped = false
+                 capture_stopped = false, socket_port = 2000
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
 """
@@ -71,6 +71,8 @@ class ConnectorSettings:
     console_kb: int = 100
     softstop_seconds: int = 120
     softstop_poll: int = 10
+    socket_port: int = -1
+    """Port of the socket protocol on loopback; -1 for no such listener, 0 for any free port."""
     capture_stopped: bool = False
     """Whether a guest that is off may be captured; its clients expect a conflict then."""
     file_limit: int = 64 * 2**30
@@ -205,6 +207,7 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
             table.pop("softstop_seconds", base.softstop_seconds), "connector.softstop_seconds", 1, 86400
         ),
         softstop_poll=_number(table.pop("softstop_poll", base.softstop_poll), "connector.softstop_poll", 1, 3600),
+        socket_port=_number(table.pop("socket_port", base.socket_port), "connector.socket_port", -1, 65535),
         capture_stopped=_flag(table.pop("capture_stopped", base.capture_stopped), "connector.capture_stopped"),
         file_limit=_number(table.pop("file_limit", base.file_limit), "connector.file_limit", 1, 2**50),
     )
