@@ -217,6 +217,8 @@ def log_off(system: System, userid: str) -> None:
         if own is not None and own.temporary:
             storage.delete_disk(system, userid, own.vdev)
     system.machines.remove(userid)
+    if userid in system.settings:
+        system.settings.remove(userid)
     system.events.about(events.LOGOFF, userid)
     if system.cluster is not None:
         system.cluster.logged_off(system, userid)

@@ -177,4 +177,4 @@ def size(kib: int) -> str:
 
 def columns(items: Sequence[str], count: int = 4) -> list[str]:
     """Entries side by side with commas, as CP lists users, links and free devices."""
-    return [", ".join(items[at : at + count]) for at in range(0, len(items), count)]
+    return [", ".join(items[at : at + count]).rstrip() for at in range(0, len(items), count)]

@@ -9,7 +9,7 @@ from zvmcloud.directory import statements
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator import guests, hotplug, prototypes, spool
 from zvmcloud.simulator.errors import CpRefused, Refused
-from zvmcloud.simulator.model import Dasd, Machine, UnitRecord
+from zvmcloud.simulator.model import Dasd, Machine, RealDevice, UnitRecord
 from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
@@ -242,7 +242,9 @@ def image_active_configuration_query(call: Call, request: f.ImageActiveConfigura
     kinds = {"CONS": 1, "RDR": 2, "PUN": 3, "PRT": 4}
     devices = []
     for device in machine.devices:
-        kind = 5 if isinstance(device, Dasd) else kinds.get(device.kind, 0) if isinstance(device, UnitRecord) else 0
+        # A whole real disk (ATTACH, DEDICATE) is a DASD of the machine too; the reply has no types for other devices.
+        is_disk = isinstance(device, Dasd) or (isinstance(device, RealDevice) and device.kind == "DASD")
+        kind = 5 if is_disk else kinds.get(device.kind, 0) if isinstance(device, UnitRecord) else 0
         if kind:
             devices.append(f.ActiveDevice(device_type=kind, device_address=device.vdev))
     unit, factor = (3, 1 << 20) if machine.storage_kib % (1 << 20) == 0 else (2, 1 << 10)
