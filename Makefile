@@ -26,6 +26,9 @@ test: $(STAMP)  ## run all tests
 campaign: $(STAMP)  ## the long campaigns: 100,000 operations on disk space and the like
 	ZVM_OPERATIONS=100000 $(BIN)/python -m pytest -m campaign $(ARGS)
 
+test-kills: $(STAMP)  ## kill the simulator 200 times under load and compare it with its journal (KILLS=n)
+	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/simulator/test_kills.py $(ARGS)
+
 lint: $(STAMP)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+#: Of our own; where the package is installed anew, its entry point names it as well.
+pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
+
 
 @pytest.fixture
 def need() -> Callable[[str, str], str]:

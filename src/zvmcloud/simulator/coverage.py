@@ -83,8 +83,8 @@ def markdown() -> str:
         + ", ".join(f"{name} {count}" for name, count in authorities.items())
         + ".",
         "",
-        "- *recorded*: exchanges with a z/VM 7.1; *clients*: what public clients agree on; *document*: described in one",
-        "  place only; *judgement*: no source says it, and the handler's docstring says what was chosen.",
+        "- *recorded*: exchanges with a z/VM 7.1; *clients*: what public clients agree on; *document*: described in",
+        "  one place only; *judgement*: no source says it, and the handler's docstring says what was chosen.",
         "",
         "| function | family | state | left out, or why it is refused | authority |",
         "|---|---|---|---|---|",

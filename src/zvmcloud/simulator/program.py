@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -105,6 +106,9 @@ def run(
         typer.Option(help="Control port (loopback, 0 for any); otherwise a socket STATE.control.", min=0, max=65535),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the chance in fault rules.")] = 0,
+    functions: Annotated[
+        list[str] | None, typer.Option(help="Python module with SMAPI functions of your own; imported first.")
+    ] = None,
     password: Annotated[
         list[str] | None,
         typer.Option(help="USERID=PASSWORD; better: ZVM_SIMULATOR_PASSWORD_<USERID> or the model file."),
@@ -120,6 +124,8 @@ def run(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
+        for module in functions or ():
+            _import(module)
         chosen = build_model(preset, model, system_name, password or [], release)
         simulator = Simulator(
             state=state,
@@ -141,6 +147,14 @@ def run(
     except OSError as error:
         typer.echo(f"zvm simulator: {error.strerror or error} ({host})", err=True)
         raise typer.Exit(1) from error
+
+
+def _import(module: str) -> None:
+    """Import a module that registers functions. ModelError when there is none."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise ModelError("functions", f"{module}: {error}") from error
 
 
 async def _serve(simulator: Simulator, host: str, tls: bool, state: Path, control_port: int | None) -> None:

@@ -283,13 +283,12 @@ def _guests(system: System) -> None:
         *_PONG,
         _DISK.format(vdev="0888", start=1457, size=10, volser="LX3002"),
         "NICDEF 9000 TYPE QDIO DEVICES 3",
-        "NICDEF 9100 TYPE QDIO DEVICES 3",
     ]
     _put(system, in_source)
     in_effect = [*_PONG, _DISK.format(vdev="0888", start=1457, size=10, volser="LX3002")]
     in_effect += [_DISK.format(vdev="0777", start=29129, size=1000, volser="LX3000")]
     in_effect += [_DISK.format(vdev="0999", start=20000, size=10, volser="LX3002")]
-    in_effect += [f"NICDEF {vdev} TYPE QDIO DEVICES 3" for vdev in ("9000", "9100", "9200")]
+    in_effect += [f"NICDEF {vdev} TYPE QDIO DEVICES 3" for vdev in ("9000", "9200")]
     _keep_in_object_directory(system, in_effect)
     ping = [line.format(name="GT@PING") for line in _GUEST]
     ping.append(_DISK.format(vdev="0777", start=2467, size=1000, volser="LX3004"))

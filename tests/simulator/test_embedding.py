@@ -1,0 +1,84 @@
+"""The simulator inside somebody else's tests: the fixture, the model, functions of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import pytest
+
+from zvmcloud.simulator import coverage
+from zvmcloud.simulator.model import Authorization
+from zvmcloud.simulator.pytest_plugin import RunningSystem
+from zvmcloud.simulator.smapi.registry import HANDLERS, Call, Done, handles
+from zvmcloud.simulator.system import System
+from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.blocking import BlockingClient
+from zvmcloud.smapi.declare import Reply, Request, function, reply
+from zvmcloud.smapi.layout import Array, Int, Text
+from zvmcloud.smapi.registry import REGISTRY
+
+
+@pytest.fixture
+def client(zvm: RunningSystem) -> Iterator[BlockingClient]:
+    with BlockingClient("127.0.0.1", zvm.smapi_port, userid="MAINT", password="MAINT") as opened:
+        yield opened
+
+
+def test_a_blocking_client_talks_to_the_fixture(client: BlockingClient) -> None:
+    answer = client.call(f.ImageStatusQuery(target="TCPIP"))
+    assert answer.reply.image_name_array == ("TCPIP",)
+
+
+@pytest.mark.zvm(preset="small")
+def test_the_mark_chooses_the_preset(zvm: RunningSystem) -> None:
+    assert zvm.system.volumes["LX0001"].size == 21
+
+
+def test_a_test_changes_the_model_in_a_transaction(zvm: RunningSystem) -> None:
+    def allow(system: System) -> int:
+        system.authorizations.put("A ALL ALL", Authorization("A", "ALL", "ALL"))
+        return len(system.authorizations)
+
+    assert zvm.do(allow) == len(zvm.system.authorizations)
+    assert "A ALL ALL" in zvm.system.authorizations
+
+
+# The example of docs/simulator.md: a function that the site added to its SMAPI servers.
+
+
+@reply
+class SiteDisksReply(Reply):
+    """Reply of Site_Disks."""
+
+    disks: Annotated[tuple[str, ...], Array(Text()), "Address and size of each minidisk"]
+
+
+@function("Site_Disks", family="site")
+class SiteDisks(Request[SiteDisksReply]):
+    """List the minidisks of a userid that have a smallest size."""
+
+    smallest: Annotated[int, Int(4), "Cylinders"] = 1
+
+
+def site_disks(call: Call, request: SiteDisks) -> Done:
+    entry = call.system.entry(request.target)
+    found = entry.mdisks if entry is not None else ()
+    disks = tuple(f"{disk.vdev} {disk.size}" for disk in found if (disk.size or 0) >= request.smallest)
+    return Done(SiteDisksReply(disks=disks))
+
+
+@pytest.fixture
+def site() -> Iterator[None]:
+    REGISTRY.add(SiteDisks)
+    handles(SiteDisks, authority="document")(site_disks)
+    yield
+    del HANDLERS["SITE_DISKS"]
+    REGISTRY._functions.pop("SITE_DISKS")
+
+
+@pytest.mark.usefixtures("site")
+def test_a_function_of_the_site_is_served_and_listed(client: BlockingClient) -> None:
+    answer = client.call(SiteDisks(target="MAINT", smallest=300))
+    assert answer.reply.disks == ("019D 383", "019E 500")
+    assert "Site_Disks" in {item.function for item in coverage.covered()}
