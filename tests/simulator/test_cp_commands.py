@@ -374,6 +374,7 @@ def test_the_secondary_user_may_send(vm: System) -> None:
     assert cp(vm, "MAINT", "SET SECUSER ZHCP LINUX01")[0] == 0
     assert cp(vm, "LINUX01", "SEND ZHCP hello") == (0, [])
     assert vm.machines["ZHCP"].console[-1] == "hello"
+    assert vm.machines["LINUX01"].console[-1] == "ZHCP    : hello"
 
 
 def test_who_has_turned_messages_off_gets_none(vm: System) -> None:

@@ -17,9 +17,9 @@ class UserSettings:
     values: tuple[tuple[str, ...], ...] = ()
     """Pairs of a setting and its value, for example RUN and ON."""
     secuser: str = ""
-    """Who gets the console output of the machine while it is disconnected, and may SEND to it."""
+    """Who sees what the machine writes to its console, and may SEND to it."""
     observer: str = ""
-    """Who gets the console output beside its user."""
+    """Who sees what the machine writes to its console."""
 
     def get(self, name: str, default: str) -> str:
         return next((value for key, value in self.values if key == name), default)

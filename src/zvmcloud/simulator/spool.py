@@ -152,11 +152,23 @@ def purge_all(system: System, owner: str) -> int:
 
 
 def write_console(system: System, userid: str, *lines: str) -> None:
-    """Add lines to the open console file of a machine that is logged on."""
+    """Add lines to the open console file of a machine that is logged on; its secondary user and observer see them."""
     machine = system.machines.get(userid)
-    stopped = machine and any(isinstance(item, UnitRecord) and item.stopped for item in machine.devices)
-    if machine is not None and not stopped:
-        system.machines.put(userid, replace(machine, console=(*machine.console, *lines)[-MAX_CONSOLE:]))
+    if machine is None:
+        return
+    _append(system, userid, lines)
+    row = system.settings.get(userid)
+    if row is not None and row.logon_at == machine.logon_at:
+        for watcher in sorted({row.secuser, row.observer} - {"", userid}):
+            _append(system, watcher, tuple(f"{userid:<8}: {line}" for line in lines))
+
+
+def _append(system: System, userid: str, lines: tuple[str, ...]) -> None:
+    """Add lines to a console that is spooled."""
+    machine = system.machines.get(userid)
+    if machine is None or any(isinstance(item, UnitRecord) and item.stopped for item in machine.devices):
+        return
+    system.machines.put(userid, replace(machine, console=(*machine.console, *lines)[-MAX_CONSOLE:]))
 
 
 def close_console(system: System, userid: str, to: str) -> SpoolFile | None:

@@ -1,12 +1,18 @@
 """CP's command language, as the virtual machine that issues a command sees it.
 
     interpreter   finds the command, checks the issuer's privilege classes, runs it in a transaction
-    query         QUERY and its operands
-    devices       LINK, DETACH, ATTACH, DEFINE, COUPLE, UNCOUPLE
-    reader        SPOOL, CHANGE, TRANSFER, PURGE, CLOSE
-    users         XAUTOLOG, FORCE, SIGNAL, SEND, MESSAGE, LOGOFF, IPL, SET
+    query         QUERY; its operands are in query_users, query_virtual, query_devices, query_networks, query_system,
+                  query_spool
+    devices       LINK, DETACH, ATTACH, VARY          define     DEFINE
+    networks      COUPLE, UNCOUPLE; VSWITCHes and LANs of DEFINE, SET and DETACH
+    reader        SPOOL, CHANGE, TRANSFER, PURGE, ORDER, CLOSE, TAG
+    users         XAUTOLOG, AUTOLOG, FORCE, SIGNAL, SEND, MESSAGE, SMSG, WARNING
+    power         IPL, SYSTEM, BEGIN, STOP, LOGOFF, DISCONNECT, SHUTDOWN, SNAPDUMP
+    settings      SET, TERMINAL                       indicate   INDICATE
+    flashcopy     FLASHCOPY                           relocate   VMRELOCATE, and QUERY SSI and RELODOMAIN
 
-Commands and operands may be abbreviated to what CP allows. A refused command changes nothing and answers with an HCP
+A command that the issuer's classes do not cover is to CP no command at all (HCPCMD001E); an operand of QUERY, SET or
+DEFINE that they do not cover is an invalid option (003E). Commands and operands may be abbreviated to what CP allows. A refused command changes nothing and answers with an HCP
 message; its return code is the message's number.
 """
 
