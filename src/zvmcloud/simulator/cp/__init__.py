@@ -12,8 +12,8 @@
     flashcopy     FLASHCOPY                           relocate   VMRELOCATE, and QUERY SSI and RELODOMAIN
 
 A command that the issuer's classes do not cover is to CP no command at all (HCPCMD001E); an operand of QUERY, SET or
-DEFINE that they do not cover is an invalid option (003E). Commands and operands may be abbreviated to what CP allows. A refused command changes nothing and answers with an HCP
-message; its return code is the message's number.
+DEFINE that they do not cover is an invalid option (003E). Commands and operands may be abbreviated to what CP allows.
+A refused command changes nothing and answers with an HCP message; its return code is the message's number.
 """
 
 from zvmcloud.simulator.cp.interpreter import CpResult, execute, masked
