@@ -201,6 +201,23 @@ async def test_ports_of_a_member_close_and_open_with_it(sim: Simulator) -> None:
     await four.call(f.SSIQuery(target="ALL"))
 
 
+async def test_links_of_all_members_are_shown(sim: Simulator) -> None:
+    three = await agent(sim, "VM3")
+    assert (await three.cp(f"LINK {GUEST} 100 F100 RR"))[0] == 0
+    reply = (await client(sim, "VM2").call(f.ImageMDISKLinkQuery(target=GUEST, vdev="0100"))).reply
+    assert [line.split() for line in reply.link_array] == [
+        ["VM1", GUEST, "0100", "WRITE"],
+        ["VM3", "ZHCP", "F100", "READ"],
+    ]
+
+
+async def test_a_cluster_that_is_not_stable_takes_no_volumes(sim: Simulator) -> None:
+    sim.cluster.take_down("VM4", abend=True)
+    request = f.PageOrSpoolVolumeAdd(target="MAINT", vol_addr="7000", volume_label="M01P02", volume_use="PAGE")
+    answer = await client(sim, "VM1").call(request, allow=((8, 3006),))
+    assert (answer.rc, answer.rs) == (8, 3006)
+
+
 async def test_each_system_of_a_fleet_answers_for_itself(tmp_path: Path) -> None:
     async with Simulator(state=tmp_path, model=find_preset("fleet:2x2")) as fleet:
         await client(fleet, "ZVM1").call(f.ImageDeactivate(target="L00001", force_time="IMMED"))

@@ -7,7 +7,7 @@ them under the IDENTITY's. Temporary disks of an IDENTITY are kept as userid@mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from zvmcloud.simulator.model import Disk
@@ -44,15 +44,12 @@ class MemberDisks(Collection[Disk]):
                 return candidate
         return key
 
-    def _seen_as(self, key: str) -> str:
+    def _seen_as(self, key: str, own: Mapping[str, str]) -> str:
         owner, _, vdev = key.rpartition(".")
         identity, at, member = owner.partition("@")
         if at and member == self._member:
             return f"{identity}.{vdev}"
-        identity = self._cluster.identity_of(owner)
-        if identity != owner and self._identity(identity) == owner:
-            return f"{identity}.{vdev}"
-        return key
+        return f"{own[owner]}.{vdev}" if owner in own else key
 
     def observe(self, observer: Observer[Disk]) -> None:
         self._disks.observe(observer)
@@ -76,7 +73,14 @@ class MemberDisks(Collection[Disk]):
         return self._disks.values()
 
     def items(self) -> list[tuple[str, Disk]]:
-        return [(self._seen_as(key), disk) for key, disk in self._disks.items()]
+        own = self._own_subconfigs()
+        return [(self._seen_as(key, own), disk) for key, disk in self._disks.items()]
+
+    def _own_subconfigs(self) -> dict[str, str]:
+        """The SUBCONFIGs of this member to the IDENTITYs that are built with them."""
+        leader = self._cluster.leader
+        entries = leader.identities.items() if leader else ()
+        return {found: identity for identity, entry in entries if (found := entry.subconfig_for(self._member))}
 
     def put(self, key: str, value: Disk) -> None:
         owner, _, vdev = key.rpartition(".")

@@ -100,11 +100,21 @@ def users(system: System, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
 
 def elsewhere(system: System, file: str, owner: str, vdev: str) -> list[tuple[Machine, Dasd]]:
     """Who on other members of the cluster has the disk with that file as a device."""
+    return [(machine, device) for _, machine, device in by_member(system, file, owner, vdev)]
+
+
+def by_member(system: System, file: str, owner: str, vdev: str) -> list[tuple[System, Machine, Dasd]]:
+    """As `elsewhere`, with the member."""
     if system.cluster is None or not file:
         return []
     owners = {owner, system.cluster.identity_of(owner)}
-    found = [pair for peer in system.peers for name in owners for pair in users(peer, name, vdev)]
-    return [pair for pair in found if pair[1].file == file]
+    return [
+        (peer, machine, device)
+        for peer in system.peers
+        for name in sorted(owners)
+        for machine, device in users(peer, name, vdev)
+        if device.file == file
+    ]
 
 
 def _linked(system: System, owner: str, vdev: str) -> bool:

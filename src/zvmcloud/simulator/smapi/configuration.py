@@ -8,6 +8,7 @@ from dataclasses import replace
 from zvmcloud.directory import statements
 from zvmcloud.simulator import dasd, space, system_config
 from zvmcloud.simulator.errors import CpRefused, Refused
+from zvmcloud.simulator.model_cluster import STABLE
 from zvmcloud.simulator.model_devices import RealDisk, SpaceVolume, TextFile
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
@@ -16,6 +17,8 @@ VOLUME = 300
 DEVICE_MISSING, NOT_ATTACHABLE, NOT_A_VOLUME = 8, 10, 12
 NOT_ONLINE, NOT_IN_CONFIG, IN_CONFIG, SAME_FILE = 16, 18, 20, 22
 NO_SLOT = (8, 3011)
+#: The cluster of the system is not in mode STABLE.
+UNSTABLE = 3006
 
 
 def _disk(call: Call, rc: int, text: str, parameter: int) -> dasd.Shown:
@@ -129,6 +132,8 @@ def image_volume_share(call: Call, request: f.ImageVolumeShare) -> Done:
 def page_or_spool_volume_add(call: Call, request: f.PageOrSpoolVolumeAdd) -> Done:
     """The disk is formatted for paging or spooling, gets the next free slot, and takes pages at once."""
     system = call.system
+    if system.cluster is not None and system.cluster.mode != STABLE:
+        raise Refused(8, UNSTABLE)
     rdev = statements.vdev(request.vol_addr.upper())
     if rdev is None:
         raise Refused(8, 3003)

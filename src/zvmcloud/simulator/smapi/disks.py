@@ -142,11 +142,13 @@ def image_mdisk_link_query(call: Call, request: f.ImageMDISKLinkQuery) -> Done:
     owner, owner_vdev = (device.owner, device.owner_vdev) if isinstance(device, Dasd) else (userid, address)
     if storage.key(owner, owner_vdev) not in call.system.disks:
         raise Refused(8, 8)
-    name = call.system.name
+    found = [(call.system, *pair) for pair in storage.users(call.system, owner, owner_vdev)]
+    found = [link for link in found if (link[1].userid, link[2].vdev) != (userid, address)]
+    file = call.system.disks[storage.key(owner, owner_vdev)].file
+    found += storage.by_member(call.system, file, owner, owner_vdev)
     links = tuple(
-        f"{name:<8} {other.userid} {item.vdev} {'WRITE' if item.write else 'READ'}"
-        for other, item in storage.users(call.system, owner, owner_vdev)
-        if (other.userid, item.vdev) != (userid, address)
+        f"{member.name:<8} {other.userid} {item.vdev} {'WRITE' if item.write else 'READ'}"
+        for member, other, item in found
     )
     return Done(f.ImageMDISKLinkQueryReply(link_array=links), rs=0 if links else 28)
 
