@@ -86,19 +86,49 @@ async def test_a_value_out_of_limits_is_refused_before_anything_is_sent() -> Non
     assert server.frames == []
 
 
-async def test_a_request_lost_before_it_was_accepted_is_sent_again() -> None:
-    async with ScriptedServer(closes_at_once, closes_at_once, answers(0, 0, b"\xff\xff\xff\xff")) as server:
-        answer = await client(server).call(DELETE)
-    assert answer.reply.operation_id == -1
-    assert [frame.function for frame in server.frames] == ["Image_Delete_DM"] * 3
+async def test_a_query_lost_before_it_was_accepted_is_sent_again() -> None:
+    async with ScriptedServer(closes_at_once, closes_at_once, answers(0, 0, RECORD_BYTES)) as server:
+        answer = await client(server).call(QUERY)
+    assert answer.reply == RECORDS
+    assert [frame.function for frame in server.frames] == ["Image_Query_DM"] * 3
 
 
-async def test_a_request_that_is_never_accepted_is_reported_after_the_last_attempt() -> None:
+async def test_a_query_that_is_never_accepted_is_reported_after_the_last_attempt() -> None:
     async with ScriptedServer(closes_at_once) as server:
+        with pytest.raises(ConnectionLost) as caught:
+            await client(server).call(QUERY)
+    assert not caught.value.accepted
+    assert len(server.frames) == 3
+
+
+async def test_a_change_lost_before_it_was_accepted_is_not_repeated() -> None:
+    """The request id may have been lost on the way back: repeating could make our own success look like a conflict."""
+    async with ScriptedServer(closes_at_once, answers(0, 0, b"\xff\xff\xff\xff")) as server:
         with pytest.raises(ConnectionLost) as caught:
             await client(server).call(DELETE)
     assert not caught.value.accepted
-    assert len(server.frames) == 3
+    assert len(server.frames) == 1
+
+
+async def test_a_server_that_does_not_read_is_given_up() -> None:
+    import asyncio
+
+    async def deaf(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(3)
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
+    patience = dataclasses.replace(HURRIED, reply_timeout=0.2, recovery_pauses=())
+    large = f.ImageReplaceDM(target="LINUX01", image_record_array=("x" * 72,) * 200_000)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ReplyTimeout):
+        await Client("127.0.0.1", port, userid="MAINT", password="x", patience=patience).call(large)
+    server.close()
+
+
+async def test_a_subscription_that_is_not_accepted_is_an_error() -> None:
+    async with ScriptedServer(closes_at_once) as server:
+        with pytest.raises(ConnectionLost):
+            [event async for event in client(server).events(target="MAINT")]
 
 
 async def test_a_reply_lost_after_acceptance_is_recovered() -> None:

@@ -7,9 +7,11 @@
 What is retried, and when, follows the clients that have talked to real systems for years (protocol.md, section 10):
 
 * not connected: the connect is tried again, at growing pauses, when it was refused or the server was busy;
-* connected, but lost before the request id came: nothing has run; the request is sent again;
+* connected, but lost before the request id came: a query is sent again. A change is not, although the protocol says
+  that nothing has run: the id itself may have been lost on the way, and a repeated create that answers "exists" would
+  hide that it was ours. It is reported as `ConnectionLost`: observe before repeating;
 * lost after the request id: the reply is asked for with Response_Recovery. If the server no longer has it, a query is
-  sent again; anything else is reported as `ConnectionLost`, because it may have been done: observe before repeating.
+  sent again; a change is reported in the same way.
 
 Directory work that goes on in the background (rc 592) is followed to its end unless `follow=False`.
 """
@@ -139,14 +141,23 @@ class Client:
         return answer
 
     async def events(self, match_key: str = "", target: str = "") -> AsyncIterator[EventFrame]:
-        """Subscribe to the event stream; ends when the server closes it (Event_Unsubscribe)."""
+        """Subscribe to the event stream; ends when the server closes it (Event_Unsubscribe).
+
+        Silence between events is normal and has no time-out. SmapiError when the subscription is refused,
+        TransportError when the connection breaks or the server does not accept it in time.
+        """
         request = functions.EventSubscribe(target=target, match_key=match_key)
         reader, writer = await self._open()
         connection = ClientConnection(request.spec)
         try:
             writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
-            await writer.drain()
-            while data := await reader.read(65536):
+            while True:
+                patience = self._patience.reply_timeout if connection.request_id is None else None
+                async with asyncio.timeout(patience):
+                    await writer.drain()
+                    data = await reader.read(65536)
+                if not data:
+                    break
                 connection.receive_data(data)
                 for event in connection.events():
                     if isinstance(event, ReplyFrame):
@@ -154,6 +165,12 @@ class Client:
                     if isinstance(event, EventFrame):
                         yield event
             connection.receive_eof()
+        except TimeoutError:
+            raise ReplyTimeout(f"the subscription was not accepted within {patience:g} s") from None
+        except WireError as error:
+            raise ConnectionLost(str(error), request_id=connection.request_id) from None
+        except OSError as error:
+            raise ConnectionLost(f"the connection broke: {error}", request_id=connection.request_id) from None
         finally:
             await _close(writer)
 
@@ -169,6 +186,8 @@ class Client:
                 log.warning("%s for %s: %s", request.spec.name, request.target, lost)
                 last = lost
                 if lost.request_id is None:
+                    if not is_query(request.spec.name):
+                        raise
                     continue
                 recovered = await self._recover(request, lost.request_id)
                 if recovered is not None:
@@ -199,7 +218,8 @@ class Client:
         connection = ClientConnection(request.spec)
         try:
             writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
-            await writer.drain()
+            async with asyncio.timeout(self._patience.reply_timeout):
+                await writer.drain()
             while True:
                 async with asyncio.timeout(self._patience.reply_timeout):
                     data = await reader.read(65536)

@@ -286,6 +286,7 @@ class ClientConnection:
 
     def receive_eof(self) -> None:
         """The server closed. WireError if the reply was not complete."""
-        if not self.done and not (self.function.answering is Answering.EVENTS and not self._buffer.data):
+        streaming = self.function.answering is Answering.EVENTS and self.request_id is not None
+        if not self.done and not (streaming and not self._buffer.data):
             got = "nothing" if self.request_id is None else f"{len(self._buffer.data)} bytes after the request id"
             raise WireError(f"the server closed the connection before its reply was complete ({got})")

@@ -71,8 +71,8 @@ class ConnectError(TransportError):
 class ConnectionLost(TransportError):
     """The connection ended before the reply was complete.
 
-    `request_id` is set when the server had accepted the request: the work may have begun, may even be done.
-    Observe before you repeat it.
+    `request_id` is set when the server had accepted the request: the work has begun, may even be done. Without it the
+    work has most likely not begun, but the id itself may have been lost. Observe before you repeat a change.
     """
 
     def __init__(self, message: str, *, request_id: int | None = None) -> None:
