@@ -224,12 +224,18 @@ def hide_device(system: System, userid: str, vdev: str) -> None:
 
 def _link(system: System, userid: str, device: Dasd) -> None:
     path = system.device_name(userid, device.vdev)
+    target = f"{system.disk_folder.absolute()}/{device.file}"
     with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(path.name + "~")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to((system.disk_folder / device.file).absolute())
-        temporary.replace(path)
+        try:
+            os.symlink(target, path)  # noqa: PTH211 (ten thousand of them at a start)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            path.symlink_to(target)
+        except FileExistsError:
+            temporary = path.with_name(path.name + "~")
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            temporary.replace(path)
 
 
 def sweep(*systems: System) -> None:
