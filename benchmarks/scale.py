@@ -1,6 +1,7 @@
 """The simulator with 10,000 guests, each with a minidisk and an adapter, beside one with 10.
 
-Start is that of a process on a state folder that exists, until its port answers. Memory is the resident set of that
+The first start makes directory, disk files and machines; another one is that of a process on that state folder, until
+its port answers. Memory is the resident set of that
 process. Costs are medians of requests over loopback, one connection each.
 """
 
@@ -26,13 +27,15 @@ CONNECTIONS = 200
 REPEATS = 300
 
 
-def _fill(state: str, guests: int) -> None:
+def _fill(reply: Connection, state: str, guests: int) -> None:
+    began = time.perf_counter()
     from zvmcloud.simulator.clock import ManualClock  # noqa: PLC0415 (only this process needs it)
     from zvmcloud.simulator.presets import Model, Pool, open_system  # noqa: PLC0415
 
     # One cylinder a guest, and room for what is added.
     clock = ManualClock(time.time())
     system = open_system(Path(state), Model(guests=guests, pools={"POOL1": Pool(volumes=8)}), clock=clock)
+    reply.send(time.perf_counter() - began)
     clock.advance(60)
     system.close()
 
@@ -124,16 +127,17 @@ def _hold(port: int) -> float:
     return meanwhile
 
 
-def _measure(guests: int) -> tuple[dict[str, float], float, float, float, float]:
-    """Costs in ms, seconds of the start, MB after it, MB at the end, ms beside held connections."""
+def _measure(guests: int) -> tuple[dict[str, float], float, float, float, float, float]:
+    """Costs in ms, seconds of the first start and of another, MB after it, MB at the end, ms beside connections held."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as state:
-        filler = context.Process(target=_fill, args=(state, guests))
+        here, there = context.Pipe()
+        filler = context.Process(target=_fill, args=(there, state, guests))
         filler.start()
         filler.join()
         if filler.exitcode:
             raise RuntimeError("the system could not be filled")
-        here, there = context.Pipe()
+        filled = here.recv()
         server = context.Process(target=_serve, args=(there, state), daemon=True)
         server.start()
         try:
@@ -146,7 +150,7 @@ def _measure(guests: int) -> tuple[dict[str, float], float, float, float, float]
             memory = _memory(pid)
             costs = {name: _median(port, wire) for name, wire in _requests(guests).items()}
             meanwhile = _hold(port)
-            return costs, started, memory, _memory(pid), meanwhile
+            return costs, filled, started, memory, _memory(pid), meanwhile
         finally:
             server.terminate()
             server.join()
@@ -154,9 +158,10 @@ def _measure(guests: int) -> tuple[dict[str, float], float, float, float, float]
 
 def run() -> list[Row]:
     few, *_ = _measure(FEW)
-    many, started, memory, at_end, meanwhile = _measure(MANY)
+    many, filled, started, memory, at_end, meanwhile = _measure(MANY)
     guests = f"{MANY:,} guests"
     rows = [
+        Row(f"{guests}: first start, which makes them", filled, "s", 10.0, "goal", less_is_better=True),
         Row(f"{guests}: start", started, "s", 10.0, "goal", less_is_better=True),
         Row(f"{guests}: memory after the start", memory, "MB", 600.0, "goal", less_is_better=True),
         Row(f"{guests}: memory after the requests", at_end, "MB", 600.0, "goal", less_is_better=True),
