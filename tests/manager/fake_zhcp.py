@@ -51,6 +51,14 @@ class Refused(Exception):
         }
 
 
+def fcp(number: int) -> dict[str, str]:
+    """A free FCP device; its first two digits make its channels."""
+    name = f"{number:04x}"
+    channel = {"chpid": name[:2], "pchid": f"02{name[:2].upper()}"}
+    wwpns = {"npiv": f"c05076ddf700{name}", "physical": f"c05076ddf7{name[:2]}0001"}
+    return {"fcp": name, **wwpns, **channel, "state": "free", "owner": ""}
+
+
 class FakeZhcp:
     """One z/VM system with pools of cylinders. ``log`` (a file) survives the process, for tests that kill it."""
 
@@ -73,6 +81,7 @@ class FakeZhcp:
             "volumes": {"volumes": [{"volume": "VOL001", "device_type": "3390-54", "size": 60102}]},
             "ssi": {"member": False, "members": []},
             "traffic": {"nics": []},
+            "fcps": {"fcps": [fcp(number) for first in (0x1A00, 0x1B00) for number in range(first, first + 4)]},
         }
         self.log = log
         self.url = ""
@@ -83,6 +92,7 @@ class FakeZhcp:
                 Route("/v1/system", self._system),
                 Route("/v1/smapi", self._answer("smapi")),
                 Route("/v1/volumes", self._answer("volumes")),
+                Route("/v1/fcps", self._answer("fcps")),
                 Route("/v1/ssi", self._answer("ssi")),
                 Route("/v1/traffic", self._answer("traffic")),
                 Route("/v1/pools/{name}", self._pool),
@@ -232,6 +242,22 @@ class FakeZhcp:
     _do_guest_unpause = _do_guest_pause
     _do_guest_reset = _do_guest_pause
     _do_guest_reboot = _do_guest_pause
+
+    def _do_fcp_dedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["fcps"] = [*guest.get("fcps", []), *parameters["devices"]]
+        return {}
+
+    def _do_fcp_undedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["fcps"] = [device for device in guest.get("fcps", []) if device not in parameters["devices"]]
+        return {}
+
+    def _do_guest_configure(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if guest.get("refuses"):
+            raise Refused(409, "configure-failed", "no target WWPN can be reached")
+        return {"configured": guest["state"] == "on"}
 
     def _do_guest_relocate(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)

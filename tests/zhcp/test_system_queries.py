@@ -65,9 +65,10 @@ def test_several_calls_in_a_row_without_an_answer_are_not_healthy() -> None:
     health = Health()
     for _ in range(4):
         health.failure()
-    assert health.healthy
+    seen = [health.healthy]
     health.failure()
-    assert not health.healthy
+    seen.append(health.healthy)
+    assert seen == [True, False]
     assert (health.failed, health.failed_since_answer) == (5, 5)
     assert health.last_failure
     health.answer()

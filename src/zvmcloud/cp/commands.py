@@ -196,3 +196,11 @@ def set_share(user: str, kind: str, value: str) -> str:
     if not _SHARE.fullmatch(value):
         raise OperandError("value", value, "a number, for ABSOLUTE with %")
     return _line("SET SHARE", userid(user), kind, value)
+
+
+def query_chpid_pchid(chpid: str) -> str:
+    """QUERY CHPID nn PCHID: the physical channel behind a channel path."""
+    upper = chpid.upper()
+    if not re.fullmatch("[0-9A-F]{1,2}", upper):
+        raise OperandError("chpid", chpid, "1 or 2 hexadecimal digits")
+    return _line("QUERY CHPID", upper, "PCHID")

@@ -193,7 +193,7 @@ class Guests:
             raise NotFound(f"Guest '{owner}' does not exist.", code="guest-unknown", subject=owner)
         steps = (
             Step("delete", f"delete {owner} and its disks", "guest.delete", {"userid": owner}),
-            Step("record", f"forget {owner}", "manager.guest_deleted", {}),
+            Step("record", f"forget {owner}", "manager.guest_deleted", {"gone": True}),
         )
         return await self._core.runner.run(Plan("guest.delete", f"Delete guest {owner}", system, steps, owner), origin)
 

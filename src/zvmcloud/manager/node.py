@@ -21,6 +21,7 @@ from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
+from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
 from zvmcloud.manager.images import Images
@@ -30,6 +31,7 @@ from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import manager_nodes, systems, tokens
+from zvmcloud.manager.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Node:
         self.networks = Networks(core)
         self.resources = Resources(core)
         self.hosts = Hosts(core)
+        self.fcp = FcpPool(core)
+        self.volumes = Volumes(core, self.fcp)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token

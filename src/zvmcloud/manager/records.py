@@ -17,7 +17,7 @@ from zvmcloud.manager.core import CAPTURED
 from zvmcloud.manager.errors import Conflict, ImageUnusable
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.jobs.runner import LocalContext, local
-from zvmcloud.manager.tables import guests, images, nics
+from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
 
 @local("manager.guest_created")
@@ -51,9 +51,15 @@ async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) 
 
 
 @local("manager.guest_deleted")
-async def guest_deleted(context: LocalContext, _parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """The guest and its NICs are forgotten."""
+async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest and its NICs are forgotten; with ``gone`` (from z/VM too) nobody has its FCP devices any more."""
     await _delete_guest(context)
+    if parameters.get("gone"):
+        await context.connection.execute(
+            sa.update(fcp_devices)
+            .where(fcp_devices.c.system == context.system, fcp_devices.c.assigner == context.userid)
+            .values(assigner="", reserved=False, connections=0, template="")
+        )
     return None
 
 

@@ -144,3 +144,40 @@ tokens = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False, unique=True),
     sa.Column("created", sa.Float, nullable=False),
 )
+
+fcp_devices = sa.Table(
+    "fcp_devices",
+    metadata,
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("fcp", sa.String(4), primary_key=True),
+    sa.Column("assigner", sa.String(8), nullable=False, server_default=""),
+    sa.Column("reserved", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("connections", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("template", sa.String(36), nullable=False, server_default=""),
+    sa.Column("npiv", sa.String(16), nullable=False, server_default=""),
+    sa.Column("physical", sa.String(16), nullable=False, server_default=""),
+    sa.Column("chpid", sa.String(4), nullable=False, server_default=""),
+    sa.Column("pchid", sa.String(4), nullable=False, server_default=""),
+    sa.Column("state", sa.String(8), nullable=False, server_default="notfound"),
+    sa.Column("owner", sa.String(8), nullable=False, server_default=""),
+)
+
+fcp_templates = sa.Table(
+    "fcp_templates",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("system", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False, server_default=""),
+    sa.Column("host_default", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("min_paths", sa.Integer, nullable=False, server_default="-1"),
+    sa.Column("providers", sa.JSON, nullable=False),
+)
+
+fcp_paths = sa.Table(
+    "fcp_paths",
+    metadata,
+    sa.Column("template", sa.String(36), sa.ForeignKey("fcp_templates.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("fcp", sa.String(4), primary_key=True),
+    sa.Column("path", sa.Integer, nullable=False),
+)

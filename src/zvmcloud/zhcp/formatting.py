@@ -14,12 +14,14 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from zvmcloud.images import cdl
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
 from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK
 from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.joining import in_thread, to_its_end
 
 FBA_PARTITION_START = 2048
 _PIECE = BLOCKS_PER_TRACK * BLOCK_BYTES
@@ -53,28 +55,29 @@ def check_format(form: str) -> None:
 async def format_disk(path: Path, kind: str, vdev: str, form: str, scratch: Path) -> None:
     """Label a linked disk and make `form` on it. AgentError 422 when the tool refuses (a disk that is too small)."""
     if kind == "ECKD":
-        size = await asyncio.to_thread(_prepare_eckd, path, vdev)
+        size = await in_thread(partial(_prepare_eckd, path, vdev))
     else:
-        size = await asyncio.to_thread(_prepare_fba, path, form)
+        size = await in_thread(partial(_prepare_fba, path, form))
     if form == "none":
         return
     if size < _MIN_BYTES.get(form, 0):
         raise AgentError(422, "disk-too-small", f"{form} needs {_MIN_BYTES[form]} bytes, the partition has {size}")
-    with _scratch_file(scratch, size) as (descriptor, name):
+    with _scratch_file(scratch, size) as name:
         await _run([*_TOOLS[form], name], form)
-        copy = _copy_eckd if kind == "ECKD" else _copy_fba
-        await asyncio.to_thread(copy, descriptor, size, path)
+        await in_thread(partial(_copy, Path(name), size, kind, path))
 
 
 @contextmanager
-def _scratch_file(folder: Path, size: int) -> Iterator[tuple[int, str]]:
+def _scratch_file(folder: Path, size: int) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix="mkfs-", dir=folder)
     try:
-        os.ftruncate(descriptor, size)
-        yield descriptor, name
+        try:
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+        yield name
     finally:
-        os.close(descriptor)
         Path(name).unlink(missing_ok=True)
 
 
@@ -91,7 +94,7 @@ async def _run(command: list[str], form: str) -> None:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
         process.kill()
-        await process.wait()
+        await to_its_end(process.wait())
         raise
     if process.returncode:
         said = output.decode("utf-8", "replace").strip().splitlines()
@@ -144,6 +147,15 @@ def _pieces(descriptor: int, size: int, step: int) -> Iterator[tuple[int, bytes]
         if data != zero[: len(data)]:
             yield at, data
         at += step
+
+
+def _copy(scratch: Path, size: int, kind: str, path: Path) -> None:
+    """Runs in a thread; the scratch file is opened and closed here, so that nobody closes it under the copy."""
+    descriptor = os.open(scratch, os.O_RDONLY)
+    try:
+        (_copy_eckd if kind == "ECKD" else _copy_fba)(descriptor, size, path)
+    finally:
+        os.close(descriptor)
 
 
 def _copy_eckd(descriptor: int, size: int, path: Path) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zvmcloud.zhcp import fields, kinds, resource_messages
+from zvmcloud.zhcp import fcp_messages, fields, kinds, resource_messages
 from zvmcloud.zhcp.errors import Call, FieldError, Json, Problem
 from zvmcloud.zhcp.kinds import kind as _kind
 
 Operation = kinds.Operation
 OPERATIONS = kinds.OPERATIONS
-SUBJECTS = (resource_messages,)
+SUBJECTS = (fcp_messages, resource_messages)
 """Importing them registers the operations declared there."""
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")

@@ -1,7 +1,7 @@
 """The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
 
 PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
-GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/ssi  /v1/traffic
+GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/ssi  /v1/traffic
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters]]  /v1/vswitches[/{name}]
 POST /v1/guests/{userid}/command
 """
@@ -25,6 +25,7 @@ from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import queries, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
+from zvmcloud.zhcp.operations import fcps
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.runner import Runner
 
@@ -124,6 +125,7 @@ class Service:
             self._query("/v1/system", lambda c, _: queries.system(c)),
             self._query("/v1/smapi", lambda c, _: system_queries.smapi(c)),
             self._query("/v1/volumes", lambda c, _: system_queries.volumes(c)),
+            self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),
             self._query("/v1/pools", lambda c, _: queries.all_pools(c)),

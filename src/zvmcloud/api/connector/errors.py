@@ -11,7 +11,7 @@ from __future__ import annotations
 from zvmcloud.api.connector.envelope import Code
 from zvmcloud.manager.errors import AgentFailure, ManagerError
 
-SMT, GUEST, NETWORK, IMAGE, FILE, CLIENT, WSGI, SDK = 1, 10, 20, 40, 60, 110, 120, 400
+SMT, GUEST, NETWORK, VOLUME, IMAGE, FILE, CLIENT, WSGI, SDK = 1, 10, 20, 30, 40, 60, 110, 120, 400
 
 _BY_CODE: dict[str, Code] = {
     "bad-input": Code(100, SDK, 100, 3),
@@ -64,6 +64,16 @@ _BY_CODE: dict[str, Code] = {
     "memory-define-failed": Code(300, GUEST, 300, 11),
     "memory-enable-failed": Code(300, GUEST, 300, 17),
     "volume-unknown": Code(404, SDK, 404, 2),
+    "fcp-unknown": Code(404, VOLUME, 404, 1),
+    "fcp-template-unknown": Code(404, VOLUME, 404, 1),
+    "fcp-template-allocated": Code(409, VOLUME, 409, 22),
+    "fcp-template-conflict": Code(409, VOLUME, 409, 23),
+    "fcp-template-used": Code(409, VOLUME, 409, 24),
+    "fcp-connector": Code(300, VOLUME, 300, 11),
+    "fcp-owned": Code(300, VOLUME, 300, 8),
+    "fcp-in-use": Code(300, VOLUME, 300, 8),
+    "fcp-not-connected": Code(300, VOLUME, 300, 9),
+    "configure-failed": Code(300, VOLUME, 300, 8),
     "capture-failed": Code(300, GUEST, 300, 5),
     "not-supported": Code(501, GUEST, 501, 1),
     "busy": Code(503, WSGI, 503, 1),

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from zvmcloud.api.connector import actions, guests, hosts, images, networks, schemas
+from zvmcloud.api.connector import actions, guests, hosts, images, networks, schemas, volumes
 from zvmcloud.api.connector.ask import Ask, Handler
 from zvmcloud.api.connector.envelope import Reply, failure, fault, success
 from zvmcloud.api.connector.errors import code_of, message_of, status_of
@@ -60,8 +60,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/guests/stats", guests.stats, query=schemas.QUERY_USERIDS),
     Rule("GET", "/guests/interfacestats", guests.interface_stats, query=schemas.QUERY_USERIDS),
     Rule("GET", "/guests/nics", guests.nic_rows),
-    Rule("POST", "/guests/volumes", _not_built),
-    Rule("DELETE", "/guests/volumes", _not_built),
+    Rule("POST", "/guests/volumes", volumes.attach, body=schemas.VOLUME),
+    Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME),
     Rule("DELETE", "/guests/{userid}", guests.delete_guest),
     Rule("GET", "/guests/{userid}", guests.definition),
     Rule("POST", "/guests/{userid}/action", actions.act, any_body=True, acts=True),
@@ -81,15 +81,15 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE),
-    Rule("GET", "/volumes/conn/{userid}", _not_built),
+    Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
     Rule("PUT", "/volumes/volume_refresh_bootmap", _not_built),
-    Rule("GET", "/volumes/fcptemplates", _not_built),
-    Rule("POST", "/volumes/fcptemplates", _not_built),
-    Rule("GET", "/volumes/fcptemplates/detail", _not_built),
-    Rule("PUT", "/volumes/fcptemplates/{template}", _not_built),
-    Rule("DELETE", "/volumes/fcptemplates/{template}", _not_built),
-    Rule("GET", "/volumes/fcp/{fcp}", _not_built),
-    Rule("PUT", "/volumes/fcp/{fcp}", _not_built),
+    Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES),
+    Rule("POST", "/volumes/fcptemplates", volumes.create_template, body=schemas.FCP_TEMPLATE_CREATE),
+    Rule("GET", "/volumes/fcptemplates/detail", volumes.template_details, query=schemas.QUERY_TEMPLATE_DETAILS),
+    Rule("PUT", "/volumes/fcptemplates/{template}", volumes.edit_template, body=schemas.FCP_TEMPLATE_EDIT),
+    Rule("DELETE", "/volumes/fcptemplates/{template}", volumes.delete_template),
+    Rule("GET", "/volumes/fcp/{fcp}", volumes.usage),
+    Rule("PUT", "/volumes/fcp/{fcp}", volumes.set_usage, body=schemas.FCP_USAGE),
     Rule("GET", "/host", hosts.host),
     Rule("GET", "/host/guests", hosts.host_guests),
     Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL),

@@ -211,6 +211,66 @@ VSWITCH_UPDATE = _object(
 )
 SWITCH_PORT = _object(("portid",), portid=_text())
 
+_TEMPLATE_ID = _or_null(_text("", 0, 36))
+_TEMPLATE: Mapping[str, Schema] = {
+    "name": _NAME,
+    "description": _text(),
+    "fcp_devices": _text(),
+    "host_default": BOOLEAN,
+    "storage_providers": {"type": "array"},
+    "min_fcp_paths_count": _count(1),
+}
+_WWN = _text(r"^0x[0-9a-fA-F]{16}$", 18, 18)
+_FCP = _text(r"^[0-9a-fA-F]{4}$", 4, 4)
+FCP_TEMPLATE_CREATE: Schema = {**_object(("name",)), "properties": _TEMPLATE}
+FCP_TEMPLATE_EDIT: Schema = {**_object(), "properties": {**_TEMPLATE, "fcp_template_id": _TEMPLATE_ID}}
+FCP_USAGE = _object(
+    ("info",),
+    info=_object(
+        ("reserved", "connections"),
+        userid=USERID,
+        reserved=_number(0, 1),
+        connections={"type": "integer"},
+        fcp_template_id=_TEMPLATE_ID,
+    ),
+)
+VOLUME_CONNECTOR = _object(
+    ("info",),
+    info=_object(
+        ("reserve",),
+        reserve=BOOLEAN,
+        fcp_template_id=_TEMPLATE_ID,
+        storage_provider=_or_null(_NAME),
+        pchid_info={"type": ["object", "null"]},
+    ),
+)
+VOLUME = _object(
+    ("info",),
+    info=_object(
+        ("connection",),
+        connection=_object(
+            ("assigner_id", "zvm_fcp", "target_wwpn", "target_lun", "multipath", "os_version", "mount_point"),
+            assigner_id=USERID,
+            zvm_fcp=_list(_FCP),
+            fcp_template_id=_TEMPLATE_ID,
+            target_wwpn=_list(_WWN),
+            target_lun=_WWN,
+            os_version=_OS_VERSION,
+            multipath=BOOLEAN,
+            mount_point=_text(),
+            is_root_volume=BOOLEAN,
+            update_connections_only=BOOLEAN,
+            do_rollback=BOOLEAN,
+        ),
+    ),
+)
+_FLAG = _list(BOOLEAN, maxItems=1)
+QUERY_TEMPLATES = _object(
+    template_id_list=_list(_text()), assigner_id=_list(USERID, maxItems=1), host_default=_FLAG,
+    storage_providers={"type": "array"},
+)  # fmt: skip
+QUERY_TEMPLATE_DETAILS = _object(template_id_list=_list(_text()), raw=_FLAG, statistics=_FLAG, sync_with_zvm=_FLAG)
+
 QUERY_USERIDS = _object(userid=_list(_USERIDS))
 QUERY_POOL = _object(poolname=_list(_POOL, maxItems=1), details=_list(BOOLEAN, maxItems=1))
 QUERY_VOLUME = _object(volumename=_list(_text(r"^\w{1,6}$", 1), maxItems=1))

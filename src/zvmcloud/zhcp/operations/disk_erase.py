@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import TRACKS_PER_CYLINDER
 from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.messages import EraseDisk
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.image_write import disk_kind, require_off
@@ -21,7 +22,7 @@ async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
     async with context.linked(userid, vdev, write=True) as (alias, path):
         kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
         started = time.monotonic()
-        await asyncio.shield(asyncio.to_thread(_erase, path, kind))
+        await in_thread(partial(_erase, path, kind))
         context.did("disk", "erase", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
     context.report(1.0, f"erased disk {vdev} of {userid}")
     return {"vdev": vdev, "kind": kind}

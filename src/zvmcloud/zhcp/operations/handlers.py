@@ -9,6 +9,7 @@ from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.operations import (
     disk_erase,
     disks,
+    fcps,
     guests,
     image_read,
     image_write,
@@ -34,6 +35,9 @@ HANDLERS: dict[str, Handler] = {
     "guest.unpause": power.unpause,
     "guest.reset": power.reset,
     "guest.reboot": power.reboot,
+    "fcp.dedicate": fcps.dedicate,
+    "fcp.undedicate": fcps.undedicate,
+    "guest.configure": fcps.configure,
     "guest.relocate": relocate.relocate,
     "guest.resize_cpus": resize.resize_cpus,
     "guest.resize_memory": resize.resize_memory,

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx
 
@@ -15,6 +16,7 @@ from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.images.tracks import TrackError
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
+from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.resource_messages import ReadImage
 
@@ -50,16 +52,17 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         started = time.monotonic()
         kind = "ECKD" if disk.units == "CYL" else "FBA"
         try:
-            reader = await asyncio.to_thread(ImageReader, path, kind, request.compression, copied)
+            opening = partial(ImageReader, path, kind, request.compression, copied)
+            reader = await to_its_end(asyncio.to_thread(opening), ImageReader.close)
         except DiskFileError as problem:
             raise _unreadable(userid, vdev, problem) from problem
         try:
             received = await _send(request, reader)
-            found = await asyncio.to_thread(reader.result)
+            found = await to_its_end(asyncio.to_thread(reader.result))
         except (DiskFileError, TrackError) as problem:
             raise _unreadable(userid, vdev, problem) from problem
         finally:
-            await asyncio.to_thread(reader.close)
+            await to_its_end(asyncio.to_thread(reader.close))
         _compare(found, received)
         took = (time.monotonic() - started) * 1000
         context.did("disk", "read image", took, userid=userid, vdev=vdev, units=found.units, bytes=found.file_bytes)
@@ -112,12 +115,7 @@ async def _send(request: ReadImage, reader: ImageReader) -> dict[str, Json]:
 async def _pieces(reader: ImageReader) -> AsyncIterator[bytes]:
     """The file; a piece that is being read is waited for even when the operation is cancelled: the disk stays open."""
     while True:
-        running = asyncio.ensure_future(asyncio.to_thread(reader.piece))
-        try:
-            piece = await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            raise
+        piece = await to_its_end(asyncio.to_thread(reader.piece))
         if not piece:
             return
         yield piece

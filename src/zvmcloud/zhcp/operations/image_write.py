@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import re
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
@@ -17,10 +14,10 @@ from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
+from zvmcloud.zhcp.joining import in_thread, to_its_end
 from zvmcloud.zhcp.messages import WriteImage
 from zvmcloud.zhcp.operations.context import Context
 
-T = TypeVar("T")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STEP = 256 * 1024
 """Bytes of the file between two moments at which the copy can be cancelled."""
@@ -46,13 +43,14 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         started = time.monotonic()
         try:
             source = request.source
-            writer = await asyncio.to_thread(ImageWriter, path, kind, source.sha256, source.bytes, copied)
+            opening = partial(ImageWriter, path, kind, source.sha256, source.bytes, copied)
+            writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
         except DiskFileError as problem:
             raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
         try:
             written = await _copy(context, request, writer)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(writer.abort))
+            await in_thread(writer.abort)
             raise
         finally:
             writer.close()
@@ -97,27 +95,6 @@ async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> W
     async with contextlib.aclosing(stream):
         async for piece in stream:
             for at in range(0, len(piece), _STEP):
-                await _to_its_end(partial(writer.feed, piece[at : at + _STEP]))
+                await in_thread(partial(writer.feed, piece[at : at + _STEP]))
     context.report(0.96, "making it durable")
-    return await _to_its_end(writer.finish)
-
-
-async def _to_its_end(work: Callable[[], T]) -> T:
-    """Work on the disk in a thread, to its end even when the operation is cancelled: it stays open so long."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
-    except OSError as problem:
-        raise _disk_failed(problem) from problem
-
-
-def _disk_failed(problem: OSError) -> AgentError:
-    return AgentError(
-        507 if problem.errno == errno.ENOSPC else 502,
-        "disk-write-failed",
-        f"the disk could not be written: {problem.strerror or problem}",
-        remedy="look at the storage behind the disk",
-    )
+    return await in_thread(writer.finish)

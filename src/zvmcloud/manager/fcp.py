@@ -1,0 +1,417 @@
+"""FCP devices of a z/VM system: templates that group them into paths, and who has which.
+
+The table holds intent (reserved, connections, of which guest, from which template) and what z/VM said last (state,
+owner, WWPNs, channels). A device belongs to one guest at most: each change is one transaction under one lock, and
+takes a device only while nobody has it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from zvmcloud.manager import fcp_choice
+from zvmcloud.manager.core import Core, userid
+from zvmcloud.manager.errors import BadInput, Conflict, NotFound
+from zvmcloud.manager.facts import Document
+from zvmcloud.manager.fcp_choice import Device, FcpListError
+from zvmcloud.manager.tables import fcp_devices, fcp_paths, fcp_templates
+
+_LOCK = "#FCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template with its paths; ``min_paths`` -1 asks for all of them."""
+
+    id: str
+    name: str
+    description: str
+    host_default: bool
+    min_paths: int
+    providers: tuple[str, ...]
+    paths: tuple[tuple[Device, ...], ...]
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        return tuple(device for path in self.paths for device in path)
+
+    @property
+    def pchids(self) -> tuple[str, ...]:
+        return tuple(sorted({device.pchid for device in self.devices if device.pchid}))
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChange:
+    """What a request says about a template; None leaves a field as it is."""
+
+    name: str | None = None
+    description: str | None = None
+    devices: str | None = None
+    host_default: bool | None = None
+    providers: tuple[str, ...] | None = None
+    min_paths: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """The devices of a guest: what a storage driver makes a connection with."""
+
+    devices: tuple[Device, ...]
+    template: str
+    changed: bool
+    why_empty: str = ""
+
+
+class FcpPool:
+    """Templates, usage and reservations of every system."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def sync(self, system: str) -> None:
+        """Write down what z/VM says about its FCP devices now; those that it does not have any more are notfound."""
+        found = Document(await self._core.agent(system).get("/v1/fcps")).documents("fcps")
+        facts = ("npiv", "physical", "chpid", "pchid", "state", "owner")
+        async with self._core.database.write() as connection:
+            await connection.execute(
+                sa.update(fcp_devices).where(fcp_devices.c.system == system).values(state="notfound", owner="")
+            )
+            for item in found:
+                values = {name: item.text(name) for name in facts}
+                await _upsert(connection, system, item.text("fcp").lower(), values)
+
+    # templates
+
+    async def templates(self, system: str, ids: Sequence[str] = ()) -> tuple[Template, ...]:
+        """The templates of a system, or those with these ids. Raises NotFound (fcp-template-unknown)."""
+        async with self._core.database.read() as connection:
+            found = await _templates(connection, system)
+        missing = [wanted for wanted in ids if wanted not in found]
+        if missing:
+            raise _no_template(missing[0])
+        return tuple(found[wanted] for wanted in ids) if ids else tuple(found.values())
+
+    async def create(self, system: str, change: TemplateChange) -> Template:
+        """Make a template. Raises BadInput, Conflict (fcp-template-conflict)."""
+        if not change.name:
+            raise BadInput("name", change.name, "a name of 1 to 255 characters")
+        await self.sync(system)
+        return await self._write(system, str(uuid.uuid4()), change, new=True)
+
+    async def edit(self, system: str, template: str, change: TemplateChange) -> tuple[Template, Template]:
+        """Change a template: as it was, as it is. Raises NotFound, BadInput, Conflict (fcp-template-conflict,
+        fcp-template-used when a device that a guest has would go)."""
+        (before,) = await self.templates(system, [template])
+        await self.sync(system)
+        return before, await self._write(system, template, change, new=False)
+
+    async def delete(self, system: str, template: str) -> None:
+        """Raises NotFound, Conflict (fcp-template-allocated) while a guest has a device from it."""
+        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            if template not in await _templates(connection, system):
+                raise _no_template(template)
+            used = [device.fcp.upper() for device in await _devices(connection, system) if device.template == template]
+            if used:
+                raise Conflict(
+                    f"Failed to delete FCP Multipath Template, error: The FCP devices ({', '.join(used)}) are "
+                    f"allocated to virtual machines by the template {template}.",
+                    code="fcp-template-allocated",
+                    remedy="detach their volumes and unreserve them first",
+                    subject=template,
+                )
+            await connection.execute(sa.delete(fcp_paths).where(fcp_paths.c.template == template))
+            await connection.execute(sa.delete(fcp_templates).where(fcp_templates.c.id == template))
+
+    async def _write(self, system: str, template: str, change: TemplateChange, *, new: bool) -> Template:
+        paths = _parsed(change.devices)
+        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            existing = await _templates(connection, system)
+            old = existing.get(template)
+            count = len(paths) if paths is not None else len(old.paths) if old else 0
+            least = change.min_paths if change.min_paths is not None else old.min_paths if old else -1
+            if least > count:
+                raise _template_conflict(f"min_fcp_paths_count {least} is more than the {count} path(s)")
+            if paths is not None and not new:
+                kept = {device for path in paths for device in path}
+                held = [item.fcp for item in await _devices(connection, system) if item.template == template]
+                lost = sorted(set(held) - kept)
+                if lost:
+                    raise Conflict(
+                        f"Failed to edit FCP Multipath Template, error: The FCP devices "
+                        f"({', '.join(lost).upper()}) are allocated to virtual machines and missing from the list.",
+                        code="fcp-template-used",
+                        remedy="keep them in the list, or detach their volumes and unreserve them first",
+                        subject=template,
+                    )
+            values: dict[str, object] = {"min_paths": least}
+            if change.name is not None:
+                values["name"] = change.name
+            if change.description is not None:
+                values["description"] = change.description[:255]
+            if change.host_default is not None:
+                values["host_default"] = change.host_default
+            if change.providers is not None:
+                values["providers"] = list(change.providers)
+            if change.host_default:
+                await connection.execute(
+                    sa.update(fcp_templates).where(fcp_templates.c.system == system).values(host_default=False)
+                )
+            for other in existing.values() if change.providers else ():
+                rest = [name for name in other.providers if name not in (change.providers or ())]
+                if other.id != template and len(rest) != len(other.providers):
+                    await connection.execute(
+                        sa.update(fcp_templates).where(fcp_templates.c.id == other.id).values(providers=rest)
+                    )
+            if new:
+                row = {"id": template, "system": system, "description": "", "host_default": False, "providers": []}
+                await connection.execute(sa.insert(fcp_templates), {**row, **values})
+            else:
+                await connection.execute(
+                    sa.update(fcp_templates).where(fcp_templates.c.id == template).values(**values)
+                )
+            if paths is not None:
+                await connection.execute(sa.delete(fcp_paths).where(fcp_paths.c.template == template))
+                for number, path in enumerate(paths):
+                    for device in path:
+                        await _upsert(connection, system, device, {})
+                        await connection.execute(
+                            sa.insert(fcp_paths), {"template": template, "fcp": device, "path": number}
+                        )
+            return (await _templates(connection, system))[template]
+
+    # usage
+
+    async def usage(self, system: str, fcp: str) -> Device:
+        """One device. Raises NotFound (fcp-unknown)."""
+        async with self._core.database.read() as connection:
+            found = {device.fcp: device for device in await _devices(connection, system)}
+        device = found.get(fcp.lower())
+        if device is None:
+            raise NotFound(f"FCP with id: {fcp} does not exist.", code="fcp-unknown", subject=fcp)
+        return device
+
+    async def set_usage(
+        self, system: str, fcp: str, assigner: str, *, reserved: bool, connections: int, template: str
+    ) -> None:
+        """Set what the table says about a device, as operators mend it. Nothing on z/VM is changed.
+
+        Raises NotFound (fcp-unknown), BadInput.
+        """
+        if connections < 0:
+            raise BadInput("connections", connections, "0 or more")
+        used = reserved or connections > 0
+        if used and not assigner:
+            raise BadInput("userid", assigner, "the guest that has the device")
+        await self.usage(system, fcp)
+        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            await connection.execute(
+                sa.update(fcp_devices)
+                .where(fcp_devices.c.system == system, fcp_devices.c.fcp == fcp.lower())
+                .values(
+                    assigner=userid(assigner) if used else "",
+                    reserved=reserved,
+                    connections=connections,
+                    template=template if used else "",
+                )
+            )
+
+    async def of_guest(self, system: str, guest: str) -> tuple[Device, ...]:
+        """The devices that are assigned to a guest."""
+        async with self._core.database.read() as connection:
+            return tuple(device for device in await _devices(connection, system) if device.assigner == guest)
+
+    # reservations
+
+    async def reserve(
+        self,
+        system: str,
+        guest: str,
+        *,
+        template: str = "",
+        provider: str = "",
+        capacity: Mapping[str, int] | None = None,
+    ) -> Connector:
+        """Give a guest one device of each path of a template; the same ones when it has some already.
+
+        Raises NotFound (fcp-template-unknown), Conflict (fcp-connector) without any template. Too few free devices
+        are no error: the connector is empty and says why.
+        """
+        owner = userid(guest)
+        await self.sync(system)
+        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            chosen = _template_for(await _templates(connection, system), template, provider)
+            held = tuple(
+                device for device in chosen.devices if device.assigner == owner and device.template == chosen.id
+            )
+            if held:
+                fresh = [device.fcp for device in held if not device.reserved]
+                await _set(connection, system, fresh, reserved=True)
+                return Connector(held, chosen.id, changed=bool(fresh))
+            missing = sorted(set(chosen.pchids) - set(capacity)) if capacity is not None else []
+            if missing:
+                raise Conflict(
+                    f"Failed to get volume connector of {owner}: pchid_info does not say anything about the physical "
+                    f"channel(s) {', '.join(missing)}",
+                    code="fcp-connector",
+                    subject=owner,
+                )
+            busy = [device.chpid for device in await _devices(connection, system) if device.allocated]
+            found = fcp_choice.choose(chosen.paths, least=chosen.min_paths, busy=busy, capacity=capacity)
+            if not found:
+                wanted = chosen.min_paths if chosen.min_paths > 0 else len(chosen.paths)
+                free = sum(any(device.available for device in path) for path in chosen.paths)
+                return Connector((), chosen.id, changed=False, why_empty=f"{free} of {wanted} paths have a free device")
+            await _take(connection, system, owner, chosen.id, found)
+            return Connector(found, chosen.id, changed=True)
+
+    async def unreserve(self, system: str, guest: str, *, template: str = "", provider: str = "") -> Connector:
+        """Give back what a guest has reserved and not connected; the devices it had."""
+        owner = userid(guest)
+        await self.sync(system)
+        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            templates = await _templates(connection, system)
+            chosen = _template_for(templates, template, provider) if template or provider else None
+            held = tuple(
+                device
+                for device in await _devices(connection, system)
+                if device.assigner == owner and (chosen is None or device.template == chosen.id)
+            )
+            back = [device.fcp for device in held if device.reserved and device.connections == 0]
+            await _set(connection, system, back, reserved=False, assigner="", template="")
+            used = chosen.id if chosen else next((device.template for device in held), "")
+            return Connector(held, used, changed=bool(back))
+
+
+async def change_connections(
+    connection: AsyncConnection, system: str, owner: str, fcps: Sequence[str], by: int, template: str = ""
+) -> None:
+    """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it.
+
+    Raises NotFound (fcp-unknown), Conflict (fcp-owned) when another guest has one, Conflict (fcp-not-connected).
+    """
+    known = {device.fcp: device for device in await _devices(connection, system)}
+    for fcp in fcps:
+        device = known.get(fcp)
+        if device is None:
+            raise NotFound(f"FCP with id: {fcp} does not exist.", code="fcp-unknown", subject=fcp)
+        if device.allocated and device.assigner != owner:
+            raise Conflict(
+                f"FCP device {fcp} is assigned to {device.assigner}, not to {owner}", code="fcp-owned", subject=fcp
+            )
+        if device.connections + by < 0:
+            raise Conflict(f"FCP device {fcp} has no connection of {owner}", code="fcp-not-connected", subject=fcp)
+        left = device.connections + by
+        kept = left > 0 or device.reserved
+        await _set(
+            connection,
+            system,
+            [fcp],
+            connections=left,
+            assigner=owner if kept else "",
+            template=(device.template or template) if kept else "",
+        )
+
+
+def _parsed(text: str | None) -> tuple[tuple[str, ...], ...] | None:
+    if text is None:
+        return None
+    try:
+        return fcp_choice.parse_devices(text)
+    except FcpListError as error:
+        if "more than one path" in str(error):
+            raise _template_conflict(str(error)) from error
+        raise BadInput("fcp_devices", text, f"such as 1a00-1a0f;1b00-1b0f ({error})") from error
+
+
+def _template_for(templates: Mapping[str, Template], wanted: str, provider: str) -> Template:
+    """The template asked for, else the provider's, else the host's default one."""
+    if wanted:
+        found = templates.get(wanted)
+        if found is None:
+            raise _no_template(wanted)
+        return found
+    mine = next((item for item in templates.values() if provider and provider in item.providers), None)
+    found = mine or next((item for item in templates.values() if item.host_default), None)
+    if found is None:
+        raise Conflict(
+            "Failed to get volume connector: no FCP Multipath Template was named and there is no default one",
+            code="fcp-connector",
+            remedy="name a template, or make one the host's default",
+        )
+    return found
+
+
+def _no_template(template: str) -> NotFound:
+    return NotFound(f"FCP Multipath Template with id: {template} does not exist.", code="fcp-template-unknown")
+
+
+def _template_conflict(why: str) -> Conflict:
+    return Conflict(f"Failed to create or update FCP Multipath Template, error: {why}", code="fcp-template-conflict")
+
+
+async def _devices(connection: AsyncConnection, system: str) -> tuple[Device, ...]:
+    query = sa.select(fcp_devices).where(fcp_devices.c.system == system).order_by(fcp_devices.c.fcp)
+    rows = (await connection.execute(query)).mappings()
+    return tuple(Device(**{name: value for name, value in row.items() if name != "system"}) for row in rows)
+
+
+async def _templates(connection: AsyncConnection, system: str) -> dict[str, Template]:
+    devices = {device.fcp: device for device in await _devices(connection, system)}
+    query = sa.select(fcp_templates).where(fcp_templates.c.system == system).order_by(fcp_templates.c.name)
+    found: dict[str, Template] = {}
+    for row in (await connection.execute(query)).mappings().all():
+        lines = (
+            sa.select(fcp_paths).where(fcp_paths.c.template == row["id"]).order_by(fcp_paths.c.path, fcp_paths.c.fcp)
+        )
+        paths: dict[int, list[Device]] = {}
+        for line in (await connection.execute(lines)).mappings():
+            paths.setdefault(line["path"], []).append(devices.get(line["fcp"], Device(line["fcp"], state="notfound")))
+        found[row["id"]] = Template(
+            row["id"],
+            row["name"],
+            row["description"],
+            row["host_default"],
+            row["min_paths"],
+            tuple(row["providers"]),
+            tuple(tuple(paths[number]) for number in sorted(paths)),
+        )
+    return found
+
+
+async def _upsert(connection: AsyncConnection, system: str, fcp: str, values: Mapping[str, object]) -> None:
+    key = (fcp_devices.c.system == system, fcp_devices.c.fcp == fcp)
+    if (await connection.execute(sa.select(fcp_devices.c.fcp).where(*key))).first() is None:
+        await connection.execute(sa.insert(fcp_devices), {"system": system, "fcp": fcp, **values})
+    elif values:
+        await connection.execute(sa.update(fcp_devices).where(*key).values(**values))
+
+
+async def _set(connection: AsyncConnection, system: str, fcps: Sequence[str], **values: object) -> None:
+    if fcps:
+        await connection.execute(
+            sa.update(fcp_devices)
+            .where(fcp_devices.c.system == system, fcp_devices.c.fcp.in_(list(fcps)))
+            .values(**values)
+        )
+
+
+async def _take(connection: AsyncConnection, system: str, owner: str, template: str, devices: Sequence[Device]) -> None:
+    """Reserve devices that nobody has; another manager that was faster makes this one try again."""
+    changed = await connection.execute(
+        sa.update(fcp_devices)
+        .where(
+            fcp_devices.c.system == system,
+            fcp_devices.c.fcp.in_([device.fcp for device in devices]),
+            fcp_devices.c.assigner == "",
+            fcp_devices.c.reserved.is_(False),
+            fcp_devices.c.connections == 0,
+        )
+        .values(assigner=owner, reserved=True, template=template)
+    )
+    if changed.rowcount != len(devices):
+        raise Conflict("another manager took one of these FCP devices", code="fcp-connector", remedy="repeat it")

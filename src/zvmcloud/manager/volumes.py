@@ -1,0 +1,207 @@
+"""Volumes behind FCP devices: attached to a guest and detached from it.
+
+Attaching counts a connection on each FCP device; the first one dedicates the device to the guest, the last one to go
+takes it back. A script in the guest's reader brings the LUN online (or offline): at once in a guest that runs, else at
+its next boot. What fails is undone by the job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zvmcloud.manager.core import Core, userid
+from zvmcloud.manager.disks import punch_step
+from zvmcloud.manager.errors import BadInput, Conflict
+from zvmcloud.manager.fcp import FcpPool, change_connections
+from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.jobs.runner import LocalContext, local
+
+_FCP = re.compile(r"[0-9a-f]{4}")
+_WWN = re.compile(r"0x[0-9a-f]{16}")
+_MOUNT = re.compile(r"(/[\w.-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A volume of a guest: the FCP devices, target ports and the LUN. ``mount_point`` is the name of its device file.
+
+    ``record_only``: only the table changes (a root volume, or a connection that exists already).
+    """
+
+    userid: str
+    fcps: tuple[str, ...]
+    wwpns: tuple[str, ...]
+    lun: str
+    mount_point: str = ""
+    multipath: bool = True
+    template: str = ""
+    root: bool = False
+    record_only: bool = False
+
+
+class Volumes:
+    """Attaches and detaches. Volumes of one guest come and go one after the other; guests do not wait for others."""
+
+    def __init__(self, core: Core, pool: FcpPool) -> None:
+        self._core = core
+        self._pool = pool
+
+    async def attach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
+        """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown), BadInput, Conflict (fcp-owned), AgentFailure
+        (fcp-in-use, configure-failed); everything is as before then."""
+        wish = await self._checked(system, wish)
+        owner = wish.userid
+        async with self._core.exclusive(system, owner):
+            have = {device.fcp: device for device in [await self._pool.usage(system, fcp) for fcp in wish.fcps]}
+            for device in have.values():
+                if device.allocated and device.assigner != owner:
+                    raise Conflict(
+                        f"Failed to attach volume to instance {owner} with reason FCP device {device.fcp} is assigned "
+                        f"to {device.assigner}",
+                        code="fcp-owned",
+                        subject=device.fcp,
+                    )
+            first = [fcp for fcp, device in have.items() if device.connections == 0]
+            count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
+            steps = [
+                Step(
+                    "connect",
+                    f"count a connection of {owner} on {', '.join(wish.fcps)}",
+                    "manager.fcp_connected",
+                    count,
+                    "manager.fcp_disconnected",
+                    count,
+                )
+            ]
+            if wish.record_only or wish.root:
+                return await self._run(system, "volume.attach", f"Record a volume of {owner}", steps, owner, origin)
+            if first:
+                devices: dict[str, Json] = {"userid": owner, "devices": first}
+                steps.append(
+                    Step(
+                        "dedicate",
+                        f"dedicate {', '.join(first)} to {owner}",
+                        "fcp.dedicate",
+                        devices,
+                        "fcp.undedicate",
+                        devices,
+                    )
+                )
+            steps += await self._script(job := new_job(), owner, "atvol", _attach_script(wish))
+            return await self._run(system, "volume.attach", f"Attach a volume to {owner}", steps, owner, origin, job)
+
+    async def detach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
+        """Disconnect a volume. Raises NotFound, BadInput, Conflict (fcp-owned, fcp-not-connected), AgentFailure."""
+        wish = await self._checked(system, wish)
+        owner = wish.userid
+        async with self._core.exclusive(system, owner):
+            have = {device.fcp: device for device in [await self._pool.usage(system, fcp) for fcp in wish.fcps]}
+            for device in have.values():
+                if device.assigner != owner or device.connections < 1:
+                    raise Conflict(
+                        f"Failed to detach volume from instance {owner} with reason FCP device {device.fcp} has no "
+                        "connection of it",
+                        code="fcp-not-connected",
+                        subject=device.fcp,
+                    )
+            last = [fcp for fcp, device in have.items() if device.connections == 1]
+            count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
+            record = Step("disconnect", f"a connection of {owner} less", "manager.fcp_disconnected", count)
+            if wish.record_only or wish.root:
+                return await self._run(system, "volume.detach", f"Record a volume of {owner}", [record], owner, origin)
+            steps = await self._script(job := new_job(), owner, "devol", _detach_script(wish))
+            if last:
+                devices: dict[str, Json] = {"userid": owner, "devices": last}
+                title = f"take {', '.join(last)} back from {owner}"
+                steps.append(Step("undedicate", title, "fcp.undedicate", devices, "fcp.dedicate", devices))
+            steps.append(record)
+            return await self._run(system, "volume.detach", f"Detach a volume from {owner}", steps, owner, origin, job)
+
+    async def _checked(self, system: str, wish: Connection) -> Connection:
+        if not wish.fcps:
+            raise BadInput("zvm_fcp", "[]", "at least one FCP device")
+        fcps = tuple(dict.fromkeys(fcp.lower() for fcp in wish.fcps))
+        wwpns = tuple(dict.fromkeys(wwpn.lower() for wwpn in wish.wwpns))
+        for name, values, form in (("zvm_fcp", fcps, _FCP), ("target_wwpn", wwpns, _WWN)):
+            for value in values:
+                if not form.fullmatch(value):
+                    raise BadInput(name, value, "4 hexadecimal digits" if form is _FCP else "0x and 16 digits")
+        if not _WWN.fullmatch(wish.lun.lower()):
+            raise BadInput("target_lun", wish.lun, "0x and 16 hexadecimal digits")
+        if not _MOUNT.fullmatch(wish.mount_point):
+            raise BadInput("mount_point", wish.mount_point, "a path of letters, digits, '_', '-', '.'")
+        owner = userid(wish.userid)
+        if not (wish.root or wish.record_only):
+            await self._core.owned(system, owner)
+        return Connection(
+            owner, fcps, wwpns, wish.lun.lower(), wish.mount_point, wish.multipath, wish.template, wish.root,
+            wish.record_only,
+        )  # fmt: skip
+
+    async def _script(self, job: str, owner: str, name: str, script: bytes) -> list[Step]:
+        await asyncio.to_thread(self._core.materials.store, job, f"{name}.sh", script)
+        return [
+            punch_step(owner, name, "sh", f"{name}.sh", len(script)),
+            Step("configure", f"have {owner} run it, if it is up", "guest.configure", {"userid": owner}),
+        ]
+
+    async def _run(
+        self, system: str, kind: str, title: str, steps: list[Step], owner: str, origin: str, job: str = ""
+    ) -> JobRecord:
+        return await self._core.runner.run(Plan(kind, title, system, tuple(steps), owner), origin, job)
+
+
+@local("manager.fcp_connected")
+async def fcp_connected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """One connection more on each device."""
+    await change_connections(
+        context.connection, context.system, context.userid, _fcps(parameters), 1, str(parameters["template"] or "")
+    )
+    return None
+
+
+@local("manager.fcp_disconnected")
+async def fcp_disconnected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """One connection less on each device."""
+    await change_connections(context.connection, context.system, context.userid, _fcps(parameters), -1)
+    return None
+
+
+def _fcps(parameters: Mapping[str, Json]) -> tuple[str, ...]:
+    fcps = parameters["fcps"]
+    return tuple(str(fcp) for fcp in fcps) if isinstance(fcps, list) else ()
+
+
+def _attach_script(wish: Connection) -> bytes:
+    """What a Linux on z does to see a LUN through these FCP devices. Exit status: 1 no multipathd, 3 no port, 4 no
+    disk."""
+    lines = ["#!/bin/bash", f"lun={wish.lun}"]
+    if wish.multipath:
+        lines.append("systemctl is-active --quiet multipathd || systemctl start multipathd || exit 1")
+    lines += ["ports=0", f"for fcp in {' '.join(wish.fcps)}; do", "  cio_ignore -r $fcp 2>/dev/null"]
+    lines += ["  chccwdev -e $fcp || chzdev -e zfcp-host $fcp", "  udevadm settle"]
+    lines += [f"  for wwpn in {' '.join(wish.wwpns)}; do", '    port="/sys/bus/ccw/drivers/zfcp/0.0.$fcp/$wwpn"']
+    lines += ["    [[ -d $port ]] || continue", "    ports=$((ports + 1))"]
+    lines += ['    [[ -d $port/$lun ]] || echo $lun > "$port/unit_add"', "    chzdev -ep zfcp-lun 0.0.$fcp:$wwpn:$lun"]
+    lines += ["  done", "done", "[[ $ports -gt 0 ]] || exit 3", "udevadm settle"]
+    lines += ["disk=$(lszfcp -l $lun -D | awk '{print $2; exit}')", "[[ -n $disk ]] || exit 4"]
+    if wish.mount_point:
+        lines.append(
+            f'ln -sfn "/dev/disk/by-path/ccw-0.0.{wish.fcps[0]}-zfcp-{wish.wwpns[0]}:{wish.lun}" {wish.mount_point}'
+        )
+    return ("\n".join([*lines, "exit 0", ""])).encode()
+
+
+def _detach_script(wish: Connection) -> bytes:
+    """The way back. Exit status 0 also when nothing was there."""
+    lines = ["#!/bin/bash", f"lun={wish.lun}"]
+    if wish.mount_point:
+        lines.append(f"rm -f {wish.mount_point}")
+    lines += [f"for fcp in {' '.join(wish.fcps)}; do", f"  for wwpn in {' '.join(wish.wwpns)}; do"]
+    lines += ["    chzdev -dp zfcp-lun 0.0.$fcp:$wwpn:$lun", '    port="/sys/bus/ccw/drivers/zfcp/0.0.$fcp/$wwpn"']
+    lines += ['    [[ -d $port/$lun ]] && echo $lun > "$port/unit_remove"', "  done", "done", "udevadm settle"]
+    return ("\n".join([*lines, "exit 0", ""])).encode()

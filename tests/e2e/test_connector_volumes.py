@@ -1,0 +1,47 @@
+"""FCP templates and volumes with the unmodified client: z/VM has the devices where the answers say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from e2e.conftest import Cloud
+
+
+def connection(userid: str, fcps: list[str], **more: object) -> dict[str, Any]:
+    return {
+        "assigner_id": userid, "zvm_fcp": fcps, "target_wwpn": ["0x5005076802100c1a"],
+        "target_lun": "0x4010400000000000", "os_version": "rhel8.6", "multipath": True, "mount_point": "/dev/sdz",
+        **more,
+    }  # fmt: skip
+
+
+def dedicated(cloud: Cloud, userid: str) -> list[str]:
+    return [line.split()[1].lower() for line in cloud.stack.entry(userid) if line.startswith("DEDICATE")]
+
+
+def test_a_volume_is_attached_to_a_running_guest_and_detached(cloud: Cloud) -> None:
+    cloud.started("volume1")
+    made = cloud.done(
+        "create_fcp_template", "t1", description="d", fcp_devices="1a00-1a03;1b00-1b03", host_default=True,
+        min_fcp_paths_count=2,
+    )["fcp_template"]  # fmt: skip
+    (listed,) = cloud.done("get_fcp_templates", template_id_list=[made["id"]])["fcp_templates"]
+    assert listed["name"] == "t1"
+    reserved = cloud.done("get_volume_connector", "volume1", reserve=True, fcp_template_id=made["id"])
+    fcps = reserved["zvm_fcp"]
+    assert len(fcps) == len(set(fcps)) == 2
+    cloud.done("volume_attach", connection("volume1", fcps, fcp_template_id=made["id"]))
+    assert sorted(dedicated(cloud, "VOLUME1")) == sorted(fcps)
+    assert cloud.done("get_fcp_usage", fcps[0]) == ["VOLUME1", 1, 1, made["id"]]
+    (detail,) = cloud.done("get_fcp_templates_details", raw=True, statistics=True, sync_with_zvm=True)["fcp_templates"]
+    assert {row[10] for row in detail["raw"]["0"]} == {"none", "VOLUME1"}
+    assert cloud.refused("delete_fcp_template", made["id"]) == (409, 409, 22)
+    cloud.done("volume_detach", connection("volume1", fcps))
+    assert dedicated(cloud, "VOLUME1") == []
+    back = cloud.done("get_volume_connector", "volume1", reserve=False, fcp_template_id=made["id"])
+    assert back["is_reserved_changed"] is True
+    cloud.done("edit_fcp_template", made["id"], name="renamed", storage_providers=["sp"])
+    cloud.done("set_fcp_usage", "1a03", "VOLUME1", 0, 0, made["id"])
+    cloud.done("delete_fcp_template", made["id"])
+    assert cloud.refused("get_fcp_usage", "9999")[0] == 404
+    cloud.done("guest_delete", "volume1")

@@ -1,0 +1,79 @@
+"""FCP devices: what the system has, given to a guest and taken back, in its entry and at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zhcp.conftest import Agent
+from zhcp.test_road import until_up
+from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
+from zvmcloud.zhcp.messages import StartGuest
+
+
+async def fcps(agent: Agent) -> dict[str, dict[str, Any]]:
+    found: Any = (await agent.client.ask("GET", "/v1/fcps"))["fcps"]
+    return {row["fcp"]: row for row in found}
+
+
+async def dedicated(agent: Agent, userid: str = "LINUX01") -> list[str]:
+    entry: Any = (await agent.client.guest(userid))["entry"]
+    return [line for line in entry if line.startswith("DEDICATE")]
+
+
+async def running(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+
+
+async def test_devices_are_listed_with_their_channels(agent: Agent) -> None:
+    found = await fcps(agent)
+    assert {"1a00", "1b03"} <= set(found)
+    device = found["1a00"]
+    assert (device["state"], device["owner"], len(device["npiv"])) == ("free", "", 16)
+    assert len(device["pchid"]) == 4
+    assert device["chpid"] != found["1b00"]["chpid"]
+
+
+async def test_a_guest_that_is_off_gets_them_at_its_logon(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert await dedicated(agent) == ["DEDICATE 1A00 1A00", "DEDICATE 1B00 1B00"]
+    assert (await fcps(agent))["1a00"]["owner"] == ""
+    await agent.run(UndedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert await dedicated(agent) == []
+    await agent.run(UndedicateFcps(userid="LINUX01", devices=("1a00",)))
+
+
+async def test_a_running_guest_gets_them_at_once(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    assert (await fcps(agent))["1a00"]["owner"] == "LINUX01"
+    await agent.run(UndedicateFcps(userid="LINUX01", devices=("1a00",)))
+    assert (await fcps(agent))["1a00"]["owner"] == ""
+    assert await dedicated(agent) == []
+
+
+async def test_a_device_of_another_guest_is_refused_before_anything_changes(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    await agent.run(agent.guest("LINUX02"))
+    problem = await agent.refused(DedicateFcps(userid="LINUX02", devices=("1b00", "1a00")))
+    assert (problem.status, problem.code) == (409, "fcp-in-use")
+    assert "LINUX01" in problem.detail
+    assert await dedicated(agent, "LINUX02") == []
+    assert (await agent.refused(DedicateFcps(userid="LINUX02", devices=("9999",)))).code == "fcp-unknown"
+
+
+async def test_the_guest_reads_its_files_when_it_is_up_and_not_before(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    off = await agent.run(ConfigureGuest(userid="LINUX01"))
+    assert off.result is not None
+    assert off.result["configured"] is False
+    await agent.run(agent.write_image())
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+    on = await agent.run(ConfigureGuest(userid="LINUX01"))
+    assert on.result is not None
+    assert on.result["configured"] is True
