@@ -128,7 +128,7 @@ def _hold(port: int) -> float:
 
 
 def _measure(guests: int) -> tuple[dict[str, float], float, float, float, float, float]:
-    """Costs in ms, seconds of the first start and of another, MB after it, MB at the end, ms beside connections held."""
+    """Costs in ms; seconds of the first start and of another; MB after it and at the end; ms beside others held."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as state:
         here, there = context.Pipe()

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from simulator.support import linux, write_image
+from simulator.test_persistence import Server
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.simulator import Simulator, saving
 from zvmcloud.simulator.control import ControlPort
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.presets import find_preset
+from zvmcloud.simulator.program import app
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client
+from zvmcloud.smapi.connection import encode_request
 from zvmcloud.smapi.errors import SmapiError
 
 GUEST = (*linux("LINUX01"), "MDISK 0100 3390 AUTOG 10 POOL1 MR")
@@ -125,3 +129,32 @@ async def test_the_socket_is_the_owners_alone(sim: Simulator, tmp_path: Path) ->
         assert (await http.get("/state")).status_code == 200
     await control.close()
     assert not path.exists()
+
+
+def test_commands(tmp_path: Path) -> None:
+    """fault, latency, state, save and load find the simulator by its state folder."""
+    state, saved = str(tmp_path / "s"), str(tmp_path / "saved.tar")
+    server = Server(tmp_path / "s")
+
+    def zvm(*words: str, code: int = 0) -> str:
+        ended = CliRunner().invoke(app, [*words, "--state", state])
+        assert ended.exit_code == code, ended.output
+        return ended.output
+
+    query = encode_request(f.ImageQueryDM(target="ZHCP"), "MAINT", "MAINT")
+    try:
+        assert zvm("fault", "add", "--function", "Image_Query_DM", "--rc", "400", "--rs", "12", "--count", "1") == "1\n"
+        assert server.call(query) == (400, 12)
+        assert server.call(query) == (0, 0)
+        assert "struck 1 of at most 1, matched 2" in zvm("fault", "list")
+        zvm("fault", "clear")
+        assert json.loads(zvm("fault", "list", "--json")) == []
+        assert json.loads(zvm("latency", "zero", "--set", "smapi=0.01"))["smapi"] == 0.01
+        zvm("fault", "add", "--action", "explode", code=2)
+        zvm("save", saved)
+        zvm("load", saved)
+        assert server.call(query) == (0, 0)
+        assert json.loads(zvm("state"))["systems"][0]["smapi_port"] == server.port
+    finally:
+        server.stop()
+    assert "no simulator answers" in zvm("state", code=1)

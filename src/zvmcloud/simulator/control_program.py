@@ -105,23 +105,18 @@ def fault_list(
     if as_json:
         typer.echo(json.dumps(rules, indent=2))
         return
-    columns = (
-        "number",
-        "action",
-        "function",
-        "target",
-        "who",
-        "probability",
-        "skip",
-        "count",
-        "delay",
-        "matched",
-        "struck",
-    )
-    table = Table(*columns, box=None)
-    for rule in rules if isinstance(rules, list) else ():
-        table.add_row(*(str(rule[column]) for column in columns))
-    Console().print(table)
+    for item in rules if isinstance(rules, list) else ():
+        rule = Rule.of({key: value for key, value in item.items() if key not in ("number", "matched", "struck")})
+        words = [f"{item['number']}: {rule.action} {rule.function} target {rule.target} from {rule.who}"]
+        if rule.action == "refuse":
+            words.append(f"rc {rule.rc} rs {rule.rs}")
+        if rule.delay:
+            words.append(f"after {rule.delay:g} s")
+        if rule.probability < 1:
+            words.append(f"with probability {rule.probability:g}")
+        limit = f" of at most {rule.count}" if rule.count else ""
+        words.append(f"struck {item['struck']}{limit}, matched {item['matched']}, passes the first {rule.skip}")
+        typer.echo(", ".join(words))
 
 
 @fault_app.command("clear")
