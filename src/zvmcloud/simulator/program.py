@@ -39,10 +39,8 @@ _LONGEST_SOCKET = 100
 PASSWORD_VARIABLE = "ZVM_SIMULATOR_PASSWORD_"  # noqa: S105
 
 
-def build_model(
-    preset: str, model_file: Path | None, name: str | None, passwords: list[str], release: str | None = None
-) -> Model:
-    """The model from preset, file, environment and options, the later ones first. ModelError names what is wrong."""
+def build_model(preset: str, model_file: Path | None, name: str | None, release: str | None = None) -> Model:
+    """The model from preset, file, environment (passwords) and options, the later ones first. ModelError names what is wrong."""
     model = find_preset(preset)
     if model_file is not None:
         model = load_model(model_file, model)
@@ -50,11 +48,6 @@ def build_model(
     for variable, value in os.environ.items():
         if variable.startswith(PASSWORD_VARIABLE):
             chosen[variable.removeprefix(PASSWORD_VARIABLE).upper()] = value
-    for item in passwords:
-        userid, equals, value = item.partition("=")
-        if not equals or not userid or not value:
-            raise ModelError("password", "expected USERID=PASSWORD")
-        chosen[userid.upper()] = value
     if release is not None:
         model = replace(model, release=find_release(release).name)
     return replace(model, name=name or model.name, passwords=chosen)
@@ -109,10 +102,6 @@ def run(
     functions: Annotated[
         list[str] | None, typer.Option(help="Python module with SMAPI functions of your own; imported first.")
     ] = None,
-    password: Annotated[
-        list[str] | None,
-        typer.Option(help="USERID=PASSWORD; better: ZVM_SIMULATOR_PASSWORD_<USERID> or the model file."),
-    ] = None,
     directory: Annotated[Path | None, typer.Option(help="Source directory (USER DIRECT) for a new system.")] = None,
     accept_extents: Annotated[
         bool, typer.Option(help="Import minidisks of the directory that overlap or are beyond their volume.")
@@ -126,7 +115,7 @@ def run(
     try:
         for module in functions or ():
             _import(module)
-        chosen = build_model(preset, model, system_name, password or [], release)
+        chosen = build_model(preset, model, system_name, release)
         simulator = Simulator(
             state=state,
             model=replace(chosen, directory=directory, accept_extents=accept_extents) if directory else chosen,
