@@ -40,7 +40,7 @@ PASSWORD_VARIABLE = "ZVM_SIMULATOR_PASSWORD_"  # noqa: S105
 
 
 def build_model(preset: str, model_file: Path | None, name: str | None, release: str | None = None) -> Model:
-    """The model from preset, file, environment (passwords) and options, the later ones first. ModelError names what is wrong."""
+    """The model from preset, file, passwords of the environment, and options. ModelError names what is wrong."""
     model = find_preset(preset)
     if model_file is not None:
         model = load_model(model_file, model)
