@@ -208,3 +208,19 @@ async def test_a_deleted_guest_has_no_devices_any_more(door: httpx.AsyncClient) 
     await connector(door, "linux01")
     done(await door.delete("/guests/linux01"))
     assert done(await door.get("/volumes/fcp/1a00")) == ["", 0, 0, ""]
+
+
+async def test_a_boot_map_is_written_for_the_paths_asked_for(
+    door: httpx.AsyncClient, template: str, zhcp: FakeZhcp
+) -> None:
+    info = {"fcpchannel": ["1a00", "1b00"], "wwpn": ["5005076802100C1A"], "lun": "0x4010400000000000", "wwid": "3600",
+            "transportfiles": "", "guest_networks": [], "fcp_template_id": template}  # fmt: skip
+    answer = await door.put("/volumes/volume_refresh_bootmap", json={"info": info})
+    assert done(answer) == {"1a00": ["5005076802100c1a"], "1b00": ["5005076802100c1a"]}
+    assert zhcp.bootmap["lun"] == "4010400000000000"
+    assert zhcp.bootmap["min_paths"] == 2
+    info["lun"] = "f" * 16
+    assert refused(await door.put("/volumes/volume_refresh_bootmap", json={"info": info})) == (500, 300, 30, 5)
+    for wrong in ({"fcpchannel": []}, {"wwpn": ["xyz"]}, {"lun": "12345678901234567"}):
+        answer = await door.put("/volumes/volume_refresh_bootmap", json={"info": {**info, **wrong}})
+        assert answer.status_code == 400

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from e2e.conftest import Cloud
+from zvmcloud.smapi import functions as f
 
 
 def connection(userid: str, fcps: list[str], **more: object) -> dict[str, Any]:
@@ -45,3 +46,12 @@ def test_a_volume_is_attached_to_a_running_guest_and_detached(cloud: Cloud) -> N
     cloud.done("delete_fcp_template", made["id"])
     assert cloud.refused("get_fcp_usage", "9999")[0] == 404
     cloud.done("guest_delete", "volume1")
+
+
+def test_the_paths_of_a_boot_volume_are_those_of_the_fabric(cloud: Cloud) -> None:
+    """The LUNs of the simulated fabric are asked for through SMAPI, as an operator would."""
+    answer = cloud.stack.smapi(f.SystemFCPFreeQuery(target="MAINT", fcp_dev="1A00"))
+    _, wwpn, lun, *_ = answer.reply.fcp_array[0].lower().split(";")
+    found = cloud.done("volume_refresh_bootmap", fcpchannels=["1a00"], wwpn=[wwpn], lun=lun)
+    assert found == {"1a00": [wwpn]}
+    assert cloud.refused("volume_refresh_bootmap", fcpchannels=["1a00"], wwpn=[wwpn], lun="4" * 16) == (300, 300, 5)

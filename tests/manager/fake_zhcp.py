@@ -76,6 +76,7 @@ class FakeZhcp:
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
         self.captured = b""
+        self.bootmap: dict[str, Any] = {}
         self.answers: dict[str, dict[str, Any]] = {
             "smapi": {"total_success": 7, "total_fail": 1, "last_success": "2026-11-21 08:00:00", "healthy": True},
             "volumes": {"volumes": [{"volume": "VOL001", "device_type": "3390-54", "size": 60102}]},
@@ -252,6 +253,12 @@ class FakeZhcp:
         guest = self._known(parameters)
         guest["fcps"] = [device for device in guest.get("fcps", []) if device not in parameters["devices"]]
         return {}
+
+    def _do_volume_refresh_bootmap(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if parameters["lun"] == "f" * 16:
+            raise Refused(409, "bootmap-failed", "no path to the LUN")
+        self.bootmap = parameters
+        return {"paths": {device.lower(): parameters["wwpns"] for device in parameters["devices"]}, "written": True}
 
     def _do_guest_configure(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zvmcloud.manager.core import Core, userid
@@ -22,6 +22,7 @@ from zvmcloud.manager.jobs.runner import LocalContext, local
 
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")
+_HEX = re.compile(r"[0-9a-f]+")
 _MOUNT = re.compile(r"(/[\w.-]+)*")
 
 
@@ -121,6 +122,45 @@ class Volumes:
             steps.append(record)
             return await self._run(system, "volume.detach", f"Detach a volume from {owner}", steps, owner, origin, job)
 
+    async def refresh_bootmap(
+        self,
+        system: str,
+        fcps: Sequence[str],
+        wwpns: Sequence[str],
+        lun: str,
+        *,
+        wwid: str = "",
+        template: str = "",
+        origin: str = "",
+    ) -> tuple[Mapping[str, Json], JobRecord]:
+        """Make a SCSI volume bootable through these FCP devices: the target ports by device.
+
+        Raises BadInput, NotFound (fcp-template-unknown), AgentFailure (bootmap-failed, bootmap-timeout).
+        """
+        least = 1
+        if template:
+            (found,) = await self._pool.templates(system, [template])
+            least = found.min_paths if found.min_paths > 0 else 1
+        for name, values, size in (("fcpchannel", fcps, 4), ("wwpn", wwpns, 16), ("lun", [lun], 16)):
+            for value in values:
+                if not 1 <= len(_digits(value)) <= size or not _HEX.fullmatch(_digits(value)):
+                    raise BadInput(name, value, f"at most {size} hexadecimal digits")
+        if not fcps:
+            raise BadInput("fcpchannel", "[]", "at least one FCP device")
+        parameters: dict[str, Json] = {
+            "lun": _digits(lun).zfill(16),
+            "devices": [_digits(fcp) for fcp in fcps],
+            "wwpns": [_digits(wwpn).zfill(16) for wwpn in wwpns],
+            "wwid": wwid,
+            "min_paths": least,
+        }
+        step = Step("refresh", f"write the boot map of LUN {lun}", "volume.refresh_bootmap", parameters)
+        title = f"Refresh the boot map of LUN {lun}"
+        job = await self._core.runner.run(Plan("volume.refresh_bootmap", title, system, (step,)), origin)
+        result = job.steps[0].result or {}
+        paths = result.get("paths")
+        return (paths if isinstance(paths, Mapping) else {}), job
+
     async def _checked(self, system: str, wish: Connection) -> Connection:
         if not wish.fcps:
             raise BadInput("zvm_fcp", "[]", "at least one FCP device")
@@ -169,6 +209,10 @@ async def fcp_disconnected(context: LocalContext, parameters: Mapping[str, Json]
     """One connection less on each device."""
     await change_connections(context.connection, context.system, context.userid, _fcps(parameters), -1)
     return None
+
+
+def _digits(value: str) -> str:
+    return value.lower().removeprefix("0x")
 
 
 def _fcps(parameters: Mapping[str, Json]) -> tuple[str, ...]:

@@ -32,3 +32,16 @@ class ConfigureGuest(Operation):
     """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot."""
 
     userid: str = fields.userid()
+
+
+@kind("volume.refresh_bootmap")
+@dataclass(frozen=True, slots=True)
+class RefreshBootmap(Operation):
+    """Make a SCSI volume bootable through these devices: find its paths, and have the program of the settings write
+    the boot map. `lun` and the WWPNs are 16 digits."""
+
+    lun: str = fields.limits(pattern=r"[0-9a-f]{16}", rule="16 lower-case hexadecimal digits")
+    devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
+    wwpns: tuple[str, ...] = fields.limits(pattern=r"[0-9a-f]{16}", rule="16 lower-case hexadecimal digits")
+    wwid: str = fields.limits(default="", pattern=r"[0-9A-Za-z]{0,64}", rule="at most 64 letters and digits")
+    min_paths: int = fields.limits(default=1, low=1, high=64)

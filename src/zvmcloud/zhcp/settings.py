@@ -13,6 +13,7 @@
     certificate = "path"          key = "path"            client_ca = "path" (asks clients for a certificate)
     [storage]
     state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
+    bootmap_program = "path"      (writes the boot map of a SCSI volume; operations/bootmap.py says how it is called)
 
 Relative paths are relative to the file. Unknown members are errors, so a misspelt one is noticed.
 """
@@ -78,6 +79,7 @@ class StorageSettings:
     state: str = "state"
     image_folders: tuple[str, ...] = ()
     pools: tuple[str, ...] = fields.limits(default=(), pattern=fields.NAME8, upper=True, rule="1 to 8 characters")
+    bootmap_program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

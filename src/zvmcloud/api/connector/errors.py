@@ -74,6 +74,8 @@ _BY_CODE: dict[str, Code] = {
     "fcp-in-use": Code(300, VOLUME, 300, 8),
     "fcp-not-connected": Code(300, VOLUME, 300, 9),
     "configure-failed": Code(300, VOLUME, 300, 8),
+    "bootmap-failed": Code(300, VOLUME, 300, 5),
+    "bootmap-timeout": Code(300, VOLUME, 300, 7),
     "capture-failed": Code(300, GUEST, 300, 5),
     "not-supported": Code(501, GUEST, 501, 1),
     "busy": Code(503, WSGI, 503, 1),

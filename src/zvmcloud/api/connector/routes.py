@@ -20,7 +20,7 @@ from zvmcloud.api.connector.envelope import Reply, failure, fault, success
 from zvmcloud.api.connector.errors import code_of, message_of, status_of
 from zvmcloud.api.connector.schemas import Checker, Schema
 from zvmcloud.api.connector.tokens import REFUSED, Door
-from zvmcloud.manager.errors import ManagerError, NotSupported
+from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.node import Node
 
@@ -43,13 +43,6 @@ class Rule:
     any_body: bool = False
     creates: bool = False
     acts: bool = False
-
-
-async def _not_built(ask: Ask) -> Reply:
-    raise NotSupported(
-        f"The requested function: {ask.request.method} {ask.request.url.path} "
-        "has not been implemented in current release"
-    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -82,7 +75,7 @@ RULES: tuple[Rule, ...] = (
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE),
     Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
-    Rule("PUT", "/volumes/volume_refresh_bootmap", _not_built),
+    Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP),
     Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES),
     Rule("POST", "/volumes/fcptemplates", volumes.create_template, body=schemas.FCP_TEMPLATE_CREATE),
     Rule("GET", "/volumes/fcptemplates/detail", volumes.template_details, query=schemas.QUERY_TEMPLATE_DETAILS),

@@ -224,6 +224,18 @@ _WWN = _text(r"^0x[0-9a-fA-F]{16}$", 18, 18)
 _FCP = _text(r"^[0-9a-fA-F]{4}$", 4, 4)
 FCP_TEMPLATE_CREATE: Schema = {**_object(("name",)), "properties": _TEMPLATE}
 FCP_TEMPLATE_EDIT: Schema = {**_object(), "properties": {**_TEMPLATE, "fcp_template_id": _TEMPLATE_ID}}
+BOOTMAP = _object(
+    ("info",),
+    info=_object(
+        ("lun",),
+        extra=True,
+        lun=_text("", 1, 18),
+        fcpchannel=_or_null(_list(_text())),
+        wwpn=_or_null(_list(_text())),
+        wwid=_or_null(_text()),
+        fcp_template_id=_TEMPLATE_ID,
+    ),
+)
 FCP_USAGE = _object(
     ("info",),
     info=_object(

@@ -121,6 +121,21 @@ async def set_usage(ask: Ask) -> Reply:
     return Reply()
 
 
+async def refresh_bootmap(ask: Ask) -> Reply:
+    """The target ports by FCP device. Clients send the devices and ports under either of two names."""
+    info = ask.member("info")
+    paths, job = await ask.node.volumes.refresh_bootmap(
+        ask.system,
+        texts(info.get("fcpchannel") or info.get("fcpchannels")),
+        texts(info.get("wwpn") or info.get("wwpns")),
+        text(info["lun"]),
+        wwid=text(info.get("wwid")),
+        template=text(info.get("fcp_template_id")),
+        origin=ask.origin,
+    )
+    return Reply(dict(paths), job.id)
+
+
 def _fcp(ask: Ask) -> str:
     fcp = ask.path["fcp"]
     if not _FCP.fullmatch(fcp):

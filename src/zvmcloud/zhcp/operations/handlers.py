@@ -7,6 +7,7 @@ from typing import Any
 
 from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.operations import (
+    bootmap,
     disk_erase,
     disks,
     fcps,
@@ -38,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "fcp.dedicate": fcps.dedicate,
     "fcp.undedicate": fcps.undedicate,
     "guest.configure": fcps.configure,
+    "volume.refresh_bootmap": bootmap.refresh,
     "guest.relocate": relocate.relocate,
     "guest.resize_cpus": resize.resize_cpus,
     "guest.resize_memory": resize.resize_memory,
