@@ -21,8 +21,11 @@ def test_a_key_is_admitted_once_and_known_after_a_restart(tmp_path: Path) -> Non
     journal.close()
     journal = Journal(path)
     assert journal.notes("job/step") == {"entry": ""}
-    assert journal.links() == (("F000", "A", "0100"),)
+    (link,) = journal.links()
+    assert (link.vdev, link.owner, link.disk) == ("F000", "A", "0100")
     journal.unlinked("F000")
+    assert journal.links() == (link,), "a row of another run is not ours to delete"
+    journal.unlinked("F000", link.run)
     journal.finish("job/step", "done", {"state": "done"})
     assert journal.notes("job/step") == {}
     assert journal.links() == ()

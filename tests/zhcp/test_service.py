@@ -257,8 +257,10 @@ async def test_links_that_a_crash_left_are_given_back(agent: Agent) -> None:
     await agent.run(agent.guest())
     await agent.runner.machine.cp("LINK LINUX01 0100 AS F005 W")
     agent.runner.journal.linking("F005", "LINUX01", "0100")
+    assert await agent.runner.recover() == (), "what this run linked is in use"
     busy = await agent.refused(agent.write_image())
     assert (busy.status, busy.code) == (409, "disk-in-use")
+    agent.restart()
     assert await agent.runner.recover() == ("F005",)
     await agent.run(agent.write_image())
 

@@ -1,11 +1,14 @@
 """The journal of operations: what was asked, what it ended with, and what must be cleaned up after a crash.
 
 One SQLite file in the state folder, written before an operation starts and when it ends. Parameters are kept as a
-digest only (they may hold a password); whoever asks again sends them again. Three tables:
+digest only (they may hold a password); whoever asks again sends them again. Four tables:
 
     operation   key, epoch, kind, digest of kind and parameters, state, outcome (JSON)
     note        key, name, value: what an operation is about to do, so that a second run knows its own traces
-    link        vdev, owner, disk: disks that are linked; those left by a crash are detached at the start
+    link        vdev, owner, disk, run: disks that are linked; those left by a crash are detached at the start
+    lock        userid, run: entries that are about to be locked; those left by a crash are unlocked at the start
+
+`run` is the run of the agent that wrote the row: a row is deleted only by who means that very one.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +30,9 @@ CREATE TABLE IF NOT EXISTS operation (
   key TEXT PRIMARY KEY, job TEXT NOT NULL, epoch INTEGER NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL,
   state TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', changed REAL NOT NULL DEFAULT (julianday('now')));
 CREATE TABLE IF NOT EXISTS note (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name));
-CREATE TABLE IF NOT EXISTS link (vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS link (
+  vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL, run TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS lock (userid TEXT PRIMARY KEY, run TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL);
 INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
@@ -45,6 +51,24 @@ class Entry:
     outcome: dict[str, Json]
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A disk that is, or may be, linked at `vdev`."""
+
+    vdev: str
+    owner: str
+    disk: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An entry that is, or may be, locked by us."""
+
+    userid: str
+    run: str
+
+
 def digest(kind: str, parameters: object) -> str:
     """What two requests have in common when they ask for the same."""
     body = json.dumps([kind, parameters], sort_keys=True, separators=(",", ":"))
@@ -58,7 +82,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
+        self._run = uuid.uuid4().hex
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+        columns = [row[1] for row in self._db.execute("PRAGMA table_info(link)")]
+        if "run" not in columns:  # a journal of an earlier version
+            self._db.execute("ALTER TABLE link ADD COLUMN run TEXT NOT NULL DEFAULT ''")
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -146,17 +174,36 @@ class Journal:
     def linking(self, vdev: str, owner: str, disk: str) -> None:
         """A disk is about to be linked."""
         with self._change() as db:
-            db.execute("INSERT OR REPLACE INTO link VALUES (?, ?, ?)", (vdev, owner, disk))
+            db.execute("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?)", (vdev, owner, disk, self._run))
 
-    def unlinked(self, vdev: str) -> None:
-        """A disk is detached."""
+    def unlinked(self, vdev: str, run: str | None = None) -> None:
+        """A disk that this run (or the run named) linked is detached."""
         with self._change() as db:
-            db.execute("DELETE FROM link WHERE vdev = ?", (vdev,))
+            db.execute("DELETE FROM link WHERE vdev = ? AND run = ?", (vdev, self._run if run is None else run))
 
-    def links(self) -> tuple[tuple[str, str, str], ...]:
-        """(vdev, owner, disk) of every link not yet given back."""
+    def links(self) -> tuple[Linked, ...]:
+        """Every link not yet given back."""
         with self._lock:
-            return tuple(self._db.execute("SELECT vdev, owner, disk FROM link ORDER BY vdev").fetchall())
+            rows = self._db.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
+        return tuple(Linked(*row) for row in rows)
+
+    def locking(self, userid: str) -> bool:
+        """An entry is about to be locked. Whether a lock that was noted before may still be there."""
+        with self._change() as db:
+            known = db.execute("SELECT 1 FROM lock WHERE userid = ?", (userid,)).fetchone() is not None
+            db.execute("INSERT OR REPLACE INTO lock VALUES (?, ?)", (userid, self._run))
+            return known
+
+    def unlocked(self, userid: str) -> None:
+        """An entry is not locked by us any more. Only the one writer of the entry may say so."""
+        with self._change() as db:
+            db.execute("DELETE FROM lock WHERE userid = ?", (userid,))
+
+    def locks(self) -> tuple[Locked, ...]:
+        """Every lock not yet given back."""
+        with self._lock:
+            rows = self._db.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
+        return tuple(Locked(*row) for row in rows)
 
     def forget_old(self) -> int:
         """Drop operations that were over more than KEEP_DAYS ago; returns how many."""

@@ -5,6 +5,10 @@
     PUT of a key that is over    its outcome again
     PUT of a key a crash cut off run again; the operation observes first and knows its own traces by its notes
 
+The work of an operation is a task of its own, and only this one is ever cancelled, once. Undo and the entry in the
+journal follow in the task that waits for it: nobody cuts them off. The entries an operation changes are its own until
+it is undone.
+
 A stop of the service cancels what runs: disks are detached, nothing is undone, and the journal still says "running",
 so that the next PUT of the key takes it up again.
 """
@@ -15,15 +19,16 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from zvmcloud.cp import commands
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.zhcp.errors import AgentError, Json, Problem
 from zvmcloud.zhcp.journal import Journal, digest
+from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
 from zvmcloud.zhcp.messages import Operation, OperationOutcome, parse_operation, parse_outcome
-from zvmcloud.zhcp.operations.context import Context, Links
+from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
+from zvmcloud.zhcp.recovery import Recovery
 from zvmcloud.zhcp.settings import Settings
 from zvmcloud.zhcp.smapi_port import SmapiPort
 
@@ -36,7 +41,17 @@ class _Running:
         self.operation = operation
         self.context = context
         self.outcome: OperationOutcome | None = None
+        self.work: asyncio.Task[dict[str, Json]] | None = None
         self.task: asyncio.Task[None] | None = None
+        self.cancelled = False
+        self.stopped = False
+
+    def cancel(self, *, stop: bool = False) -> None:
+        """Cancel the work, once, and not its undo. With `stop` there will be no undo."""
+        if self.work is not None and not self.cancelled:
+            self.cancelled = True
+            self.stopped = stop
+            self.work.cancel()
 
     def now(self) -> OperationOutcome:
         """The outcome, or the present state."""
@@ -57,13 +72,14 @@ class Runner:
         self.machine = machine
         self.journal = journal
         self._links = Links()
+        self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
         self._admission = asyncio.Lock()
         self._stopping = False
 
     def context(self, key: str = "", notes: dict[str, str] | None = None) -> Context:
         """A context for an operation, or (without a key) for a query."""
-        return Context(self.settings, self.smapi, self.machine, self.journal, self._links, key, notes)
+        return Context(self.settings, self.smapi, self.machine, self.journal, self._links, self._recovery, key, notes)
 
     async def submit(self, job: str, step: str, epoch: int, kind: object, parameters: object) -> str:
         """Start or join an operation; returns its key. FieldError, AgentError 409 (see Journal.admit)."""
@@ -79,7 +95,9 @@ class Runner:
             notes = await asyncio.to_thread(self.journal.notes, key) if known is not None else {}
             running = _Running(key, operation, self.context(key, notes))
             self._running[key] = running
-            running.task = asyncio.create_task(self._run(running), name=f"operation {key}")
+            work = HANDLERS[operation.kind](running.context, operation)
+            running.work = asyncio.ensure_future(work)
+            running.task = asyncio.create_task(self._run(running, running.work), name=f"operation {key}")
         return key
 
     async def outcome(self, key: str, wait: float) -> OperationOutcome:
@@ -97,36 +115,44 @@ class Runner:
         return parse_outcome(known.outcome)
 
     async def cancel(self, key: str) -> OperationOutcome:
-        """Stop a running operation and undo it; one that is over is left alone. AgentError 404."""
+        """Stop a running operation and wait until it is undone; one that is over is left alone. AgentError 404."""
         running = self._running.get(key)
         if running is not None and running.task is not None and not running.task.done():
-            running.task.cancel()
+            running.cancel()
             await asyncio.wait([running.task])
         return await self.outcome(key, 0)
 
-    async def _run(self, running: _Running) -> None:
+    async def _run(self, running: _Running, work: asyncio.Task[dict[str, Json]]) -> None:
         context, kind = running.context, running.operation.kind
         log.info("%s: %s begins", running.key, kind)
-        problem: Problem | None = None
-        result: dict[str, Json] | None = None
         try:
-            result = await HANDLERS[kind](context, running.operation)
-        except AgentError as error:
-            problem = error.problem
-        except (OperandError, AnswerError) as error:
-            status = 400 if isinstance(error, OperandError) else 502
-            problem = Problem(status, "bad-parameter" if status == 400 else "cp-answer", str(error))
-        except asyncio.CancelledError:
-            if self._stopping:
+            await asyncio.wait([work])
+            if work.cancelled() and running.stopped:
                 log.warning("%s: cut off by the stop of the agent", running.key)
                 return
-            problem = Problem(409, "cancelled", "the operation was cancelled and undone")
-        except Exception as error:
-            log.exception("%s: %s failed", running.key, kind)
-            problem = Problem(500, "internal", f"{type(error).__name__}: {error}", remedy="see the agent's log")
-        if problem is not None:
-            problem = await self._undo(context, problem)
-        await self._finish(running, result, problem)
+            problem = self._problem(running, work)
+            if problem is not None:
+                problem = await self._undo(context, problem)
+            await self._finish(running, None if problem else work.result(), problem)
+        finally:
+            await context.close()
+
+    @staticmethod
+    def _problem(running: _Running, work: asyncio.Task[dict[str, Json]]) -> Problem | None:
+        """Why the work failed; None when it did not."""
+        if work.cancelled():
+            return Problem(409, "cancelled", "the operation was cancelled and undone")
+        error = work.exception()
+        if error is None:
+            return None
+        if isinstance(error, AgentError):
+            return error.problem
+        if isinstance(error, OperandError):
+            return Problem(400, "bad-parameter", str(error))
+        if isinstance(error, AnswerError):
+            return Problem(502, "cp-answer", str(error))
+        log.error("%s: %s failed", running.key, running.operation.kind, exc_info=error)
+        return Problem(500, "internal", f"{type(error).__name__}: {error}", remedy="see the agent's log")
 
     @staticmethod
     async def _undo(context: Context, problem: Problem) -> Problem:
@@ -150,34 +176,35 @@ class Runner:
             tuple(context.calls),
         )
         running.outcome = outcome
-        await asyncio.to_thread(self.journal.finish, running.key, outcome.state, outcome.to_json())
-        self._running.pop(running.key, None)
+        try:
+            await asyncio.to_thread(self.journal.finish, running.key, outcome.state, outcome.to_json())
+        except Exception:  # This process still knows the outcome; after a restart the operation would run again.
+            log.exception("%s: its end cannot be recorded", running.key)
+        else:
+            self._running.pop(running.key, None)
         if problem:
             log.warning("%s: %s failed: %s (%s)", running.key, kind, problem.detail, problem.code)
         else:
             log.info("%s: %s is done", running.key, kind)
 
     async def recover(self) -> tuple[str, ...]:
-        """Give back the disks that a crash left linked; returns their numbers. Called once, before anything runs."""
-        returned: list[str] = []
-        for vdev, owner, disk in await asyncio.to_thread(self.journal.links):
-            answer = await self.machine.cp(commands.detach(vdev))
-            if answer.rc not in (0, 40):
-                log.error("disk %s (%s %s) stays linked: %s", vdev, owner, disk, " / ".join(answer.lines))
-                continue
-            log.warning("detached %s, which a crash left linked to %s %s", vdev, owner, disk)
-            await asyncio.to_thread(self.journal.unlinked, vdev)
-            returned.append(vdev)
+        """Give back the disks and the locks that a crash left; returns the device numbers of the disks.
+
+        May run while operations do, and may be repeated after an AgentError: what is given back was read before
+        anything ran.
+        """
+        returned = await self._recovery.disks()
+        await self._recovery.locks()
         await asyncio.to_thread(self.journal.forget_old)
-        return tuple(returned)
+        return returned
 
     async def stop(self) -> None:
         """Cancel what runs, wait for its disks to be detached, close everything."""
         async with self._admission:
             self._stopping = True
         tasks = [running.task for running in self._running.values() if running.task is not None]
-        for task in tasks:
-            task.cancel()
+        for running in self._running.values():
+            running.cancel(stop=True)
         if tasks:
             await asyncio.wait(tasks, timeout=30)
         await self.machine.close()

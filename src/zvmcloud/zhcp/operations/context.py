@@ -6,15 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
+from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.journal import Journal
+from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Machine
+from zvmcloud.zhcp.recovery import Recovery
 from zvmcloud.zhcp.settings import Settings
 from zvmcloud.zhcp.smapi_port import SmapiPort
 
@@ -22,34 +25,9 @@ R = TypeVar("R", bound=Reply)
 Undo = Callable[[], Awaitable[object]]
 log = logging.getLogger(__name__)
 
-FIRST_LINK, LAST_LINK = 0xF000, 0xFEFF
-"""Virtual device numbers at which the agent links disks."""
 _LINK_TRIES = 32
 _VDEV_IN_USE = 92
 _LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
-
-
-class Links:
-    """Numbers for linked disks: given out once, given back when detached."""
-
-    def __init__(self) -> None:
-        self._taken: set[int] = set()
-        self._next = FIRST_LINK
-
-    def take(self) -> str:
-        """A free number. AgentError 503 when all are in use."""
-        for _ in range(LAST_LINK - FIRST_LINK + 1):
-            number, self._next = self._next, self._next + 1
-            if self._next > LAST_LINK:
-                self._next = FIRST_LINK
-            if number not in self._taken:
-                self._taken.add(number)
-                return f"{number:04X}"
-        raise AgentError(503, "links-exhausted", "the agent has no free device number for a link", retryable=True)
-
-    def give_back(self, vdev: str) -> None:
-        """The number is free again."""
-        self._taken.discard(int(vdev, 16))
 
 
 class Context:
@@ -62,6 +40,7 @@ class Context:
         machine: Machine,
         journal: Journal,
         links: Links,
+        recovery: Recovery,
         key: str = "",
         notes: dict[str, str] | None = None,
     ) -> None:
@@ -70,12 +49,15 @@ class Context:
         self.machine = machine
         self.journal = journal
         self.links = links
+        self._recovery = recovery
         self.key = key
         self._notes = notes or {}
         self.calls: list[Call] = []
         self.progress = 0.0
         self.detail = ""
         self._undo: list[tuple[str, Undo]] = []
+        self._writing: set[str] = set()
+        self._held = AsyncExitStack()
 
     # -- what is done on z/VM -------------------------------------------------------------------------------------
 
@@ -92,14 +74,32 @@ class Context:
         """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
         return await self.smapi.call(request, self.record, allow=allow)
 
-    async def make(self, request: Request[R], what: str, undo: Undo) -> Answer[R]:
+    @asynccontextmanager
+    async def writing(self, userid: str) -> AsyncIterator[None]:
+        """Be the one operation that changes this entry: beyond the block, until the operation is over and undone.
+
+        What another operation changed between a failure and its undo would be lost otherwise.
+        """
+        if userid not in self._writing:
+            await self._held.enter_async_context(self.smapi.writing(userid))
+            self._writing.add(userid)
+        yield
+
+    async def close(self) -> None:
+        """The operation is over, its undo included: others may change the entries it changed."""
+        self._writing.clear()
+        await self._held.aclose()
+
+    async def make(
+        self, request: Request[R], what: str, undo: Undo, *, allow: Sequence[tuple[int, int]] = ()
+    ) -> Answer[R]:
         """Call a function that makes something, and remember how to undo it.
 
-        When z/VM refused, nothing was made and nothing will be undone: it may be another's. When the answer is
-        missing, it may have been made, so it will be undone.
+        When z/VM refused, be it with codes of those allowed, nothing was made and nothing will be undone: it may be
+        another's. When the answer is missing, it may have been made, so it will be undone.
         """
         try:
-            answer = await self.call(request)
+            answer = await self.call(request, allow=allow)
         except AgentError as error:
             if error.problem.smapi is None and error.problem.status != 400:
                 self.on_undo(what, undo)
@@ -107,7 +107,8 @@ class Context:
         except asyncio.CancelledError:
             self.on_undo(what, undo)
             raise
-        self.on_undo(what, undo)
+        if (answer.rc, answer.rs) not in allow:
+            self.on_undo(what, undo)
         return answer
 
     async def cp(self, command: str, *, allow: Sequence[int] = ()) -> CpAnswer:
@@ -161,10 +162,14 @@ class Context:
                 )
             yield vdev, await self.machine.device(vdev)
         finally:
-            await asyncio.shield(self._detach(vdev))
+            await to_its_end(self._detach(vdev))
 
     async def _link(self, owner: str, disk: str, mode: str) -> tuple[str, CpAnswer]:
-        """Link at a number of ours; one that is in use on z/VM all the same is passed over."""
+        """Link at a number of ours; one that is in use on z/VM all the same is passed over.
+
+        Not before the disks are detached that a crash left linked: one of them may be the disk that is wanted.
+        """
+        await self._recovery.disks()
         for _ in range(_LINK_TRIES):
             vdev = self.links.take()
             self.journal.linking(vdev, owner, disk)
@@ -173,7 +178,7 @@ class Context:
                 answer = await self.cp(command, allow=_LINK_REFUSALS)
             except BaseException:
                 # A LINK that was cut off may have been done.
-                await asyncio.shield(self._detach(vdev))
+                await to_its_end(self._detach(vdev))
                 raise
             if not answer.rc:
                 return vdev, answer
@@ -226,7 +231,7 @@ class Context:
         self._undo.append((what, action))
 
     async def undo(self) -> tuple[str, ...]:
-        """Undo everything, last first; returns what could not be undone."""
+        """Undo everything, last first; returns what could not be undone. Nothing that an action raises ends it."""
         left: list[str] = []
         while self._undo:
             what, action = self._undo.pop()
@@ -235,6 +240,9 @@ class Context:
             except AgentError as problem:
                 left.append(f"{what}: {problem}")
                 log.error("cannot undo %s: %s", what, problem)  # noqa: TRY400 (the problem says it all)
+            except Exception as problem:
+                left.append(f"{what}: {type(problem).__name__}: {problem}")
+                log.exception("cannot undo %s", what)
         return tuple(left)
 
 

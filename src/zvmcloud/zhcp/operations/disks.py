@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Set
+from functools import partial
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
@@ -15,6 +17,10 @@ _DEVICE_TYPE = {"ECKD": "3390", "FBA": "9336"}
 _UNIT = {"ECKD": 1, "FBA": 2}
 _NOT_FORMATTED = 1
 _KEEP = 0
+_ATTACHED = ((204, 4), (208, 4))
+"""The running guest has a device of that number."""
+_NO_DEVICE = (204, 8)
+_INACTIVE = (200, 12)
 ON = (PowerState.ON, PowerState.GOING_OFF, PowerState.ELSEWHERE)
 
 
@@ -30,8 +36,8 @@ async def must_be_off(context: Context, userid: str, why: str) -> None:
         )
 
 
-async def create_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
-    """Add one minidisk (or V-DISK) to the entry; undone by deleting it."""
+async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached: Set[str] = frozenset()) -> None:
+    """Add one minidisk (or V-DISK) to the entry; undone by deleting it, unless `attached` has it by then."""
     context.intend(f"disk-{disk.vdev}")
     vdisk = bool(disk.vdisk_blocks)
     request = f.ImageDiskCreateDM(
@@ -49,7 +55,7 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
         write_password="",
         multi_password="",
     )
-    await context.make(request, f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev))
+    await context.make(request, f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev, attached))
 
 
 async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
@@ -68,24 +74,39 @@ async def format_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
         context.did("disk", f"format {disk.format}", took, userid=userid, vdev=disk.vdev, linked_as=vdev)
 
 
-async def add_all(context: Context, userid: str, disks: tuple[NewDisk, ...], have: frozenset[str]) -> None:
-    """Create and format disks one after the other; those this operation made before a crash are made again whole."""
+async def add_all(
+    context: Context,
+    userid: str,
+    disks: tuple[NewDisk, ...],
+    have: frozenset[str],
+    attached: Set[str] = frozenset(),
+) -> None:
+    """Create and format disks one after the other; those this operation made before a crash are made again whole.
+
+    `attached` is looked at by the undo: the disks that a running guest did not give back.
+    """
     for number, disk in enumerate(disks):
         size = f"{disk.size_units} {'cylinders' if disk.type == 'ECKD' else 'blocks'}"
         if disk.vdisk_blocks:
             size = f"{disk.vdisk_blocks} blocks of V-DISK"
         context.report(0.1 + 0.8 * number / len(disks), f"disk {disk.vdev}: {size}")
         if disk.vdev in have:
-            context.on_undo(f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev))
+            context.on_undo(f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev, attached))
         else:
-            await create_minidisk(context, userid, disk)
+            await create_minidisk(context, userid, disk, attached)
         if disk.format != "none" and not disk.vdisk_blocks:
             context.report(0.1 + 0.8 * (number + 0.5) / len(disks), f"disk {disk.vdev}: making {disk.format}")
             await format_minidisk(context, userid, disk)
 
 
-def _deleter(context: Context, userid: str, vdev: str) -> Undo:
-    return lambda: delete_minidisk(context, userid, vdev)
+def _deleter(context: Context, userid: str, vdev: str, attached: Set[str]) -> Undo:
+    async def delete() -> object:
+        if vdev in attached:
+            # Its extent would be given to the next disk while the guest still writes to it.
+            raise AgentError(409, "disk-attached", f"kept, because the running {userid} still has it")
+        return await delete_minidisk(context, userid, vdev)
+
+    return delete
 
 
 def check_tools(disks: tuple[NewDisk, ...]) -> None:
@@ -98,7 +119,7 @@ def check_tools(disks: tuple[NewDisk, ...]) -> None:
 async def add(context: Context, request: AddDisks) -> dict[str, Json]:
     """disk.add"""
     check_tools(request.disks)
-    async with context.smapi.writing(request.userid):
+    async with context.writing(request.userid):
         entry = await entries.must_exist(context, request.userid)
         have = entry.device_addresses
         ours = frozenset(d.vdev for d in request.disks if d.vdev in have and context.intended(f"disk-{d.vdev}"))
@@ -111,25 +132,40 @@ async def add(context: Context, request: AddDisks) -> dict[str, Json]:
                     remedy="choose another virtual device number",
                 )
         await pools.check_space(context, tuple(d for d in request.disks if d.vdev not in ours))
-        await add_all(context, request.userid, request.disks, ours)
-        await _bring_live(context, request)
+        attached: set[str] = set()
+        await add_all(context, request.userid, request.disks, ours, attached)
+        await _bring_live(context, request, attached)
         entry = await entries.must_exist(context, request.userid)
     added = {disk.vdev for disk in request.disks}
     return {"disks": [d for d in entries.disks_json(entry) if isinstance(d, dict) and d["vdev"] in added]}
 
 
-async def _bring_live(context: Context, request: AddDisks) -> None:
-    if await context.power(request.userid) is not PowerState.ON:
+async def _bring_live(context: Context, request: AddDisks, attached: set[str]) -> None:
+    """Attach to the running guest; undone by detaching. `attached` gets the disks that could not be detached."""
+    userid = request.userid
+    if await context.power(userid) is not PowerState.ON:
         return
     for disk in request.disks:
-        live = f.ImageDiskCreate(target=request.userid, image_disk_number=disk.vdev, image_disk_mode="MR")
-        await context.call(live, allow=((204, 4), (200, 12)))
+        again = context.intended(f"live-{disk.vdev}")
+        context.intend(f"live-{disk.vdev}")
+        live = f.ImageDiskCreate(target=userid, image_disk_number=disk.vdev, image_disk_mode="MR")
+        what, undo = f"disk {disk.vdev} in the running {userid}", partial(_detach, context, userid, disk.vdev, attached)
+        answer = await context.make(live, what, undo, allow=(*(_ATTACHED if again else ()), _INACTIVE))
+        if (answer.rc, answer.rs) in _ATTACHED:
+            context.on_undo(what, undo)
+
+
+async def _detach(context: Context, userid: str, vdev: str, attached: set[str]) -> None:
+    attached.add(vdev)
+    request = f.ImageDiskDelete(target=userid, image_disk_number=vdev)
+    await context.call(request, allow=(_NO_DEVICE, _INACTIVE))
+    attached.discard(vdev)
 
 
 async def remove(context: Context, request: RemoveDisks) -> dict[str, Json]:
     """disk.remove"""
     await must_be_off(context, request.userid, "disks are removed from a guest that is off")
-    async with context.smapi.writing(request.userid):
+    async with context.writing(request.userid):
         entry = await entries.must_exist(context, request.userid)
         have = {disk.vdev for disk in entry.mdisks}
         removed: list[Json] = []

@@ -59,7 +59,7 @@ async def _pchid(context: Context, chpid: str) -> str:
 async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
     """A device that another guest has is refused before anything is changed."""
     userid = request.userid
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         entry = await entries.must_exist(context, userid)
         have = {item.vdev for item in entry.dedicates}
         await _must_be_free(context, request)
@@ -115,7 +115,7 @@ async def _drop_live(context: Context, userid: str, device: str) -> object:
 async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Json]:
     """fcp.undedicate"""
     userid = request.userid
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         on = await context.power(userid) is PowerState.ON
         for number, device in enumerate(request.devices):
             context.report(number / max(len(request.devices), 1), f"device {device}")

@@ -22,7 +22,7 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     disks.check_tools(request.disks)
     minidisks = tuple(disk for disk in request.disks if not disk.vdisk_blocks)
     userid = request.userid
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         entry = await entries.query(context, userid)
         if entry is not None and not context.intended("entry"):
             raise AgentError(
@@ -56,7 +56,7 @@ async def delete_entry(context: Context, userid: str) -> bool:
 async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
     """guest.delete: off, reader files, VSWITCH rights, entry. A guest that is gone already is done."""
     userid = request.userid
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         state = await context.power(userid)
         if state in (PowerState.ON, PowerState.GOING_OFF):
             context.report(0.1, f"logging {userid} off")

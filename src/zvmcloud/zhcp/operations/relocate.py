@@ -32,7 +32,7 @@ _REASONS = {
 async def relocate(context: Context, request: RelocateGuest) -> dict[str, Json]:
     """A move that a crash cut off is found where it went."""
     userid, destination = request.userid, request.destination
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         state = await context.power(userid)
         if not request.test and context.intended("move") and state is PowerState.ELSEWHERE:
             return {"userid": userid, "destination": destination, "moved": True, "authorized": False}

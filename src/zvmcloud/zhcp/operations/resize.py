@@ -72,7 +72,7 @@ class _Cpus:
 async def resize_cpus(context: Context, request: ResizeCpus) -> dict[str, Json]:
     """guest.resize_cpus"""
     userid, count = request.userid, request.count
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         entry = await entries.must_exist(context, userid)
         _check_maximum(entry, count)
         seen: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -215,7 +215,7 @@ class _Memory:
 async def resize_memory(context: Context, request: ResizeMemory) -> dict[str, Json]:
     """guest.resize_memory"""
     userid, wanted = request.userid, request.memory_mb
-    async with context.smapi.writing(userid):
+    async with context.writing(userid):
         entry = await entries.must_exist(context, userid)
         _check_storage(entry, wanted)
         seen: _Memory | None = None
