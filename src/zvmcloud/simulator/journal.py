@@ -10,6 +10,7 @@ when its function did not run and no answer was sent. The file is rotated once i
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -49,7 +50,8 @@ class Journal:
 
     def _open(self) -> None:
         if self._path is not None:
-            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.fdopen(descriptor, "a", encoding="utf-8", buffering=1)
             self._size = self._path.stat().st_size
 
     def write(

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 REQUEST_TIMEOUT = 30.0
 #: The most connections that are open at one time; more are closed at once.
 MAX_CONNECTIONS = 1000
+#: Bytes of requests that are not whole yet, of all clients together; who would pass it is cut off.
+MAX_HELD = 128 << 20
 #: Bytes of events that may wait for a subscriber who does not read.
 EVENT_BACKLOG = 4 << 20
 
@@ -40,6 +42,7 @@ class RequestServer:
         self.faults = faults or Faults()
         self.request_timeout = request_timeout
         self.connections: set[Connection] = set()
+        self.held = 0
         self._servers: list[asyncio.Server] = []
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None, *, trusted: str = "") -> int:
@@ -72,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
+        self._held = 0
         self._subscriber: Subscriber | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,6 +89,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._busy or self._transport is None:
             return
+        self._hold(len(data))
+        if self._server.held > MAX_HELD:
+            log.warning("requests in the making hold %d bytes; a client is cut off", self._server.held)
+            self.abort()
+            return
         try:
             self._wire.receive_data(data)
             frame = next(self._wire.frames(), None)
@@ -97,9 +106,14 @@ class Connection(asyncio.Protocol):
         if frame is not None:
             self._begin(frame)
 
+    def _hold(self, count: int) -> None:
+        self._held += count
+        self._server.held += count
+
     def _begin(self, frame: RequestFrame) -> None:
         assert self._transport is not None  # noqa: S101
         self._busy = True
+        self._hold(-self._held)
         if self._timer is not None:
             self._timer.cancel()
         if self._trusted and not frame.userid and not frame.password:
@@ -200,6 +214,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._hold(-self._held)
         if self._timer is not None:
             self._timer.cancel()
         if self._subscriber is not None:

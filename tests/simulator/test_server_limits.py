@@ -1,0 +1,36 @@
+"""What unfinished requests of all clients together may hold is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zvmcloud.simulator import Simulator
+from zvmcloud.simulator.smapi import server
+from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.client import Client
+
+
+async def test_a_client_that_would_pass_the_common_limit_is_cut_off_and_others_are_served(
+    sim: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_HELD", 100_000)
+    writers = []
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", sim.smapi_port)
+        writer.write((1_000_000).to_bytes(4, "big") + bytes(40_000))
+        await writer.drain()
+        writers.append((reader, writer))
+    async with asyncio.timeout(5):
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await writers[2][0].readexactly(1)
+    for _, writer in writers[:2]:
+        writer.close()
+    await asyncio.sleep(0.05)
+    assert (await client.call(f.ImageStatusQuery(target="MAINT"), allow=((0, 12),))).rc == 0
+
+
+async def test_the_journal_is_for_its_owner_only(sim: Simulator) -> None:
+    journal = next(sim.system.state.rglob("journal.jsonl"))
+    assert journal.stat().st_mode & 0o077 == 0
