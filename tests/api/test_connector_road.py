@@ -283,6 +283,33 @@ async def test_an_image_is_exported_into_an_allowed_folder_only(
     refused = await door.put("/images/sample", json={"location": {"dest_url": "file:///etc/zvmcloud-test"}})
     assert refused.status_code == 500
     assert not Path("/etc/zvmcloud-test").exists()
+    readable = await door.put("/images/sample", json={"location": {"dest_url": (tmp_path / "new").as_uri()}})
+    assert "export_folders" in readable.json()["errmsg"], "a folder to read from is not one to write to"
+    assert not (tmp_path / "new").exists()
+
+
+async def test_an_export_replaces_no_file_and_follows_no_link(
+    door: httpx.AsyncClient, node: Node, sample: Path, tmp_path: Path
+) -> None:
+    await add_image(door, sample)
+    out, other = tmp_path / "out", tmp_path / "authorized_keys"
+    out.mkdir()
+    (out / "there").write_text("mine")
+    other.write_text("mine")
+    (out / "link").symlink_to(other)
+    (out / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("there", "link", "dangling", "../out/there"):
+        answer = await door.put("/images/sample", json={"location": {"dest_url": f"file://{out}/{name}"}})
+        assert answer.status_code in {409, 500}
+    assert (out / "there").read_text() == "mine"
+    assert other.read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+    again = await door.put("/images/sample", json={"location": {"dest_url": (out / "there").as_uri()}})
+    assert (again.status_code, again.json()["overallRC"]) == (409, 409)
+    own = node.settings.state / "files" / "exported" / "copy.img"
+    done(await door.put("/images/sample", json={"location": {"dest_url": own.as_uri()}}))
+    assert own.read_bytes() == sample.read_bytes()
+    assert sorted(path.name for path in out.iterdir()) == ["dangling", "link", "there"]
 
 
 async def test_statistics_of_guests_that_are_on(door: httpx.AsyncClient) -> None:

@@ -55,6 +55,8 @@ def settings(state: Path, **more: Any) -> Settings:
         "state": str(state),
         "base_url": "http://manager",
         "import_folders": [str(state.parent)],
+        "export_folders": [str(state.parent / "out")],
+        "import_hosts": ["127.0.0.1"],
         "systems": [{"name": "ZVM1", "url": "http://zhcp"}],
         **more,
     }

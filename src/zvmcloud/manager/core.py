@@ -62,6 +62,10 @@ class Core:
         """One at a time for a guest: for choices that depend on what it has (device numbers), until they are made."""
         return self._locks.setdefault((system, userid), asyncio.Lock())
 
+    def image_lock(self, sha256: str) -> asyncio.Lock:
+        """One at a time for the bytes of an image: placing and naming them, beginning to read them, removing them."""
+        return self._locks.setdefault(("image", sha256), asyncio.Lock())
+
     def system(self, name: str = "") -> str:
         """The upper-case name of a configured system, the default one for "". Raises NotFound (system-unknown)."""
         found = self.settings.system(name)

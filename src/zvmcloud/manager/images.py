@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import ipaddress
 import os
 import re
 import socket
@@ -17,15 +18,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-import httpx
 import sqlalchemy as sa
 
 from zvmcloud.images import header
 from zvmcloud.manager.core import CAPTURED, Core
-from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotAllowed, NotFound
+from zvmcloud.manager.downloads import Limits, download
+from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotAllowed, NotFound
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.placing import copy_new, into_place
 from zvmcloud.manager.tables import images
 
 _CHUNK = 1 << 20
@@ -60,6 +62,7 @@ class Images:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.folder = core.settings.state / "images"
+        self._files = core.settings.state / "files"
 
     async def list(self) -> tuple[Image, ...]:
         async with self._core.database.read() as connection:
@@ -96,14 +99,16 @@ class Images:
         incoming = self.folder / "incoming" / str(uuid.uuid4())
         await asyncio.to_thread(incoming.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
         try:
-            parts = urlsplit(url)
+            parts = _split(url)
             if parts.scheme == "file":
                 source = self.local_file(unquote(parts.path), "url", remote_host=remote_host)
                 digest = await asyncio.to_thread(_copy_file, source, incoming)
             elif parts.scheme in {"http", "https"}:
-                digest = await _download(url, incoming)
+                settings = self._core.settings
+                limits = Limits(settings.import_hosts, settings.import_limit, settings.import_seconds)
+                digest = await _download(url, incoming, limits)
             else:
-                raise BadInput("url", url, "file:///path, http://... or https://...")
+                raise BadInput("url", f"{parts.scheme}:", "file:///path, http://... or https://...")
             return await self._keep(name, incoming, digest, os_version, md5, comments, origin)
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
@@ -130,7 +135,8 @@ class Images:
             try:
                 header.parse(digest.first)
             except header.HeaderError as error:
-                raise ImageUnusable(f"the agent sent no image: {error}", code="image-tag", subject=job) from error
+                detail = f"the agent sent no image: {_complaint(error)}"
+                raise ImageUnusable(detail, code="image-tag", subject=job) from None
             await asyncio.to_thread(incoming.replace, target)
         except OSError as error:
             failure = _storage_error(error)
@@ -143,29 +149,66 @@ class Images:
     async def delete(self, name: str, *, origin: str = "") -> JobRecord:
         """Forget a name; the bytes go with the last name. Raises NotFound, Conflict (image-in-use) while a job reads
         them."""
-        image = await self.get(name)
-        user = await self._core.journal.uses_image(image.sha256)
-        if user is not None:
-            raise Conflict(
-                f"image {name} is in use: job {user} is reading it",
-                code="image-in-use",
-                remedy=f"wait for the job to end, or cancel it (zvm job show {user})",
-                subject=name,
-            )
-        job = await self._core.runner.run(
-            Plan(
-                kind="image.delete",
-                title=f"Delete image {name}",
-                system=self._core.system(),
-                steps=(Step("record", f"forget image {name}", "manager.image_deleted", {"name": name}),),
-            ),
-            origin,
-        )
-        async with self._core.database.read() as connection:
-            query = sa.select(images.c.name).where(images.c.sha256 == image.sha256).limit(1)
+        while True:
+            image = await self.get(name)
+            async with self._core.image_lock(image.sha256):
+                if (await self.get(name)).sha256 != image.sha256:
+                    continue
+                user = await self._core.journal.uses_image(image.sha256)
+                if user is not None:
+                    raise Conflict(
+                        f"image {name} is in use: job {user} is reading it",
+                        code="image-in-use",
+                        remedy=f"wait for the job to end, or cancel it (zvm job show {user})",
+                        subject=name,
+                    )
+                job = await self._core.runner.run(
+                    Plan(
+                        kind="image.delete",
+                        title=f"Delete image {name}",
+                        system=self._core.system(),
+                        steps=(Step("record", f"forget image {name}", "manager.image_deleted", {"name": name}),),
+                    ),
+                    origin,
+                )
+                await self._drop_unused(self.path(image), image.sha256)
+                return job
+
+    async def _drop_unused(self, path: Path, sha256: str) -> None:
+        """Remove bytes that no name has. In a write transaction, because a capture places its bytes in one."""
+        async with self._core.database.write() as connection:
+            query = sa.select(images.c.name).where(images.c.sha256 == sha256).limit(1)
             if (await connection.execute(query)).first() is None:
-                await asyncio.to_thread(self.path(image).unlink, missing_ok=True)
-        return job
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def export(self, image: Image, path: str, *, remote_host: str = "") -> None:
+        """Copy an image's bytes to a new file below an export folder or the manager's own files folder.
+
+        Raises NotAllowed (remote-host, path-not-allowed, file-unreadable), Conflict (file-exists): no file is ever
+        replaced.
+        """
+        _only_here("dest_url", remote_host, self._core.settings.remote_hosts)
+        target, root = await asyncio.to_thread(_below, path, (*self._core.settings.export_folders, self._files))
+        if root is None or target == root:
+            raise NotAllowed(
+                f"dest_url: {path} is not below a folder that this manager may write to",
+                code="path-not-allowed",
+                remedy=f"name a file below {self._files}, or add the folder to export_folders in the settings",
+                subject=path,
+            )
+        try:
+            await asyncio.to_thread(copy_new, self.path(image), root, target)
+        except FileExistsError:
+            raise Conflict(
+                f"dest_url: {path} exists already",
+                code="file-exists",
+                remedy="name another file, or remove that one",
+                subject=path,
+            ) from None
+        except OSError as error:
+            raise NotAllowed(
+                f"dest_url: cannot write {path}: {error.strerror}", code="file-unreadable", subject=path
+            ) from error
 
     def local_file(self, path: str, field: str, *, remote_host: str = "") -> Path:
         """A file that a client names by path, if this manager may read it.
@@ -173,35 +216,18 @@ class Images:
         Raises NotAllowed (remote-host) when ``user@host`` is another machine, NotAllowed (path-not-allowed) outside
         the import folders, NotFound (file-unknown).
         """
-        resolved = self.local_target(path, field, remote_host=remote_host)
-        if not resolved.is_file():
-            raise NotFound(
-                f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
-            )
-        return resolved
-
-    def local_target(self, path: str, field: str, *, remote_host: str = "") -> Path:
-        """A path that a client names, with links resolved, if it is on this machine and below an import folder.
-
-        Raises NotAllowed (remote-host, path-not-allowed).
-        """
-        if remote_host and not _is_here(remote_host, self._core.settings.remote_hosts):
+        _only_here(field, remote_host, self._core.settings.remote_hosts)
+        resolved, root = _below(path, (*self._core.settings.import_folders, self._files))
+        if root is None:
             raise NotAllowed(
-                f"{field}: the file is on {remote_host}, and this manager fetches no files from other machines",
-                code="remote-host",
-                remedy="upload it with PUT /files and use the URL that is returned, or add the host to remote_hosts in "
-                "the settings when its folder is mounted here",
-                subject=remote_host,
-            )
-        resolved = Path(path).resolve()
-        allowed = [Path(folder).resolve() for folder in self._core.settings.import_folders]
-        allowed.append((self._core.settings.state / "files").resolve())
-        if not any(resolved.is_relative_to(folder) for folder in allowed):
-            raise NotAllowed(
-                f"{field}: {path} is not below a folder that this manager may use",
+                f"{field}: {path} is not below a folder that this manager may read",
                 code="path-not-allowed",
                 remedy="add its folder to import_folders in the manager's settings, or use PUT and POST /files",
                 subject=path,
+            )
+        if not resolved.is_file():
+            raise NotFound(
+                f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
             )
         return resolved
 
@@ -218,7 +244,7 @@ class Images:
             found = header.parse(digest.first)
         except header.HeaderError as error:
             code = "image-size" if error.field in {"size", "unit"} else "image-tag"
-            raise ImageUnusable(f"{name}: {error}", code=code, subject=name) from error
+            raise ImageUnusable(f"{name}: {_complaint(error)}", code=code, subject=name) from None
         if found.size and digest.length <= found.body_offset:
             raise ImageUnusable(
                 f"{name}: the file ends with its header ({digest.length} bytes), the disk's content is missing",
@@ -227,7 +253,6 @@ class Images:
                 subject=name,
             )
         target = self.folder / digest.sha256[:2] / digest.sha256
-        await asyncio.to_thread(_into_place, incoming, target)
         row = {
             "name": name,
             "sha256": digest.sha256,
@@ -246,7 +271,15 @@ class Images:
             row,
         )
         plan = Plan(kind="image.import", title=f"Import image {name}", system=self._core.system(), steps=(step,))
-        return await self._core.runner.run(plan, origin)
+        async with self._core.image_lock(digest.sha256):
+            try:
+                await asyncio.to_thread(into_place, incoming, target, digest.length)
+                return await self._core.runner.run(plan, origin)
+            except OSError as error:
+                raise _storage_error(error) from error
+            except ManagerError:
+                await self._drop_unused(target, digest.sha256)
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,22 +322,19 @@ def _copy_file(source: Path, target: Path) -> _Digest:
     return digester.digest()
 
 
-async def _download(url: str, target: Path) -> _Digest:
+async def _download(url: str, target: Path, limits: Limits) -> _Digest:
     digester = _Digester()
     try:
-        async with (
-            httpx.AsyncClient(timeout=60.0, follow_redirects=True) as client,
-            client.stream("GET", url) as answer,
-        ):
-            answer.raise_for_status()
-            with target.open("xb") as writer:
-                async for data in answer.aiter_bytes(_CHUNK):
-                    digester.update(data)
-                    await asyncio.to_thread(writer.write, data)
-    except httpx.HTTPError as error:
-        raise ImageUnusable(
-            f"cannot fetch {url}: {error or type(error).__name__}", code="download-failed", subject=url
-        ) from error
+        with await asyncio.to_thread(target.open, "xb") as writer:
+
+            def flush(data: bytes) -> None:
+                digester.update(data)
+                writer.write(data)
+
+            async def write(data: bytes) -> None:
+                await asyncio.to_thread(flush, data)
+
+            await download(url, limits, write)
     except OSError as error:
         raise _storage_error(error) from error
     return digester.digest()
@@ -336,23 +366,61 @@ def _storage_error(error: OSError) -> ImageUnusable:
     return ImageUnusable(f"cannot copy the image: {reason}", code="file-unreadable", subject=str(error.filename or ""))
 
 
-def _into_place(incoming: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not target.exists():
-        incoming.replace(target)
+def _complaint(error: header.HeaderError) -> str:
+    """What is wrong with a header, without the bytes that are there: they may be those of any file."""
+    return {
+        "tag": "it does not begin with a CKD or FBA disk image tag",
+        "size": "its header has no size with CYL or BLK, or one above the limit",
+        "unit": "the unit of the size does not go with the tag",
+        "gzip": "its header has no compression level from 0 to 9",
+    }.get(error.field, "its header has no usable length, or its content does not follow it")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise BadInput("url", "it", "file:///path, http://... or https://...") from None
+
+
+def _below(path: str, folders: Sequence[str | Path]) -> tuple[Path, Path | None]:
+    """The path with links resolved, and the first of the folders that it is below, resolved too. Blocking."""
+    resolved = Path(path).resolve()
+    found = (Path(folder).resolve() for folder in folders)
+    return resolved, next((folder for folder in found if resolved.is_relative_to(folder)), None)
+
+
+def _only_here(field: str, remote_host: str, known: Sequence[str]) -> None:
+    """Raises NotAllowed (remote-host) when ``user@host`` is another machine."""
+    if remote_host and not _is_here(remote_host, known):
+        raise NotAllowed(
+            f"{field}: the file is on {remote_host}, and this manager neither fetches nor sends files elsewhere",
+            code="remote-host",
+            remedy="upload it with PUT /files and use the URL that is returned, or add the host to remote_hosts in "
+            "the settings when its folder is mounted here",
+            subject=remote_host,
+        )
 
 
 def _is_here(remote_host: str, known: Sequence[str]) -> bool:
-    """Whether ``user@host`` is this machine: configured, its host name, or one of its addresses."""
+    """Whether ``user@host`` is this machine: configured, its host name, or a literal address that it has. No name is
+    looked up: that could take long, and what it says is not ours to trust."""
     host = remote_host.rpartition("@")[2].lower()
-    if host in {name.lower() for name in known} or host in {socket.gethostname().lower(), socket.getfqdn().lower()}:
+    if host in {name.lower() for name in known} or host == socket.gethostname().lower():
         return True
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
     except OSError:
         return False
-    return re.fullmatch(r"[0-9.]+", host) is not None and host != "0.0.0.0"  # noqa: S104  compared, not bound
+    return True
 
 
 def _image(row: sa.RowMapping) -> Image:

@@ -9,7 +9,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -17,6 +16,7 @@ from zvmcloud.manager.core import CAPTURED
 from zvmcloud.manager.errors import Conflict, ImageUnusable
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.jobs.runner import LocalContext, local
+from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
 
@@ -150,7 +150,8 @@ async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) 
     if not isinstance(received, Mapping):
         raise ImageUnusable("the agent did not say what it sent", code="image-tag", subject=str(parameters["name"]))
     sha256 = str(received["sha256"])
-    await asyncio.to_thread(_keep, context.state / "jobs" / context.job / CAPTURED, context.state / "images", sha256)
+    target = context.state / "images" / sha256[:2] / sha256
+    await asyncio.to_thread(into_place, context.state / "jobs" / context.job / CAPTURED, target, int(received["bytes"]))
     row = {
         "name": parameters["name"],
         "sha256": sha256,
@@ -163,15 +164,6 @@ async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) 
         "comments": None,
     }
     return await image_added(context, row)
-
-
-def _keep(source: Path, folder: Path, sha256: str) -> None:
-    """Move a received file to its place by digest; it is there already when the step runs again."""
-    target = folder / sha256[:2] / sha256
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    source.replace(target)
 
 
 @local("manager.image_deleted")

@@ -9,6 +9,10 @@
     base_url = ""                        # how a zHCP reaches this manager            ZVMCLOUD_BASE_URL
     node = "manager"                     # name of this manager among several
     import_folders = ["/srv/images"]     # file:// images and config drives may be read from below these; "/" allows all
+    export_folders = []                  # images may be written below these too, besides <state>/files
+    import_hosts = []                    # http(s) images may come from these hosts even if not public
+    import_limit = 1099511627776         # bytes of an http(s) image
+    import_seconds = 7200                # for a whole http(s) image
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
@@ -91,6 +95,10 @@ class Settings:
     node: str = "manager"
     default_system: str = ""
     import_folders: tuple[str, ...] = ()
+    export_folders: tuple[str, ...] = ()
+    import_hosts: tuple[str, ...] = ()
+    import_limit: int = 2**40
+    import_seconds: int = 7200
     remote_hosts: tuple[str, ...] = ("127.0.0.1", "localhost.localdomain")
     tls_certificate: str = ""
     tls_key: str = ""
@@ -162,6 +170,10 @@ def build(document: Mapping[str, object]) -> Settings:
         node=_text(rest.pop("node", "manager"), "node"),
         default_system=_text(rest.pop("default_system", ""), "default_system"),
         import_folders=_texts(rest.pop("import_folders", ()), "import_folders"),
+        export_folders=_texts(rest.pop("export_folders", ()), "export_folders"),
+        import_hosts=_texts(rest.pop("import_hosts", ()), "import_hosts"),
+        import_limit=_number(rest.pop("import_limit", 2**40), "import_limit", 1, 2**50),
+        import_seconds=_number(rest.pop("import_seconds", 7200), "import_seconds", 1, 7 * 86400),
         remote_hosts=_texts(rest.pop("remote_hosts", ("127.0.0.1", "localhost.localdomain")), "remote_hosts"),
         tls_certificate=_text(tls.pop("certificate", ""), "tls.certificate"),
         tls_key=_text(tls.pop("key", ""), "tls.key"),

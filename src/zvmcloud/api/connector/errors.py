@@ -49,6 +49,8 @@ _BY_CODE: dict[str, Code] = {
     "file-unreadable": Code(300, IMAGE, 300, 12),
     "file-unknown": Code(300, IMAGE, 300, 12),
     "path-not-allowed": Code(300, IMAGE, 300, 12),
+    "url-not-allowed": Code(300, IMAGE, 300, 9),
+    "file-exists": Code(409, IMAGE, 409, 1),
     "system-unknown": Code(404, SDK, 404, 1),
     "job-unknown": Code(404, SDK, 404, 1),
     "cpu-maximum-unknown": Code(409, GUEST, 409, 3),

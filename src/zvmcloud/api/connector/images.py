@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from zvmcloud.api.connector.ask import Ask, text
 from zvmcloud.api.connector.envelope import Code, Reply, failure
 from zvmcloud.api.connector.errors import FILE
-from zvmcloud.manager.errors import ManagerError, NotAllowed, NotSupported
+from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.images import Image
 from zvmcloud.manager.jobs.plan import Json
 
@@ -59,14 +58,16 @@ async def root_disk_size(ask: Ask) -> Reply:
 
 
 async def export_image(ask: Ask) -> Reply:
-    """Copy an image's bytes to a file below one of the folders this manager may use."""
+    """Copy an image's bytes to a new file below one of the export folders."""
     location = ask.member("location")
     image = await ask.node.images.get(ask.path["name"])
-    url = urlsplit(text(location["dest_url"]))
+    try:
+        url = urlsplit(text(location["dest_url"]))
+    except ValueError:
+        raise BadInput("dest_url", "it", "file:///path") from None
     if url.scheme != "file":
         raise NotSupported("images are exported to file:// URLs; fetch other copies with GET /v1/images/{name}/content")
-    target = ask.node.images.local_target(unquote(url.path), "dest_url", remote_host=text(location.get("remote_host")))
-    await asyncio.to_thread(_copy, ask.node.images.path(image), target)
+    await ask.node.images.export(image, unquote(url.path), remote_host=text(location.get("remote_host")))
     return Reply(
         {
             "image_name": image.name,
@@ -129,14 +130,6 @@ def _inside(path: Path, folders: tuple[Path, ...]) -> Path | None:
     path = path.resolve()
     below = any(path.is_relative_to(folder.resolve()) for folder in folders)
     return path if below and path.is_file() else None
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise NotAllowed(f"dest_url: cannot write {target}: {error.strerror}", code="file-unreadable") from error
 
 
 def _image(ask: Ask, image: Image) -> dict[str, Json]:
