@@ -34,3 +34,25 @@ async def test_a_client_that_would_pass_the_common_limit_is_cut_off_and_others_a
 async def test_the_journal_is_for_its_owner_only(sim: Simulator) -> None:
     journal = next(sim.system.state.rglob("journal.jsonl"))
     assert journal.stat().st_mode & 0o077 == 0
+
+
+async def test_the_device_folder_of_a_guest_goes_when_it_logs_off(sim: Simulator, client: Client) -> None:
+    records = ("USER LEAVES LBYONLY 512M 1G G", "INCLUDE LNXDFLT")
+    await client.call(f.ImageCreateDM(target="LEAVES", image_record_array=records))
+    await client.call(
+        f.ImageDiskCreateDM(
+            target="LEAVES",
+            image_disk_number="0100",
+            image_disk_device_type="3390",
+            image_disk_allocation_type="AUTOG",
+            allocation_area_name_or_volser="POOL1",
+            allocation_unit_size=1,
+            image_disk_size=10,
+            image_disk_mode="MR",
+        )
+    )
+    folder = sim.system.device_folder / "LEAVES"
+    await client.call(f.ImageActivate(target="LEAVES"))
+    assert [item.name for item in folder.iterdir()] == ["0.0.0100"]
+    await client.call(f.ImageDeactivate(target="LEAVES", force_time="IMMED"))
+    assert not folder.exists()

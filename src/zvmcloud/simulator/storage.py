@@ -213,11 +213,14 @@ def show_device(system: System, userid: str, device: Dasd) -> None:
 
 
 def hide_device(system: System, userid: str, vdev: str) -> None:
-    """Remove the symbolic link of a device, once the transaction is on disk."""
+    """Remove the symbolic link of a device, once the transaction is on disk; the folder goes with the last one."""
 
     def remove() -> None:
         with suppress(OSError):
-            system.device_name(userid, vdev).unlink(missing_ok=True)
+            path = system.device_name(userid, vdev)
+            path.unlink(missing_ok=True)
+            if userid not in system.machines:
+                path.parent.rmdir()
 
     system.store.after_commit(remove)
 
