@@ -90,8 +90,9 @@ class Journal:
         path.chmod(0o600)
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, when no other thread uses it."""
+        with self._lock:
+            self._db.close()
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

@@ -120,6 +120,7 @@ class Runner:
         if running is not None and running.task is not None and not running.task.done():
             running.cancel()
             await asyncio.wait([running.task])
+            return running.now()
         return await self.outcome(key, 0)
 
     async def _run(self, running: _Running, work: asyncio.Task[dict[str, Json]]) -> None:

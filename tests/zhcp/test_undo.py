@@ -1,0 +1,181 @@
+"""Undo: it always ends, nobody cuts it off, and the entry belongs to the operation until it is undone."""
+
+import asyncio
+
+import pytest
+
+from zhcp.conftest import Agent
+from zhcp.test_road import until_up
+from zvmcloud.simulator.faults import Rule
+from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.messages import AddDisks, CoupleNic, CreateNic, CreateVswitch, NewDisk, Operation, StartGuest
+from zvmcloud.zhcp.operations import handlers
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.runner import Runner
+
+PATH = "/v1/operations/j/s"
+START = {"epoch": 1, "kind": "guest.start", "parameters": {"userid": "LINUX01"}}
+SMALL = (
+    NewDisk(vdev="0201", size_units=5, pool="POOL1"),
+    NewDisk(vdev="0202", size_units=5, pool="POOL1"),
+)
+
+
+class Work:
+    """An operation that runs until it is cancelled, and an undo that waits for the test."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.undoing, self.go_on = asyncio.Event(), asyncio.Event()
+        self.undone: list[str] = []
+        monkeypatch.setitem(handlers.HANDLERS, "guest.start", self.run)
+
+    async def run(self, context: Context, _: Operation) -> dict[str, Json]:
+        context.on_undo("the first", self.undo("first"))
+        context.on_undo("the broken", self.broken)
+        context.on_undo("the refused", self.refused)
+        context.on_undo("the last", self.undo("last"))
+        async with context.writing("LINUX01"):
+            await asyncio.Event().wait()
+        return {}
+
+    def undo(self, name: str):  # type: ignore[no-untyped-def]
+        async def action() -> None:
+            self.undoing.set()
+            await self.go_on.wait()
+            self.undone.append(name)
+
+        return action
+
+    @staticmethod
+    async def broken() -> None:
+        raise ValueError("an answer nobody understands")
+
+    @staticmethod
+    async def refused() -> None:
+        raise AgentError(409, "refused", "z/VM said no")
+
+
+async def test_a_second_delete_waits_for_the_undo_and_every_action_is_tried(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(monkeypatch)
+    await agent.http.put(PATH, params={"wait": 0.05}, json=START)
+    deletes = [asyncio.create_task(agent.http.delete(PATH))]
+    await work.undoing.wait()
+    deletes += [asyncio.create_task(agent.http.delete(PATH)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    assert not any(delete.done() for delete in deletes)
+    work.go_on.set()
+    for delete in deletes:
+        ended = (await delete).json()
+        assert (ended["state"], ended["error"]["code"]) == ("failed", "cancelled")
+        assert "the broken: ValueError: an answer nobody understands" in ended["detail"]
+        assert "the refused: z/VM said no" in ended["detail"]
+    assert work.undone == ["last", "first"]
+    known = agent.runner.journal.get("j/s")
+    assert known is not None
+    assert known.state == "failed"
+
+
+async def test_a_delete_that_is_given_up_does_not_end_the_undo(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(monkeypatch)
+    await agent.http.put(PATH, params={"wait": 0.05}, json=START)
+    delete = asyncio.create_task(agent.runner.cancel("j/s"))
+    await work.undoing.wait()
+    delete.cancel()
+    await asyncio.wait([delete])
+    work.go_on.set()
+    assert (await agent.http.get(PATH)).json()["state"] == "failed"
+    assert work.undone == ["last", "first"]
+
+
+async def test_a_stop_lets_an_undo_that_was_asked_for_end(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(monkeypatch)
+    await agent.http.put(PATH, params={"wait": 0.05}, json=START)
+    delete = asyncio.create_task(agent.http.delete(PATH))
+    await work.undoing.wait()
+    stopping = asyncio.create_task(agent.runner.stop())
+    await asyncio.sleep(0.05)
+    work.go_on.set()
+    await stopping
+    await delete
+    agent.restart()
+    assert (await agent.http.get(PATH)).json()["state"] == "failed"
+
+
+async def test_the_entry_is_changed_by_nobody_else_until_the_undo_has_ended(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(monkeypatch)
+    await agent.run(agent.guest())
+    await agent.http.put(PATH, params={"wait": 0.05}, json=START)
+    delete = asyncio.create_task(agent.http.delete(PATH))
+    await work.undoing.wait()
+    nic = asyncio.create_task(agent.run(CreateNic(userid="LINUX01", vdev="1000")))
+    await asyncio.sleep(0.1)
+    assert not nic.done()
+    work.go_on.set()
+    await delete
+    assert (await nic).state == "done"
+
+
+async def nics(agent: Agent) -> list[str]:
+    lines = (await agent.client.guest("LINUX01"))["entry"]
+    assert isinstance(lines, list)
+    return [str(line) for line in lines if str(line).startswith("NICDEF")]
+
+
+async def test_an_undone_coupling_keeps_what_another_operation_did_to_the_entry(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live half of the coupling is refused while another adapter waits to be defined."""
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",), vid="AWARE"))
+    await agent.run(CreateNic(userid="LINUX01", vdev="1000"))
+    before = await nics(agent)
+    await agent.run(StartGuest(userid="LINUX01"))
+    undo = Runner._undo
+    defined: list[asyncio.Task[object]] = []
+
+    async def slow_undo(context: Context, problem: object) -> object:
+        defined.append(asyncio.create_task(agent.run(CreateNic(userid="LINUX01", vdev="2000"))))
+        await asyncio.sleep(0.2)
+        return await undo(context, problem)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "_undo", staticmethod(slow_undo))
+    await agent.refused(CoupleNic(userid="LINUX01", vdev="1000", vswitch="VSW1", vlan=12, active=True))
+    await defined[0]
+    after = await nics(agent)
+    assert [line for line in after if "NICDEF 1000" in line] == before
+    assert any("NICDEF 2000" in line for line in after)
+
+
+async def started(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+
+
+async def test_a_second_live_attach_that_is_refused_takes_the_first_disk_from_the_guest_again(agent: Agent) -> None:
+    await started(agent)
+    used = (await agent.client.pool("POOL1"))["used"]
+    agent.simulator.faults.add(Rule(function="Image_Disk_Create", skip=1, count=1, rc=596, rs=9))
+    problem = await agent.refused(AddDisks(userid="LINUX01", disks=SMALL))
+    names = [call.name for call in problem.calls]
+    assert names[-3:] == ["Image_Disk_Delete", "Image_Disk_Delete_DM", "Image_Disk_Delete_DM"]
+    assert all(call.rc == 0 for call in problem.calls[-3:])
+    assert (await agent.client.pool("POOL1"))["used"] == used
+    await agent.run(AddDisks(userid="LINUX01", disks=SMALL))
+
+
+async def test_a_disk_that_the_guest_does_not_give_back_keeps_its_extent(agent: Agent) -> None:
+    await started(agent)
+    agent.simulator.faults.add(Rule(function="Image_Disk_Create", skip=1, count=1, rc=596, rs=9))
+    agent.simulator.faults.add(Rule(function="Image_Disk_Delete", rc=596, rs=7))
+    problem = await agent.refused(AddDisks(userid="LINUX01", disks=SMALL))
+    assert "the running LINUX01 still has it" in problem.detail
+    disks = (await agent.client.guest("LINUX01"))["disks"]
+    assert isinstance(disks, list)
+    assert [disk["vdev"] for disk in disks if isinstance(disk, dict)] == ["0100", "0201"]
