@@ -221,6 +221,7 @@ async def test_a_boot_map_is_written_for_the_paths_asked_for(
     assert zhcp.bootmap["min_paths"] == 2
     info["lun"] = "f" * 16
     assert refused(await door.put("/volumes/volume_refresh_bootmap", json={"info": info})) == (500, 300, 30, 5)
-    for wrong in ({"fcpchannel": []}, {"wwpn": ["xyz"]}, {"lun": "12345678901234567"}):
+    wrongs: list[dict[str, object]] = [{"fcpchannel": []}, {"wwpn": ["xyz"]}, {"lun": "12345678901234567"}]
+    for wrong in wrongs:
         answer = await door.put("/volumes/volume_refresh_bootmap", json={"info": {**info, **wrong}})
         assert answer.status_code == 400

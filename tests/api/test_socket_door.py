@@ -13,10 +13,12 @@ import pytest
 
 from api.test_recorded_requests import RECORDED
 from manager.fake_zhcp import FakeZhcp
+from manager.support import running, settings
 from zvmcloud.api.connector.calls import CALLS, CallError, request_of
 from zvmcloud.api.connector.routes import application
 from zvmcloud.api.connector.sockets import HOST, SocketDoor
 from zvmcloud.api.connector.tokens import OpenDoor
+from zvmcloud.api.program import socket_door
 from zvmcloud.manager.node import Node
 
 Call = Callable[..., Any]
@@ -140,3 +142,17 @@ def _without_nulls(value: Any) -> Any:
 def test_an_argument_is_not_given_twice() -> None:
     with pytest.raises(CallError, match="twice"):
         request_of("guest_start", ["linux01"], {"userid": "other"})
+
+
+async def test_the_listener_is_off_unless_the_settings_ask_for_it(tmp_path: Path, zhcp: FakeZhcp) -> None:
+    for port, state in ((-1, "off"), (0, "on")):
+        found = settings(tmp_path / state, connector={"socket_port": port})
+        async with running(zhcp, found) as node:
+            opened = await socket_door(node)
+            assert (opened is None) == (port < 0)
+            if opened is not None:
+                door, listening = opened
+                answer = await raw(listening, b'["guest_list"]')
+                assert answer is not None
+                assert answer["output"] == []
+                await door.close()

@@ -70,3 +70,13 @@ def test_systems_are_found_by_name_in_any_case(tmp_path: Path) -> None:
     assert found.system() == found.systems[1]
     assert found.system("zvm1") == found.systems[0]
     assert found.system("ZVM3") is None
+
+
+def test_the_doors_optional_ways_are_off_until_they_are_asked_for() -> None:
+    plain = build({"state": "/x"}).connector
+    assert (plain.socket_port, plain.capture_stopped) == (-1, False)
+    asked = build({"state": "/x", "connector": {"socket_port": 2000, "capture_stopped": True}}).connector
+    assert (asked.socket_port, asked.capture_stopped) == (2000, True)
+    for wrong in ({"socket_port": 70000}, {"capture_stopped": "yes"}):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            build({"state": "/x", "connector": wrong})
