@@ -26,8 +26,10 @@ from starlette.routing import Mount
 from zvmcloud.api.connector.routes import application as connector
 from zvmcloud.api.connector.sockets import HOST, SocketDoor
 from zvmcloud.api.connector.tokens import Door, OpenDoor, make_secret
+from zvmcloud.api.farewell import Farewell
 from zvmcloud.api.v1.app import application as native
 from zvmcloud.manager.database import Database
+from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.node import Node, new_token
 from zvmcloud.manager.settings import Settings, SettingsError, load
 
@@ -46,8 +48,13 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def __init__(self, config: uvicorn.Config, node: Node) -> None:
+        super().__init__(config)
+        self._node = node
+
     def leave(self) -> None:
         """Take no new connections, finish what is under way; a second signal does not wait for it."""
+        self._node.stopping = True
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -86,7 +93,7 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
         sockets = await socket_door(node)
         server = _Server(
             uvicorn.Config(
-                doors(node),
+                Farewell(doors(node), node),
                 http="h11",
                 loop="asyncio",
                 lifespan="off",
@@ -96,7 +103,8 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
                 timeout_keep_alive=30,
                 ssl_certfile=settings.tls_certificate or None,
                 ssl_keyfile=settings.tls_key or None,
-            )
+            ),
+            node,
         )
         if announce:
             scheme = "https" if settings.tls_certificate else "http"
@@ -148,11 +156,15 @@ def run(
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for name in ("httpx", "httpcore"):  # their lines have whole URLs, with the credentials in them
+        logging.getLogger(name).setLevel(logging.WARNING)
     found = _settings(settings, state, host, port, system, import_folder, open_from)
     try:
         asyncio.run(serve(found, token_file=token_file))
     except OSError as error:
         raise _unusable(found, error) from error
+    except ManagerError as error:
+        raise SystemExit(f"zvm manager: {error.detail}; {error.remedy}") from None
 
 
 @app.command()

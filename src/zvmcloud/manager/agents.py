@@ -53,6 +53,7 @@ class Agent:
         wait = PROGRESS_POLL if progress and kind != "reader.punch" else LONG_POLL
         last_contact = time.monotonic()
         pause = 0.1
+        sent = False
         while True:
             try:
                 found = await self._client.submit(
@@ -60,12 +61,16 @@ class Agent:
                 )
             except ZhcpError as error:
                 away = isinstance(error, ZhcpUnreachable) or error.problem.status == httpx.codes.SERVICE_UNAVAILABLE
+                sent = sent or (isinstance(error, ZhcpUnreachable) and error.sent)
                 if not away or time.monotonic() - last_contact + pause > patience:
-                    raise self._failure(error) from error
+                    failure = self._failure(error)
+                    if isinstance(failure, AgentUnreachable):
+                        failure.sent = sent
+                    raise failure from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
-            last_contact, pause = time.monotonic(), 0.1
+            last_contact, pause, sent = time.monotonic(), 0.1, True
             if progress is not None:
                 await progress(found.progress, found.detail)
             if found.over:

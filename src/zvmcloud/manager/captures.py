@@ -78,8 +78,8 @@ class Captures:
                         remedy="wait for that job to end, or cancel it",
                         subject=owner,
                     )
-            job = await self._core.journal.begin(plan, origin, new_job())
-        await self._core.engine.submit(job)
+            job = new_job()
+            await self._core.begin(plan, origin, job)
         return job
 
     def _plan(self, system: str, owner: str, image: str, number: str, compression: int, version: str, on: bool) -> Plan:

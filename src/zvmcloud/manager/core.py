@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -21,12 +22,14 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.database import Database
-from zvmcloud.manager.errors import BadInput, NotFound
+from zvmcloud.manager.errors import BadInput, ManagerError, NotFound
 from zvmcloud.manager.jobs.journal import Journal
-from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.plan import Json, Plan
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import guests
+
+log = logging.getLogger(__name__)
 
 IMAGE_TOKEN_HEADER = "Zvm-Image-Token"  # noqa: S105  a header's name
 CAPTURED = "captured"
@@ -56,6 +59,7 @@ class Core:
     runner: Runner
     materials: JobFiles
     engine: JobEngine
+    _beginning: set[asyncio.Task[None]] = field(default_factory=set)
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def exclusive(self, system: str, userid: str) -> asyncio.Lock:
@@ -65,6 +69,32 @@ class Core:
     def image_lock(self, sha256: str) -> asyncio.Lock:
         """One at a time for the bytes of an image: placing and naming them, beginning to read them, removing them."""
         return self._locks.setdefault(("image", sha256), asyncio.Lock())
+
+    async def begin(self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes] | None = None) -> None:
+        """Write a durable job with its files down and hand it to the engine, all of it even if the caller goes away.
+
+        A job that the engine does not take ends as failed, so it keeps its guest busy no longer.
+        """
+        task = asyncio.create_task(self._begin(plan, origin, job, files or {}))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+        await asyncio.shield(task)
+
+    async def _begin(self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes]) -> None:
+        try:
+            for name, data in files.items():
+                await asyncio.to_thread(self.materials.store, job, name, data)
+            await self.journal.begin(plan, origin, job)
+        except BaseException:
+            await self.materials.discard(job)
+            raise
+        try:
+            await self.engine.submit(job)
+        except Exception as error:
+            log.exception("job %s was not handed over", job)
+            failure = ManagerError("the job engine did not take the job", code="engine", job=job)
+            await self.runner.close(job, "failed", failure.problem())
+            raise failure from error
 
     def system(self, name: str = "") -> str:
         """The upper-case name of a configured system, the default one for "". Raises NotFound (system-unknown)."""

@@ -109,10 +109,15 @@ class Deploys:
                     remedy="wait for that job to end, or cancel it",
                     subject=plan.userid,
                 )
-            for name, data in files.items():
-                await asyncio.to_thread(self._core.materials.store, job, name, data)
-            await self._core.journal.begin(plan, origin, job)
-        await self._core.engine.submit(job)
+            async with self._core.image_lock(str(plan.image_sha256)):
+                if (await self._images.get(request.image)).sha256 != plan.image_sha256:
+                    raise Conflict(
+                        f"image {request.image} was replaced just now",
+                        code="image-in-use",
+                        remedy="repeat the request",
+                        subject=request.image,
+                    )
+                await self._core.begin(plan, origin, job, files)
         return job
 
     async def deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> JobRecord:

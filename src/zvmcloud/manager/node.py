@@ -21,6 +21,7 @@ from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
+from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
@@ -36,6 +37,8 @@ from zvmcloud.manager.volumes import Volumes
 log = logging.getLogger(__name__)
 
 _HEARTBEAT = 5.0
+_FRESH = 4 * _HEARTBEAT
+"""Seconds after its last heartbeat for which a node counts as running."""
 
 EngineFactory = Callable[[Runner, Settings], JobEngine]
 
@@ -60,13 +63,16 @@ class Node:
         self.runner = core.runner
         self.new_admin_token = admin_token
         """The admin token, only in the run that made it: afterwards just its hash is known."""
-        self._heart: asyncio.Task[None] | None = None
+        self.stopping = False
+        """Set when the program is told to stop: requests cancelled from then on are answered as such."""
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     @classmethod
     async def open(
         cls, settings: Settings, *, engine: EngineFactory | None = None, agents: Agents | None = None
     ) -> Self:
-        """Open (and if needed create) the state. ``engine`` and ``agents`` are seams for tests."""
+        """Open (and if needed create) the state. ``engine`` and ``agents`` are seams for tests. Raises Conflict
+        (node-running) while another node works with the database."""
         database = await Database.open(settings.database_url)
         try:
             key = await asyncio.to_thread(secret, settings.state / "image.key")
@@ -86,16 +92,21 @@ class Node:
     async def start(self) -> None:
         """Finish what an earlier run left behind, resume durable jobs, begin the heartbeat."""
         await self.core.engine.start()
-        self._heart = asyncio.create_task(self._beat(), name="manager-heartbeat")
+        self._tasks = (
+            asyncio.create_task(self._beat(), name="manager-heartbeat"),
+            asyncio.create_task(self._recover(), name="manager-recovery"),
+        )
 
     async def close(self) -> None:
         """Stop; durable jobs that run now go on at the next start."""
-        if self._heart is not None:
-            self._heart.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._heart
+                await task
         await self.core.engine.stop()
         await self.core.agents.close()
+        await self._say_alive(0.0)
         await self.core.database.close()
 
     async def token_role(self, token: str) -> str | None:
@@ -109,18 +120,29 @@ class Node:
             return (await connection.execute(query)).scalar_one_or_none()
 
     async def _beat(self) -> None:
-        """Recovers interrupted inline jobs (at start, and when their agent is back) and says that this node lives."""
+        """Says that this node lives."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            try:
+                await self._say_alive(time.time())
+            except Exception:
+                log.exception("heartbeat failed")
+
+    async def _say_alive(self, when: float) -> None:
+        async with self.core.database.write() as connection:
+            await connection.execute(
+                sa.update(manager_nodes)
+                .where(manager_nodes.c.node == self.settings.node, manager_nodes.c.epoch == self.journal.epoch)
+                .values(heartbeat=when)
+            )
+
+    async def _recover(self) -> None:
+        """Recovers interrupted inline jobs: at start, and when their agent is back."""
         while True:
             try:
                 await self.core.runner.recover()
-                async with self.core.database.write() as connection:
-                    await connection.execute(
-                        sa.update(manager_nodes)
-                        .where(manager_nodes.c.node == self.settings.node, manager_nodes.c.epoch == self.journal.epoch)
-                        .values(heartbeat=time.time())
-                    )
             except Exception:
-                log.exception("heartbeat failed")
+                log.exception("recovery failed")
             await asyncio.sleep(_HEARTBEAT)
 
 
@@ -145,8 +167,19 @@ async def _first_token(database: Database) -> str | None:
 
 async def _next_epoch(database: Database, node: str) -> int:
     """Higher than every epoch this database gave out, and than those of a database that was lost: not below the
-    clock."""
+    clock. Raises Conflict (node-running): one manager at a time works with a database."""
     async with database.write() as connection:
+        query = sa.select(manager_nodes.c.node, manager_nodes.c.heartbeat).where(
+            manager_nodes.c.node != node, manager_nodes.c.heartbeat > time.time() - _FRESH
+        )
+        other = (await connection.execute(query)).first()
+        if other is not None:
+            raise Conflict(
+                f"the manager {other.node!r} uses this database: it was alive less than {_FRESH:g} seconds ago",
+                code="node-running",
+                remedy=f"stop it, or if it is gone, start again in {_FRESH:g} seconds; give {node!r} its own database",
+                subject=other.node,
+            )
         highest = (await connection.execute(sa.select(sa.func.max(manager_nodes.c.epoch)))).scalar_one_or_none() or 0
         epoch = max(int(highest) + 1, int(time.time()))
         await connection.execute(sa.delete(manager_nodes).where(manager_nodes.c.node == node))

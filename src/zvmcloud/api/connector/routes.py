@@ -190,8 +190,13 @@ class Connector:
         """The deprecated form, without the envelope."""
         if not self._door.admits(request):
             return fault(401, REFUSED)
-        system = self._node.core.system(request.path_params.get("system", ""))
-        return JSONResponse({"SMAPI": await hosts.health(self._node, system)})
+        try:
+            system = self._node.core.system(request.path_params.get("system", ""))
+            return JSONResponse({"SMAPI": await hosts.health(self._node, system)})
+        except ManagerError as error:
+            code = code_of(error)
+            message = message_of(error, code)
+            return failure(status_of(code, message), code, message)
 
 
 def application(node: Node, door: Door, extra: Sequence[BaseRoute] = ()) -> Starlette:

@@ -103,9 +103,17 @@ class Journal:
             )
         return job
 
-    async def started(self, job: str, number: int) -> None:
-        """A step begins (again): counts the attempt and stamps this manager's epoch on the job."""
+    async def started(self, job: str, number: int) -> bool:
+        """A step begins (again): counts the attempt and stamps this manager's epoch on the job. False, and nothing is
+        changed, when the job is over."""
         async with self.database.write() as connection:
+            open_job = await connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
+                .values(state="running", node=self.node, epoch=self.epoch)
+            )
+            if not open_job.rowcount:
+                return False
             await connection.execute(
                 sa.update(job_steps)
                 .where(job_steps.c.job_id == job, job_steps.c.number == number)
@@ -116,12 +124,8 @@ class Journal:
                     error=sa.null(),
                 )
             )
-            await connection.execute(
-                sa.update(jobs)
-                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
-                .values(state="running", node=self.node, epoch=self.epoch)
-            )
         self._notify(job)
+        return True
 
     async def progress(self, job: str, number: int, fraction: float, detail: str) -> None:
         """A running step's figure, 0 to 1. Written at most twice a second; watchers get every change."""
@@ -177,20 +181,37 @@ class Journal:
         self._notify(job)
 
     async def finish(
-        self, connection: AsyncConnection, job: str, state: str, error: Mapping[str, Json] | None = None
-    ) -> None:
-        """The job's final state, inside the caller's transaction; call :meth:`published` after the commit."""
-        await connection.execute(
-            sa.update(jobs)
-            .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
-            .values(state=state, finished=time.time(), error=error if error is not None else sa.null())
+        self,
+        connection: AsyncConnection,
+        job: str,
+        state: str,
+        error: Mapping[str, Json] | None = None,
+        *,
+        only: str = "",
+    ) -> bool:
+        """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
+        when it is in that state now. Whether it was changed."""
+        query = sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
+        if only:
+            query = query.where(jobs.c.state == only)
+        changed = await connection.execute(
+            query.values(state=state, finished=time.time(), error=error if error is not None else sa.null())
         )
+        return bool(changed.rowcount)
 
     async def interrupt(self, job: str) -> None:
         """It is not known what the zHCP did with the running step; recovery will ask it."""
         async with self.database.write() as connection:
             await connection.execute(
                 sa.update(jobs).where(jobs.c.id == job, jobs.c.state == "running").values(state="interrupted")
+            )
+        self._notify(job)
+
+    async def continued(self, job: str) -> None:
+        """The zHCP of an interrupted job answers again."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job, jobs.c.state == "interrupted").values(state="running")
             )
         self._notify(job)
 

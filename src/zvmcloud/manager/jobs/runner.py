@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager.agents import Agents
-from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, from_problem
+from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, NotFound, from_problem
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.zhcp.errors import AgentError
@@ -38,6 +38,15 @@ _TRY_PAUSE = 1.0
 _AWAY_PATIENCE = 600.0
 """Seconds for which tries go on while the z/VM system itself does not answer."""
 _MAX_TRY_PAUSE = 15.0
+_AWAY_POLL = 5.0
+"""Seconds between two questions whether a silent agent is back."""
+_CANCELLED: Mapping[str, Json] = {
+    "status": 409,
+    "code": "cancelled",
+    "title": "Cancelled",
+    "detail": "the job was cancelled",
+    "retryable": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,16 @@ class Runner:
         finally:
             self._busy.discard(job)
             if job_has_files(plan):
-                await self.materials.discard(job)
+                await asyncio.shield(self._discard(job))
+
+    async def _discard(self, job: str) -> None:
+        """The files of a job that is over, or never began. One that was interrupted needs them when it goes on."""
+        try:
+            over = (await self.journal.get(job, with_calls=False)).over
+        except NotFound:
+            over = True
+        if over:
+            await self.materials.discard(job)
 
     async def resume(self, job: str, plan: Plan | None = None) -> JobRecord:
         """Run (the rest of) an inline job. Steps already done are not repeated."""
@@ -154,7 +172,8 @@ class Runner:
         if record.cancel:
             return "cancelled"
         results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
-        await self.journal.started(job, number)
+        if not await self.journal.started(job, number):
+            return "cancelled"
         try:
             if item.step.local:
                 async with self.journal.database.write() as connection:
@@ -193,7 +212,7 @@ class Runner:
         while True:
             again = replace(item, step=replace(item.step, name=_try_name(item.step.name, number)))
             self._trying[record.id] = again.step.name
-            outcome = await self._ask(record, again, patience=_DURABLE_PATIENCE, progress=progress)
+            outcome = await self._sure(record, again, progress, backwards=backwards)
             made += outcome.calls
             error = outcome.error or {}
             curable = outcome.state == "failed" and bool(error.get("retryable"))
@@ -207,6 +226,44 @@ class Runner:
             number += 1
         self._trying.pop(record.id, None)
         return replace(outcome, calls=made)
+
+    async def _sure(
+        self,
+        record: JobRecord,
+        item: StepRecord,
+        progress: Callable[[float, str], Awaitable[None]] | None,
+        *,
+        backwards: bool,
+    ) -> Outcome:
+        """What became of a durable remote step. While that cannot be known, because the agent got the request and is
+        silent now, the job is interrupted and waits: to call it failed would be a guess.
+
+        Raises AgentUnreachable only for a request that certainly never arrived.
+        """
+        arrived = item.attempts > 0 and not backwards
+        while True:
+            try:
+                return await self._ask(record, item, patience=_DURABLE_PATIENCE, progress=progress)
+            except AgentUnreachable as error:
+                arrived = arrived or error.sent
+                if not arrived:
+                    raise
+                log.warning("job %s waits in step %s: %s", record.id, item.step.name, error.detail)
+            await self.journal.interrupt(record.id)
+            await self._agent_back(record.id, record.system, item.step.name, cancels=not backwards)
+            await self.journal.continued(record.id)
+
+    async def _agent_back(self, job: str, system: str, step: str, *, cancels: bool) -> None:
+        """Wait until the agent answers; a cancellation that was asked for meanwhile is passed on then."""
+        while True:
+            await asyncio.sleep(_AWAY_POLL)
+            try:
+                await self.agents[system].get("/v1/health")
+                if cancels and (await self.journal.get(job, with_calls=False)).cancel:
+                    await self.agents[system].cancel(job, step)
+            except (AgentUnreachable, AgentFailure):
+                continue
+            return
 
     async def undo(self, job: str, number: int, *, patient: bool = True) -> None:
         """Take a finished step back, if it has an undo. A failure is journaled and does not stop the other undos.
@@ -235,48 +292,65 @@ class Runner:
             log.warning("job %s: undo of step %s failed: %s", job, item.step.name, outcome.detail)
         await self.journal.undone(job, number, outcome)
 
-    async def close(self, job: str, state: str) -> None:
-        """The final state of a durable job; the error is that of its failed step."""
+    async def close(self, job: str, state: str, error: Mapping[str, Json] | None = None) -> None:
+        """The final state of a durable job; the error is the given one or that of its failed step."""
         record = await self.journal.get(job, with_calls=False)
         failed = next((item for item in record.steps if item.state == "failed"), None)
         if state == "failed" and record.cancel:
             state = "cancelled"
-        error = failed.error if failed is not None else None
+        error = error or (failed.error if failed is not None else None)
         if state == "cancelled" and error is None:
-            error = {
-                "status": 409,
-                "code": "cancelled",
-                "title": "Cancelled",
-                "detail": "the job was cancelled",
-                "retryable": True,
-            }
+            error = _CANCELLED
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, job, state, error)
         await self.materials.discard(job)
         self.journal.published(job)
 
     async def cancel(self, job: str) -> JobRecord:
-        """Ask a job to stop: the running operation is told, steps not begun stay undone, finished ones are undone."""
+        """Ask a job to stop: the running operation is told, steps not begun stay undone, finished ones are undone.
+
+        A durable job that has not begun is over at once, whether the engine has it or not: it finds nothing to do.
+        """
         record = await self.journal.request_cancel(job)
+        if record.durable and record.state == "pending":
+            async with self.journal.database.write() as connection:
+                closed = await self.journal.finish(connection, job, "cancelled", _CANCELLED, only="pending")
+            if closed:
+                await self.materials.discard(job)
+                self.journal.published(job)
+            record = await self.journal.get(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
             await self.agents[record.system].cancel(job, self._trying.get(job, running.step.name))
         return record
 
     async def recover(self) -> None:
-        """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each."""
+        """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each. What goes
+        wrong with one job keeps no other from being finished."""
         away: set[str] = set()
         for job in await self.journal.unfinished(durable=False):
-            system = (await self.journal.get(job, with_calls=False)).system
-            if job in self._busy or system in away:
+            if job in self._busy:
                 continue
             try:
-                await self.resume(job)
+                system = (await self.journal.get(job, with_calls=False)).system
+                if system in away:
+                    continue
+                await self._recover(job)
             except AgentUnreachable:
                 away.add(system)
                 await self.journal.interrupt(job)
             except ManagerError as error:
                 log.info("job %s: finished as failed after a restart: %s", job, error.detail)
+            except Exception:
+                log.exception("job %s cannot be finished now", job)
+
+    async def _recover(self, job: str) -> None:
+        self._busy.add(job)
+        try:
+            await self.resume(job)
+        finally:
+            self._busy.discard(job)
+            await asyncio.shield(self._discard(job))
 
     async def _remote(self, record: JobRecord, item: StepRecord, *, patience: float) -> Outcome:
         """An inline remote step: an unreachable agent leaves the job interrupted when the request may have arrived."""
@@ -302,7 +376,15 @@ class Runner:
         patience: float,
         progress: Callable[[float, str], Awaitable[None]] | None = None,
     ) -> Outcome:
-        parameters = await self.materials.fill(record.id, item.step.kind, item.step.parameters)
+        try:
+            parameters = await self.materials.fill(record.id, item.step.kind, item.step.parameters)
+        except OSError as error:
+            log.error("job %s: a file of step %s cannot be read: %s", record.id, item.step.name, error)  # noqa: TRY400
+            raise ManagerError(
+                f"a file of the job cannot be read ({error.strerror or type(error).__name__})",
+                code="job-file",
+                remedy="repeat the request",
+            ) from error
         return await self.agents[record.system].run(
             record.id,
             item.step.name,
