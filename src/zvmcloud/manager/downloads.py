@@ -115,7 +115,7 @@ async def _addresses(target: httpx.URL, hosts: Sequence[str]) -> list[str]:
     host = target.host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise _unreachable(shown(str(target)), f"the name {host} is not known") from None
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
     if host.lower() in {name.lower().strip("[]") for name in hosts}:
@@ -152,6 +152,8 @@ def _parse(url: str) -> httpx.URL:
         raise BadInput("url", "it", "an http or https URL") from None
     if found.scheme not in {"http", "https"} or not found.host:
         raise BadInput("url", f"{found.scheme}:", "http://host/... or https://host/...")
+    if found.port is not None and not 0 < found.port < 65536:
+        raise BadInput("url", found.port, "a port from 1 to 65535")
     return found
 
 
