@@ -10,6 +10,7 @@ from zvmcloud.simulator import Simulator
 from zvmcloud.simulator.smapi import server
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client
+from zvmcloud.smapi.errors import SmapiError
 
 
 async def test_a_client_that_would_pass_the_common_limit_is_cut_off_and_others_are_served(
@@ -56,3 +57,14 @@ async def test_the_device_folder_of_a_guest_goes_when_it_logs_off(sim: Simulator
     assert [item.name for item in folder.iterdir()] == ["0.0.0100"]
     await client.call(f.ImageDeactivate(target="LEAVES", force_time="IMMED"))
     assert not folder.exists()
+
+
+async def test_a_refusal_can_quote_what_the_wire_lacks_in_upper_case(client: Client) -> None:
+    """The upper case of the micro sign is a Greek letter, which ISO 8859-15 does not have."""
+    request = f.ImageDefinitionCreateDM(
+        target="NOBODY", definition_create_directory_keyword_parameter_list=("\N{MICRO SIGN}",)
+    )
+    with pytest.raises(SmapiError) as caught:
+        await client.call(request)
+    assert (caught.value.rc, caught.value.rs) == (8, 3002)
+    assert caught.value.text == ("UNKNOWN_DIRECTORY_KEYWORD_PARAMETER=?",)

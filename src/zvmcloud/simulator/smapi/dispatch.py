@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,7 @@ from zvmcloud.simulator.system import System
 from zvmcloud.smapi.connection import ReplyFrame, RequestFrame, decode_request
 from zvmcloud.smapi.declare import Answering, Function, Request
 from zvmcloud.smapi.errors import ParameterError, WireError
+from zvmcloud.smapi.layout import ENCODING
 from zvmcloud.smapi.registry import REGISTRY
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,13 @@ class Answer:
     data: bytes = b""
     pending: Callable[[Callable[[Answer], None]], None] | None = None
     """Set when the answer comes later: takes whom to give it to."""
+
+
+def refusal(function: Function, rc: int, rs: int, text: Sequence[str]) -> Answer:
+    """A refusal with its text, where the function has any. What the text quotes of a request may have characters that
+    the wire lacks once they are upper case; they are shown as a question mark."""
+    shown = [line.replace("\0", "?").encode(ENCODING, "replace").decode(ENCODING) for line in text]
+    return Answer(rc, rs, function.encode_error(rc, rs, shown))
 
 
 class Dispatcher:
@@ -201,19 +209,18 @@ class Dispatcher:
         except ParameterError as error:
             if function.answering is Answering.EVENTS and error.rc == 24:
                 return Answer(*BAD_MATCH_KEY)
-            return Answer(error.rc, error.rs, function.encode_error(error.rc, error.rs, error.text))
+            return refusal(function, error.rc, error.rs, error.text)
         except WireError as error:
             return Answer(error.rc, error.rs)
         call = Call(self._system, userid, self._recent, request_id)
         try:
             return self._run(call, function, registered, request)
         except Refused as refused:
-            return Answer(refused.rc, refused.rs, function.encode_error(refused.rc, refused.rs, refused.text))
+            return refusal(function, refused.rc, refused.rs, refused.text)
         except DirectoryError as error:
-            rc, rs = STATEMENT_REFUSED
-            return Answer(rc, rs, function.encode_error(rc, rs, (str(error),)))
+            return refusal(function, *STATEMENT_REFUSED, (str(error),))
         except CpRefused as refused:
-            return Answer(396, refused.number, function.encode_error(396, refused.number, (refused.line,)))
+            return refusal(function, 396, refused.number, (refused.line,))
         except Exception:
             log.exception("%s failed inside the simulator; nothing was changed", function.name)
             return Answer(396, 0)
