@@ -99,8 +99,10 @@ COMMANDS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
         (r"lsmem\s+-b", _lsmem),
         (r"chmem\s+-(?P<flag>[ed])\s+(?P<number>\d+)(?P<unit>[KMGkmg]?)", _chmem),
         (
-            (r"(?:nohup\s+)?stress(?:-ng)?\s+(?:--cpu|-c)\s+(?P<workers>\d+)"
-            r"(?:\s+(?:--timeout|-t)\s+(?P<number>\d+)(?P<unit>[smh]?))?(?:\s+&)?"),
+            (
+                r"(?:nohup\s+)?stress(?:-ng)?\s+(?:--cpu|-c)\s+(?P<workers>\d+)"
+                r"(?:\s+(?:--timeout|-t)\s+(?P<number>\d+)(?P<unit>[smh]?))?(?:\s+&)?"
+            ),
             _stress,
         ),
         (r"iperf3?\s+-c\s+\S+(?:\s+-t\s+(?P<seconds>\d+))?(?:\s+&)?", _iperf),
