@@ -59,3 +59,11 @@ async def test_health_has_the_agents_counts(door: httpx.AsyncClient, zhcp: FakeZ
     assert (await door.get("/smapi-healthy")).json() == {"SMAPI": health}
     zhcp.app.router.routes.clear()
     assert done(await door.get("/smapi_health"))["healthy"] is False, "an agent that does not answer is not healthy"
+
+
+async def test_the_old_form_of_health_has_the_error_of_an_unknown_system_too(door: httpx.AsyncClient) -> None:
+    answer = await door.get("/systems/NOPE/smapi-healthy")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert (answer.json()["overallRC"], answer.json()["rs"]) == (404, 1)
+    assert "NOPE" in answer.json()["errmsg"]

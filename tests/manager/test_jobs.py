@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
+from zvmcloud.manager import node as node_module
 from zvmcloud.manager.agents import Agent
-from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError
+from zvmcloud.manager.deploys import DeployRequest
+from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError, NotFound
 from zvmcloud.manager.jobs import runner
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import build
+from zvmcloud.manager.tables import guests, manager_nodes
 
 
 @pytest.fixture
@@ -25,6 +29,9 @@ def zhcp() -> FakeZhcp:
     fake = FakeZhcp()
     fake.guests["LINUX01"] = {
         "state": "off",
+        "vcpus": 1,
+        "memory_mb": 512,
+        "max_memory_mb": 512,
         "reader": [],
         "nics": {},
         "disks": [{"vdev": "0100", "size_units": 10, "type": "ECKD", "pool": "POOL1"}],
@@ -189,6 +196,40 @@ async def test_two_nodes_do_not_share_a_database(tmp_path: Path, zhcp: FakeZhcp)
             await Node.open(second)
     async with running(zhcp, second) as opened:
         assert opened.journal.epoch >= int(time.time()) - 5, "the first one said that it went"
+
+
+async def test_the_heart_beats_while_a_recovery_hangs(
+    tmp_path: Path, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(_self: runner.Runner) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(node_module, "_HEARTBEAT", 0.05)
+    monkeypatch.setattr(runner.Runner, "recover", hangs)
+    async with running(zhcp, settings(tmp_path / "beating")) as opened:
+        begun = time.time()
+        await asyncio.sleep(0.3)
+        async with opened.core.database.read() as connection:
+            beat = (await connection.execute(sa.select(manager_nodes.c.heartbeat))).scalar_one()
+        assert beat > begun
+
+
+async def test_a_deploy_and_a_deletion_of_its_image_do_not_both_happen(node: Node) -> None:
+    guest = {"system": "ZVM1", "userid": "LINUX01", "id": "1", "created": 0.0, "os_version": "", "net_set": False}
+    async with node.core.database.write() as connection:
+        await connection.execute(sa.insert(guests), {**guest, "comments": {}})
+    image = await node.images.get("sample")
+    async with node.core.image_lock(image.sha256):
+        deleting = asyncio.create_task(node.images.delete("sample"))
+        await asyncio.sleep(0.1)
+        request = DeployRequest("LINUX01", "sample", vdev="0100", hostname="h")
+        deploying = asyncio.create_task(node.deploys.begin_deploy("ZVM1", request))
+        await asyncio.sleep(0.2)
+        assert not deploying.done()
+    await deleting
+    with pytest.raises(NotFound, match="sample"):
+        await deploying
+    assert await node.journal.changes_guest("ZVM1", "LINUX01", "guest.deploy") is None
 
 
 def test_the_settings_of_exports_and_downloads_are_narrow_by_default(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Node:
         """The admin token, only in the run that made it: afterwards just its hash is known."""
         self.stopping = False
         """Set when the program is told to stop: requests cancelled from then on are answered as such."""
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(
@@ -90,12 +90,10 @@ class Node:
         return cls(core, admin)
 
     async def start(self) -> None:
-        """Finish what an earlier run left behind, resume durable jobs, begin the heartbeat."""
+        """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
+        self._tasks.append(asyncio.create_task(self._beat(), name="manager-heartbeat"))
         await self.core.engine.start()
-        self._tasks = (
-            asyncio.create_task(self._beat(), name="manager-heartbeat"),
-            asyncio.create_task(self._recover(), name="manager-recovery"),
-        )
+        self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
 
     async def close(self) -> None:
         """Stop; durable jobs that run now go on at the next start."""
@@ -106,7 +104,10 @@ class Node:
                 await task
         await self.core.engine.stop()
         await self.core.agents.close()
-        await self._say_alive(0.0)
+        try:
+            await self._say_alive(0.0)
+        except sa.exc.SQLAlchemyError:
+            log.exception("other nodes cannot be told that this one stopped")
         await self.core.database.close()
 
     async def token_role(self, token: str) -> str | None:
