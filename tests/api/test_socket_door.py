@@ -119,11 +119,13 @@ async def test_a_client_that_says_nothing_gets_nothing(port: int) -> None:
     assert (await raw(port, b'["guest_list"]')) is not None, "the listener lives on"
 
 
-@pytest.mark.parametrize("call", SAME_NAME, ids=[f"{call['api']}-{at}" for at, call in enumerate(SAME_NAME)])
+# volume_refresh_bootmap is left out: the REST client sends names of its own there.
+SAME_BODY = [call for call in SAME_NAME if call["api"] != "volume_refresh_bootmap"]
+
+
+@pytest.mark.parametrize("call", SAME_BODY, ids=[f"{call['api']}-{at}" for at, call in enumerate(SAME_BODY)])
 def test_each_function_becomes_the_request_that_the_rest_client_sends(call: dict[str, Any]) -> None:
     """The recorded calls of the REST client, with the same arguments: same method, path and body."""
-    if call["api"] == "volume_refresh_bootmap":
-        pytest.skip("the REST client sends names of its own there")
     found = request_of(call["api"], call["args"], call["kw"])
     path, _, query = call["url"].partition("?")
     assert (found.method, found.path) == (call["method"], path)
