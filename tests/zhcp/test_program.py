@@ -151,3 +151,28 @@ async def test_settings_that_are_wrong_end_the_program_with_the_member(tmp_path:
     _, said = await process.communicate()
     assert process.returncode == 2
     assert b"smapi.port: 0 given, the range is 1 to 65535" in said
+
+
+async def test_a_second_agent_with_the_same_state_folder_is_refused(tmp_path: Path) -> None:
+    async with Simulator(state=tmp_path / "zvm") as simulator:
+        (tmp_path / "zhcp.toml").write_text(settings(simulator, 'unix = "zhcp.sock"'))
+        async with program(tmp_path / "zhcp.toml"):
+            second = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", PROGRAM, "run", "--settings", str(tmp_path / "zhcp.toml"),
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            async with asyncio.timeout(20):
+                _, said = await second.communicate()
+            assert second.returncode == 2
+            assert b"another agent uses the state folder" in said
+            async with ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
+                assert await client.health()
+
+
+async def test_a_web_page_cannot_reach_the_agent(tmp_path: Path) -> None:
+    async with Simulator(state=tmp_path / "zvm") as simulator:
+        (tmp_path / "zhcp.toml").write_text(settings(simulator, 'unix = "zhcp.sock"'))
+        async with program(tmp_path / "zhcp.toml"), ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
+            with pytest.raises(ZhcpError) as caught:
+                await client.ask("GET", "/v1/health", headers={"Origin": "http://evil.example"})
+    assert caught.value.problem.code == "browser"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import signal
 import socket
@@ -94,8 +95,25 @@ class _Server(uvicorn.Server):
         yield
 
 
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """One agent for one state folder: a second would detach the disks that the first one writes. OSError if taken."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OSError(f"another agent uses the state folder {state}") from None
+        yield
+
+
 async def serve(settings: Settings) -> None:
-    """Serve until a signal. Prints one line: where it listens and which system it manages."""
+    """Serve until a signal. Prints one line: where it listens and which system it manages. OSError when it cannot."""
+    with _alone(settings.state):
+        await _serve(settings)
+
+
+async def _serve(settings: Settings) -> None:
     runner = runner_of(settings)
     listen = settings.listen
     config = uvicorn.Config(

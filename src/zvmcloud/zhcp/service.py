@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
@@ -35,6 +37,21 @@ DEFAULT_WAIT = 60.0
 _NAME = 128
 log = logging.getLogger(__name__)
 Query = Callable[[Context, Request], Awaitable[dict[str, Json]]]
+
+
+class _NoBrowsers:
+    """Refuses what a browser sends: any web page could otherwise reach an agent that listens on loopback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", ())}
+        if scope["type"] == "http" and names & {b"origin", b"sec-fetch-site"}:
+            problem = Problem(403, "browser", "an agent talks to managers, not to web pages")
+            await _answer(problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 def _answer(problem: Problem) -> Response:
@@ -141,6 +158,7 @@ class Service:
         return Starlette(
             routes=routes,
             lifespan=lifespan,
+            middleware=[Middleware(_NoBrowsers)],
             exception_handlers={
                 AgentError: _failed,
                 OperandError: _failed,
