@@ -10,7 +10,7 @@ import pytest
 
 from api.test_connector_road import GUEST, add_image, create
 from manager.fake_zhcp import FakeZhcp, Refused
-from manager.support import image_file
+from manager.support import all_jobs, image_file
 from zvmcloud.manager.node import Node
 
 
@@ -289,4 +289,4 @@ async def test_limits_of_the_agent_are_kept_before_a_job_begins(
 ) -> None:
     answer = await door.post("/guests", json={"guest": {**GUEST, "disk_list": [], **guest}})
     assert named in refused(answer, 400, 100, 400, 100, 3)
-    assert await node.journal.list() == ()
+    assert await all_jobs(node) == []

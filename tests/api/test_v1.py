@@ -11,6 +11,7 @@ import pytest
 
 from api.test_connector_road import GUEST, add_image, create
 from manager.fake_zhcp import FakeZhcp
+from manager.support import all_jobs
 from zvmcloud.manager.node import Node
 
 
@@ -38,9 +39,9 @@ async def test_systems_guests_and_images(v1: httpx.AsyncClient, sample: Path) ->
     await create(v1)
     await add_image(v1, sample)
     assert await get(v1, "/systems") == [{"name": "ZVM1", "url": "http://zhcp", "default": True, "reachable": True}]
-    (guest,) = await get(v1, "/guests?system=zvm1")
+    (guest,) = (await get(v1, "/guests?system=zvm1"))["items"]
     assert (guest["system"], guest["userid"]) == ("ZVM1", "LINUX01")
-    (image,) = await get(v1, "/images")
+    (image,) = (await get(v1, "/images"))["items"]
     assert image == await get(v1, "/images/sample")
     assert (image["units"], image["kind"]) == (10, "CYL")
     content = await v1.get("/v1/images/sample/content", headers={"Range": "bytes=0-19"})
@@ -51,7 +52,7 @@ async def test_systems_guests_and_images(v1: httpx.AsyncClient, sample: Path) ->
 async def test_a_job_shows_steps_calls_and_the_error_of_the_one_that_failed(v1: httpx.AsyncClient) -> None:
     await create(v1)
     refused = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
-    listed = await get(v1, "/jobs?userid=linux01")
+    listed = (await get(v1, "/jobs?userid=linux01"))["items"]
     assert [job["state"] for job in listed] == ["failed", "done"]
     assert listed[0]["id"] == refused.headers["zvm-job"]
     job = await get(v1, f"/jobs/{listed[0]['id']}")
@@ -62,13 +63,15 @@ async def test_a_job_shows_steps_calls_and_the_error_of_the_one_that_failed(v1: 
     assert (step["state"], record["state"]) == ("failed", "pending")
     assert step["calls"][0]["kind"] == "smapi"
     assert step["calls"][0]["rc"] == 0
-    assert await get(v1, "/jobs?state=failed&limit=1") == [listed[0]]
-    assert await get(v1, f"/jobs?before={listed[0]['created']}") == [listed[1]]
+    assert await get(v1, "/jobs?state=failed&limit=1") == {"items": [listed[0]], "next": None}
+    first = await get(v1, "/jobs?limit=1")
+    assert first["items"] == [listed[0]]
+    assert await get(v1, f"/jobs?limit=1&cursor={first['next']}") == {"items": [listed[1]], "next": None}
 
 
 async def test_events_of_a_finished_job_end_at_once(v1: httpx.AsyncClient, node: Node) -> None:
     await create(v1)
-    (job,) = await node.journal.list()
+    (job,) = await all_jobs(node)
     answer = await v1.get(f"/v1/jobs/{job.id}/events")
     event, data = answer.text.strip().split("\n")
     assert event == "event: job"
@@ -83,6 +86,8 @@ async def test_events_of_a_finished_job_end_at_once(v1: httpx.AsyncClient, node:
         ("/images/nothing", 404, "image-unknown"),
         ("/guests?system=none", 404, "system-unknown"),
         ("/jobs?limit=0", 400, "bad-input"),
+        ("/jobs?cursor=nonsense", 400, "bad-input"),
+        ("/guests?cursor=WzEsMl0", 400, "bad-input"),
         ("/nothing", 404, "http"),
     ],
 )

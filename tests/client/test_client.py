@@ -21,12 +21,27 @@ def client(handler: Handler, pauses: list[float] | None = None) -> Client:
 def test_calls_carry_the_token_and_ask_below_v1() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"] == "Bearer tok"
-        assert str(request.url) == "http://manager:8080/v1/jobs?userid=LINUX01&limit=20"
-        return httpx.Response(200, json=[{"id": "1"}])
+        assert str(request.url) == "http://manager:8080/v1/jobs?limit=20&userid=LINUX01"
+        return httpx.Response(200, json={"items": [{"id": "1"}], "next": None})
 
     with client(answer) as found:
         assert found.jobs(userid="LINUX01", limit=20) == [{"id": "1"}]
         assert "tok" not in repr(found)
+
+
+def test_a_list_is_fetched_page_by_page_as_it_is_read() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("cursor", ""))
+        more = {"": "b", "b": "c"}.get(asked[-1])
+        return httpx.Response(200, json={"items": [{"userid": f"L{len(asked)}"}], "next": more})
+
+    found = client(answer).guests()
+    assert next(found) == {"userid": "L1"}
+    assert asked == [""]
+    assert [guest["userid"] for guest in found] == ["L2", "L3"]
+    assert asked == ["", "b", "c"]
 
 
 def test_names_cannot_leave_their_place_in_the_path() -> None:
@@ -59,7 +74,7 @@ def test_a_lost_connection_is_tried_again_only_for_calls_that_read() -> None:
         raise httpx.ReadError("connection reset")
 
     with pytest.raises(ConnectionFailed):
-        client(lose).guests()
+        list(client(lose).guests())
     assert seen == ["GET"] * 4
     seen.clear()
     with pytest.raises(ConnectionFailed):

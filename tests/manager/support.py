@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
 from manager.fake_zhcp import FakeZhcp
 from zvmcloud.images import header
+from zvmcloud.manager import tables
 from zvmcloud.manager.agents import Agent, Agents
+from zvmcloud.manager.jobs.journal import without_steps
+from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, build
@@ -48,6 +52,13 @@ class TaskEngine:
                 await self._runner.close(job, state)
                 return
         await self._runner.close(job, "done")
+
+
+async def all_jobs(node: Node) -> list[JobRecord]:
+    """Every job of the node, the newest first, without steps."""
+    async with node.core.database.read() as connection:
+        rows = await connection.execute(sa.select(tables.jobs).order_by(tables.jobs.c.created.desc()))
+        return [without_steps(row) for row in rows.mappings()]
 
 
 def settings(state: Path, **more: Any) -> Settings:

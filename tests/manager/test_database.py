@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 
 from zvmcloud.manager import tables
 from zvmcloud.manager.database import Database
+from zvmcloud.manager.identity import tables as identity
 
 
 async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
         database = await Database.open(url)
         async with database.read() as connection:
             differences = await connection.run_sync(
-                lambda found: compare_metadata(MigrationContext.configure(found), tables.metadata)
+                lambda found: compare_metadata(MigrationContext.configure(found), identity.projects.metadata)
             )
             assert differences == []
             assert (await connection.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"

@@ -74,7 +74,7 @@ class Manager:
         return self.process.wait(20)
 
     async def jobs(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.client.get("/v1/jobs", headers=self.admin)).json()
+        found: list[dict[str, Any]] = (await self.client.get("/v1/jobs", headers=self.admin)).json()["items"]
         return found
 
     async def job(self, job: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ async def test_a_killed_manager_finishes_its_deploy_and_repeats_no_step(
     assert zhcp.kinds() == ["guest.create", "disk.write_image", "reader.punch"]
     assert zhcp.guests["LINUX01"]["reader"][0]["data"] == b"config drive"
     assert zhcp.highest_epoch > first_epoch
-    (guest,) = (await manager.client.get("/v1/guests", headers=manager.admin)).json()
+    (guest,) = (await manager.client.get("/v1/guests", headers=manager.admin)).json()["items"]
     assert guest["os_version"] == "rhel8.6"
     assert manager.end(signal.SIGTERM) == 0
 

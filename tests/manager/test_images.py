@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from manager.fake_zhcp import FakeZhcp
-from manager.support import image_file, running, settings
+from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed
 from zvmcloud.manager.images import _is_here
 from zvmcloud.manager.node import Node
@@ -89,6 +89,6 @@ async def test_of_two_imports_under_one_name_at_once_one_fails_for_good(node: No
     )
     (failure,) = [item for item in ended if isinstance(item, ManagerError)]
     assert failure.code == "image-exists"
-    jobs = await node.journal.list()
+    jobs = await all_jobs(node)
     assert all(job.over for job in jobs)
     assert len(await node.images.list()) == 1

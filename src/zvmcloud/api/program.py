@@ -30,7 +30,8 @@ from zvmcloud.api.farewell import Farewell
 from zvmcloud.api.v1.app import application as native
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import ManagerError
-from zvmcloud.manager.node import Node, new_token
+from zvmcloud.manager.identity.tokens import Tokens
+from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, SettingsError, load
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
@@ -129,7 +130,7 @@ async def initialize(settings: Settings) -> tuple[str, str]:
     secret = await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
     database = await Database.open(settings.database_url)
     try:
-        return await new_token(database, "admin"), secret
+        return await Tokens(database).admin(), secret
     finally:
         await database.close()
 

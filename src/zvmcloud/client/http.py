@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,7 @@ Document = dict[str, Any]
 
 _FINAL = frozenset({"done", "failed", "cancelled"})
 _UNAVAILABLE = 503
+_PAGE = 1000
 
 
 class Client:
@@ -75,20 +77,22 @@ class Client:
         """The z/VM systems, and whether each one's agent answers."""
         return self._list("/systems")
 
-    def guests(self, *, system: str = "") -> list[Document]:
-        """The guests the manager owns."""
-        return self._list("/guests", system=system)
+    def guests(self, *, system: str = "", project: str = "") -> Iterator[Document]:
+        """The guests the manager owns, page after page."""
+        return self._pages("/guests", system=system, project=project)
 
-    def images(self) -> list[Document]:
-        return self._list("/images")
+    def images(self) -> Iterator[Document]:
+        """The images the caller sees, page after page."""
+        return self._pages("/images")
 
     def image(self, name: str) -> Document:
         """One image; ProblemError with status 404 when there is none of that name."""
         return self._object("GET", f"/images/{quote(name, safe='')}")
 
     def jobs(self, *, userid: str = "", state: str = "", system: str = "", limit: int = 100) -> list[Document]:
-        """The newest jobs first, without their steps."""
-        return self._list("/jobs", userid=userid, state=state, system=system, limit=str(limit))
+        """The newest jobs first, ``limit`` at most, without their steps."""
+        page = str(min(limit, _PAGE))
+        return list(islice(self._pages("/jobs", limit=page, userid=userid, state=state, system=system), limit))
 
     def job(self, job: str) -> Document:
         """One job with its steps and every call they made."""
@@ -139,6 +143,18 @@ class Client:
         if not isinstance(found, dict):
             raise AnswerError(f"{self.url}: the answer to {path} is not an object")
         return found
+
+    def _pages(self, path: str, **query: str) -> Iterator[Document]:
+        """The items of a list, which is fetched page by page as they are asked for."""
+        asked = {"limit": str(_PAGE), **{name: value for name, value in query.items() if value}}
+        while True:
+            found = self._call("GET", path, asked)
+            if not isinstance(found, dict) or not isinstance(found.get("items"), list):
+                raise AnswerError(f"{self.url}: the answer to {path} is not a page of a list")
+            yield from found["items"]
+            if not found.get("next"):
+                return
+            asked["cursor"] = str(found["next"])
 
     def _list(self, path: str, **query: str) -> list[Document]:
         found = self._call("GET", path, {name: value for name, value in query.items() if value})

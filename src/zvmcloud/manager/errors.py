@@ -8,6 +8,9 @@
       +-- NotFound               404  guest, image, virtual switch, job, system
       +-- Conflict               409  exists already, in use, wrong state
       +-- NotSupported           501
+      +-- TooMany                429  requests or failed logins; ``wait`` seconds
+      +-- QuotaExceeded          403  a project's limit
+      +-- Changed                412  not what the caller saw (If-Match)
       +-- Busy                   503  a limit of this manager is reached; retry
       +-- AgentFailure           what the agent's problem says: SMAPI function with rc and rs, or CP message
       |     (status 404, 409, 422, 500, 502 ... from the problem)
@@ -146,6 +149,33 @@ class NotSupported(ManagerError):
     status = 501
     code = "not-supported"
     title = "Not supported"
+
+
+class TooMany(ManagerError):
+    """``wait``: seconds after which a repetition can help."""
+
+    status = 429
+    code = "too-many"
+    title = "Too many requests"
+    retryable = True
+
+    def __init__(self, detail: str, *, code: str, wait: float) -> None:
+        super().__init__(detail, code=code)
+        self.wait = wait
+
+
+class QuotaExceeded(ManagerError):
+    status = 403
+    code = "quota"
+    title = "Quota exceeded"
+
+
+class Changed(ManagerError):
+    """The thing is not any more what the caller saw; nothing was changed."""
+
+    status = 412
+    code = "changed"
+    title = "Changed meanwhile"
 
 
 class Busy(ManagerError):

@@ -14,8 +14,8 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -50,6 +50,9 @@ class Image:
     comments: str | None
     created: float
     last_used: float
+    project: str = "default"
+    public: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def disk_type(self) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from typing import Self
@@ -25,13 +22,16 @@ from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
+from zvmcloud.manager.identity.accounts import Accounts
+from zvmcloud.manager.identity.audit import Audit
+from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
-from zvmcloud.manager.tables import manager_nodes, systems, tokens
+from zvmcloud.manager.tables import manager_nodes, systems
 from zvmcloud.manager.volumes import Volumes
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ EngineFactory = Callable[[Runner, Settings], JobEngine]
 class Node:
     """The services of a started manager. Use :meth:`open`, then :meth:`start`, and :meth:`close` at the end."""
 
-    def __init__(self, core: Core, admin_token: str | None) -> None:
+    def __init__(self, core: Core, tokens: Tokens, admin_token: str | None) -> None:
         self.core = core
         self.settings = core.settings
         self.disks = Disks(core)
@@ -59,6 +59,9 @@ class Node:
         self.hosts = Hosts(core)
         self.fcp = FcpPool(core)
         self.volumes = Volumes(core, self.fcp)
+        self.tokens = tokens
+        self.accounts = Accounts(core.database, tokens)
+        self.audit = Audit(core.database)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token
@@ -78,7 +81,8 @@ class Node:
             key = await asyncio.to_thread(secret, settings.state / "image.key")
             epoch = await _next_epoch(database, settings.node)
             await _write_systems(database, settings)
-            admin = None if settings.admin_token else await _first_token(database)
+            tokens = Tokens(database, settings.admin_token)
+            admin = None if settings.admin_token else await tokens.first()
             agents = agents or Agents([Agent(system) for system in settings.systems])
             journal = Journal(database, settings.node, epoch)
             files = JobFiles(settings, key)
@@ -87,7 +91,7 @@ class Node:
         except BaseException:
             await database.close()
             raise
-        return cls(core, admin)
+        return cls(core, tokens, admin)
 
     async def start(self) -> None:
         """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
@@ -109,16 +113,6 @@ class Node:
         except sa.exc.SQLAlchemyError:
             log.exception("other nodes cannot be told that this one stopped")
         await self.core.database.close()
-
-    async def token_role(self, token: str) -> str | None:
-        """The role of a v1 token, None for an unknown one."""
-        given = self.settings.admin_token
-        if given and hmac.compare_digest(token.encode(), given.encode()):
-            return "admin"
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        async with self.core.database.read() as connection:
-            query = sa.select(tokens.c.role).where(tokens.c.sha256 == digest)
-            return (await connection.execute(query)).scalar_one_or_none()
 
     async def _beat(self) -> None:
         """Says that this node lives."""
@@ -145,25 +139,6 @@ class Node:
             except Exception:
                 log.exception("recovery failed")
             await asyncio.sleep(_HEARTBEAT)
-
-
-async def new_token(database: Database, name: str, role: str = "admin") -> str:
-    """Make (or replace) a v1 token of that name; only its hash is stored."""
-    token = secrets.token_urlsafe(32)
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    async with database.write() as connection:
-        await connection.execute(sa.delete(tokens).where(tokens.c.name == name))
-        await connection.execute(
-            sa.insert(tokens), {"name": name, "role": role, "sha256": digest, "created": time.time()}
-        )
-    return token
-
-
-async def _first_token(database: Database) -> str | None:
-    async with database.read() as connection:
-        if (await connection.execute(sa.select(tokens.c.name).limit(1))).first() is not None:
-            return None
-    return await new_token(database, "admin")
 
 
 async def _next_epoch(database: Database, node: str) -> int:

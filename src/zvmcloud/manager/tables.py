@@ -37,6 +37,8 @@ guests = sa.Table(
     sa.Column("image_sha256", sa.String(64)),
     sa.Column("net_set", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("comments", sa.JSON, nullable=False),
+    sa.Column("project", sa.String(64), nullable=False, server_default="default", index=True),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
 )
 
 nics = sa.Table(
@@ -68,6 +70,9 @@ images = sa.Table(
     sa.Column("comments", sa.String(255)),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("last_used", sa.Float, nullable=False),
+    sa.Column("project", sa.String(64), nullable=False, server_default="default"),
+    sa.Column("public", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
 )
 
 jobs = sa.Table(
@@ -85,6 +90,8 @@ jobs = sa.Table(
     sa.Column("node", sa.String(64), nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("origin", sa.String(128), nullable=False, server_default=""),
+    sa.Column("project", sa.String(64), nullable=False, server_default="default", index=True),
+    sa.Column("actor", sa.String(64), nullable=False, server_default=""),
     sa.Column("created", sa.Float, nullable=False, index=True),
     sa.Column("finished", sa.Float),
     sa.Column("error", sa.JSON(none_as_null=True)),
@@ -134,15 +141,6 @@ manager_nodes = sa.Table(
     sa.Column("node", sa.String(64), primary_key=True),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("heartbeat", sa.Float, nullable=False),
-)
-
-tokens = sa.Table(
-    "tokens",
-    metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
-    sa.Column("created", sa.Float, nullable=False),
 )
 
 fcp_devices = sa.Table(

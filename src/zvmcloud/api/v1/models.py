@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
+from sqlalchemy import RowMapping
 
+from zvmcloud.api.v1.problems import Problem
 from zvmcloud.manager.images import Image as ImageRow
 from zvmcloud.manager.jobs.plan import Call as CallRow
 from zvmcloud.manager.jobs.plan import JobRecord, StepRecord
-
-
-class Problem(BaseModel):
-    """RFC 9457, with a stable ``code``, whether a repetition can help, what to do, and z/VM's own words."""
-
-    type: str = "about:blank"
-    title: str = ""
-    status: int = 500
-    code: str = ""
-    detail: str = ""
-    retryable: bool = False
-    remedy: str = ""
-    subject: str = ""
-    smapi: dict[str, object] | None = None
-    cp: dict[str, object] | None = None
-    job: str | None = None
 
 
 class Health(BaseModel):
@@ -46,9 +32,15 @@ class Guest(BaseModel):
     system: str
     userid: str
     id: str
+    project: str
+    tags: dict[str, str]
     created: float
     os_version: str
     image_sha256: str | None
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Guest:
+        return cls(**{name: row[name] for name in cls.model_fields})
 
 
 class Image(BaseModel):
@@ -65,6 +57,9 @@ class Image(BaseModel):
     comments: str | None
     created: float
     last_used: float
+    project: str
+    public: bool
+    tags: dict[str, str]
 
     @classmethod
     def of(cls, row: ImageRow) -> Image:
@@ -80,6 +75,9 @@ class Image(BaseModel):
             comments=row.comments,
             created=row.created,
             last_used=row.last_used,
+            project=row.project,
+            public=row.public,
+            tags=dict(row.tags),
         )
 
 
@@ -157,6 +155,8 @@ class Job(BaseModel):
     durable: bool
     progress: float
     origin: str
+    project: str
+    actor: str
     created: float
     finished: float | None
     error: Problem | None
@@ -174,6 +174,8 @@ class Job(BaseModel):
             durable=row.durable,
             progress=row.progress,
             origin=row.origin,
+            project=row.project,
+            actor=row.actor,
             created=row.created,
             finished=row.finished,
             error=Problem.model_validate(row.error) if row.error is not None else None,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
@@ -62,6 +63,7 @@ class Journal:
         ones as pending."""
         job = job or new_job()
         now = time.time()
+        caller = actor()
         async with self.database.write() as connection:
             await connection.execute(
                 sa.insert(jobs),
@@ -78,6 +80,8 @@ class Journal:
                     "node": self.node,
                     "epoch": self.epoch,
                     "origin": origin[:128],
+                    "project": plan.project or caller.project or "default",
+                    "actor": caller.user,
                     "created": now,
                 },
             )
@@ -258,19 +262,6 @@ class Journal:
             by_step.setdefault(call["step"], []).append(_call(call))
         return _job(row, tuple(self._step(step, by_step.get(step["number"], ())) for step in steps))
 
-    async def list(
-        self, *, limit: int = 100, before: float | None = None, userid: str = "", state: str = "", system: str = ""
-    ) -> tuple[JobRecord, ...]:
-        """The newest jobs first, without their steps; ``before`` is a creation time to page with."""
-        query = sa.select(jobs).order_by(jobs.c.created.desc()).limit(limit)
-        if before is not None:
-            query = query.where(jobs.c.created < before)
-        for column, value in ((jobs.c.userid, userid.upper()), (jobs.c.state, state), (jobs.c.system, system.upper())):
-            if value:
-                query = query.where(column == value)
-        async with self.database.read() as connection:
-            return tuple(_job(row, ()) for row in (await connection.execute(query)).mappings())
-
     async def unfinished(
         self, *, durable: bool, states: Iterable[str] = ("pending", "running", "interrupted")
     ) -> tuple[str, ...]:
@@ -387,7 +378,14 @@ def _job(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
         image_sha256=row["image_sha256"],
         error=row["error"],
         steps=steps,
+        project=row["project"],
+        actor=row["actor"],
     )
+
+
+def without_steps(row: sa.RowMapping) -> JobRecord:
+    """The job of a row, without its steps."""
+    return _job(row, ())
 
 
 def _call(row: sa.RowMapping) -> Call:

@@ -50,6 +50,8 @@ class Plan:
     userid: str = ""
     durable: bool = False
     image_sha256: str | None = None
+    project: str = ""
+    """The project it is done for; "" for that of whom the manager acts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class JobRecord:
     image_sha256: str | None
     error: Mapping[str, Json] | None
     steps: tuple[StepRecord, ...] = ()
+    project: str = "default"
+    actor: str = ""
 
     @property
     def over(self) -> bool:

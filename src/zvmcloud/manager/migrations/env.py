@@ -4,6 +4,10 @@ over."""
 from alembic import context
 
 from zvmcloud.manager import tables
+from zvmcloud.manager.identity import tables as identity
+
+ALL = (tables, identity)
+"""Importing them fills the metadata."""
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=tables.metadata, render_as_batch=True)

@@ -1,0 +1,76 @@
+"""Jobs: list, look into, watch, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from zvmcloud.api.v1.context import Member, Reader, TheNode
+from zvmcloud.api.v1.models import Job
+from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.manager import tables
+from zvmcloud.manager.identity.roles import Role
+from zvmcloud.manager.jobs import journal
+from zvmcloud.manager.listing import Listing
+from zvmcloud.manager.node import Node
+
+router = APIRouter(tags=["jobs"])
+
+JOBS = Listing(tables.jobs, ("created", "id"), descending=True)
+
+
+@router.get("/jobs")
+async def jobs(
+    node: TheNode,
+    caller: Reader,
+    userid: str = "",
+    state: str = "",
+    system: str = "",
+    project: str = "",
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Page[Job]:
+    """The newest jobs of the caller's projects first, without their steps."""
+    rows = await JOBS.rows(
+        node.core.database,
+        caller,
+        after=key_of(cursor, float, str),
+        limit=limit,
+        equal={"userid": userid.upper(), "state": state, "system": system.upper(), "project": project},
+    )
+    return page(rows, limit, lambda row: Job.of(journal.without_steps(row)), JOBS.key)
+
+
+@router.get("/jobs/{job}")
+async def job(node: TheNode, caller: Reader, job: str) -> Job:
+    """One job with its steps and every call they made."""
+    record = await node.journal.get(job)
+    caller.enters(record.project, Role.READER, f"job {job}")
+    return Job.of(record)
+
+
+@router.post("/jobs/{job}/cancel")
+async def cancel(node: TheNode, caller: Member, job: str) -> Job:
+    """Ask a job to stop and undo what it did."""
+    record = await node.journal.get(job, with_calls=False)
+    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    return Job.of(await node.runner.cancel(job))
+
+
+@router.get("/jobs/{job}/events", response_class=StreamingResponse)
+async def events(node: TheNode, caller: Reader, job: str) -> StreamingResponse:
+    """Server-sent events: the job as a ``job`` event now and after every change, until it is over."""
+    record = await node.journal.get(job, with_calls=False)
+    caller.enters(record.project, Role.READER, f"job {job}")
+    return StreamingResponse(_events(node, job), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def _events(node: Node, job: str) -> AsyncIterator[str]:
+    last = ""
+    async for record in node.journal.watch(job):
+        document = Job.of(record).model_dump_json()
+        if document != last:
+            last = document
+            yield f"event: job\ndata: {document}\n\n"
