@@ -1,8 +1,8 @@
 """The seam to the virtual machine the agent runs in: CP, punch, reader, the agents in guests, linked disks.
 
 `Machine` is what operations use. `SimulatedMachine` speaks the machine port of a simulator: newline-terminated JSON
-objects over TCP, one answer for one request, the first of them a logon. On hardware the same five things are
-`/dev/vmcp`, vmur, AF_IUCV and ccw devices; a class for them has the same methods and nothing above changes.
+objects over TCP, one answer for one request, the first of them a logon. On hardware the same things are `/dev/vmcp`,
+vmur, AF_IUCV and ccw devices: `linux.machine.LinuxMachine`.
 """
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ class Machine(Protocol):
 
     async def device(self, vdev: str) -> Path:
         """The file or block device that is our linked disk, once it is there."""
+
+    async def blank(self, vdev: str) -> None:
+        """Format the tracks of a linked disk that nobody has formatted yet; before `device`."""
+
+    async def release(self, vdev: str) -> None:
+        """Let go of a linked disk, so that it can be detached; one that is not there is fine."""
 
     async def close(self) -> None:
         """Let the connection go; links stay."""
@@ -190,6 +196,12 @@ class SimulatedMachine:
         raise AgentError(
             502, "device-missing", f"disk {vdev} is linked, but {path.name} has not come up", retryable=True
         )
+
+    async def blank(self, vdev: str) -> None:
+        """Nothing: holes of a simulated disk are formatted tracks."""
+
+    async def release(self, vdev: str) -> None:
+        """Nothing: the file is nobody's after it is closed."""
 
     async def close(self) -> None:
         """Close the connection."""

@@ -19,7 +19,8 @@ import uvicorn
 
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.journal import Journal
-from zvmcloud.zhcp.machine import SimulatedMachine
+from zvmcloud.zhcp.linux.machine import LinuxMachine
+from zvmcloud.zhcp.machine import Machine, SimulatedMachine
 from zvmcloud.zhcp.runner import Runner
 from zvmcloud.zhcp.service import Service
 from zvmcloud.zhcp.settings import Settings, SettingsError, load
@@ -62,9 +63,15 @@ def _end(text: str) -> None:
 
 def runner_of(settings: Settings) -> Runner:
     """A runner with the seams these settings describe."""
+    return Runner(settings, SmapiPort.of(settings), machine_of(settings), Journal(settings.state / "journal.sqlite"))
+
+
+def machine_of(settings: Settings) -> Machine:
+    """The virtual machine these settings describe; nothing is opened yet."""
+    if settings.machine.kind == "linux":
+        return LinuxMachine()
     userid, password = settings.machine_login
-    machine = SimulatedMachine(settings.machine.host, settings.machine.port, userid, password)
-    return Runner(settings, SmapiPort.of(settings), machine, Journal(settings.state / "journal.sqlite"))
+    return SimulatedMachine(settings.machine.host, settings.machine.port, userid, password)
 
 
 def _socket(settings: Settings) -> tuple[socket.socket, str]:

@@ -43,6 +43,7 @@ class Recovery:
         async with self._turn:
             while self._disks:
                 link = self._disks[0]
+                await self._machine.release(link.vdev)
                 answer = await self._machine.cp(commands.detach(link.vdev))
                 if answer.rc in (0, 40):
                     log.warning("detached %s, which a crash left linked to %s %s", link.vdev, link.owner, link.disk)

@@ -1,11 +1,14 @@
 """The agent's settings, from one TOML file.
 
+    dmssicnf = "path"             (a copy of DMSSICNF COPY; what it says stands where this file says nothing)
     [smapi]
+    transport = "tcp"             or "iucv": server = "VSMREQIU" of this z/VM, without host, userid and password
     host = "127.0.0.1"            port = 44444
     userid = "ZHCP"               password = "..." or password_file = "path"
     tls = false                   ca = "path"            verify = true
     short_calls = 8               long_calls = 2          (limits of concurrent calls)
     [machine]
+    kind = "simulated"            or "linux": this Linux guest's own kernel, without the members below
     host = "127.0.0.1"            port = 44445            (the machine port of a simulator)
     userid = "ZHCP"               password / password_file (those of [smapi] when missing)
     [listen]
@@ -24,7 +27,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zvmcloud.zhcp import fields
+from zvmcloud.zhcp import dmssicnf, fields
 from zvmcloud.zhcp.errors import FieldError
 
 
@@ -36,6 +39,8 @@ class SettingsError(ValueError):
 class SmapiSettings:
     """Where SMAPI is and who asks."""
 
+    transport: str = fields.limits(default="tcp", pattern="tcp|iucv", rule="tcp or iucv")
+    server: str = fields.userid(default="VSMREQIU")
     host: str = "127.0.0.1"
     port: int = fields.limits(default=44444, low=1, high=65535)
     userid: str = fields.userid(default="ZHCP")
@@ -53,6 +58,7 @@ class SmapiSettings:
 class MachineSettings:
     """The virtual machine the agent runs in."""
 
+    kind: str = fields.limits(default="simulated", pattern="simulated|linux", rule="simulated or linux")
     host: str = "127.0.0.1"
     port: int = fields.limits(default=44445, low=1, high=65535)
     userid: str = fields.limits(default="", pattern=f"({fields.USERID})?", upper=True, rule="a userid")
@@ -90,6 +96,7 @@ class Settings:
     machine: MachineSettings = field(default_factory=MachineSettings)
     listen: ListenSettings = field(default_factory=ListenSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    dmssicnf: str = ""
     folder: Path = field(default_factory=Path, metadata={"internal": True})
 
     def path(self, value: str) -> Path:
@@ -127,8 +134,10 @@ def read(data: object, folder: Path) -> Settings:
     """Settings from a parsed TOML document. SettingsError names the member."""
     try:
         if isinstance(data, dict) and "folder" in data:
-            raise FieldError("folder", data["folder"], "unknown; expected are smapi, machine, listen, storage")
-        loaded = fields.read(Settings, data)
+            raise FieldError(
+                "folder", data["folder"], "unknown; expected are smapi, machine, listen, storage, dmssicnf"
+            )
+        loaded = fields.read(Settings, _with_site(data, folder))
     except FieldError as problem:
         raise SettingsError(problem.problem.detail) from problem
     listen = loaded.listen
@@ -136,7 +145,25 @@ def read(data: object, folder: Path) -> Settings:
         raise SettingsError("listen.certificate and listen.key go together")
     if listen.client_ca and not listen.certificate:
         raise SettingsError("listen.client_ca needs listen.certificate and listen.key")
-    return Settings(loaded.smapi, loaded.machine, listen, loaded.storage, folder.absolute())
+    if loaded.smapi.transport == "iucv" and loaded.smapi.tls:
+        raise SettingsError("smapi.tls: true given, IUCV does not leave the z/VM system and has no TLS")
+    return Settings(loaded.smapi, loaded.machine, listen, loaded.storage, loaded.dmssicnf, folder.absolute())
+
+
+def _with_site(data: object, folder: Path) -> object:
+    """The document with what DMSSICNF COPY says in the places that it leaves empty. SettingsError."""
+    if not isinstance(data, dict) or not isinstance(name := data.get("dmssicnf", ""), str) or not name:
+        return data
+    try:
+        given = dmssicnf.settings(dmssicnf.parse((folder / name).read_text("latin-1")))
+    except (OSError, dmssicnf.SiteError) as problem:
+        raise SettingsError(f"dmssicnf: {name}: {problem}") from problem
+    merged = dict(data)
+    for section, members in given.items():
+        mine = merged.get(section, {})
+        if isinstance(mine, dict):
+            merged[section] = {**members, **mine}
+    return merged
 
 
 def load(path: Path | str) -> Settings:

@@ -20,6 +20,7 @@ from zvmcloud.smapi.client import Client, Patience, Tls
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
+from zvmcloud.zhcp.linux import iucv
 from zvmcloud.zhcp.settings import Settings
 
 R = TypeVar("R", bound=Reply)
@@ -29,6 +30,7 @@ LOCKED = frozenset({(400, 12), (404, 12), (408, 12)})
 _POLL_SECONDS = 0.5
 """Pause between two looks at directory work that goes on in the background."""
 LOCK_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
+_IUCV_PROGRAM = "DMSRSRQU"
 _UNHEALTHY = 5
 """Calls in a row without an answer."""
 LONG = frozenset(
@@ -89,10 +91,11 @@ class SmapiPort:
         client = Client(
             smapi.host,
             smapi.port,
-            userid=smapi.userid,
-            password=settings.password(smapi),
+            userid="" if smapi.transport == "iucv" else smapi.userid,
+            password="" if smapi.transport == "iucv" else settings.password(smapi),
             tls=tls,
             patience=Patience(reply_timeout=float(smapi.timeout), poll_interval=_POLL_SECONDS),
+            opener=iucv.opener(smapi.server, _IUCV_PROGRAM) if smapi.transport == "iucv" else None,
         )
         return cls(client, short_calls=smapi.short_calls, long_calls=smapi.long_calls)
 

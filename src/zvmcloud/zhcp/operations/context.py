@@ -145,10 +145,13 @@ class Context:
     # -- linked disks ---------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def linked(self, owner: str, disk: str, *, write: bool) -> AsyncIterator[tuple[str, Path]]:
+    async def linked(
+        self, owner: str, disk: str, *, write: bool, blank: bool = False
+    ) -> AsyncIterator[tuple[str, Path]]:
         """Link a disk for the time of the block: (our device number, its file or block device).
 
-        For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
+        `blank`: its tracks are formatted first. For writing the link is exclusive: AgentError 409 `disk-in-use` when
+        someone else has one.
         """
         vdev, answer = await self._link(owner, disk, "W" if write else "RR")
         try:
@@ -160,6 +163,8 @@ class Context:
                     retryable=True,
                     remedy="stop the guest and whoever else has the disk linked",
                 )
+            if blank:
+                await self.machine.blank(vdev)
             yield vdev, await self.machine.device(vdev)
         finally:
             await to_its_end(self._detach(vdev))
@@ -191,6 +196,7 @@ class Context:
     async def _detach(self, vdev: str) -> None:
         """A link that cannot be given back keeps its number and its row in the journal; the next start detaches it."""
         try:
+            await self.machine.release(vdev)
             await self.cp(commands.detach(vdev), allow=(40,))
         except AgentError as problem:
             log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)

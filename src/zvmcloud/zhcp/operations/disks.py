@@ -68,7 +68,7 @@ async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
 async def format_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
     """Label and format a disk that is in the entry, through an exclusive link."""
     started = time.monotonic()
-    async with context.linked(userid, disk.vdev, write=True) as (vdev, path):
+    async with context.linked(userid, disk.vdev, write=True, blank=True) as (vdev, path):
         await formatting.format_disk(path, disk.type, disk.vdev, disk.format, context.settings.state / "scratch")
         took = (time.monotonic() - started) * 1000
         context.did("disk", f"format {disk.format}", took, userid=userid, vdev=disk.vdev, linked_as=vdev)

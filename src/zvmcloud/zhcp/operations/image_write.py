@@ -33,7 +33,7 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     userid, vdev = request.userid, request.vdev
     await require_off(context, userid, "an image is written to a guest that is off")
     context.report(0.01, f"linking disk {vdev} of {userid}")
-    async with context.linked(userid, vdev, write=True) as (alias, path):
+    async with context.linked(userid, vdev, write=True, blank=True) as (alias, path):
         kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
         unit = "cylinders" if kind == "ECKD" else "blocks"
 
