@@ -17,10 +17,10 @@ def consistent(system: System) -> None:
     permanent = {key for key, disk in system.disks.items() if not disk.temporary}
     assert permanent == minidisks
     for key, disk in system.disks.items():
-        assert (system.disk_folder / disk.file).is_file(), key
+        assert storage.file_of(system, disk).is_file(), key
     files = {disk.file for disk in system.disks.values()}
     files |= {device.file for machine in system.machines.values() for device in machine.disks}
-    assert {path.name for path in system.disk_folder.iterdir()} == files
+    assert {path.name for path in system.disk_folder.iterdir()} <= files
     for volser, volume in system.volumes.items():
         position = 0
         for use in system.space.used(volser):
@@ -35,11 +35,12 @@ def consistent(system: System) -> None:
         for device in machine.disks
     }
     assert {(*disk, *user) for disk, users in system.links.items() for user in users} == links
+    folders = {folder.name for folder in system.device_folder.iterdir()}
     shown = {
-        (folder.name, path.name.removeprefix("0.0.").upper())
-        for folder in system.device_folder.iterdir()
-        for path in folder.iterdir()
+        (name, path.name.removeprefix("0.0.").upper())
+        for name in folders
+        for path in (system.device_folder / name).iterdir()
     }
-    assert shown == {(name, vdev) for _, _, name, vdev in links}
+    assert shown == {(name, vdev) for _, _, name, vdev in links if name in folders}
     spooled = {file.file for file in system.spool.values()}
     assert {path.name for path in system.spool_folder.iterdir()} == spooled

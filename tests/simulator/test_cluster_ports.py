@@ -13,7 +13,7 @@ import pytest
 
 from simulator.cluster_support import add_guest, on_exactly
 from simulator.support import Agent
-from zvmcloud.simulator import Simulator
+from zvmcloud.simulator import Simulator, storage
 from zvmcloud.simulator.presets import PRESETS, find_preset
 from zvmcloud.simulator.system import Timing
 from zvmcloud.smapi import functions as f
@@ -284,6 +284,6 @@ async def _finish(state: Path) -> None:
         assert on_exactly(sim.cluster, GUEST) in ("VM1", "VM2")
         await asyncio.sleep(0.3)
         where = on_exactly(sim.cluster, GUEST)
-        links = [m.system.device_name(GUEST, "0100").exists() for m in sim.members[:2]]
+        links = [(storage.open_devices(m.system, GUEST) / "0.0.0100").exists() for m in sim.members[:2]]
         assert links == [where == "VM1", where == "VM2"]
         assert len(sim.cluster.relocations) == 0

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from simulator.support import linux, write_image
 from simulator.test_persistence import Server
 from zvmcloud.images.diskfile import EckdDisk
-from zvmcloud.simulator import Simulator, saving
+from zvmcloud.simulator import Simulator, saving, storage
 from zvmcloud.simulator.control import ControlPort
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.presets import find_preset
@@ -79,7 +79,7 @@ async def test_a_saved_system_comes_back_with_the_data_of_its_disks(
     http: httpx.AsyncClient, client: Client, sim: Simulator, tmp_path: Path
 ) -> None:
     await client.call(f.ImageCreateDM(target="LINUX01", image_record_array=GUEST))
-    file = sim.system.disk_folder / sim.system.disks["LINUX01.0100"].file
+    file = storage.file_of(sim.system, sim.system.disks["LINUX01.0100"])
     write_image(file)
     with EckdDisk(file) as disk:
         track = disk.read_track(0, 0)
@@ -90,7 +90,7 @@ async def test_a_saved_system_comes_back_with_the_data_of_its_disks(
     assert (await http.post("/load", content=saved)).status_code == 200
     assert sim.smapi_port == port
     await client.call(f.ImageQueryDM(target="LINUX01"))
-    with EckdDisk(sim.system.disk_folder / sim.system.disks["LINUX01.0100"].file) as disk:
+    with EckdDisk(storage.file_of(sim.system, sim.system.disks["LINUX01.0100"])) as disk:
         assert disk.read_track(0, 0) == track
     assert (await http.post("/load", content=b"nonsense")).status_code == 400
     await client.call(f.ImageQueryDM(target="LINUX01"))

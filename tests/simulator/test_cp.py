@@ -10,7 +10,7 @@ from simulator.checks import consistent
 from simulator.support import linux
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, network, spool
+from zvmcloud.simulator import guests, network, spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.model import Grant, Vswitch
 from zvmcloud.simulator.system import System
@@ -94,6 +94,7 @@ LINKS = [
 
 @pytest.mark.parametrize(("mode", "others", "expected"), LINKS)
 def test_link_modes(vm: System, mode: str, others: int, expected: str | int) -> None:
+    storage.open_devices(vm, "ZHCP")
     with vm.transaction():
         guests.log_on(vm, "MAINT")
     if others:

@@ -14,7 +14,7 @@ from simulator.cp_system import prepare
 from zvmcloud.cp import answers
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.sample import sample_tracks
-from zvmcloud.simulator import spool
+from zvmcloud.simulator import spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.model import UnitRecord
 from zvmcloud.simulator.system import System
@@ -316,7 +316,7 @@ def test_commands_in_one_line_run_one_after_the_other(vm: System) -> None:
 
 
 def test_flashcopy_copies_tracks_and_holes(vm: System) -> None:
-    source, target = (vm.disk_folder / vm.disks[f"LINUX01.010{number}"].file for number in (0, 1))
+    source, target = (storage.file_of(vm, vm.disks[f"LINUX01.010{number}"]) for number in (0, 1))
     with EckdDisk(source, writable=True) as disk:
         for number, track in enumerate(sample_tracks(2)):
             disk.write_track(number // 15, number % 15, track)

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.checks import consistent
 from simulator.support import linux
-from zvmcloud.simulator import Simulator
+from zvmcloud.simulator import Simulator, storage
 from zvmcloud.smapi import ebcdic
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import IMPATIENT, Client
@@ -354,7 +354,7 @@ async def test_a_copied_minidisk_has_the_data_of_its_source(sim: Simulator, clie
     await create(client, "LINUX01", "MDISK 0100 3390 AUTOG 2 POOL1 MR")
     await create(client, "LINUX02")
     source = sim.system.disks["LINUX01.0100"]
-    path = sim.system.disk_folder / source.file
+    path = storage.file_of(sim.system, source)
     with path.open("r+b") as file:
         file.seek(65536)
         file.write(b"data")
@@ -368,7 +368,7 @@ async def test_a_copied_minidisk_has_the_data_of_its_source(sim: Simulator, clie
     )
     await client.call(copy)
     assert await refused(client, copy) == (408, 4)
-    made = sim.system.disk_folder / sim.system.disks["LINUX02.0777"].file
+    made = storage.file_of(sim.system, sim.system.disks["LINUX02.0777"])
     assert made.read_bytes() == path.read_bytes()
     other = f.ImageDiskCopyDM(
         target="LINUX02",

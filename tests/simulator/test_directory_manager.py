@@ -12,7 +12,7 @@ from simulator.checks import consistent
 from simulator.support import linux
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests
+from zvmcloud.simulator import guests, storage
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.presets import PRESETS, open_system
@@ -87,8 +87,8 @@ def test_a_minidisk_is_a_file_of_its_size_and_goes_with_it(guest: System) -> Non
         dm.add_disk(guest, "LINUX01", disk("0100", 3))
         dm.add_disk(guest, "LINUX01", disk("0200", 100, area="FBAPOOL", device="9336"))
     eckd, fba = guest.disks["LINUX01.0100"], guest.disks["LINUX01.0200"]
-    assert (guest.disk_folder / eckd.file).stat().st_size == 3 * 15 * 65536
-    assert (guest.disk_folder / fba.file).stat().st_size == 100 * 512
+    assert storage.file_of(guest, eckd).stat().st_size == 3 * 15 * 65536
+    assert storage.file_of(guest, fba).stat().st_size == 100 * 512
     with guest.transaction():
         dm.delete(guest, "LINUX01")
     assert not (guest.disk_folder / eckd.file).exists()

@@ -8,7 +8,7 @@ from simulator.checks import consistent
 from simulator.support import config_drive, linux, write_image
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guest_agent, guests, network, spool
+from zvmcloud.simulator import guest_agent, guests, network, spool, storage
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import CpRefused
@@ -30,7 +30,7 @@ def vm(system: System) -> System:
 
 
 def deploy(vm: System) -> None:
-    write_image(vm.disk_folder / vm.disks["LINUX01.0100"].file)
+    write_image(storage.file_of(vm, vm.disks["LINUX01.0100"]))
 
 
 def start(vm: System, clock: ManualClock) -> GuestSystem:
@@ -186,6 +186,7 @@ def test_an_ipl_of_what_is_not_there_is_not_performed(vm: System, source: str) -
 
 
 def test_a_deleted_disk_stays_with_whoever_has_it_linked(vm: System) -> None:
+    storage.open_devices(vm, "ZHCP")
     assert execute(vm, "ZHCP", "LINK LINUX01 0100 F000 MW").rc == 0
     held = vm.device_name("ZHCP", "F000").resolve()
     with vm.transaction():
@@ -205,7 +206,7 @@ def test_a_virtual_disk_lives_as_long_as_the_logon(vm: System) -> None:
         dm.create(vm, "SWAP", ["USER SWAP NOPASS 1G 1G G", "MDISK 0200 FB-512 V-DISK 2048 MWV"])
         guests.log_on(vm, "SWAP")
     disk = vm.disks["SWAP.0200"]
-    assert (disk.temporary, disk.size, (vm.disk_folder / disk.file).stat().st_size) == ("VDSK", 2048, 2048 * 512)
+    assert (disk.temporary, disk.size, storage.file_of(vm, disk).stat().st_size) == ("VDSK", 2048, 2048 * 512)
     with vm.transaction():
         guests.log_off(vm, "SWAP")
     assert "SWAP.0200" not in vm.disks

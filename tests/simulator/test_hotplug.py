@@ -7,7 +7,7 @@ import pytest
 from simulator.support import linux, write_image
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import dumps, guest_agent, guests, hotplug, traffic
+from zvmcloud.simulator import dumps, guest_agent, guests, hotplug, storage, traffic
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.system import System
@@ -24,7 +24,7 @@ def vm(system: System, clock: ManualClock) -> System:
         disk = dm.add_disk(system, "LINUX01", Mdisk("0100", "3390", "AUTOG", None, 10, "POOL1", "MR"))
         assert disk.size == 10
         guests.log_on(system, "ZHCP")
-    write_image(system.disk_folder / system.disks["LINUX01.0100"].file)
+    write_image(storage.file_of(system, system.disks["LINUX01.0100"]))
     with system.transaction():
         guests.log_on(system, "LINUX01")
     clock.advance(1)

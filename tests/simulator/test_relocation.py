@@ -298,6 +298,7 @@ def test_a_move_takes_its_time_and_all_of_the_guest(
 ) -> None:
     clock.advance(1)
     before = source.machines[GUEST]
+    storage.open_devices(source, GUEST)
     with source.transaction():
         spool.create(source, GUEST, "ZHCP", b"data", name="CFGDRIVE")
         spool.write_console(source, GUEST, "hello from VM1")
@@ -318,8 +319,8 @@ def test_a_move_takes_its_time_and_all_of_the_guest(
     assert "hello from VM1" in after.console
     assert [file.name for file in spool.files(there, GUEST)] == ["CFGDRIVE"]
     assert spool.files(source, GUEST) == []
-    assert not source.device_name(GUEST, "0100").exists()
-    assert there.device_name(GUEST, "0100").resolve().exists()
+    assert not source.device_folder.joinpath(GUEST).exists()
+    assert (storage.open_devices(there, GUEST) / "0.0.0100").resolve().exists()
     assert there.coupled["VSW1"] == {(GUEST, "1000")}
     assert source.coupled["VSW1"] == set()
     assert len(cluster.relocations) == 0

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from zvmcloud.simulator import Simulator
+from zvmcloud.simulator import Simulator, storage
 from zvmcloud.simulator.smapi import server
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client
@@ -54,6 +54,8 @@ async def test_the_device_folder_of_a_guest_goes_when_it_logs_off(sim: Simulator
     )
     folder = sim.system.device_folder / "LEAVES"
     await client.call(f.ImageActivate(target="LEAVES"))
+    assert not folder.exists()
+    storage.open_devices(sim.system, "LEAVES")
     assert [item.name for item in folder.iterdir()] == ["0.0.0100"]
     await client.call(f.ImageDeactivate(target="LEAVES", force_time="IMMED"))
     assert not folder.exists()

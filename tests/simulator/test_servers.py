@@ -8,7 +8,7 @@ import pytest
 
 from simulator.support import codes, write_image
 from zvmcloud.directory.devices import Mdisk
-from zvmcloud.simulator import Simulator, dumps, guests, shutdown, spool, thresholds, traffic
+from zvmcloud.simulator import Simulator, dumps, guests, shutdown, spool, storage, thresholds, traffic
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.model_devices import GuestLan, Service
@@ -321,7 +321,7 @@ async def test_xcat_copies_and_purges_for_others(sim: Simulator, client: Client)
             dm.create(system, userid, [f"USER {userid} SECRET 64M 64M G"])
             dm.add_disk(system, userid, Mdisk("0100", "3390", "AUTOG", None, 10, "POOL1", "MR"))
         spool.create(system, "AAA", "MAINT", b"letter")
-    source, target = (system.disk_folder / system.disks[f"{userid}.0100"].file for userid in ("AAA", "BBB"))
+    source, target = (storage.file_of(system, system.disks[f"{userid}.0100"]) for userid in ("AAA", "BBB"))
     write_image(source)
     copy = f.XcatAccomodation(target="MAINT", command=b"CMD=FLASHCOPY AAA 0100 0 END BBB 0100 0 END SYNC")
     assert await codes(client, copy) == (592, 8888)

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.checks import consistent
 from simulator.support import Agent, config_drive, linux, write_image
-from zvmcloud.simulator import Simulator
+from zvmcloud.simulator import Simulator, storage
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client
 from zvmcloud.smapi.declare import Request
@@ -246,7 +246,7 @@ async def test_free_and_used_space_follow_the_disks(client: Client) -> None:
 async def test_a_copied_disk_has_the_data(sim: Simulator, client: Client) -> None:
     await create(client)
     await create(client, "LINUX02")
-    source = sim.system.disk_folder / sim.system.disks["LINUX01.0100"].file
+    source = storage.file_of(sim.system, sim.system.disks["LINUX01.0100"])
     write_image(source)
     await client.call(
         f.ImageDiskCopyDM(
@@ -259,7 +259,7 @@ async def test_a_copied_disk_has_the_data(sim: Simulator, client: Client) -> Non
             image_disk_mode="MR",
         )
     )
-    copy = sim.system.disk_folder / sim.system.disks["LINUX02.0200"].file
+    copy = storage.file_of(sim.system, sim.system.disks["LINUX02.0200"])
     assert copy.read_bytes() == source.read_bytes()
     assert copy.stat().st_blocks <= source.stat().st_blocks + 64
 

@@ -73,7 +73,7 @@ def _start_saved(system: System, machine: Machine, running: GuestSystem) -> None
 
 def open_disk(system: System, disk: Disk) -> EckdDisk | FbaDisk:
     """The file of a disk, for reading. OSError when it cannot be read."""
-    path = system.disk_folder / disk.file
+    path = storage.file_of(system, disk)
     return FbaDisk(path) if disk.kind == "FBA" else EckdDisk(path)
 
 
@@ -128,7 +128,7 @@ def _start(system: System, machine: Machine, running: GuestSystem, device: Dasd,
 def _configure(system: System, machine: Machine, device: Dasd) -> tuple[Remembered, list[str]]:
     """Read the class X files of the reader on top of what the disk remembers; gives lines for the console."""
     disk = system.disks[storage.key(device.owner, device.owner_vdev)]
-    written = _written(system.disk_folder / disk.file)
+    written = _written(storage.file_of(system, disk))
     memory = system.memories.get(disk.file)
     remembered = memory if memory is not None and memory.written == written else Remembered(written)
     lines: list[str] = []

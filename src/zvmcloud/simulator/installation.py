@@ -22,6 +22,7 @@ from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.model_cluster import ClusterFacts, LocalVolume
 from zvmcloud.simulator.model_devices import Eqid
 from zvmcloud.simulator.presets import Model, open_system
+from zvmcloud.simulator.store import uncollected
 from zvmcloud.simulator.system import System, Timing
 
 FLEET_LIMIT = 64
@@ -75,6 +76,7 @@ def _holds_systems(state: Path) -> bool:
     return (state / "system.sqlite").exists() or any(state.glob("*/system.sqlite"))
 
 
+@uncollected()
 def open_cluster(
     state: Path, model: Model | None = None, *, clock: Scheduler | None = None, timing: Timing | None = None
 ) -> Cluster:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from zvmcloud.directory import statements
-from zvmcloud.simulator import guest_agent, guests, spool
+from zvmcloud.simulator import guest_agent, guests, spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import SystemFault
 from zvmcloud.simulator.journal import Journal
@@ -129,8 +129,7 @@ class Session:
         self.userid = userid
         self.system.sessions[userid] = self.system.sessions.get(userid, 0) + 1
         self.journal.write("machine", userid, "logon", "", 0, 0)
-        folder = (self.system.device_folder / userid).absolute()
-        folder.mkdir(exist_ok=True)
+        folder = storage.open_devices(self.system, userid).absolute()
         return {"ok": True, "userid": userid, "system": self.system.name, "devices": str(folder)}
 
     def _cp(self, request: Mapping[str, object]) -> dict[str, Json]:

@@ -61,6 +61,7 @@ from zvmcloud.simulator.model import (
     Processor,
     SystemFacts,
 )
+from zvmcloud.simulator.store import uncollected
 from zvmcloud.simulator.system import System, Timing
 from zvmcloud.smapi.registry import REGISTRY
 
@@ -297,6 +298,7 @@ def _list(key: str, value: object) -> list[object]:
     return value
 
 
+@uncollected()
 def open_system(
     state: Path, model: Model | None = None, *, clock: Scheduler | None = None, timing: Timing | None = None
 ) -> System:

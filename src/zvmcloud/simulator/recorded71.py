@@ -335,7 +335,7 @@ def _spool_file(system: System, owner: str, line: str) -> None:
     created = float(calendar.timegm((_YEAR, month, date, hour, minute, second)))
     file_name = f"{system.next_number('spool.file'):08d}.{kind.lower()}"
     data = b"".join(b"%-79d\n" % number for number in range(int(records)))
-    system.new_file(system.spool_folder, file_name, len(data), data)
+    system.new_file(system.spool_folder, file_name, data)
     system.spool.put(
         f"{owner}.{spoolid}",
         SpoolFile(

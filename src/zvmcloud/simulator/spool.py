@@ -70,7 +70,7 @@ def create(
     spoolid = _free_id(system, owner)
     number = system.next_number("spool.file")
     file_name = f"{number:08d}.{kind.lower()}"
-    system.new_file(system.spool_folder, file_name, len(data), data)
+    system.new_file(system.spool_folder, file_name, data)
     file = SpoolFile(
         owner,
         spoolid,

@@ -1,5 +1,9 @@
 """Minidisks as files, and links to them under CP's rules.
 
+A disk has a file from the first time that something reads or writes it; one that has none was never written. Programs
+of a virtual machine see its disks as symbolic links in its device folder, which is there from the first session of its
+machine port until the machine logs off: ten thousand guests that nobody looks into cost no file at all.
+
 Link modes: the first letter is what is wanted, the second what to fall back to.
 
     mode   others have none   others only read   someone writes
@@ -15,6 +19,7 @@ Link modes: the first letter is what is wanted, the second what to fall back to.
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +42,7 @@ def key(owner: str, vdev: str) -> str:
 
 
 def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
-    """Make the file of a minidisk, of a temporary or virtual disk. The space was chosen before."""
+    """Note a minidisk, a temporary or virtual disk. The space was chosen before."""
     fba = disk.device_type in ("9336", "FB-512")
     size = disk.size or 0
     if disk.placement == "PERM" and disk.size is None:
@@ -47,9 +52,7 @@ def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
     number = system.next_number("disk.file")
     kind = "FBA" if fba else "ECKD"
     name = f"{safe_name(owner)}-{disk.vdev}-{number:06d}.{kind.lower()}"
-    if disk.size is not None:
-        system.new_file(system.disk_folder, name, size * (BLOCK if fba else RAW_CYLINDER))
-    else:
+    if disk.size is None:
         name = ""
     made = Disk(
         owner,
@@ -66,6 +69,19 @@ def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
     return made
 
 
+def file_of(system: System, disk: Disk) -> Path:
+    """The file of a disk, made sparse with the disk's size when there is none yet. OSError when it cannot be made."""
+    path = system.disk_folder / disk.file
+    size = disk.size * (BLOCK if disk.kind == "FBA" else RAW_CYLINDER)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        if os.fstat(descriptor).st_size < size:
+            os.truncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+    return path
+
+
 def delete_disk(system: System, owner: str, vdev: str) -> None:
     """Forget a disk; its file goes with the commit, or with the last link to it."""
     disk = system.disks.get(key(owner, vdev))
@@ -74,7 +90,12 @@ def delete_disk(system: System, owner: str, vdev: str) -> None:
     system.disks.remove(key(owner, vdev))
     if disk.file in system.memories:
         system.memories.remove(disk.file)
-    if disk.file and not _linked(system, owner, vdev):
+    if not disk.file:
+        return
+    if _linked(system, owner, vdev):
+        # Who has it keeps it, and nothing else will know its size.
+        file_of(system, disk)
+    else:
         system.drop_file(system.disk_folder, disk.file)
 
 
@@ -207,8 +228,19 @@ def detach(system: System, userid: str, vdev: str) -> Dasd:
     return device
 
 
+def open_devices(system: System, userid: str) -> Path:
+    """Make the device folder of a machine, with a link for each disk; gives the folder. A program of it begins."""
+    folder = system.device_folder / userid
+    folder.mkdir(exist_ok=True)
+    machine = system.machines.get(userid)
+    for device in machine.disks if machine is not None else ():
+        if device.file:
+            _link(system, userid, device)
+    return folder
+
+
 def show_device(system: System, userid: str, device: Dasd) -> None:
-    """Make the symbolic link of a linked disk, once the transaction is on disk."""
+    """Make the symbolic link of a linked disk, once the transaction is on disk and if the machine has a folder."""
     system.store.after_commit(lambda: _link(system, userid, device))
 
 
@@ -227,12 +259,17 @@ def hide_device(system: System, userid: str, vdev: str) -> None:
 
 def _link(system: System, userid: str, device: Dasd) -> None:
     path = system.device_name(userid, device.vdev)
+    if userid in system.sessions:
+        # The machine logged on anew while its program was connected.
+        path.parent.mkdir(exist_ok=True)
+    elif not path.parent.is_dir():
+        return
+    disk = system.disks.get(key(device.owner, device.owner_vdev))
+    if disk is not None and disk.file == device.file:
+        file_of(system, disk)
     target = f"{system.disk_folder.absolute()}/{device.file}"
     with suppress(OSError):
         try:
-            os.symlink(target, path)  # noqa: PTH211 (ten thousand of them at a start)
-        except FileNotFoundError:
-            path.parent.mkdir(exist_ok=True)
             path.symlink_to(target)
         except FileExistsError:
             temporary = path.with_name(path.name + "~")
@@ -258,20 +295,15 @@ def sweep(*systems: System) -> None:
 
 
 def _show_all(system: System) -> None:
-    """Make the device links what the machines say; those that are right stay."""
-    wanted = {
-        f"{userid}/{system.device_name(userid, device.vdev).name}": (userid, device)
-        for userid, machine in system.machines.items()
-        for device in machine.disks
-        if device.file
-    }
-    place = str(system.disk_folder.absolute())
+    """Make the links in the device folders what the machines say; those that are right stay."""
     for folder in os.scandir(system.device_folder):
+        machine = system.machines.get(folder.name)
+        if machine is None:
+            shutil.rmtree(folder.path)
+            continue
+        wanted = {system.device_name(folder.name, disk.vdev).name: disk for disk in machine.disks if disk.file}
         for item in os.scandir(folder):
-            known = wanted.pop(f"{folder.name}/{item.name}", None)
-            if known is None:
+            if item.name not in wanted:
                 Path(item.path).unlink(missing_ok=True)
-            elif not item.is_symlink() or os.readlink(item.path) != f"{place}/{known[1].file}":  # noqa: PTH115 (fast)
-                _link(system, *known)
-    for userid, device in wanted.values():
-        _link(system, userid, device)
+        for device in wanted.values():
+            _link(system, folder.name, device)

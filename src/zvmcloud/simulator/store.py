@@ -12,6 +12,7 @@ Files that belong to the model are made inside a transaction (`on_rollback` remo
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -27,6 +28,22 @@ Observer = Callable[[str, V | None, V | None], None]
 
 class StoreError(RuntimeError):
     """The store was used outside its rules, or its file is not one of ours."""
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Run the body without Python's garbage collector.
+
+    While a system is filled or loaded nothing becomes garbage, and with ten thousand guests looking for it takes a
+    third of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Collection(Generic[V]):

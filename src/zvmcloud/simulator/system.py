@@ -1,8 +1,8 @@
 """One z/VM system: its collections, the indexes kept beside them, its clock, its folder.
 
-    <state>/system.sqlite      the model                <state>/disks/      one sparse file per disk
+    <state>/system.sqlite      the model                <state>/disks/      one sparse file per disk that was used
     <state>/journal.jsonl      every call               <state>/spool/      contents of spool files
-    <state>/devices/<USERID>/0.0.<vdev>                 symbolic links to the files of linked disks
+    <state>/devices/<USERID>/0.0.<vdev>                 links to the disks of machines whose programs look (storage)
 
 Indexes follow the collections through observers, so a transaction that is taken back takes them back too.
 """
@@ -312,18 +312,15 @@ class System:
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def new_file(self, folder: Path, name: str, size: int, data: bytes | None = None) -> Path:
-        """Make a file that belongs to the transaction: sparse with that size, or with the data."""
+    def new_file(self, folder: Path, name: str, data: bytes) -> Path:
+        """Make a file with the data, which belongs to the transaction."""
         path = folder / name
         descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         try:
             self.store.on_rollback(lambda: path.unlink(missing_ok=True))
-            if data is None:
-                os.truncate(descriptor, size)
-            else:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
         finally:
             os.close(descriptor)
         return path

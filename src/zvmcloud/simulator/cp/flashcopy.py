@@ -72,9 +72,10 @@ def _extent(issuer: Issuer, rest: list[str]) -> Extent:
 
 
 def _copy(issuer: Issuer, source: Extent, target: Extent) -> None:
-    folder = issuer.system.disk_folder
+    system = issuer.system
+    source_file, target_file = storage.file_of(system, source.disk), storage.file_of(system, target.disk)
     shift = target.first - source.first
-    with EckdDisk(folder / source.disk.file) as original, EckdDisk(folder / target.disk.file, writable=True) as copy:
+    with EckdDisk(source_file) as original, EckdDisk(target_file, writable=True) as copy:
         try:
             # Read once before anything is written: a damaged track is found while the target is still whole.
             for _ in _tracks(original, source):

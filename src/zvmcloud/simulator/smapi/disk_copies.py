@@ -73,8 +73,8 @@ def _check_volume(system: System, source: Mdisk, method: str, area: str) -> None
 
 def copy_disk(system: System, source: Disk, target: Disk) -> None:
     """Copy the data of a disk; holes stay holes."""
-    from_file = os.open(system.disk_folder / source.file, os.O_RDONLY)
-    to_file = os.open(system.disk_folder / target.file, os.O_WRONLY)
+    from_file = os.open(storage.file_of(system, source), os.O_RDONLY)
+    to_file = os.open(storage.file_of(system, target), os.O_WRONLY)
     try:
         end = os.lseek(from_file, 0, os.SEEK_END)
         position = 0
