@@ -134,6 +134,11 @@ class Guests:
 
         Raises BadInput, Conflict / AgentFailure (guest-exists), AgentFailure (pool full, profile unknown, ...).
         """
+        disks, plan = self.plan_create(system, request)
+        return disks, await self._core.runner.run(plan, origin)
+
+    def plan_create(self, system: str, request: GuestRequest) -> tuple[tuple[Disk, ...], Plan]:
+        """The disks as they will be, and the plan that defines the guest. Raises BadInput."""
         defaults = self._core.settings.defaults
         name = userid(request.userid)
         max_cpus = request.max_cpus or max(defaults.max_cpus, request.vcpus)
@@ -178,8 +183,7 @@ class Guests:
             ),
             Step("record", f"record {name} as ours", "manager.guest_created", {}),
         )
-        job = await self._core.runner.run(Plan("guest.create", f"Create guest {name}", system, steps, name), origin)
-        return disks, job
+        return disks, Plan("guest.create", f"Create guest {name}", system, steps, name)
 
     async def delete(self, system: str, name: str, *, origin: str = "") -> JobRecord | None:
         """Delete a guest of ours. One that neither we nor z/VM know is fine (None). Raises NotFound for a foreign
@@ -191,11 +195,7 @@ class Guests:
             except NotFound:
                 return None
             raise NotFound(f"Guest '{owner}' does not exist.", code="guest-unknown", subject=owner)
-        steps = (
-            Step("delete", f"delete {owner} and its disks", "guest.delete", {"userid": owner}),
-            Step("record", f"forget {owner}", "manager.guest_deleted", {"gone": True}),
-        )
-        return await self._core.runner.run(Plan("guest.delete", f"Delete guest {owner}", system, steps, owner), origin)
+        return await self._core.runner.run(plan_delete(system, owner), origin)
 
     async def register(
         self, system: str, name: str, *, os_version: str, net_set: bool, ports: Mapping[str, str], origin: str = ""
@@ -254,23 +254,7 @@ class Guests:
         owner = (await self._core.owned(system, request.userid))["userid"]
         if not await self.is_on(system, owner):
             raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
-        parameters: dict[str, Json] = {
-            "userid": owner,
-            "destination": request.destination.upper(),
-            "test": request.test,
-            "force": list(request.force),
-            "immediate": request.immediate,
-            "max_total": request.max_total,
-            "max_quiesce": request.max_quiesce,
-            "authorize": request.authorize.upper(),
-        }
-        what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
-        title = f"{what} {request.destination.upper()}"
-        steps = [Step("relocate", title, "guest.relocate", parameters)]
-        if not request.test:
-            steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
-        plan = Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
-        return await self._core.runner.run(plan, origin)
+        return await self._core.runner.run(plan_relocate(system, owner, request), origin)
 
     # power
 
@@ -321,9 +305,7 @@ class Guests:
         owner = (await self._core.owned(system, name))["userid"]
         if must_be_on and not await self.is_on(system, owner):
             raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
-        step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **(parameters or {})})
-        plan = Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)
-        return await self._core.runner.run(plan, origin)
+        return await self._core.runner.run(plan_power(system, owner, verb, parameters or {}), origin)
 
     async def _reachable(self, system: str, name: str, wait: int) -> None:
         deadline = time.monotonic() + wait
@@ -375,3 +357,38 @@ def disk_kind(disk: Document) -> str:
     if kind in {"FBA", "9336"} or kind.startswith("FB"):
         return "FBA"
     return ""
+
+
+def plan_delete(system: str, owner: str) -> Plan:
+    """Delete a guest with its disks, and forget it."""
+    steps = (
+        Step("delete", f"delete {owner} and its disks", "guest.delete", {"userid": owner}),
+        Step("record", f"forget {owner}", "manager.guest_deleted", {"gone": True}),
+    )
+    return Plan("guest.delete", f"Delete guest {owner}", system, steps, owner)
+
+
+def plan_relocate(system: str, owner: str, request: Relocation) -> Plan:
+    """Move a guest to another member, or test whether it could go."""
+    parameters: dict[str, Json] = {
+        "userid": owner,
+        "destination": request.destination.upper(),
+        "test": request.test,
+        "force": list(request.force),
+        "immediate": request.immediate,
+        "max_total": request.max_total,
+        "max_quiesce": request.max_quiesce,
+        "authorize": request.authorize.upper(),
+    }
+    what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
+    title = f"{what} {request.destination.upper()}"
+    steps = [Step("relocate", title, "guest.relocate", parameters)]
+    if not request.test:
+        steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
+    return Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
+
+
+def plan_power(system: str, owner: str, verb: str, parameters: Mapping[str, Json]) -> Plan:
+    """One power verb: start, stop, shutdown, pause, unpause, reset, reboot."""
+    step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **parameters})
+    return Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)
