@@ -14,8 +14,8 @@ import pytest
 from smapi.scripted import ScriptedServer, answers
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.errors import ParameterError
-from zvmcloud.smapi.program import build_request
 from zvmcloud.smapi.registry import REGISTRY
+from zvmcloud.smapi.words import build_request
 
 
 def zvm(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

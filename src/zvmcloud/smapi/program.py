@@ -19,9 +19,10 @@ from rich.table import Table
 from zvmcloud.smapi import layout, recording, replay
 from zvmcloud.smapi.client import DEFAULT_PORT, IMPATIENT, Client, Patience, Tls
 from zvmcloud.smapi.codes import meaning
-from zvmcloud.smapi.declare import Answer, Answering, Function, Message, Request, Style
+from zvmcloud.smapi.declare import Answer, Answering, Function, Message
 from zvmcloud.smapi.errors import ParameterError, SmapiError, SmapiFault, TransportError
 from zvmcloud.smapi.registry import REGISTRY
+from zvmcloud.smapi.words import build_request, layout_text
 
 app = typer.Typer(help="The wire of the z/VM Systems Management API.", no_args_is_help=True)
 
@@ -94,28 +95,12 @@ def describe(name: Annotated[str, typer.Argument(metavar="FUNCTION")]) -> None:
 def _rows(table: Table, fields: tuple[layout.Field, ...], depth: int, *, with_need: bool) -> None:
     for member in fields:
         need = ("required" if member.required else "optional") if with_need and depth == 0 else ""
-        table.add_row("  " * depth + member.name, _layout(member.spec), need, member.doc)
+        table.add_row("  " * depth + member.name, layout_text(member.spec), need, member.doc)
         inner = member.spec
         while isinstance(inner, layout.Repeat):
             inner = inner.item
         if isinstance(inner, layout.Group):
             _rows(table, inner.structure.__fields__, depth + 1, with_need=with_need)
-
-
-def _layout(spec: layout.Spec) -> str:
-    if isinstance(spec, layout.Repeat):
-        return f"{type(spec).__name__.lower()} of {_layout(spec.item)}"
-    name = type(spec).__name__.lower()
-    if isinstance(spec, layout.Int):
-        sign = " signed" if spec.signed else ""
-        values = " ".join(f"{value}={text}" if text else str(value) for value, text in spec.choices.items())
-        return f"int{spec.size}{sign}" + (f": {values}" if values else "")
-    if isinstance(spec, layout.Limited):
-        size = f" {spec.minimum}-{spec.maximum}" if spec.maximum is not None else ""
-        characters = f" {spec.charset}" if spec.charset.allowed is not None else ""
-        words = f": {'|'.join(spec.choices)}" if spec.choices else f": {spec.words}" if spec.words else ""
-        return f"{name}{size}{characters}{words}"
-    return f"{name} {spec.size}" if isinstance(spec, layout.Chars) else name
 
 
 @app.command()
@@ -186,66 +171,6 @@ def _password(password_file: Path | None, userid: str) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt(f"Password of {userid}", hide_input=True, err=True))
     return ""
-
-
-def build_request(function: Function, target: str, parameters: list[str]) -> Request[Any]:
-    """A request from `key=value` words. ParameterError names what is missing, unknown or no number."""
-    members = {member.name.lower(): member for member in function.fields}
-    given: dict[str, list[str]] = {}
-    for word in parameters:
-        key, equals, value = word.partition("=")
-        if function.style is Style.KEYWORDS and key.lower() not in members:
-            (only,) = function.fields
-            given.setdefault(only.name.lower(), []).append(word)
-            continue
-        if not equals or key.lower() not in members:
-            known = ", ".join(member.name for member in function.fields) or "none"
-            raise ParameterError(key, f"{function.name} has no such parameter; it takes: {known}")
-        lines = _lines(key, value[1:]) if value.startswith("@") and len(value) > 1 else [value]
-        given.setdefault(key.lower(), []).extend(lines)
-    values: dict[str, Any] = {}
-    for key, member in members.items():
-        if key in given:
-            values[member.attribute] = _value(member, given[key])
-        elif member.required:
-            raise ParameterError(member.name, f"is missing ({member.doc}; {_layout(member.spec)})")
-    request = function.request_type(target=target, **values)
-    function.check(request)
-    return request
-
-
-def _lines(name: str, path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(name, f"cannot read {path}: {error}") from None
-
-
-def _value(member: layout.Field, texts: list[str]) -> object:
-    spec = member.spec
-    if isinstance(spec, layout.Repeat):
-        if isinstance(spec.item, layout.Group):
-            return tuple(_structure(member.name, spec.item.structure, text) for text in texts)
-        return tuple(texts)
-    if len(texts) > 1:
-        raise ParameterError(member.name, "is given more than once")
-    (text,) = texts
-    if isinstance(spec, layout.Int):
-        try:
-            return int(text, 0)
-        except ValueError:
-            raise ParameterError(member.name, f"{text!r} is not a whole number") from None
-    return text.encode(layout.ENCODING, "replace") if isinstance(spec, layout.Raw) else text
-
-
-def _structure(name: str, structure: type[Message], text: str) -> Message:
-    parts = text.split(",", len(structure.__fields__) - 1)
-    if len(parts) != len(structure.__fields__):
-        wanted = ",".join(member.name for member in structure.__fields__)
-        raise ParameterError(name, f"{text!r} must have the form {wanted}")
-    return structure(
-        **{member.attribute: _value(member, [part]) for member, part in zip(structure.__fields__, parts, strict=True)}
-    )
 
 
 def _as_json(function: Function, answer: Answer[Any]) -> Mapping[str, object]:
