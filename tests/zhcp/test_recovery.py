@@ -134,7 +134,7 @@ async def test_an_operation_that_is_taken_up_again_knows_its_lock(agent: Agent) 
 
 
 async def test_the_lock_of_another_is_respected_and_not_released(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smapi_port, "LOCK_PAUSES", (0,))
+    monkeypatch.setattr(smapi_port, "BUSY_PAUSES", (0,))
     await with_nic(agent)
     await lock(agent)
     problem = await agent.refused(COUPLE)

@@ -17,7 +17,8 @@ _SPOOLID = re.compile(r"\d{1,4}")
 _CLASS = re.compile(r"[A-Z0-9]")
 _NAME = re.compile(r"[A-Z0-9@#$_-]{1,8}")
 _TEXT = re.compile(r"[ -~]+")
-_SHARE = re.compile(r"[0-9]{1,5}(\.[0-9]{1,2})?%?")
+_SHARE_VALUE = r"(RELATIVE [0-9]{1,5}|ABSOLUTE [0-9]{1,3}(\.[0-9]{1,2})?%)"
+_SHARE = re.compile(rf"{_SHARE_VALUE}( {_SHARE_VALUE})?( LIMITSOFT| LIMITHARD| NOLIMIT)?")
 
 
 class OperandError(ValueError):
@@ -189,13 +190,14 @@ def set_vswitch_grant(switch: str, user: str, vlan: int | None = None) -> str:
     )
 
 
-def set_share(user: str, kind: str, value: str) -> str:
-    """SET SHARE user RELATIVE n (1 to 10000) or ABSOLUTE n%: of a virtual machine that is logged on (class A)."""
-    if kind not in ("RELATIVE", "ABSOLUTE"):
-        raise OperandError("kind", kind, "RELATIVE or ABSOLUTE")
-    if not _SHARE.fullmatch(value):
-        raise OperandError("value", value, "a number, for ABSOLUTE with %")
-    return _line("SET SHARE", userid(user), kind, value)
+def set_share(user: str, share: str) -> str:
+    """SET SHARE user RELATIVE n (1 to 10000) or ABSOLUTE n%: of a virtual machine that is logged on (class A).
+
+    `share` may go on with a maximum of the same form, and with LIMITSOFT, LIMITHARD or NOLIMIT.
+    """
+    if not _SHARE.fullmatch(share):
+        raise OperandError("share", share, "RELATIVE n or ABSOLUTE n%, a maximum of that form, a limit")
+    return _line("SET SHARE", userid(user), share)
 
 
 def query_chpid_pchid(chpid: str) -> str:

@@ -274,7 +274,11 @@ class Client:
         for operation in operations:
             query = functions.QueryAsynchronousOperationDM(target=request.target, operation_id=operation)
             while True:
-                state = await self._exchange_repeatedly(query)
+                try:
+                    state = await self._exchange_repeatedly(query)
+                except ConnectError as error:
+                    # Nobody can be asked any more, but the work had been accepted.
+                    raise ConnectionLost(str(error), request_id=answer.request_id) from error
                 if state.rc != 0:
                     raise SmapiError(query.spec.name, request.target, state.rc, state.rs, state.text)
                 if state.rs == _FAILED:

@@ -5,7 +5,7 @@ The order of the statements is the one clients of the connector expect (referenc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
@@ -40,41 +40,43 @@ def lines(request: CreateGuest) -> tuple[str, ...]:
     found.append("COMMAND SET VCONFIG MODE LINUX")
     found += [f"COMMAND DEFINE CPU {number:02X} TYPE IFL" for number in range(request.vcpus)]
     if request.cpu_pool:
-        found.append(f"COMMAND SCHEDULE * WITHIN POOL {request.cpu_pool}")
+        found.append(pool_record(request.cpu_pool))
     found.append(f"SHARE {request.share or f'RELATIVE {_SHARE_PER_CPU * request.vcpus}'}")
     if request.relocation_domain:
-        found.append(f"COMMAND SET VMRELOCATE * DOMAIN {request.relocation_domain}")
+        found.append(domain_record(request.relocation_domain))
     found += _ipl(request)
     if request.logonby:
         found.append(f"LOGONBY {' '.join(request.logonby)}")
     found.append("COMMAND DEF STOR INITIAL STANDBY REMAINDER")
-    found += _loaddev(request)
+    found += loaddev_records(request.loaddev)
     found += [f"DEDICATE {vdev} {rdev}" for vdev, rdev in request.dedicate]
     found += [f"MDISK {d.vdev} FB-512 V-DISK {d.vdisk_blocks} MWV" for d in request.disks if d.vdisk_blocks]
     found += [f"* {comment}" for comment in request.comments]
-    _check(found)
+    checked(found)
     return tuple(found)
+
+
+def ipl_record(source: str, parm: str = "", loadparm: str = "") -> str:
+    """The IPL statement; empty without a source."""
+    if not source:
+        return ""
+    return " ".join(("IPL", source, *(("PARM", parm) if parm else ()), *(("LOADPARM", loadparm) if loadparm else ())))
 
 
 def _ipl(request: CreateGuest) -> list[str]:
     source = request.ipl
     if not source and any(key.lower() == "device" for key in request.loaddev):
         source = "LOADDEV"
-    if not source:
-        return []
-    words = ["IPL", source]
-    if request.ipl_parm:
-        words += ["PARM", request.ipl_parm]
-    if request.loadparm:
-        words += ["LOADPARM", request.loadparm]
-    return [" ".join(words)]
+    record = ipl_record(source, request.ipl_parm, request.loadparm)
+    return [record] if record else []
 
 
 _LOADDEV_KEYS = {"device": "DEVICE", "portname": "PORTNAME", "lun": "LUN", "bootprog": "BOOTPROG", "br_lba": "BR_LBA"}
 
 
-def _loaddev(request: CreateGuest) -> list[str]:
-    given = {key.lower(): value for key, value in request.loaddev.items() if value}
+def loaddev_records(values: Mapping[str, str]) -> list[str]:
+    """The LOADDEV statements that the members name. FieldError for an unknown one."""
+    given = {key.lower(): value for key, value in values.items() if value}
     found = [f"LOADDEV {word} {given.pop(key)}" for key, word in _LOADDEV_KEYS.items() if key in given]
     alternate = given.pop("alterdev", "")
     if alternate:
@@ -85,7 +87,18 @@ def _loaddev(request: CreateGuest) -> list[str]:
     return found
 
 
-def _check(records: Sequence[str]) -> None:
+def pool_record(cpu_pool: str) -> str:
+    """The statement that puts the machine into a CPU pool when it logs on."""
+    return f"COMMAND SCHEDULE * WITHIN POOL {cpu_pool}"
+
+
+def domain_record(domain: str) -> str:
+    """The statement that sets the relocation domain of the machine when it logs on."""
+    return f"COMMAND SET VMRELOCATE * DOMAIN {domain}"
+
+
+def checked(records: Sequence[str]) -> Entry:
+    """The entry that the records make. FieldError, AgentError 400 with the line and the operand that is wrong."""
     for record in records:
         if len(record) > _LINE:
             shown = record if not record.startswith("USER") else record.split()[1]
@@ -93,7 +106,7 @@ def _check(records: Sequence[str]) -> None:
                 "entry", shown, f"a directory record has at most {_LINE} characters, this has {len(record)}"
             )
     try:
-        Entry.parse(records)
+        return Entry.parse(records)
     except DirectoryError as problem:
         raise AgentError(
             400, "bad-parameter", f"the entry would not be accepted: {problem}", remedy="correct the parameter it names"
@@ -120,6 +133,19 @@ async def must_exist(context: Context, userid: str) -> Entry:
             404, "guest-unknown", f"the directory has no entry {userid}", remedy="see GET /v1/guests for the userids"
         )
     return entry
+
+
+async def exists(context: Context, userid: str) -> bool:
+    """Whether the directory has the entry."""
+    return await query(context, userid) is not None
+
+
+def guest_exists(userid: str) -> AgentError:
+    """The problem of a userid that is taken."""
+    return AgentError(
+        409, "guest-exists", f"the directory already has an entry {userid}",
+        remedy="choose another userid, or delete the guest that exists",
+    )  # fmt: skip
 
 
 def disks_json(entry: Entry) -> list[Json]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from zvmcloud.smapi.errors import ParameterError, SmapiError, SmapiFault, TransportError
+from zvmcloud.smapi.errors import ConnectionLost, ParameterError, SmapiError, SmapiFault, TransportError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -90,6 +90,8 @@ class AgentError(Exception):
     ) -> None:
         detail, remedy = _encodable(detail), _encodable(remedy)
         super().__init__(detail)
+        self.undecided = False
+        """Whether what was asked for may have been done all the same: its answer is missing, or made no sense."""
         self.problem = Problem(status, code, detail, retryable, remedy, smapi, cp)
 
     def with_calls(self, calls: tuple[Call, ...]) -> Problem:
@@ -154,14 +156,18 @@ def from_smapi(error: SmapiFault) -> AgentError:
     if isinstance(error, ParameterError):
         return FieldError(error.field, "the value", str(error))
     if isinstance(error, TransportError):
-        return AgentError(
+        failure = AgentError(
             503,
             "smapi-unreachable",
             f"the SMAPI request server did not answer: {error}",
             retryable=error.retryable,
             remedy="see whether the SMAPI servers run and the agent's settings name them",
         )
-    return AgentError(502, "smapi-answer", f"the SMAPI answer made no sense: {error}")
+        failure.undecided = isinstance(error, ConnectionLost)
+        return failure
+    failure = AgentError(502, "smapi-answer", f"the SMAPI answer made no sense: {error}")
+    failure.undecided = True
+    return failure
 
 
 def from_cp(

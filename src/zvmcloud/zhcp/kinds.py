@@ -14,6 +14,9 @@ class Operation:
 
     kind: ClassVar[str] = ""
 
+    def check(self) -> None:
+        """Limits that fields have of each other. FieldError."""
+
 
 OPERATIONS: dict[str, type[Operation]] = {}
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zvmcloud.zhcp import fcp_messages, fields, kinds, resource_messages
+from zvmcloud.zhcp import entry_messages, fcp_messages, fields, kinds, network_messages, resource_messages
 from zvmcloud.zhcp.errors import Call, FieldError, Json, Problem
 from zvmcloud.zhcp.kinds import kind as _kind
 
 Operation = kinds.Operation
 OPERATIONS = kinds.OPERATIONS
-SUBJECTS = (fcp_messages, resource_messages)
+SUBJECTS = (entry_messages, fcp_messages, network_messages, resource_messages)
 """Importing them registers the operations declared there."""
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
@@ -106,6 +106,10 @@ class CreateGuest(Operation):
     )
     disks: tuple[NewDisk, ...] = fields.limits(default=(), high=64)
 
+    def check(self) -> None:
+        """Each disk in itself, and no vdev twice."""
+        check_disks(self.disks)
+
 
 @_kind("guest.delete")
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,10 @@ class AddDisks(Operation):
 
     userid: str = fields.userid()
     disks: tuple[NewDisk, ...] = fields.limits(high=64)
+
+    def check(self) -> None:
+        """Each disk in itself, and no vdev twice."""
+        check_disks(self.disks)
 
 
 @_kind("disk.remove")
@@ -359,8 +367,7 @@ def parse_operation(kind: object, parameters: object) -> Operation:
     if kind == "reader.punch":
         parameters = _rename_class(parameters, "class", "class_")
     operation = fields.read(OPERATIONS[kind], parameters, "parameters")
-    if isinstance(operation, CreateGuest | AddDisks):
-        check_disks(operation.disks)
+    operation.check()
     return operation
 
 

@@ -1,7 +1,8 @@
 """The seam to SMAPI: every call is throttled, recorded without secrets, and its failure made a problem.
 
 SMAPI has few worker servers, so short calls and long ones (asynchronous directory work) have limits of their own, and
-an entry has one writer at a time. A locked entry is tried again after 1, 3, 5 and 8 seconds, as other clients do.
+an entry has one writer at a time. A locked entry, a busy directory manager and a server that restarts are tried again
+after 1, 3, 5 and 8 seconds, as other clients do; the client below repeats connects and queries (smapi/client.py).
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from zvmcloud.zhcp.settings import Settings
 R = TypeVar("R", bound=Reply)
 Record = Callable[[Call], None]
 
-LOCKED = frozenset({(400, 12), (404, 12), (408, 12)})
+LOCKED = frozenset({(400, 12), (404, 12), (408, 12), (596, 1185), (596, 6312)})
+BUSY = frozenset({(204, 12), (500, 4), (500, 8), (900, 8), (900, 40), (900, 68), (900, 99)})
+"""A device, the directory manager or a server is busy or starts again (meanings: smapi/codes.py)."""
 _POLL_SECONDS = 0.5
 """Pause between two looks at directory work that goes on in the background."""
-LOCK_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
+BUSY_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
 _IUCV_PROGRAM = "DMSRSRQU"
 _UNHEALTHY = 5
 """Calls in a row without an answer."""
@@ -108,11 +111,11 @@ class SmapiPort:
 
     async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
         """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer."""
-        for pause in (*LOCK_PAUSES, None):
+        for pause in (*BUSY_PAUSES, None):
             try:
                 return await self._once(request, record, allow)
             except SmapiError as error:
-                if pause is None or (error.rc, error.rs) not in LOCKED:
+                if pause is None or (error.rc, error.rs) not in LOCKED | BUSY:
                     raise from_smapi(error) from error
                 await asyncio.sleep(pause)
             except SmapiFault as error:

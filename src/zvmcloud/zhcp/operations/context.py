@@ -25,6 +25,8 @@ R = TypeVar("R", bound=Reply)
 Undo = Callable[[], Awaitable[object]]
 log = logging.getLogger(__name__)
 
+OBSERVE_PAUSES: tuple[float, ...] = (0, 2, 5, 8)
+"""Seconds before each look at whether a call whose answer was lost was done."""
 _LINK_TRIES = 32
 _VDEV_IN_USE = 92
 _LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
@@ -91,17 +93,27 @@ class Context:
         await self._held.aclose()
 
     async def make(
-        self, request: Request[R], what: str, undo: Undo, *, allow: Sequence[tuple[int, int]] = ()
+        self,
+        request: Request[R],
+        what: str,
+        undo: Undo,
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        done: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answer[R]:
         """Call a function that makes something, and remember how to undo it.
 
         When z/VM refused, be it with codes of those allowed, nothing was made and nothing will be undone: it may be
-        another's. When the answer is missing, it may have been made, so it will be undone.
+        another's. When the answer is missing, it may have been made: `done` looks whether it was. If so, that is the
+        answer (rc 0, without data); if not, the call is sent once more. Without `done` it fails, and will be undone.
         """
         try:
-            answer = await self.call(request, allow=allow)
+            if done is None:
+                answer = await self.call(request, allow=allow)
+            else:
+                answer = await self.settle(request, done, allow=allow)
         except AgentError as error:
-            if error.problem.smapi is None and error.problem.status != 400:
+            if error.undecided:
                 self.on_undo(what, undo)
             raise
         except asyncio.CancelledError:
@@ -110,6 +122,37 @@ class Context:
         if (answer.rc, answer.rs) not in allow:
             self.on_undo(what, undo)
         return answer
+
+    async def settle(
+        self, request: Request[R], done: Callable[[], Awaitable[bool]], *, allow: Sequence[tuple[int, int]] = ()
+    ) -> Answer[R]:
+        """Call a function that changes something. When its answer is missing, look whether it was `done`: then that
+        is the answer (rc 0, without data). If it was not, the call is sent once more. AgentError as `call`."""
+        lost = False
+        while True:
+            try:
+                return await self.call(request, allow=allow)
+            except AgentError as error:
+                again = not lost
+                lost = lost or error.undecided
+                if not lost:
+                    raise
+                if await self._seen(done):
+                    return Answer(0, 0)
+                if not again:
+                    error.undecided = True  # the first of the two calls is
+                    raise
+
+    async def _seen(self, done: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether what a lost call was to make is there, now or a little later: its work may still go on."""
+        for pause in OBSERVE_PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                if await done():
+                    return True
+            except AgentError as problem:
+                log.warning("cannot look whether a lost call was done: %s", problem)
+        return False
 
     async def cp(self, command: str, *, allow: Sequence[int] = ()) -> CpAnswer:
         """Run a CP command. AgentError when CP refuses with another number than those allowed."""

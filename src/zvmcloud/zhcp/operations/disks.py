@@ -55,7 +55,13 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached
         write_password="",
         multi_password="",
     )
-    await context.make(request, f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev, attached))
+
+    async def made() -> bool:
+        entry = await entries.query(context, userid)
+        return entry is not None and disk.vdev in entry.device_addresses
+
+    undo = _deleter(context, userid, disk.vdev, attached)
+    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made)
 
 
 async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:

@@ -25,19 +25,17 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     async with context.writing(userid):
         entry = await entries.query(context, userid)
         if entry is not None and not context.intended("entry"):
-            raise AgentError(
-                409,
-                "guest-exists",
-                f"the directory already has an entry {userid}",
-                remedy="choose another userid, or delete the guest that exists",
-            )
+            raise entries.guest_exists(userid)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         await pools.check_space(context, tuple(disk for disk in minidisks if disk.vdev not in have))
         context.report(0.05, f"entry {userid}")
         if entry is None:
             context.intend("entry")
             made = f.ImageCreateDM(target=userid, image_record_array=records)
-            await context.make(made, f"entry {userid}", lambda: delete_entry(context, userid))
+            await context.make(
+                made, f"entry {userid}", lambda: delete_entry(context, userid),
+                done=lambda: entries.exists(context, userid),
+            )  # fmt: skip
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         if minidisks:

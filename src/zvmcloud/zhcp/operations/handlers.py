@@ -7,13 +7,16 @@ from typing import Any
 
 from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.operations import (
+    attach_nic,
     bootmap,
+    definitions,
     disk_erase,
     disks,
     fcps,
     guests,
     image_read,
     image_write,
+    lans,
     nics,
     power,
     reader,
@@ -28,6 +31,8 @@ Handler = Callable[[Context, Any], Awaitable[dict[str, Json]]]
 
 HANDLERS: dict[str, Handler] = {
     "guest.create": guests.create,
+    "guest.define": definitions.define,
+    "guest.change": definitions.change,
     "guest.delete": guests.delete,
     "guest.start": power.start,
     "guest.stop": power.stop,
@@ -48,14 +53,19 @@ HANDLERS: dict[str, Handler] = {
     "disk.write_image": image_write.write,
     "disk.read_image": image_read.read,
     "disk.erase": disk_erase.erase,
+    "nic.attach": attach_nic.attach,
     "nic.create": nics.create,
     "nic.delete": nics.delete,
     "nic.couple": nics.couple,
     "nic.uncouple": nics.uncouple,
     "vswitch.create": vswitches.create,
+    "vswitch.change": vswitches.change,
     "vswitch.delete": vswitches.delete,
     "vswitch.grant": vswitches.grant,
     "vswitch.revoke": vswitches.revoke,
     "vswitch.set_vlan": vswitches.set_vlan,
+    "lan.create": lans.create,
+    "lan.delete": lans.delete,
+    "lan.access": lans.access,
     "reader.punch": reader.punch,
 }

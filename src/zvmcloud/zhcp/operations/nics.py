@@ -6,8 +6,6 @@ Virtual_Network_Adapter_Connect_Vswitch_DM in one call, or, when a VLAN is asked
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from zvmcloud.cp.answers import PowerState
@@ -16,17 +14,14 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.replacing import Changed, replace_entry
 
 _DEVICES = "3"
-_LOCKED = (400, 12)
-log = logging.getLogger(__name__)
-Changed = Callable[[Entry], Entry]
 
 
-async def _active(context: Context, userid: str, wanted: bool) -> bool:
+async def is_active(context: Context, userid: str, wanted: bool) -> bool:
     """Whether the running guest is to be changed. AgentError 409 when that was asked and the guest is off."""
     if not wanted:
         return False
@@ -48,7 +43,7 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
     userid, vdev = request.userid, request.vdev
     mac_id = "".join(c for c in request.mac or "" if c.isalnum())[-6:]
     async with context.writing(userid):
-        active = await _active(context, userid, request.active)
+        active = await is_active(context, userid, request.active)
         if context.intended("nic"):
             entry = await entries.must_exist(context, userid)
             exists = entry.nicdef(vdev) is not None
@@ -70,7 +65,9 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
         if exists:
             context.on_undo(f"NIC {vdev} of {userid}", take_back)
         else:
-            await context.make(define, f"NIC {vdev} of {userid}", take_back)
+            await context.make(
+                define, f"NIC {vdev} of {userid}", take_back, done=lambda: has_nic(context, userid, vdev)
+            )
         if active:
             context.report(0.5, f"NIC {vdev} in the running {userid}")
             live = f.VirtualNetworkAdapterCreateExtended(
@@ -78,6 +75,12 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
             )
             await context.call(live, allow=((204, 4),) if exists else ())
     return {"vdev": vdev, "mac_id": mac_id}
+
+
+async def has_nic(context: Context, userid: str, vdev: str) -> bool:
+    """Whether the entry defines the adapter."""
+    entry = await entries.query(context, userid)
+    return entry is not None and entry.nicdef(vdev) is not None
 
 
 async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:
@@ -97,7 +100,7 @@ async def couple(context: Context, request: CoupleNic) -> dict[str, Json]:
     """nic.couple"""
     userid, vdev, name = request.userid, request.vdev, request.vswitch
     async with context.writing(userid):
-        active = await _active(context, userid, request.active)
+        active = await is_active(context, userid, request.active)
         if request.vlan is None:
             await _connect_dm(context, userid, vdev, name)
         else:
@@ -125,8 +128,12 @@ async def _connect_dm(context: Context, userid: str, vdev: str, name: str) -> No
         undo = f.VirtualNetworkAdapterDisconnectDM(target=userid, image_device_number=vdev)
         return await context.call(undo, allow=((212, 32),))
 
+    async def coupled() -> bool:
+        now = (await entries.must_exist(context, userid)).nicdef(vdev)
+        return now is not None and now.lan_name == name
+
     define = f.VirtualNetworkAdapterConnectVswitchDM(target=userid, image_device_number=vdev, switch_name=name)
-    await context.make(define, f"coupling of {vdev}", put_back)
+    await context.make(define, f"coupling of {vdev}", put_back, done=coupled)
 
 
 async def _replace_nicdef(context: Context, request: CoupleNic) -> None:
@@ -146,42 +153,6 @@ async def _replace_nicdef(context: Context, request: CoupleNic) -> None:
         return entry.replace_device(request.vdev, changed.statement())
 
     await replace_entry(context, userid, change)
-
-
-async def replace_entry(context: Context, userid: str, change: Changed) -> Entry:
-    """Replace an entry under its lock; returns the entry as it was. Nothing is sent when nothing changes.
-
-    The lock is noted in the journal before it is taken, so that a restart can release it. An entry that is locked
-    while there is such a note of before is locked by us. Only for the one writer of the entry.
-    """
-    ours = context.journal.locking(userid)
-    locked = True
-    try:
-        try:
-            await context.call(f.ImageLockDM(target=userid), allow=(_LOCKED,) if ours else ())
-        except AgentError as problem:
-            locked = ours or (problem.problem.smapi is None and problem.problem.status != 400)
-            raise
-        before = await entries.must_exist(context, userid)
-        after = change(before)
-        if after != before:
-            records = tuple(record for record in after.render() if not record.startswith("*DVHOPT"))
-            await context.call(f.ImageReplaceDM(target=userid, image_record_array=records))
-            locked = False
-        return before
-    finally:
-        await to_its_end(_give_back(context, userid, locked))
-
-
-async def _give_back(context: Context, userid: str, locked: bool) -> None:
-    """Release the lock, if there is one. What cannot be released stays noted, for the next writer or the next start."""
-    if locked:
-        try:
-            await context.call(f.ImageUnlockDM(target=userid), allow=((400, 24),))
-        except AgentError as problem:
-            log.error("entry %s stays locked: %s", userid, problem)  # noqa: TRY400 (the problem says it all)
-            return
-    context.journal.unlocked(userid)
 
 
 async def uncouple(context: Context, request: UncoupleNic) -> dict[str, Json]:

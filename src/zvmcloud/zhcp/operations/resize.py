@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zvmcloud.cp import commands
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
@@ -21,13 +20,12 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.nics import replace_entry
+from zvmcloud.zhcp.operations.definitions import set_share
+from zvmcloud.zhcp.operations.replacing import replace_entry
 from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
 
 _SHARE_PER_CPU = 100
 _MIB = 2**20
-_NO_CLASS = (1, 2, 3, 6)
-"""CP's numbers for a command or an option that the caller's privilege class does not have."""
 
 
 async def must_be_on(context: Context, userid: str) -> None:
@@ -87,7 +85,7 @@ async def resize_cpus(context: Context, request: ResizeCpus) -> dict[str, Json]:
         if seen is not None:
             context.report(0.5, f"{userid}: {count} processors in the running guest")
             await _plug(context, userid, wanted.addresses, *seen)
-    live_share = seen is not None and await _set_share(context, userid, wanted.share)
+    live_share = seen is not None and await set_share(context, userid, wanted.share)
     return {"cpus": list(wanted.addresses), "share": wanted.share, "live": seen is not None, "live_share": live_share}
 
 
@@ -191,13 +189,6 @@ async def _plug(
 def _numbers(addresses: Sequence[str]) -> str:
     """Addresses as chcpu takes them: decimal, with commas."""
     return ",".join(str(int(address, 16)) for address in addresses)
-
-
-async def _set_share(context: Context, userid: str, share: str) -> bool:
-    """The share of the running machine, where the agent has class A; without it the share counts at the next logon."""
-    kind, _, value = share.partition(" ")
-    answer = await context.cp(commands.set_share(userid, kind, value), allow=_NO_CLASS)
-    return answer.rc == 0
 
 
 # -- storage ----------------------------------------------------------------------------------------------------------

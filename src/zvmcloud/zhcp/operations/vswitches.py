@@ -1,10 +1,11 @@
-"""vswitch.create, delete, grant, revoke, set_vlan: through the Extended functions."""
+"""vswitch.create, change, delete, grant, revoke, set_vlan: through the Extended functions."""
 
 from __future__ import annotations
 
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.messages import CreateVswitch, DeleteVswitch, GrantVswitch, RevokeVswitch, SetVswitchVlan
+from zvmcloud.zhcp.network_messages import ChangeVswitch
 from zvmcloud.zhcp.operations.context import Context
 
 _MISSING = (212, 40)
@@ -17,7 +18,7 @@ def _yes(value: bool) -> str:
     return "YES" if value else "NO"
 
 
-async def _set(context: Context, request: f.VirtualNetworkVswitchSetExtended, *allowed: tuple[int, int]) -> bool:
+async def set_switch(context: Context, request: f.VirtualNetworkVswitchSetExtended, *allowed: tuple[int, int]) -> bool:
     try:
         answer = await context.call(request, allow=allowed)
     except AgentError as error:
@@ -61,6 +62,30 @@ async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
     return {"name": name}
 
 
+async def change(context: Context, request: ChangeVswitch) -> dict[str, Json]:
+    """vswitch.change: one call; what is not named stays."""
+    changes = f.VirtualNetworkVswitchSetExtended(
+        target=request.name,
+        switch_name=request.name,
+        real_device_address=" ".join(request.rdev) or None,
+        controller_name=request.controller or None,
+        connection_value=request.connection or None,
+        queue_memory_limit=str(request.queue_mem) if request.queue_mem else None,
+        routing_value=request.router or None,
+        port_type=request.port_type or None,
+        gvrp_value=request.gvrp or None,
+        port_isolation=request.isolation or None,
+        MAC_protect=request.mac_protect or None,
+        VLAN_counters=request.vlan_counters or None,
+        vepa=request.vepa or None,
+        lacp=request.lacp or None,
+        iptimeout=str(request.ip_timeout) if request.ip_timeout else None,
+        persist=_yes(request.persist),
+    )
+    await set_switch(context, changes)
+    return {"name": request.name}
+
+
 async def exists(context: Context, name: str) -> bool:
     """Whether the system has a VSWITCH of that name."""
     query = f.VirtualNetworkVswitchQueryExtended(target=name, switch_name=name)
@@ -82,7 +107,7 @@ async def grant(context: Context, request: GrantVswitch) -> dict[str, Json]:
     right = f.VirtualNetworkVswitchSetExtended(
         target=request.name, switch_name=request.name, grant_userid=request.userid, persist=_yes(request.persist)
     )
-    changed = await _set(context, right, _ALREADY_GRANTED)
+    changed = await set_switch(context, right, _ALREADY_GRANTED)
     return {"name": request.name, "userid": request.userid, "changed": changed}
 
 
@@ -91,7 +116,7 @@ async def revoke(context: Context, request: RevokeVswitch) -> dict[str, Json]:
     right = f.VirtualNetworkVswitchSetExtended(
         target=request.name, switch_name=request.name, revoke_userid=request.userid, persist=_yes(request.persist)
     )
-    changed = await _set(context, right, (212, 4), (212, 8))
+    changed = await set_switch(context, right, (212, 4), (212, 8))
     return {"name": request.name, "userid": request.userid, "changed": changed}
 
 
@@ -104,5 +129,5 @@ async def set_vlan(context: Context, request: SetVswitchVlan) -> dict[str, Json]
         user_vlan_id=str(request.vlan),
         persist=_yes(request.persist),
     )
-    await _set(context, right)
+    await set_switch(context, right)
     return {"name": request.name, "userid": request.userid, "vlan": request.vlan}

@@ -1,0 +1,134 @@
+"""Operations about networks: an adapter with everything that belongs to it in one call, guest LANs, VSWITCH changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.kinds import Operation, kind
+
+MAC = r"([0-9A-F]{2}[:-]?){5}[0-9A-F]{2}|[0-9A-F]{6}|"
+MAX_VLAN = 4094
+_ON_OFF = ("", "ON", "OFF")
+
+
+@kind("nic.attach")
+@dataclass(frozen=True, slots=True)
+class AttachNic(Operation):
+    """Define an adapter, couple it to a VSWITCH (or a guest LAN with `lan_owner`), grant the access: in one operation.
+
+    `vlans`: one number for an ACCESS port; numbers and ranges (`10`, `20-29`) for a TRUNK port. Without them the
+    VSWITCH's own rule counts. The directory gets one statement; a running guest gets the adapter with `active`. When a
+    part fails, all of it is undone.
+    """
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    network: str = fields.name()
+    lan_owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    port_type: str = fields.limits(default="ACCESS", choices=("ACCESS", "TRUNK"), upper=True)
+    vlans: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}(-[0-9]{1,4})?", rule="VLANs, such as 10")
+    mac: str = fields.limits(
+        default="", pattern=MAC, upper=True, rule="a MAC address or its last six hexadecimal digits"
+    )
+    adapter_type: str = fields.limits(default="QDIO", choices=("QDIO", "HIPERSOCKETS"), upper=True)
+    active: bool = False
+    persist: bool = True
+
+    def check(self) -> None:
+        """VLANs of 1 to 4094, one for an access port; nothing that only a VSWITCH has for a guest LAN."""
+        for index, item in enumerate(self.vlans):
+            low, _, high = item.partition("-")
+            if not 1 <= int(low) <= int(high or low) <= MAX_VLAN:
+                raise FieldError(f"parameters.vlans[{index}]", item, f"VLANs go from 1 to {MAX_VLAN}")
+        if self.port_type == "ACCESS" and (len(self.vlans) > 1 or any("-" in item for item in self.vlans)):
+            raise FieldError("parameters.vlans", " ".join(self.vlans), "an ACCESS port has one VLAN")
+        if len(" ".join(self.vlans)) > 19:
+            raise FieldError("parameters.vlans", " ".join(self.vlans), "19 characters in all, blanks between them")
+        if self.lan_owner != "SYSTEM" and (self.vlans or self.port_type == "TRUNK"):
+            raise FieldError("parameters.lan_owner", self.lan_owner, "VLANs and port types are those of a VSWITCH")
+
+    @property
+    def mac_id(self) -> str:
+        """The last six digits of the MAC."""
+        return re.sub("[^0-9A-F]", "", self.mac)[-6:]
+
+
+@kind("lan.create")
+@dataclass(frozen=True, slots=True)
+class CreateLan(Operation):
+    """Define a guest LAN. One that exists with these attributes is left alone. `users` are let into a restricted one.
+
+    An owner other than SYSTEM must be logged on; the LAN goes when nobody is coupled and its owner logs off.
+    """
+
+    name: str = fields.name()
+    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    adapter_type: str = fields.limits(default="QDIO", choices=("QDIO", "HIPERSOCKETS"), upper=True)
+    transport: str = fields.limits(default="IP", choices=("IP", "ETHERNET"), upper=True)
+    restricted: bool = False
+    users: tuple[str, ...] = fields.limits(default=(), pattern=fields.USERID, upper=True, rule="userids")
+
+    def check(self) -> None:
+        """HiperSockets carry IP; only a restricted LAN has users."""
+        if self.adapter_type == "HIPERSOCKETS" and self.transport == "ETHERNET":
+            raise FieldError("parameters.transport", self.transport, "IP for HIPERSOCKETS")
+        if self.users and not self.restricted:
+            raise FieldError("parameters.users", " ".join(self.users), "only a restricted LAN has a list of users")
+
+
+@kind("lan.delete")
+@dataclass(frozen=True, slots=True)
+class DeleteLan(Operation):
+    """Remove a guest LAN; one that is not there is fine. One with adapters coupled is left alone without `force`."""
+
+    name: str = fields.name()
+    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    force: bool = False
+
+
+@kind("lan.access")
+@dataclass(frozen=True, slots=True)
+class AccessLan(Operation):
+    """Let a userid into a restricted guest LAN, or (`allow` false) shut it out."""
+
+    name: str = fields.name()
+    userid: str = fields.userid()
+    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    allow: bool = True
+    promiscuous: bool = False
+
+
+@kind("vswitch.change")
+@dataclass(frozen=True, slots=True)
+class ChangeVswitch(Operation):
+    """Change a VSWITCH; a member that is empty (or 0) stays as it is."""
+
+    name: str = fields.name()
+    rdev: tuple[str, ...] = fields.limits(
+        default=(), pattern=r"[0-9A-F]{1,4}(\.P[0-9]{2})?|NONE", upper=True, rule="real devices, or NONE"
+    )
+    controller: str = fields.limits(default="", pattern=r"(\*|[A-Z0-9@#$_-]{1,8})?", upper=True, rule="a userid or *")
+    connection: str = fields.limits(default="", choices=("", "CONNECT", "DISCONNECT"), upper=True)
+    queue_mem: int = fields.limits(default=0, low=0, high=8)
+    router: str = fields.limits(default="", choices=("", "NONROUTER", "PRIROUTER"), upper=True)
+    port_type: str = fields.limits(default="", choices=("", "ACCESS", "TRUNK"), upper=True)
+    gvrp: str = fields.limits(default="", choices=("", "GVRP", "NOGVRP"), upper=True)
+    isolation: str = fields.limits(default="", choices=_ON_OFF, upper=True)
+    mac_protect: str = fields.limits(default="", choices=("", "ON", "OFF", "UNSPECIFIED"), upper=True)
+    vlan_counters: str = fields.limits(default="", choices=_ON_OFF, upper=True)
+    vepa: str = fields.limits(default="", choices=_ON_OFF, upper=True)
+    lacp: str = fields.limits(default="", choices=("", "ACTIVE", "INACTIVE"), upper=True)
+    ip_timeout: int = fields.limits(default=0, low=0, high=240)
+    persist: bool = True
+
+    def check(self) -> None:
+        """Something must change."""
+        members = [item.name for item in dataclasses.fields(self) if item.name not in ("name", "persist")]
+        if not any(getattr(self, item) for item in members):
+            raise FieldError("parameters", "nothing to change", f"at least one of {', '.join(members)}")
+        if len(self.rdev) > 3:
+            raise FieldError("parameters.rdev", " ".join(self.rdev), "at most 3 real devices")

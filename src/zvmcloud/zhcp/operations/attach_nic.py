@@ -1,0 +1,179 @@
+"""nic.attach: NICDEF with its network, the grant, and the running guest's adapter, in one operation with one undo.
+
+The directory gets the whole NICDEF statement with one Image_Definition_Update_DM (keyword NICDEF): no lock, no reading
+of the entry, no second statement. The VSWITCH is looked at first: whether it is there, knows VLANs, and what right the
+userid has, so that exactly this comes back. A plain run is three SMAPI calls, one for a running guest five and a CP
+query; `make bench ARGS=agent` prints them beside those of reference/connector/flows.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import queries
+from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.network_messages import AttachNic
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.lans import admit
+from zvmcloud.zhcp.operations.nics import has_nic, is_active
+from zvmcloud.zhcp.operations.vswitches import set_switch
+
+_DEVICES = "3"
+_ALREADY_GRANTED = (212, 44)
+_HAS_DEVICE = ((404, 4), (8, 3002))
+_NO_DEVICE = (404, 8)
+_LIVE_EXISTS, _COUPLED, _NOT_ADMITTED = (204, 4), (204, 20), (212, 8)
+
+
+async def attach(context: Context, request: AttachNic) -> dict[str, Json]:
+    """Directory first, then the right, then the running guest.
+
+    AgentError 409 `device-exists`, `vlan-unaware`, 404 `vswitch-unknown`, with nothing changed.
+    """
+    userid, vdev = request.userid, request.vdev
+    async with context.writing(userid):
+        active = await is_active(context, userid, request.active)
+        before = await _right(context, request) if request.lan_owner == "SYSTEM" else None
+        await _define(context, request)
+        if before is not None:
+            context.report(0.3, f"{userid} may use {request.network}")
+            await _grant(context, request, before)
+        if active:
+            context.report(0.6, f"NIC {vdev} in the running {userid}")
+            await _live(context, request)
+    return {"vdev": vdev, "network": request.network, "vlans": [*request.vlans], "mac_id": request.mac_id}
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """Whether a userid may couple to a VSWITCH, and in which VLANs."""
+
+    granted: bool
+    vlans: tuple[str, ...] = ()
+
+
+async def _right(context: Context, request: AttachNic) -> _Right:
+    """What the userid may do now. AgentError 404 without such a VSWITCH, 409 for VLANs on one that knows none."""
+    switch = await queries.vswitch(context, request.network)
+    attributes = switch["attributes"]
+    unaware = isinstance(attributes, dict) and attributes.get("vlan_awareness") == "UNAWARE"
+    if unaware and (request.vlans or request.port_type == "TRUNK"):
+        raise AgentError(
+            409, "vlan-unaware", f"VSWITCH {request.network} is not VLAN aware",
+            remedy="leave vlans and TRUNK out, or choose a VSWITCH that is",
+        )  # fmt: skip
+    users = switch["authorized_users"]
+    for user in users if isinstance(users, list) else []:
+        if isinstance(user, dict) and user.get("grant_userid") == request.userid:
+            vlans = user.get("user_vlan_ids")
+            return _Right(True, ranges(int(str(item)) for item in vlans) if isinstance(vlans, list) else ())
+    return _Right(False)
+
+
+def ranges(numbers: Iterable[int]) -> tuple[str, ...]:
+    """VLANs as they are granted: `10`, `20-29`. z/VM shows every number of a range."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(str(low) if low == high else f"{low}-{high}" for low, high in found)
+
+
+async def _define(context: Context, request: AttachNic) -> None:
+    userid, vdev = request.userid, request.vdev
+
+    async def take_back() -> object:
+        undo = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
+        return await context.call(undo, allow=(_NO_DEVICE,))
+
+    what = f"NIC {vdev} of {userid}"
+    if context.intended("nic") and await has_nic(context, userid, vdev):
+        context.on_undo(what, take_back)
+        return
+    words = [f"VDEV={vdev}", f"TYPE={'QDIO' if request.adapter_type == 'QDIO' else 'HIPERS'}", f"DEVICES={_DEVICES}"]
+    words += [f"LAN={request.lan_owner}", f"SWITCHNAME={request.network}"]
+    if request.mac_id:
+        words.append(f"MACID={request.mac_id}")
+    if request.port_type == "ACCESS" and request.vlans:
+        words += [f"VLAN={request.vlans[0]}", "PORTTYPE=ACCESS"]
+    elif request.port_type == "TRUNK":
+        words.append("PORTTYPE=TRUNK")
+    define = f.ImageDefinitionUpdateDM(
+        target=userid,
+        definition_update_directory_keyword_parameter_list=(f"NICDEF={' '.join(words)} OPERATION=ADD",),
+    )
+    context.intend("nic")
+    answer = await context.make(define, what, take_back, allow=_HAS_DEVICE, done=lambda: has_nic(context, userid, vdev))
+    if (answer.rc, answer.rs) in _HAS_DEVICE:
+        raise AgentError(
+            409, "device-exists", f"{userid} already has a device at {vdev} to {int(vdev, 16) + 2:04X}",
+            remedy="choose another virtual device number",
+        )  # fmt: skip
+
+
+async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
+    """The right to couple, with port type and VLANs; undone by the right of before."""
+    userid, name = request.userid, request.network
+    if before == _Right(True, request.vlans) and request.port_type == "ACCESS":
+        return
+    recalled = context.remember("right", f"{before.granted:d} {' '.join(before.vlans)}".strip())
+    granted, _, vlans = recalled.partition(" ")
+    persist = "YES" if request.persist else "NO"
+    right = f.VirtualNetworkVswitchSetExtended(
+        target=name,
+        switch_name=name,
+        grant_userid=userid,
+        user_vlan_id=" ".join(request.vlans) or None,
+        port_type=request.port_type if request.vlans or request.port_type == "TRUNK" else None,
+        persist=persist,
+    )
+
+    async def put_back() -> object:
+        undo = f.VirtualNetworkVswitchSetExtended(
+            target=name,
+            switch_name=name,
+            grant_userid=userid if granted == "1" else None,
+            user_vlan_id=vlans or None,
+            revoke_userid=None if granted == "1" else userid,
+            persist=persist,
+        )
+        return await set_switch(context, undo, _ALREADY_GRANTED, (212, 4), (212, 8), (212, 40))
+
+    context.on_undo(f"right of {userid} on {name}", put_back)
+    await set_switch(context, right, _ALREADY_GRANTED)
+
+
+async def _live(context: Context, request: AttachNic) -> None:
+    userid, vdev = request.userid, request.vdev
+    again = context.intended("live")
+    context.intend("live")
+    create = f.VirtualNetworkAdapterCreateExtended(
+        target=userid, image_device_number=vdev, adapter_type=request.adapter_type, devices=_DEVICES
+    )
+
+    async def take_back() -> object:
+        undo = f.VirtualNetworkAdapterDelete(target=userid, image_device_number=vdev)
+        return await context.call(undo, allow=((204, 8), (200, 12)))
+
+    what = f"NIC {vdev} in the running {userid}"
+    created = await context.make(create, what, take_back, allow=(_LIVE_EXISTS,) if again else ())
+    if created.rc:
+        context.on_undo(what, take_back)
+    if request.lan_owner == "SYSTEM":
+        connect: f.VirtualNetworkAdapterConnectVswitch | f.VirtualNetworkAdapterConnectLAN = (
+            f.VirtualNetworkAdapterConnectVswitch(target=userid, image_device_number=vdev, switch_name=request.network)
+        )
+    else:
+        connect = f.VirtualNetworkAdapterConnectLAN(
+            target=userid, image_device_number=vdev, lan_name=request.network, lan_owner=request.lan_owner
+        )
+    admits = (_NOT_ADMITTED,) if request.lan_owner != "SYSTEM" else ()
+    answer = await context.call(connect, allow=(_COUPLED, *admits))
+    if (answer.rc, answer.rs) in admits:
+        # A restricted LAN; its owner's agent may let the guest in.
+        await admit(context, request.network, request.lan_owner, userid)
+        await context.call(connect, allow=(_COUPLED,))
