@@ -1,103 +1,101 @@
-"""The connector door of `zvm up` on a z/VM without latency: calls per second and latency at concurrency 1 and 8.
+"""The connector door of `zvm up` on a z/VM without latency, at concurrency 1, 8 and 32, with 10 to 10,000 guests.
 
-Compared with Feilong 1.6.7 on a 2-core machine with a back end without latency (docs/reference/connector.md).
+Simulated z/VM, agent, manager and load generator share the machine's processors, so beside each rate stands the
+processor time that a call takes of each of them. The figures of Feilong 1.6.7 are given ones (docs/performance.md):
+measured on another machine with two cores, with a back end without latency that ran in Feilong's own process.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import httpx
-
+from benchmarks.load import Generator, request
+from benchmarks.stack import Stack, running
 from benchmarks.table import Row
 
-SECONDS = 4.0
-FEILONG = {("GET /guests", 1): 1 / 0.0017, ("GET /guests", 8): 637.0, ("POST", 1): 1 / 0.054, ("POST", 8): 31.0}
-FEILONG |= {("DELETE", 1): 1 / 0.116, ("DELETE", 8): 10.2}
-
-Send = Callable[[httpx.AsyncClient], Awaitable[dict[str, float]]]
-
-
-async def _load(url: str, concurrency: int, send: Send) -> dict[str, list[float]]:
-    """Latencies in seconds of each kind of call, from `concurrency` clients for SECONDS."""
-    spent: dict[str, list[float]] = {}
-    deadline = time.perf_counter() + SECONDS
-
-    async def client() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
-            while time.perf_counter() < deadline:
-                for kind, seconds in (await send(http)).items():
-                    spent.setdefault(kind, []).append(seconds)
-
-    await asyncio.gather(*(client() for _ in range(concurrency)))
-    return spent
+SECONDS = 2.0
+GUESTS = (10, 1_000, 10_000)
+CLIENTS = (1, 8, 32)
+CHANGES = {1: 150, 8: 400, 32: 400}
+"""Guests made and deleted, by concurrency."""
+FEILONG = {
+    ("GET /", 1): 1 / 0.0010, ("GET /", 8): 756.0, ("GET /guests", 1): 1 / 0.0017, ("GET /guests", 8): 637.0,
+    ("POST /guests", 1): 1 / 0.054, ("POST /guests", 8): 31.0, ("DELETE /guests/U", 1): 1 / 0.116,
+    ("DELETE /guests/U", 8): 10.2, ("GET /guests/U/info", 1): 1 / 0.178, ("GET /guests/U/info", 8): 7.4,
+}  # fmt: skip
+_numbers = itertools.count(1)
 
 
-async def _timed(call: Awaitable[httpx.Response]) -> float:
-    begin = time.perf_counter()
-    answer = await call
-    if answer.status_code != 200:
-        raise RuntimeError(f"{answer.request.method} {answer.request.url}: {answer.text}")
-    return time.perf_counter() - begin
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Calls of one kind. Those that change something are each made once; others are repeated for SECONDS."""
+
+    name: str
+    requests: Sequence[bytes]
+    once: bool = False
 
 
-async def get_guests(http: httpx.AsyncClient) -> dict[str, float]:
-    return {"GET /guests": await _timed(http.get("/guests"))}
+def _cases(guests: int, clients: int) -> Iterator[Case]:
+    yield Case("GET /", (request("GET", "/"),))
+    yield Case("GET /guests", (request("GET", "/guests"),))
+    on = [f"L{number:05d}" for number in range(1, min(guests, 100) + 1)]
+    yield Case("GET /guests/U/info", [request("GET", f"/guests/{userid}/info") for userid in on])
+    yield Case("GET /vswitches", (request("GET", "/vswitches"),))
+    new = [f"B{next(_numbers):07d}" for _ in range(CHANGES[clients])]
+    yield Case("POST /guests", [request("POST", "/guests", _guest(userid)) for userid in new], once=True)
+    yield Case("GET /guests/U/info, off", [request("GET", f"/guests/{userid}/info") for userid in new[:100]])
+    nics = [request("POST", f"/guests/{userid}/nic", {"nic": {"vdev": "1000"}}) for userid in new]
+    yield Case("POST /guests/U/nic", nics, once=True)
+    yield Case("DELETE /guests/U", [request("DELETE", f"/guests/{userid}") for userid in new], once=True)
 
 
-def create_and_delete() -> Send:
-    numbers = itertools.count()
-
-    async def send(http: httpx.AsyncClient) -> dict[str, float]:
-        userid = f"B{next(numbers):07d}"
-        guest = {"userid": userid, "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}
-        created = await _timed(http.post("/guests", json={"guest": guest}))
-        return {"POST": created, "DELETE": await _timed(http.delete(f"/guests/{userid}"))}
-
-    return send
+def _guest(userid: str) -> dict[str, object]:
+    disks = [{"size": "10", "is_boot_disk": True}]
+    return {"guest": {"userid": userid, "vcpus": 1, "memory": 512, "disk_list": disks}}
 
 
-def _rows(url: str) -> list[Row]:
+def _rows(stack: Stack, generator: Generator, guests: int, clients: int, case: Case) -> list[Row]:
+    before, began = stack.spent(), time.perf_counter()
+    load = generator.run(stack.port, case.requests, clients, None if case.once else SECONDS)
+    spent = {name: (now - before[name]) * 1000 / len(load.latencies) for name, now in stack.spent().items()}
+    busy = (sum(spent.values()) * len(load.latencies) / 1000 + load.cpu) / (time.perf_counter() - began)
+    spent["generator"] = load.cpu * 1000 / len(load.latencies)
+    label = f"{case.name}, {guests:,} guests, concurrency {clients}"
+    reference = FEILONG.get((case.name, clients))
+    shares = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+    return [
+        Row(label, load.rate, "calls/s", reference, "Feilong" if reference else ""),
+        Row("    p50", load.percentile(0.5) * 1000, "ms"),
+        Row("    p99", load.percentile(0.99) * 1000, "ms"),
+        Row(f"    processor time of a call: {shares}", sum(spent.values()), "ms"),
+        Row("    processors kept busy", busy, "of 2"),
+    ]
+
+
+def _round_trips(stack: Stack, generator: Generator, guests: int) -> list[Row]:
+    """What one call of each kind asks of the z/VM."""
     rows = []
-    for concurrency in (1, 8):
-        for send in (get_guests, create_and_delete()):
-            for kind, latencies in asyncio.run(_load(url, concurrency, send)).items():
-                label = {"POST": "POST /guests (one disk)", "DELETE": "DELETE /guests/U"}.get(kind, kind)
-                # The rate that this kind alone would have: the clients take turns between the kinds.
-                rate = concurrency / statistics.fmean(latencies)
-                reference = FEILONG[kind, concurrency]
-                rows.append(
-                    Row(f"connector: {label}, concurrency {concurrency}", rate, "calls/s", reference, "Feilong")
-                )
-                ordered = sorted(latencies)
-                p99 = ordered[int(len(ordered) * 0.99)] * 1000
-                rows.append(Row("    p50", statistics.median(ordered) * 1000, "ms"))
-                rows.append(Row("    p99", p99, "ms"))
+    for case in _cases(guests, 1):
+        before = stack.calls()
+        generator.run(stack.port, case.requests[:1], 1)
+        made = Counter(stack.calls()) - before
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(made.items())) or "none"
+        rows.append(Row(f"{case.name}: round trips to z/VM ({kinds})", made.total(), "calls"))
     return rows
 
 
 def run() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "state"
-        words = ["up", "--state", str(state), "--port", "0", "--smapi-port", "0", "--machine-port", "0"]
-        program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words]
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + 60
-            while not (state / "up.json").exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("zvm up did not come up")
-                time.sleep(0.1)
-            return _rows(json.loads((state / "up.json").read_text())["connector"])
-        finally:
-            process.terminate()
-            process.wait(30)
+    rows: list[Row] = []
+    with Generator() as generator:
+        for guests in GUESTS:
+            with running(guests) as stack:
+                if guests == GUESTS[0]:
+                    rows += _round_trips(stack, generator, guests)
+                for clients in CLIENTS:
+                    for case in _cases(guests, clients):
+                        rows += _rows(stack, generator, guests, clients, case)
+    return rows

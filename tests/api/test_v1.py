@@ -13,6 +13,7 @@ from api.test_connector_road import GUEST, add_image, create
 from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs
 from zvmcloud.manager.node import Node
+from zvmcloud.zhcp.http import Answer, Door, LostError
 
 
 @pytest.fixture
@@ -100,18 +101,18 @@ async def test_errors_are_problem_documents(v1: httpx.AsyncClient, path: str, st
     assert problem["detail"]
 
 
-def wire(node: Node) -> httpx.AsyncClient:
-    """The HTTP client below the agent's: what it sends can be lost here."""
-    return node.core.agent("ZVM1")._client._client
+def door(node: Node) -> Door:
+    """Below the agent's client: what it sends can be lost here."""
+    return node.core.agent("ZVM1")._client._door
 
 
 async def test_a_system_whose_agent_is_away_is_not_reachable(
     v1: httpx.AsyncClient, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def gone(*_: object, **__: object) -> httpx.Response:
-        raise httpx.ConnectError("connection refused")
+    async def gone(*_: object) -> Answer:
+        raise LostError("connection refused", sent=False)
 
-    monkeypatch.setattr(wire(node), "request", gone)
+    monkeypatch.setattr(door(node), "exchange", gone)
     assert (await get(v1, "/systems"))[0]["reachable"] is False
     answer = await v1.get("/host")
     assert answer.status_code == 500
@@ -122,11 +123,11 @@ async def test_a_system_whose_agent_is_away_is_not_reachable(
 async def test_a_create_that_never_reached_the_agent_failed_for_sure(
     v1: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def gone(*_: object, **__: object) -> httpx.Response:
-        raise httpx.ConnectError("connection refused")
+    async def gone(*_: object) -> Answer:
+        raise LostError("connection refused", sent=False)
 
     monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
-    monkeypatch.setattr(wire(node), "request", gone)
+    monkeypatch.setattr(door(node), "exchange", gone)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.json()["overallRC"] == 101
     assert (await node.journal.get(answer.headers["zvm-job"])).state == "failed"
@@ -136,21 +137,20 @@ async def test_a_create_that_never_reached_the_agent_failed_for_sure(
 async def test_a_create_whose_answer_was_lost_is_recovered(
     v1: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    http = wire(node)
-    request = http.request
+    exchange = door(node).exchange
 
-    async def lose(*arguments: Any, **named: Any) -> httpx.Response:
-        await request(*arguments, **named)
-        raise httpx.ReadError("connection reset")
+    async def lose(*arguments: Any) -> Answer:
+        await exchange(*arguments)
+        raise LostError("connection reset", sent=True)
 
     monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
-    monkeypatch.setattr(http, "request", lose)
+    monkeypatch.setattr(door(node), "exchange", lose)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.status_code == 500
     job = answer.headers["zvm-job"]
     assert (await node.journal.get(job)).state == "interrupted"
     assert await node.guests.list("ZVM1") == ()
-    monkeypatch.setattr(http, "request", request)
+    monkeypatch.setattr(door(node), "exchange", exchange)
     await node.runner.recover()
     assert (await node.journal.get(job)).state == "done"
     assert await node.guests.list("ZVM1") == ("LINUX01",)

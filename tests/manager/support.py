@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
+from asgi import AsgiDoor
 from manager.fake_zhcp import FakeZhcp
 from zvmcloud.images import header
 from zvmcloud.manager import tables
@@ -76,7 +77,7 @@ def settings(state: Path, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def running(zhcp: FakeZhcp, found: Settings) -> AsyncIterator[Node]:
-    agents = Agents([Agent(system, httpx.ASGITransport(zhcp.app)) for system in found.systems])
+    agents = Agents([Agent(system, AsgiDoor(httpx.ASGITransport(zhcp.app))) for system in found.systems])
     node = await Node.open(found, engine=lambda runner, _: TaskEngine(runner), agents=agents)
     await node.start()
     try:

@@ -14,20 +14,18 @@ from zvmcloud.manager.identity import tables as identity
 
 
 async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'manager.sqlite'}"
+    url = f"sqlite:///{tmp_path / 'manager.sqlite'}"
     for _ in range(2):
         database = await Database.open(url)
         async with database.read() as connection:
-            differences = await connection.run_sync(
-                lambda found: compare_metadata(MigrationContext.configure(found), identity.projects.metadata)
-            )
-            assert differences == []
             assert (await connection.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
         await database.close()
+        with sa.create_engine(url).connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), identity.projects.metadata) == []
 
 
 async def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'manager.sqlite'}")
+    database = await Database.open(f"sqlite:///{tmp_path / 'manager.sqlite'}")
     row = {"name": "ZVM1", "url": "http://zhcp", "added": 0.0}
     try:
         async with database.write() as connection:

@@ -13,7 +13,7 @@ from zvmcloud.manager.settings import SettingsError, build, load
 def test_defaults_need_only_a_state_folder(tmp_path: Path) -> None:
     found = build({"state": str(tmp_path)})
     assert (found.host, found.port) == ("127.0.0.1", 8080)
-    assert found.database_url == f"sqlite+aiosqlite:///{tmp_path}/manager.sqlite"
+    assert found.database_url == f"sqlite:///{tmp_path}/manager.sqlite"
     assert (found.defaults.profile, found.defaults.disk_pool) == ("LNXDFLT", "ECKD:POOL1")
     assert found.connector.mode == "token"
     assert found.import_folders == ()

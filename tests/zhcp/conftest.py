@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from asgi import AsgiDoor
 from zvmcloud.images.sample import WrittenImage, write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import settings as settings_module
@@ -95,7 +96,7 @@ async def agent(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         )
         runner = runner_of(settings)
         transport = httpx.ASGITransport(Service(runner).application(), raise_app_exceptions=False)
-        client = ZhcpClient("http://zhcp", transport=transport)
+        client = ZhcpClient("http://zhcp", door=AsgiDoor(transport))
         http = httpx.AsyncClient(transport=transport, base_url="http://zhcp")
         running = Agent(simulator, settings, runner, client, http, transport, tmp_path, image)
         yield running

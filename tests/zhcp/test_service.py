@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-import httpx
 import pytest
 
 from zhcp.conftest import Agent
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
+from zvmcloud.zhcp.http import LostError
 from zvmcloud.zhcp.journal import digest
 from zvmcloud.zhcp.messages import DeleteGuest, StartGuest, operation_json
 
@@ -289,4 +289,4 @@ async def test_start_of_an_unreachable_agent_is_an_error_after_its_patience() ->
         with pytest.raises(ZhcpError) as caught:
             await client.run(job="j", step="s", epoch=1, operation=StartGuest(userid="A"), patience=0.3)
     assert caught.value.problem.code == "agent-unreachable"
-    assert isinstance(caught.value.__cause__, httpx.TransportError)
+    assert isinstance(caught.value.__cause__, LostError)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-import httpx
+from http import HTTPStatus
 
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, NotFound
 from zvmcloud.manager.jobs.plan import Json, Outcome
 from zvmcloud.manager.settings import SystemSettings
 from zvmcloud.zhcp.client import LONG_POLL, PROGRESS_POLL, ZhcpClient, ZhcpError, ZhcpUnreachable
+from zvmcloud.zhcp.http import Door
 from zvmcloud.zhcp.messages import OperationOutcome
 
 Progress = Callable[[float, str], Awaitable[None]]
@@ -25,10 +25,10 @@ Progress = Callable[[float, str], Awaitable[None]]
 class Agent:
     """One system's zHCP over HTTP, HTTPS or a Unix socket. Safe for many tasks of one event loop."""
 
-    def __init__(self, settings: SystemSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, settings: SystemSettings, door: Door | None = None) -> None:
         self.name = settings.name
         self._client = ZhcpClient(
-            settings.url, ca=settings.ca, certificate=settings.certificate, key=settings.key, transport=transport
+            settings.url, ca=settings.ca, certificate=settings.certificate, key=settings.key, door=door
         )
 
     async def close(self) -> None:
@@ -60,7 +60,7 @@ class Agent:
                     job=job, step=step, epoch=epoch, kind=kind, parameters=parameters, wait=wait
                 )
             except ZhcpError as error:
-                away = isinstance(error, ZhcpUnreachable) or error.problem.status == httpx.codes.SERVICE_UNAVAILABLE
+                away = isinstance(error, ZhcpUnreachable) or error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
                 sent = sent or (isinstance(error, ZhcpUnreachable) and error.sent)
                 if not away or time.monotonic() - last_contact + pause > patience:
                     failure = self._failure(error)
@@ -91,17 +91,23 @@ class Agent:
 
     async def post(self, path: str, body: Mapping[str, Json]) -> Json:
         """A question that needs a body (an in-guest command)."""
-        return await self._ask("POST", path, json=dict(body))
+        return await self._ask("POST", path, body=body)
 
-    async def _ask(self, method: str, path: str, **arguments: object) -> Json:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Json] | None = None,
+    ) -> Json:
         try:
-            return await self._client.ask(method, path, **arguments)
+            return await self._client.ask(method, path, params=params, body=body)
         except ZhcpUnreachable:
             pass  # a kept connection may just have been closed: once more, on a new one
         except ZhcpError as error:
             raise self._failure(error) from error
         try:
-            return await self._client.ask(method, path, **arguments)
+            return await self._client.ask(method, path, params=params, body=body)
         except ZhcpError as error:
             raise self._failure(error) from error
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager import fcp_choice
 from zvmcloud.manager.core import Core, userid
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp_choice import Device, FcpListError
@@ -288,7 +288,7 @@ class FcpPool:
 
 
 async def change_connections(
-    connection: AsyncConnection, system: str, owner: str, fcps: Sequence[str], by: int, template: str = ""
+    connection: Connection, system: str, owner: str, fcps: Sequence[str], by: int, template: str = ""
 ) -> None:
     """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it.
 
@@ -354,13 +354,13 @@ def _template_conflict(why: str) -> Conflict:
     return Conflict(f"Failed to create or update FCP Multipath Template, error: {why}", code="fcp-template-conflict")
 
 
-async def _devices(connection: AsyncConnection, system: str) -> tuple[Device, ...]:
+async def _devices(connection: Connection, system: str) -> tuple[Device, ...]:
     query = sa.select(fcp_devices).where(fcp_devices.c.system == system).order_by(fcp_devices.c.fcp)
     rows = (await connection.execute(query)).mappings()
     return tuple(Device(**{name: value for name, value in row.items() if name != "system"}) for row in rows)
 
 
-async def _templates(connection: AsyncConnection, system: str) -> dict[str, Template]:
+async def _templates(connection: Connection, system: str) -> dict[str, Template]:
     devices = {device.fcp: device for device in await _devices(connection, system)}
     query = sa.select(fcp_templates).where(fcp_templates.c.system == system).order_by(fcp_templates.c.name)
     found: dict[str, Template] = {}
@@ -383,7 +383,7 @@ async def _templates(connection: AsyncConnection, system: str) -> dict[str, Temp
     return found
 
 
-async def _upsert(connection: AsyncConnection, system: str, fcp: str, values: Mapping[str, object]) -> None:
+async def _upsert(connection: Connection, system: str, fcp: str, values: Mapping[str, object]) -> None:
     key = (fcp_devices.c.system == system, fcp_devices.c.fcp == fcp)
     if (await connection.execute(sa.select(fcp_devices.c.fcp).where(*key))).first() is None:
         await connection.execute(sa.insert(fcp_devices), {"system": system, "fcp": fcp, **values})
@@ -391,7 +391,7 @@ async def _upsert(connection: AsyncConnection, system: str, fcp: str, values: Ma
         await connection.execute(sa.update(fcp_devices).where(*key).values(**values))
 
 
-async def _set(connection: AsyncConnection, system: str, fcps: Sequence[str], **values: object) -> None:
+async def _set(connection: Connection, system: str, fcps: Sequence[str], **values: object) -> None:
     if fcps:
         await connection.execute(
             sa.update(fcp_devices)
@@ -400,7 +400,7 @@ async def _set(connection: AsyncConnection, system: str, fcps: Sequence[str], **
         )
 
 
-async def _take(connection: AsyncConnection, system: str, owner: str, template: str, devices: Sequence[Device]) -> None:
+async def _take(connection: Connection, system: str, owner: str, template: str, devices: Sequence[Device]) -> None:
     """Reserve devices that nobody has; another manager that was faster makes this one try again."""
     changed = await connection.execute(
         sa.update(fcp_devices)

@@ -110,7 +110,7 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite+aiosqlite:///{self.state / 'manager.sqlite'}"
+        return self.database or f"sqlite:///{self.state / 'manager.sqlite'}"
 
     @property
     def url(self) -> str:

@@ -9,16 +9,16 @@ Addresses: `http://`, `https://` (with `ca`, and `certificate` and `key` for mut
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
-
-import httpx
+from typing import Self
+from urllib.parse import quote, urlencode
 
 from zvmcloud.zhcp.errors import Json, Problem
+from zvmcloud.zhcp.http import Door, HttpDoor, LostError
 from zvmcloud.zhcp.messages import Operation, OperationOutcome, operation_json, parse_outcome, parse_problem
 
 Progress = Callable[[OperationOutcome], None]
@@ -48,20 +48,11 @@ class ZhcpClient:
     """One agent. May be used by many tasks of one event loop."""
 
     def __init__(
-        self,
-        address: str,
-        *,
-        ca: str = "",
-        certificate: str = "",
-        key: str = "",
-        transport: httpx.AsyncBaseTransport | None = None,
+        self, address: str, *, ca: str = "", certificate: str = "", key: str = "", door: Door | None = None
     ) -> None:
-        self._client = httpx.AsyncClient(
-            base_url="http://zhcp" if address.startswith("unix:") else address,
-            transport=transport or _transport(address, ca, certificate, key),
-            timeout=httpx.Timeout(LONG_POLL + 30, connect=10.0),
-            trust_env=False,
-        )
+        """``door`` is a seam for tests."""
+        self.address = address
+        self._door = door or HttpDoor(address, _context(ca, certificate, key) if address.startswith("https:") else None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,7 +64,7 @@ class ZhcpClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._door.close()
 
     async def run(
         self,
@@ -116,7 +107,7 @@ class ZhcpClient:
         Always send it again to learn of its end: an agent that was restarted goes on with an operation only then.
         """
         body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
-        return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, json=body))
+        return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, body=body))
 
     async def cancel(self, job: str, step: str) -> OperationOutcome:
         """Cancel an operation and undo it."""
@@ -166,25 +157,35 @@ class ZhcpClient:
     async def command(self, userid: str, command: str) -> tuple[int, str]:
         """Run a command in a guest: (return code, output)."""
         path = f"/v1/guests/{quote(userid, safe='')}/command"
-        answer = await self.ask("POST", path, json={"command": command})
+        answer = await self.ask("POST", path, body={"command": command})
         rc = answer["rc"]
         return rc if isinstance(rc, int) else 1, str(answer["output"])
 
-    async def ask(self, method: str, path: str, **arguments: Any) -> dict[str, Json]:
-        """One request; `arguments` as httpx takes them. ZhcpError for every answer that is not a success."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | float] | None = None,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Json]:
+        """One request. ZhcpError for every answer that is not a success, ZhcpUnreachable when there is none."""
+        target = f"{path}?{urlencode(params)}" if params else path
+        wire = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         try:
-            answer = await self._client.request(method, path, **arguments)
-        except httpx.TransportError as error:
-            detail = f"the agent at {self._client.base_url} does not answer: {error or type(error).__name__}"
-            sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise ZhcpUnreachable(Problem(503, "agent-unreachable", detail, retryable=True), sent=sent) from error
+            answer = await self._door.exchange(method, target, wire, headers or {}, LONG_POLL + 30)
+        except LostError as error:
+            detail = f"the agent at {self.address} does not answer: {error}"
+            problem = Problem(503, "agent-unreachable", detail, retryable=True)
+            raise ZhcpUnreachable(problem, sent=error.sent) from error
         try:
-            document = answer.json()
+            document = json.loads(answer.body)
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise ZhcpError(Problem(502, "agent-answer", f"HTTP {answer.status_code} without a JSON object"))
-        if not answer.is_success:
+            raise ZhcpError(Problem(502, "agent-answer", f"HTTP {answer.status} without a JSON object"))
+        if not 200 <= answer.status < 300:
             raise ZhcpError(parse_problem(document))
         return document
 
@@ -193,16 +194,11 @@ def _operation(job: str, step: str) -> str:
     return f"/v1/operations/{quote(job, safe='')}/{quote(step, safe='')}"
 
 
-def _transport(address: str, ca: str, certificate: str, key: str) -> httpx.AsyncBaseTransport:
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-    if address.startswith("unix:"):
-        return httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:").removeprefix("//"), limits=limits)
-    if address.startswith("http:"):
-        return httpx.AsyncHTTPTransport(limits=limits)
+def _context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca or None)
     if certificate:
         context.load_cert_chain(certificate, key or None)
-    return httpx.AsyncHTTPTransport(verify=context, limits=limits)
+    return context
 
 
 def _items(document: dict[str, Json], name: str) -> list[Json]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
 from zvmcloud.manager.identity import audit, credentials
 from zvmcloud.manager.identity.roles import Caller, Role
@@ -250,7 +249,7 @@ class Accounts:
             await audit.append(connection, caller, "project.expel", user, project=project)
 
 
-async def _keep_an_admin(connection: AsyncConnection) -> None:
+async def _keep_an_admin(connection: Connection) -> None:
     query = sa.select(users.c.name).where(users.c.role == str(Role.ADMIN), users.c.enabled).limit(1)
     if (await connection.execute(query)).first() is None:
         raise Conflict("this would leave no enabled admin", code="last-admin", remedy="make another admin first")

@@ -14,9 +14,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.identity.tables import audit
 
@@ -84,7 +83,7 @@ class Audit:
 
 
 async def append(
-    connection: AsyncConnection,
+    connection: Connection,
     caller: Caller,
     action: str,
     subject: str,

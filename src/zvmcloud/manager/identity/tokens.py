@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import BadInput, NotFound
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.credentials import digest, new_token
@@ -182,7 +181,7 @@ class Tokens:
         project = row["project"] or (next(iter(sorted(belongs)), "") if belongs else DEFAULT_PROJECT)
         return Caller(row["user"], role, belongs, project, row["id"], address)
 
-    async def _projects(self, connection: AsyncConnection, user: str, role: Role) -> dict[str, Role]:
+    async def _projects(self, connection: Connection, user: str, role: Role) -> dict[str, Role]:
         rows = await connection.execute(sa.select(members.c.project, members.c.role).where(members.c.user == user))
         return {project: least(role, Role(held)) for project, held in rows}
 

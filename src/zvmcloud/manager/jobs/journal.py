@@ -14,9 +14,8 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -148,7 +147,7 @@ class Journal:
                 )
         self._notify(job)
 
-    async def ended(self, connection: AsyncConnection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+    async def ended(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         """The ends of steps (number, outcome) with the calls they made, inside the caller's transaction; call
         :meth:`published` after the commit."""
         now = time.time()
@@ -186,7 +185,7 @@ class Journal:
 
     async def finish(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         job: str,
         state: str,
         error: Mapping[str, Json] | None = None,
@@ -314,9 +313,7 @@ class Journal:
         for event in self._watchers.get(job, ()):
             event.set()
 
-    async def _write_calls(
-        self, connection: AsyncConnection, job: str, outcomes: Sequence[tuple[int, Outcome]]
-    ) -> None:
+    async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         rows = [
             {
                 "job_id": job,

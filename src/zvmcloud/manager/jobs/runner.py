@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zvmcloud.manager.agents import Agents
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, NotFound, from_problem
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -54,7 +54,7 @@ class LocalContext:
     """What a local step may use: the transaction that also records its end, its job, the results of earlier steps by
     name, and the manager's state folder."""
 
-    connection: AsyncConnection
+    connection: Connection
     job: str
     system: str
     userid: str
@@ -301,9 +301,9 @@ class Runner:
         error = error or (failed.error if failed is not None else None)
         if state == "cancelled" and error is None:
             error = _CANCELLED
+        await self.materials.discard(job)  # first: who sees that the job is over need not wait for more
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, job, state, error)
-        await self.materials.discard(job)
         self.journal.published(job)
 
     async def cancel(self, job: str) -> JobRecord:
@@ -396,7 +396,7 @@ class Runner:
         )
 
     async def _local(
-        self, connection: AsyncConnection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
+        self, connection: Connection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
     ) -> Mapping[str, Json]:
         context = LocalContext(connection, record.id, record.system, record.userid, results, self.materials.state)
         return await _LOCAL[step.kind](context, step.parameters) or {}
