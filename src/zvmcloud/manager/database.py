@@ -43,6 +43,11 @@ class Connection:
     def __init__(self, connection: sa.Connection | AsyncConnection) -> None:
         self._connection = connection
 
+    @property
+    def dialect(self) -> sa.Dialect:
+        """Which database it is."""
+        return self._connection.dialect
+
     @overload
     async def execute(
         self, statement: TypedReturnsRows[*_Columns], parameters: Parameters | None = None
