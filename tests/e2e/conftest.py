@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,20 +61,30 @@ class Cloud:
             return zhcp.guest(userid, command)
 
 
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def connector(port: int) -> Callable[..., dict[str, Any]]:
+    """The unmodified client of the connector at a port; a call gives the answer's envelope."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from zvmconnector.connector import ZVMConnector
+    client = ZVMConnector(ip_addr="127.0.0.1", port=port, connection_type="rest")
+
+    def send(api: str, *args: object, **kwargs: object) -> dict[str, Any]:
+        answer: dict[str, Any] = client.send_request(api, *args, **kwargs)
+        return answer
+
+    return send
+
+
+def opened(stack: Stack, folder: Path) -> Cloud:
+    """The client of the stack's default system, which has the sample image."""
+    image: dict[str, Any] = json.loads(zvm("image", "sample", str(folder / "sample.img")).stdout)
+    found = Cloud(stack, connector(stack.connector_port), image)
+    found.done("image_import", "shared-sample", f"file://{image['path']}", {"os_version": "rhel8.6"})
+    return found
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("shared")
     with running(folder / "state") as stack:
-        client = ZVMConnector(ip_addr="127.0.0.1", port=stack.connector_port, connection_type="rest")
-
-        def send(api: str, *args: object, **kwargs: object) -> dict[str, Any]:
-            answer: dict[str, Any] = client.send_request(api, *args, **kwargs)
-            return answer
-
-        image: dict[str, Any] = json.loads(zvm("image", "sample", str(folder / "sample.img")).stdout)
-        found = Cloud(stack, send, image)
-        found.done("image_import", "shared-sample", f"file://{image['path']}", {"os_version": "rhel8.6"})
-        yield found
+        yield opened(stack, folder)

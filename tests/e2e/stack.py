@@ -46,6 +46,11 @@ class Stack:
     def admin_token(self) -> str:
         return Path(self.facts["admin_token_file"]).read_text().strip()
 
+    def system(self, name: str) -> Stack:
+        """The same stack, with the eyes on another of its z/VM systems."""
+        (found,) = [system for system in self.facts["systems"] if system["name"] == name]
+        return Stack(self.state, self.process, {**self.facts, **found})
+
     def smapi(self, request: Request[Any], allow: tuple[tuple[int, int], ...] = ()) -> Answer[Any]:
         """Call the simulated z/VM as MAINT."""
         smapi, password = self.facts["smapi"], Path(self.facts["maint_password_file"]).read_text().strip()

@@ -89,7 +89,7 @@ def test_what_was_there_is_there_after_a_restart(tmp_path: Path) -> None:
         assert second.entry("STAYS") == entry
         assert httpx.get(f"{second.facts['connector']}/guests").json()["output"] == ["STAYS"]
         jobs = httpx.get(f"{second.facts['v1']}/jobs", headers={"Authorization": f"Bearer {token}"})
-        assert [job["userid"] for job in jobs.json()] == ["STAYS"]
+        assert [job["userid"] for job in jobs.json()["items"]] == ["STAYS"]
 
 
 def test_secrets_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -76,8 +76,10 @@ def settings(state: Path, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def running(zhcp: FakeZhcp, found: Settings) -> AsyncIterator[Node]:
-    agents = Agents([Agent(system, AsgiDoor(httpx.ASGITransport(zhcp.app))) for system in found.systems])
+async def running(zhcp: FakeZhcp, found: Settings, **others: FakeZhcp) -> AsyncIterator[Node]:
+    """A started node. `others` are the agents of systems by name; every system without one has `zhcp`."""
+    doors = {system.name: AsgiDoor(httpx.ASGITransport(others.get(system.name, zhcp).app)) for system in found.systems}
+    agents = Agents([Agent(system, doors[system.name]) for system in found.systems])
     node = await Node.open(found, engine=lambda runner, _: TaskEngine(runner), agents=agents)
     await node.start()
     try:

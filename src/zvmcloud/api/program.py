@@ -81,13 +81,15 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
 
     A first admin token goes to ``token_file``, readable by its owner only; without one it is shown.
     """
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
+    listeners = [_listen(settings.host, settings.port)]
+    host, port = listeners[0].getsockname()[:2]
     settings = settings.listening(settings.host, port)
     await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
     node = await Node.open(settings)
     sockets: tuple[SocketDoor, int] | None = None
     try:
+        own = [system.connector_port for system in settings.systems if system.connector_port]
+        listeners.extend(_listen(settings.host, wanted) for wanted in own)
         if token_file is not None and node.new_admin_token is not None:
             await asyncio.to_thread(_keep, token_file, node.new_admin_token)
         await node.start()
@@ -111,18 +113,22 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
             scheme = "https" if settings.tls_certificate else "http"
             systems = ", ".join(system.name for system in settings.systems) or "no system yet"
             _say(f"manager listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port} ({systems})")
+            for system in settings.systems:
+                if system.connector_port:
+                    _say(f"connector of {system.name} on port {system.connector_port}")
             if sockets is not None:
                 _say(f"socket protocol on {HOST} port {sockets[1]}")
             if node.new_admin_token is not None and token_file is None:
                 _say(f"admin token (shown once): {node.new_admin_token}")
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=listeners)
     finally:
         if sockets is not None:
             await sockets[0].close()
         await node.close()
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 async def initialize(settings: Settings) -> tuple[str, str]:
@@ -220,15 +226,15 @@ def _system(text: str) -> dict[str, object]:
     return {"name": name, "url": url}
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SystemExit(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
+        raise SystemExit(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return listener
 
 

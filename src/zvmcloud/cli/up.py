@@ -1,4 +1,4 @@
-"""`zvm up`: a z/VM in software, its agent and a manager in one process tree with one state folder.
+"""`zvm up`: z/VM systems in software, an agent for each, and a manager, in one process tree with one state folder.
 
 Everything listens on the loopback interface. Passwords and the admin token are made at the first start and kept in the
 state folder, readable by its owner only. `up.json` in the folder tells scripts where everything is.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -20,19 +21,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import httpx
 import typer
 
-from zvmcloud.cli.processes import STOP_SIGNALS, Family, StartError
+from zvmcloud.cli.processes import STOP_SIGNALS, Child, Family, StartError
 
 app = typer.Typer(add_completion=False)
 
 FAILED, BAD_INPUT = 1, 2
 HOST = "127.0.0.1"
 SOCKET_PATH_LIMIT = 100
+_LONGEST_SOCKET = "LONGNAME.sock"
 """Bytes; the system's limit for the path of a Unix socket is 107."""
 
 
@@ -44,33 +47,60 @@ class Wishes:
     port: int = 8080
     smapi_port: int = 44444
     machine_port: int = 44445
+    preset: str = "lpar"
     model: Path | None = None
     connector_token: bool = False
     import_folders: tuple[Path, ...] = (Path("/"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Where a started stack is; written to up.json."""
+class SystemFacts:
+    """One z/VM in software: its name, its two ports, its agent's socket, and the port of its cloud connector."""
 
-    state: Path
-    port: int
+    name: str
     smapi_port: int
     machine_port: int
     socket: Path
+    connector_port: int
+
+    def document(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "connector": f"http://{HOST}:{self.connector_port}",
+            "smapi": {"host": HOST, "port": self.smapi_port},
+            "machine": {"host": HOST, "port": self.machine_port},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Where a started stack is; written to up.json. The first system is the default one."""
+
+    state: Path
+    systems: tuple[SystemFacts, ...]
+
+    @property
+    def port(self) -> int:
+        return self.systems[0].connector_port
+
+    @property
+    def smapi_port(self) -> int:
+        return self.systems[0].smapi_port
 
     @property
     def connector(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     def document(self) -> dict[str, object]:
+        first = self.systems[0].document()
         return {
             "pid": os.getpid(),
             "connector": self.connector,
             "v1": f"{self.connector}/v1",
             "admin_token_file": str(self.state / "secrets" / "admin-token"),
-            "smapi": {"host": HOST, "port": self.smapi_port},
-            "machine": {"host": HOST, "port": self.machine_port},
+            "smapi": first["smapi"],
+            "machine": first["machine"],
+            "systems": [system.document() for system in self.systems],
             "maint_password_file": str(self.state / "secrets" / "MAINT"),
             "zhcp_password_file": str(self.state / "secrets" / "ZHCP"),
             "logs": str(self.state / "logs"),
@@ -89,6 +119,7 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Connector and native API; 0: any free port.")] = 8080,
     smapi_port: Annotated[int, typer.Option(min=0, max=65535, help="SMAPI of the simulated z/VM.")] = 44444,
     machine_port: Annotated[int, typer.Option(min=0, max=65535, help="Machine port of the simulated z/VM.")] = 44445,
+    preset: Annotated[str, typer.Option(help="Systems to start with: lpar, ssi4 (a cluster), fleet:NxM, ...")] = "lpar",
     model: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Model of the z/VM (TOML).")] = None,
     connector_token: Annotated[
         bool, typer.Option("--connector-token", help="Demand tokens at the connector door, even from this machine.")
@@ -97,15 +128,17 @@ def up(
         list[Path] | None, typer.Option(help="Read file:// images only from below this folder; repeat. Default: /")
     ] = None,
 ) -> None:
-    """Start a z/VM in software, its agent (zHCP) and a manager; stop them all with Ctrl-C.
+    """Start z/VM in software, an agent (zHCP) for each system, and a manager; stop them all with Ctrl-C.
 
-    The cloud connector's clients find their API at http://127.0.0.1:8080, SMAPI clients at port 44444.
+    The cloud connector's clients find their API at http://127.0.0.1:8080, SMAPI clients at port 44444. Further systems
+    have the ports that follow, or any free ones where 0 was asked for.
     """
     wishes = Wishes(
         state=(state or default_state()).absolute(),
         port=port,
         smapi_port=smapi_port,
         machine_port=machine_port,
+        preset=preset,
         model=model.absolute() if model else None,
         connector_token=connector_token,
         import_folders=tuple(folder.absolute() for folder in import_folder or [Path("/")]),
@@ -132,16 +165,19 @@ def _fail(message: str) -> NoReturn:
 
 def welcome(facts: Facts) -> str:
     secret = facts.state / "secrets"
-    return "\n".join(
-        [
-            "ready",
-            f"  cloud connector  {facts.connector}",
-            f"  native API       {facts.connector}/v1  (token in {secret / 'admin-token'})",
-            f"  SMAPI            {HOST}:{facts.smapi_port}  (userid MAINT, password in {secret / 'MAINT'})",
-            f"  logs             {facts.state / 'logs'}",
-            "stop with Ctrl-C; the state is kept",
-        ]
-    )
+
+    def several(system: SystemFacts) -> str:
+        return f"{system.name}, " if len(facts.systems) > 1 else ""
+
+    maint = secret / "MAINT"
+    lines = ["ready"]
+    lines += [f"  cloud connector  http://{HOST}:{system.connector_port}  ({system.name})" for system in facts.systems]
+    lines.append(f"  native API       {facts.connector}/v1  (token in {secret / 'admin-token'})")
+    lines += [
+        f"  SMAPI            {HOST}:{system.smapi_port}  ({several(system)}userid MAINT, password in {maint})"
+        for system in facts.systems
+    ]
+    return "\n".join([*lines, f"  logs             {facts.state / 'logs'}", "stop with Ctrl-C; the state is kept"])
 
 
 @contextmanager
@@ -151,26 +187,29 @@ def stack(
     """Start all programs, wait until each is ready, and stop them at the end. StartError tells what did not come up."""
     _make_private(wishes.state)
     with _lock(wishes.state), _socket_folder(wishes.state) as run, Family(wishes.state / "logs") as family:
-        facts = Facts(
-            state=wishes.state,
-            port=_port(wishes.port, "--port"),
-            smapi_port=_port(wishes.smapi_port, "--smapi-port"),
-            machine_port=_port(wishes.machine_port, "--machine-port"),
-            socket=run / "zhcp.sock",
-        )
+        port = _port(wishes.port, "--port")
+        for wanted, option in ((wishes.smapi_port, "--smapi-port"), (wishes.machine_port, "--machine-port")):
+            if wanted:
+                _port(wanted, option)
         passwords = {userid: _secret(wishes.state, userid) for userid in ("MAINT", "ZHCP")}
-        _write(wishes.state / "zhcp.toml", _agent_settings(facts, wishes))
-        _write(wishes.state / "manager.toml", _manager_settings(facts, wishes))
-
-        say(f"starting the z/VM in software (SMAPI on port {facts.smapi_port})")
+        say("starting z/VM in software")
         words = ["simulator", "run", "--state", str(wishes.state / "simulator"), "--host", HOST]
-        words += ["--smapi-port", str(facts.smapi_port), "--machine-port", str(facts.machine_port)]
+        words += ["--smapi-port", str(wishes.smapi_port), "--machine-port", str(wishes.machine_port)]
+        words += ["--preset", wishes.preset]
         words += ["--model", str(wishes.model)] if wishes.model else []
         environment = {f"ZVM_SIMULATOR_PASSWORD_{userid}": password for userid, password in passwords.items()}
-        family.start("simulator", words, _patient(stop, lambda: _listens(facts.machine_port)), environment)
-        say("starting its agent (zHCP)")
-        agent = _patient(stop, lambda: _healthy_socket(facts.socket))
-        family.start("zhcp", ["zhcp", "run", "--settings", str(wishes.state / "zhcp.toml")], agent)
+        ready = _patient(stop, lambda: _is_ready(wishes.state / "logs" / "simulator.log", begin))
+        begin = _size(wishes.state / "logs" / "simulator.log")
+        simulator = family.start("simulator", words, ready, environment)
+        facts = Facts(state=wishes.state, systems=_systems(simulator, port, wishes.port, run))
+        for system in facts.systems:
+            name = "zhcp" if len(facts.systems) == 1 else f"zhcp-{system.name}"
+            say(f"starting the agent (zHCP) of {system.name} (SMAPI on port {system.smapi_port})")
+            settings = wishes.state / f"{name}.toml"
+            _write(settings, _agent_settings(system, wishes, name))
+            agent = _patient(stop, partial(_healthy_socket, system.socket))
+            family.start(name, ["zhcp", "run", "--settings", str(settings)], agent)
+        _write(wishes.state / "manager.toml", _manager_settings(facts, wishes))
         say(f"starting the manager (port {facts.port})")
         manager = ["manager", "run", "--settings", str(wishes.state / "manager.toml")]
         manager += ["--token-file", str(wishes.state / "secrets" / "admin-token")]
@@ -180,6 +219,44 @@ def stack(
             yield facts, family
         finally:
             (wishes.state / "up.json").unlink(missing_ok=True)
+
+
+_SMAPI = re.compile(r"(\S+) SMAPI TCP \S+:(\d+)")
+_MACHINE = re.compile(r"(\S+) machine TCP \S+:(\d+)")
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _said(log: Path, begin: int) -> list[str]:
+    """What a program has logged since `begin`."""
+    return log.read_bytes()[begin:].decode(errors="replace").splitlines() if log.exists() else []
+
+
+def _is_ready(log: Path, begin: int) -> bool:
+    return any(line.endswith(" ready") for line in _said(log, begin))
+
+
+def _systems(simulator: Child, port: int, wanted: int, run: Path) -> tuple[SystemFacts, ...]:
+    """The systems that the simulator says it has, in its order. Further connector ports follow the wanted one."""
+    said = _said(simulator.log, simulator.begin)
+    machines = {found[1]: int(found[2]) for line in said if (found := _MACHINE.fullmatch(line))}
+    smapi = [(found[1], int(found[2])) for line in said if (found := _SMAPI.fullmatch(line))]
+    systems: list[SystemFacts] = []
+    for number, (name, smapi_port) in enumerate(smapi):
+        own = _port(wanted + number if wanted else 0, "--port") if number else port
+        socket_path = run / ("zhcp.sock" if len(smapi) == 1 else f"{name}.sock")
+        socket_path.unlink(missing_ok=True)
+        system = SystemFacts(
+            name=name,
+            smapi_port=smapi_port,
+            machine_port=machines[name],
+            socket=socket_path,
+            connector_port=own,
+        )
+        systems.append(system)
+    return tuple(systems)
 
 
 def _patient(stop: threading.Event | None, ready: Callable[[], bool]) -> Callable[[], bool]:
@@ -216,8 +293,7 @@ def _lock(state: Path) -> Iterator[None]:
 @contextmanager
 def _socket_folder(state: Path) -> Iterator[Path]:
     """A private folder whose path is short enough for a Unix socket."""
-    if len(os.fsencode(state / "zhcp.sock")) <= SOCKET_PATH_LIMIT:
-        (state / "zhcp.sock").unlink(missing_ok=True)
+    if len(os.fsencode(state / _LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT:
         yield state
         return
     folder = Path(tempfile.mkdtemp(prefix="zvm-"))
@@ -257,30 +333,38 @@ def _write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _agent_settings(facts: Facts, wishes: Wishes) -> str:
+def _agent_settings(system: SystemFacts, wishes: Wishes, name: str) -> str:
     password = json.dumps(str(wishes.state / "secrets" / "ZHCP"))
     return f"""# written by `zvm up`; changes are lost at the next start
 [smapi]
 host = "{HOST}"
-port = {facts.smapi_port}
+port = {system.smapi_port}
 userid = "ZHCP"
 password_file = {password}
 
 [machine]
 host = "{HOST}"
-port = {facts.machine_port}
+port = {system.machine_port}
 
 [listen]
-unix = {json.dumps(str(facts.socket))}
+unix = {json.dumps(str(system.socket))}
 
 [storage]
-state = {json.dumps(str(wishes.state / "zhcp"))}
+state = {json.dumps(str(wishes.state / name))}
 """
 
 
 def _manager_settings(facts: Facts, wishes: Wishes) -> str:
     folders = ", ".join(json.dumps(str(folder)) for folder in wishes.import_folders)
     mode = "token" if wishes.connector_token else "open"
+    systems = "\n".join(
+        f"""[[systems]]
+name = "{system.name}"
+url = {json.dumps(f"unix:{system.socket}")}
+connector_port = {0 if system is facts.systems[0] else system.connector_port}
+"""
+        for system in facts.systems
+    )
     return f"""# written by `zvm up`; changes are lost at the next start
 state = {json.dumps(str(wishes.state / "manager"))}
 host = "{HOST}"
@@ -291,16 +375,7 @@ import_folders = [{folders}]
 mode = "{mode}"
 open_from = ["127.0.0.1", "::1"]
 
-[[systems]]
-name = "ZVM1"
-url = {json.dumps(f"unix:{facts.socket}")}
-"""
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
+{systems}"""
 
 
 def _healthy_socket(path: Path) -> bool:

@@ -19,6 +19,7 @@
                  capture_stopped = false, socket_port = 2000
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
+                 connector_port = 8081   # whoever comes to this port means this system
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class SystemSettings:
     ca: str = ""
     certificate: str = ""
     key: str = ""
+    connector_port: int = 0
+    """A port whose connector clients mean this system; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +257,13 @@ def _systems(value: object) -> tuple[SystemSettings, ...]:
             ca=_text(table.pop("ca", ""), "ca"),
             certificate=_text(table.pop("certificate", ""), "certificate"),
             key=_text(table.pop("key", ""), "key"),
+            connector_port=_number(table.pop("connector_port", 0), f"systems[{position}].connector_port", 0, 65535),
         )
         _nothing_left(table, f"systems[{position}].")
         if any(system.name == other.name for other in systems):
             raise SettingsError(f"systems: the name {system.name} is given twice")
+        if system.connector_port and any(system.connector_port == other.connector_port for other in systems):
+            raise SettingsError(f"systems: connector_port {system.connector_port} is given twice")
         systems.append(system)
     return tuple(systems)
 

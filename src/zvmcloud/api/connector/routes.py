@@ -112,6 +112,7 @@ class Connector:
         self._node = node
         self._door = door
         self._deploys = asyncio.Semaphore(node.settings.connector.deploys)
+        self._ports = {system.connector_port: system.name for system in node.settings.systems if system.connector_port}
 
     def routes(self) -> list[BaseRoute]:
         """One route per path, at the root and below ``/systems/{system}``; it answers 405 with all methods the path
@@ -160,7 +161,7 @@ class Connector:
         try:
             ask = Ask(
                 node=self._node,
-                system=self._node.core.system(request.path_params.get("system", "")),
+                system=self._node.core.system(self._system(request)),
                 request=request,
                 body=body,
                 path=request.path_params,
@@ -180,6 +181,12 @@ class Connector:
             return fault(500, "The server has either erred or is incapable of performing the requested operation.")
         return success(reply) if isinstance(reply, Reply) else reply
 
+    def _system(self, request: Request) -> str:
+        """The z/VM system that a client means: of its path, else of the port it came to, else "" for the default."""
+        server = request.scope.get("server")
+        named = str(request.path_params.get("system", ""))
+        return named or (self._ports.get(server[1], "") if server else "")
+
     async def _token(self, request: Request) -> Response:
         token = self._door.issue(request)
         if token is None:
@@ -191,7 +198,7 @@ class Connector:
         if not self._door.admits(request):
             return fault(401, REFUSED)
         try:
-            system = self._node.core.system(request.path_params.get("system", ""))
+            system = self._node.core.system(self._system(request))
             return JSONResponse({"SMAPI": await hosts.health(self._node, system)})
         except ManagerError as error:
             code = code_of(error)
