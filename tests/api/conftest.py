@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.native import As
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
 from zvmcloud.api.connector.tokens import make_secret
@@ -48,3 +49,23 @@ async def stranger(node: Node) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
     return image_file(tmp_path)
+
+
+@pytest.fixture
+def client(node: Node) -> As:
+    """A client with this token."""
+
+    def made(token: str) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(doors(node), client=("192.0.2.7", 1)),
+            base_url="http://manager/v1",
+            headers=headers,
+        )
+
+    return made
+
+
+@pytest.fixture
+def admin(client: As, node: Node) -> httpx.AsyncClient:
+    return client(str(node.new_admin_token))

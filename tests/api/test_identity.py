@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
-from zvmcloud.api.program import doors
+from api.native import As, ok, refused, token_of
 from zvmcloud.manager.identity.tables import api_tokens, audit, users
 from zvmcloud.manager.identity.throttle import FREE
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.tables import guests
 
-As = Callable[[str], httpx.AsyncClient]
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def client(node: Node) -> As:
-    """A client with this token."""
-
-    def made(token: str) -> httpx.AsyncClient:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(doors(node), client=("192.0.2.7", 1)),
-            base_url="http://manager/v1",
-            headers=headers,
-        )
-
-    return made
-
-
-@pytest.fixture
-def admin(client: As, node: Node) -> httpx.AsyncClient:
-    return client(str(node.new_admin_token))
-
-
-async def ok(answer: httpx.Response, status: int = 200) -> Any:
-    assert answer.status_code == status, answer.text
-    return answer.json() if answer.content else None
-
-
-async def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["code"] == code, problem
-    return problem
-
-
-async def token_of(admin: httpx.AsyncClient, name: str, role: str, **projects: str) -> str:
-    await ok(await admin.post("/users", json={"name": name, "role": role}), 201)
-    for project, held in projects.items():
-        answer = await admin.post("/projects", json={"name": project})
-        assert answer.status_code in {201, 409}
-        await ok(await admin.put(f"/projects/{project}/members/{name}", json={"role": held}), 204)
-    found = await ok(await admin.post("/tokens", json={"name": "test", "user": name}), 201)
-    return str(found["token"])
 
 
 async def test_a_password_gives_a_token_for_twelve_hours(client: As, admin: httpx.AsyncClient) -> None:

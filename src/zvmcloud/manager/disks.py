@@ -54,6 +54,11 @@ class Disk:
     boot: bool
 
     @property
+    def megabytes(self) -> int:
+        """Its size in MiB, rounded up."""
+        return -(-self.units * (CYLINDER if self.type == "ECKD" else BLOCK) // 2**20)
+
+    @property
     def parameters(self) -> dict[str, Json]:
         """This disk in a guest.create or disk.add operation."""
         return {

@@ -181,7 +181,16 @@ class Guests:
                 "guest.create",
                 parameters,
             ),
-            Step("record", f"record {name} as ours", "manager.guest_created", {}),
+            Step(
+                "record",
+                f"record {name} as ours",
+                "manager.guest_created",
+                {
+                    "vcpus": request.vcpus,
+                    "memory_mb": request.memory_mb,
+                    "disk_mb": sum(disk.megabytes for disk in disks),
+                },
+            ),
         )
         return disks, Plan("guest.create", f"Create guest {name}", system, steps, name)
 

@@ -26,6 +26,7 @@ from zvmcloud.images import header
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits, download
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotAllowed, NotFound
+from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.placing import copy_new, into_place
 from zvmcloud.manager.tables import images
@@ -79,6 +80,13 @@ class Images:
         if row is None:
             raise NotFound(f"The image record of {name} does not exist", code="image-unknown", subject=name)
         return _image(row)
+
+    async def seen_by(self, caller: Caller, name: str) -> Image:
+        """The image, if it is public or of a project that the caller sees. Raises NotFound (image-unknown)."""
+        found = await self.get(name)
+        if not found.public and caller.role_in(found.project) is None:
+            raise NotFound(f"The image record of {name} does not exist", code="image-unknown", subject=name)
+        return found
 
     def path(self, image: Image) -> Path:
         return self.folder / image.sha256[:2] / image.sha256

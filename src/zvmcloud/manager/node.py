@@ -24,11 +24,13 @@ from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
 from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.audit import Audit
+from zvmcloud.manager.identity.quotas import Quotas
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.networks import Networks
+from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import manager_nodes, systems
@@ -62,6 +64,8 @@ class Node:
         self.tokens = tokens
         self.accounts = Accounts(core.database, tokens)
         self.audit = Audit(core.database)
+        self.quotas = Quotas(core.database)
+        self.plans = Plans(self)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token

@@ -34,6 +34,8 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
             "os_version": str(parameters.get("os_version") or ""),
             "net_set": bool(parameters.get("net_set")),
             "comments": {},
+            "project": context.project,
+            **{name: parameters.get(name) or 0 for name in ("vcpus", "memory_mb", "disk_mb")},
         },
     )
     return None

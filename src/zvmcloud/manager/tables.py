@@ -37,6 +37,9 @@ guests = sa.Table(
     sa.Column("image_sha256", sa.String(64)),
     sa.Column("net_set", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("comments", sa.JSON, nullable=False),
+    sa.Column("vcpus", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("memory_mb", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disk_mb", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("project", sa.String(64), nullable=False, server_default="default", index=True),
     sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
 )
@@ -178,4 +181,18 @@ fcp_paths = sa.Table(
     sa.Column("template", sa.String(36), sa.ForeignKey("fcp_templates.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("fcp", sa.String(4), primary_key=True),
     sa.Column("path", sa.Integer, nullable=False),
+)
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("operation", sa.String(48), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float, nullable=False, index=True),
+    sa.Column("plan", sa.JSON, nullable=False),
+    sa.Column("entries", sa.JSON, nullable=False),
+    sa.Column("job", sa.String(36)),
 )

@@ -7,10 +7,10 @@ from fastapi import FastAPI
 from zvmcloud import __version__
 from zvmcloud.api.v1 import problems
 from zvmcloud.api.v1.problems import Problem
-from zvmcloud.api.v1.routes import guests, identity, images, jobs, systems
+from zvmcloud.api.v1.routes import guests, identity, images, jobs, operations, systems
 from zvmcloud.manager.node import Node
 
-ROUTERS = (systems.router, guests.router, images.router, jobs.router, identity.router)
+ROUTERS = (systems.router, guests.router, images.router, jobs.router, operations.router, identity.router)
 
 
 def application(node: Node) -> FastAPI:

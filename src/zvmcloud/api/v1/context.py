@@ -6,10 +6,9 @@ caller may do with one thing of one project is asked of the caller itself (``Cal
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from zvmcloud.manager.errors import ManagerError
@@ -55,15 +54,18 @@ async def caller_of(request: Request, credentials: Credentials) -> Caller:
     return found
 
 
-def _at_least(role: Role) -> Callable[[Caller], Awaitable[Caller]]:
+def at_least(role: Role) -> params.Depends:
+    """The caller, who has ``role`` somewhere; NotAllowed (role) otherwise."""
+
     async def needs(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         caller.needs(role)
         return caller
 
-    return needs
+    found: params.Depends = Depends(needs)
+    return found
 
 
-Reader = Annotated[Caller, Depends(_at_least(Role.READER))]
-Member = Annotated[Caller, Depends(_at_least(Role.MEMBER))]
-Operator = Annotated[Caller, Depends(_at_least(Role.OPERATOR))]
-Admin = Annotated[Caller, Depends(_at_least(Role.ADMIN))]
+Reader = Annotated[Caller, at_least(Role.READER)]
+Member = Annotated[Caller, at_least(Role.MEMBER)]
+Operator = Annotated[Caller, at_least(Role.OPERATOR)]
+Admin = Annotated[Caller, at_least(Role.ADMIN)]

@@ -9,6 +9,7 @@ from zvmcloud.api.v1.problems import Problem
 from zvmcloud.manager.images import Image as ImageRow
 from zvmcloud.manager.jobs.plan import Call as CallRow
 from zvmcloud.manager.jobs.plan import JobRecord, StepRecord
+from zvmcloud.manager.plans import KeptPlan
 
 
 class Health(BaseModel):
@@ -180,4 +181,51 @@ class Job(BaseModel):
             finished=row.finished,
             error=Problem.model_validate(row.error) if row.error is not None else None,
             steps=[Step.of(step) for step in row.steps],
+        )
+
+
+class PlannedStep(BaseModel):
+    """A step as it would run: the operation of the agent (or of the manager itself) and its parameters."""
+
+    name: str
+    title: str
+    kind: str
+    parameters: dict[str, object]
+
+
+class Plan(BaseModel):
+    """What a change would do. ``entries`` maps the userids it depends on to digests of their directory entries;
+    ``job`` is the job that applied it. Times are seconds since 1970."""
+
+    id: str
+    operation: str
+    title: str
+    system: str
+    userid: str
+    project: str
+    actor: str
+    created: float
+    expires: float
+    entries: dict[str, str]
+    steps: list[PlannedStep]
+    job: str | None
+
+    @classmethod
+    def of(cls, row: KeptPlan) -> Plan:
+        return cls(
+            id=row.id,
+            operation=row.operation,
+            title=row.plan.title,
+            system=row.plan.system,
+            userid=row.plan.userid,
+            project=row.project,
+            actor=row.actor,
+            created=row.created,
+            expires=row.expires,
+            entries=dict(row.entries),
+            steps=[
+                PlannedStep(name=step.name, title=step.title, kind=step.kind, parameters=dict(step.parameters))
+                for step in row.plan.steps
+            ],
+            job=row.job,
         )

@@ -273,6 +273,14 @@ class Journal:
         async with self.database.read() as connection:
             return tuple((await connection.execute(query)).scalars())
 
+    async def changing(self, system: str, userid: str) -> str | None:
+        """The id of a durable job for the guest that is not over, if there is one."""
+        query = sa.select(jobs.c.id).where(
+            jobs.c.system == system, jobs.c.userid == userid, jobs.c.durable, jobs.c.state.not_in(FINAL)
+        )
+        async with self.database.read() as connection:
+            return (await connection.execute(query.limit(1))).scalar_one_or_none()
+
     async def changes_guest(self, system: str, userid: str, kind: str) -> str | None:
         """The id of a job of that kind for the guest that is not over, if there is one."""
         query = (

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, NotFound, from_problem
+from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.zhcp.errors import AgentError
@@ -52,7 +53,7 @@ _CANCELLED: Mapping[str, Json] = {
 @dataclass(frozen=True, slots=True)
 class LocalContext:
     """What a local step may use: the transaction that also records its end, its job, the results of earlier steps by
-    name, and the manager's state folder."""
+    name, the manager's state folder, and the project the job is for."""
 
     connection: Connection
     job: str
@@ -60,6 +61,7 @@ class LocalContext:
     userid: str
     results: Mapping[str, Mapping[str, Json]]
     state: Path
+    project: str
 
 
 LocalStep = Callable[[LocalContext, Mapping[str, Json]], Awaitable[Mapping[str, Json] | None]]
@@ -398,7 +400,9 @@ class Runner:
     async def _local(
         self, connection: Connection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
     ) -> Mapping[str, Json]:
-        context = LocalContext(connection, record.id, record.system, record.userid, results, self.materials.state)
+        context = LocalContext(
+            connection, record.id, record.system, record.userid, results, self.materials.state, record.project
+        )
         return await _LOCAL[step.kind](context, step.parameters) or {}
 
     async def _fail(
@@ -467,4 +471,5 @@ def _fresh(job: str, plan: Plan, epoch: int) -> JobRecord:
             StepRecord(number, step, "pending", 0.0, "", 0, None, None, None, None)
             for number, step in enumerate(plan.steps)
         ),
+        project=plan.project or actor().project or "default",
     )

@@ -18,7 +18,6 @@ from zvmcloud.manager import images as repository
 from zvmcloud.manager import tables
 from zvmcloud.manager.core import CAPTURED, IMAGE_TOKEN_HEADER
 from zvmcloud.manager.errors import NotFound
-from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
 
@@ -40,7 +39,7 @@ async def images(node: TheNode, caller: Reader, limit: Limit = 100, cursor: Curs
 @router.get("/images/{name}")
 async def image(node: TheNode, caller: Reader, name: str) -> Image:
     """One image."""
-    return Image.of(await _seen(node, caller, name))
+    return Image.of(await node.images.seen_by(caller, name))
 
 
 @router.get("/images/{name}/content", response_class=FileResponse)
@@ -50,7 +49,7 @@ async def content(
     """The image's bytes, whole or by Range. For agents with the token of a running job, and for who sees the image."""
     found = await node.images.get(name)
     if not await _job_runs(node, image_token, found.sha256):
-        found = await _seen(node, await caller_of(request, credentials), name)
+        found = await node.images.seen_by(await caller_of(request, credentials), name)
     headers = {"etag": f'"{found.sha256}"', "cache-control": "no-store"}
     return FileResponse(node.images.path(found), media_type="application/octet-stream", headers=headers)
 
@@ -64,14 +63,6 @@ async def captured(node: TheNode, request: Request, job: str, image_token: Image
         return JSONResponse(await node.images.receive(job, request.stream()))
     except ClientDisconnect as error:
         raise HTTPException(400, "the connection ended before the image was complete") from error
-
-
-async def _seen(node: Node, caller: Caller, name: str) -> repository.Image:
-    """The image, if it is public or the caller sees its project. Raises NotFound (image-unknown)."""
-    found = await node.images.get(name)
-    if not found.public:
-        caller.enters(found.project, Role.READER, f"image {name}")
-    return found
 
 
 async def _job_runs(node: Node, token: str, sha256: str) -> bool:

@@ -1,0 +1,82 @@
+"""Quotas of projects: what a project uses, and whether more fits.
+
+Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks) and from
+the FCP devices assigned to guests of the project. Two requests at the same moment are counted one after the other only
+within one manager; see :meth:`Quotas.check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.database import Database
+from zvmcloud.manager.errors import QuotaExceeded
+from zvmcloud.manager.identity.accounts import QUOTAS
+from zvmcloud.manager.identity.tables import projects
+from zvmcloud.manager.tables import fcp_devices, guests
+
+
+class Amounts(Protocol):
+    """How much of each quota."""
+
+    @property
+    def guests(self) -> int: ...
+    @property
+    def vcpus(self) -> int: ...
+    @property
+    def memory_mb(self) -> int: ...
+    @property
+    def disk_mb(self) -> int: ...
+    @property
+    def fcp_devices(self) -> int: ...
+
+
+class Quotas:
+    """Reads use and compares it with the limits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def used(self, project: str) -> Mapping[str, int]:
+        """What the project's guests use now, by quota."""
+        async with self._database.read() as connection:
+            row = (
+                await connection.execute(
+                    sa.select(
+                        sa.func.count(),
+                        sa.func.coalesce(sa.func.sum(guests.c.vcpus), 0),
+                        sa.func.coalesce(sa.func.sum(guests.c.memory_mb), 0),
+                        sa.func.coalesce(sa.func.sum(guests.c.disk_mb), 0),
+                    ).where(guests.c.project == project)
+                )
+            ).one()
+            fcps = await connection.execute(
+                sa.select(sa.func.count())
+                .select_from(fcp_devices)
+                .join(
+                    guests, sa.and_(guests.c.system == fcp_devices.c.system, guests.c.userid == fcp_devices.c.assigner)
+                )
+                .where(guests.c.project == project)
+            )
+            return dict(zip(QUOTAS, (*row, fcps.scalar_one()), strict=True))
+
+    async def check(self, project: str, more: Amounts) -> None:
+        """Raises QuotaExceeded (quota), naming the first limit that ``more`` would break."""
+        async with self._database.read() as connection:
+            found = await connection.execute(sa.select(projects.c.quota).where(projects.c.name == project))
+            limits: Mapping[str, int] = found.scalar_one_or_none() or {}
+        wanted = {name: getattr(more, name) for name in QUOTAS}
+        if not any(wanted[name] and name in limits for name in QUOTAS):
+            return
+        used = await self.used(project)
+        for name in QUOTAS:
+            if wanted[name] and name in limits and used[name] + wanted[name] > limits[name]:
+                raise QuotaExceeded(
+                    f"project {project} may use {limits[name]} {name} and uses {used[name]}; this needs {wanted[name]}",
+                    code="quota",
+                    remedy="delete what is not needed, or ask an admin for a larger quota",
+                    subject=name,
+                )

@@ -1,0 +1,102 @@
+"""What an operation is, and the register of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs.plan import Plan
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is changed: a z/VM system, and the userid of a guest there, or "" for the system itself."""
+
+    system: str
+    userid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What an operation adds to the use of its project's quotas."""
+
+    guests: int = 0
+    vcpus: int = 0
+    memory_mb: int = 0
+    disk_mb: int = 0
+    fcp_devices: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan and what belongs to it. ``files``: bulk data of its steps, by name. ``entries``: the userids whose
+    directory entries the plan was made from, besides the plan's own."""
+
+    plan: Plan
+    project: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    entries: tuple[str, ...] = ()
+    uses: Uses = Uses()
+
+
+Prepare = Callable[["Node", Caller, Target, Any], Awaitable[Prepared]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``name`` is noun and verb (guest.create); ``parameters`` a dataclass; ``method`` and ``path`` its route, where
+    ``{system}`` and ``{userid}`` are the target's."""
+
+    name: str
+    summary: str
+    role: Role
+    parameters: type[Any]
+    method: str
+    path: str
+    prepare: Prepare
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    name: str, method: str, path: str, parameters: type[Any], role: Role = Role.MEMBER
+) -> Callable[[Prepare], Prepare]:
+    """Register the function below as the one that plans operation ``name``; its docstring's first line is the
+    summary."""
+
+    def register(prepare: Prepare) -> Prepare:
+        if name in OPERATIONS:
+            raise ValueError(f"operation {name} is declared twice")
+        summary = (prepare.__doc__ or "").strip()
+        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare)
+        return prepare
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An operation without parameters."""
+
+
+async def guest_of(node: Node, caller: Caller, target: Target, role: Role = Role.MEMBER) -> tuple[str, str]:
+    """Userid and project of a guest that the caller may change. Raises NotFound (guest-unknown), NotAllowed (role),
+    Conflict (guest-busy) while a job changes it."""
+    row = await node.core.owned(target.system, target.userid)
+    caller.enters(row["project"], role, f"guest {row['userid']}")
+    other = await node.journal.changing(target.system, row["userid"])
+    if other is not None:
+        raise Conflict(
+            f"guest {row['userid']} is being changed by job {other}",
+            code="guest-busy",
+            remedy="wait for that job to end, or cancel it",
+            subject=row["userid"],
+        )
+    return row["userid"], row["project"]
