@@ -1,9 +1,10 @@
-"""`zvm zhcp run`: load the settings, serve until SIGTERM or SIGINT, then stop cleanly."""
+"""`zvm zhcp run`: load the settings, serve until SIGTERM or SIGINT, then stop cleanly. `zvm zhcp check`: see check/."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import logging
 import signal
 import socket
@@ -11,12 +12,16 @@ import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from zvmcloud.smapi.client import IMPATIENT
+from zvmcloud.zhcp.check.findings import Report
+from zvmcloud.zhcp.check.steps import Check
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.journal import Journal
 from zvmcloud.zhcp.linux.machine import LinuxMachine
@@ -59,6 +64,40 @@ def run(
 def _end(text: str) -> None:
     sys.stderr.write(f"zvm zhcp: {text}\n")
     raise typer.Exit(2)
+
+
+class Output(StrEnum):
+    """How a report is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def check(
+    settings_file: Annotated[Path, typer.Option("--settings", help="Settings file (TOML).")] = Path("zhcp.toml"),
+    output: Annotated[Output, typer.Option("--output", "-o", help="How the report is printed.")] = Output.TEXT,
+) -> None:
+    """Verify the installation; print the entry, line or command that mends each thing that is missing.
+
+    Ends with 0 when nothing is missing, with 1 when something is, with 2 when the settings cannot be used.
+    """
+    try:
+        settings = load(settings_file)
+        report = asyncio.run(check_installation(settings))
+    except SettingsError as problem:
+        _end(str(problem))
+    typer.echo(json.dumps(report.to_json(), indent=2) if output is Output.JSON else str(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+async def check_installation(settings: Settings) -> Report:
+    """A check over the seams that these settings describe. SettingsError."""
+    machine = machine_of(settings)
+    try:
+        return await Check(settings, SmapiPort.of(settings, IMPATIENT), machine, site=settings.site).run()
+    finally:
+        await machine.close()
 
 
 def runner_of(settings: Settings) -> Runner:

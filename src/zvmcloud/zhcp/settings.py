@@ -104,6 +104,11 @@ class Settings:
         return (self.folder / value).absolute()
 
     @property
+    def site(self) -> dict[str, str]:
+        """The properties of DMSSICNF COPY, if the settings name one. SettingsError when it cannot be read."""
+        return _site(self.folder, self.dmssicnf) if self.dmssicnf else {}
+
+    @property
     def state(self) -> Path:
         """The state folder."""
         return self.path(self.storage.state)
@@ -154,16 +159,19 @@ def _with_site(data: object, folder: Path) -> object:
     """The document with what DMSSICNF COPY says in the places that it leaves empty. SettingsError."""
     if not isinstance(data, dict) or not isinstance(name := data.get("dmssicnf", ""), str) or not name:
         return data
-    try:
-        given = dmssicnf.settings(dmssicnf.parse((folder / name).read_text("latin-1")))
-    except (OSError, dmssicnf.SiteError) as problem:
-        raise SettingsError(f"dmssicnf: {name}: {problem}") from problem
     merged = dict(data)
-    for section, members in given.items():
+    for section, members in dmssicnf.settings(_site(folder, name)).items():
         mine = merged.get(section, {})
         if isinstance(mine, dict):
             merged[section] = {**members, **mine}
     return merged
+
+
+def _site(folder: Path, name: str) -> dict[str, str]:
+    try:
+        return dmssicnf.parse((folder / name).read_text("latin-1"))
+    except (OSError, dmssicnf.SiteError) as problem:
+        raise SettingsError(f"dmssicnf: {name}: {problem}") from problem
 
 
 def load(path: Path | str) -> Settings:

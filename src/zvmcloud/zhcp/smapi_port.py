@@ -87,8 +87,8 @@ class SmapiPort:
         self.health = Health()
 
     @classmethod
-    def of(cls, settings: Settings) -> SmapiPort:
-        """The port these settings describe."""
+    def of(cls, settings: Settings, patience: Patience | None = None) -> SmapiPort:
+        """The port these settings describe; `patience` in place of what the agent has."""
         smapi = settings.smapi
         tls = Tls(settings.path(smapi.ca) if smapi.ca else None, smapi.verify, smapi.verify) if smapi.tls else None
         client = Client(
@@ -97,7 +97,7 @@ class SmapiPort:
             userid="" if smapi.transport == "iucv" else smapi.userid,
             password="" if smapi.transport == "iucv" else settings.password(smapi),
             tls=tls,
-            patience=Patience(reply_timeout=float(smapi.timeout), poll_interval=_POLL_SECONDS),
+            patience=patience or Patience(reply_timeout=float(smapi.timeout), poll_interval=_POLL_SECONDS),
             opener=iucv.opener(smapi.server, _IUCV_PROGRAM) if smapi.transport == "iucv" else None,
         )
         return cls(client, short_calls=smapi.short_calls, long_calls=smapi.long_calls)
