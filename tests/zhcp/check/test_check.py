@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from asgi import AsgiDoor
 from zhcp.check.site import BARE, WHOLE, Site, site
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.clock import ManualClock
@@ -41,11 +42,13 @@ def _source() -> str:
 
 def test_the_table_of_functions_is_what_the_agent_calls() -> None:
     called = {name.lower() for name in re.findall(r"\bf\.([A-Z]\w+)\(", _source())}
-    assert called == {name.replace("_", "").lower() for name in FUNCTIONS} - {"authorizationlistquery"}
+    listed = {name.replace("_", "").lower() for name in FUNCTIONS} - {"authorizationlistquery"}
+    assert (called - listed, listed - called) == (set(), set()), "correct FUNCTIONS of zvmcloud/zhcp/check/rights.py"
 
 
 def test_the_table_of_commands_is_what_the_agent_issues() -> None:
-    assert set(re.findall(r"\bcommands\.([a-z_]+)\(", _source())) == set(rights.COMMANDS)
+    issued, listed = set(re.findall(r"\bcommands\.([a-z_]+)\(", _source())), set(rights.COMMANDS)
+    assert (issued - listed, listed - issued) == (set(), set()), "correct COMMANDS of zvmcloud/zhcp/check/rights.py"
 
 
 def test_a_record_has_the_columns_of_the_file() -> None:
@@ -60,7 +63,7 @@ async def deploy(made: Site) -> None:
     image = write_sample_image(made.folder / "images/sample", cylinders=5)
     runner = runner_of(made.settings)
     transport = httpx.ASGITransport(Service(runner).application())
-    client = ZhcpClient("http://zhcp", transport=transport)
+    client = ZhcpClient("http://zhcp", door=AsgiDoor(transport))
     root = NewDisk(vdev="0100", size_units=10, pool="POOL1", boot=True)
     source = ImageSource(url=image.path.as_uri(), sha256=image.sha256, bytes=image.bytes)
     steps = (

@@ -29,6 +29,8 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "Virtual_Network_Adapter_Disconnect_DM", "Virtual_Network_Adapter_Disconnect",
         "Virtual_Network_Adapter_Query_Extended", "Virtual_Network_Vswitch_Create_Extended",
         "Virtual_Network_Vswitch_Delete_Extended", "Virtual_Network_Vswitch_Set_Extended",
+        "Virtual_Network_Adapter_Connect_LAN", "Virtual_Network_LAN_Create", "Virtual_Network_LAN_Delete",
+        "Virtual_Network_LAN_Query", "Virtual_Network_LAN_Access",
         "Virtual_Network_Vswitch_Query_Extended", "Virtual_Network_Vswitch_Query_Byte_Stats",
     ),
     "SCSI volumes": (
