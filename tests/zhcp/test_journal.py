@@ -1,5 +1,7 @@
 """The journal: one key is one operation, and an older epoch changes nothing."""
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,48 +10,101 @@ from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.journal import Journal, digest
 
 
-def test_a_key_is_admitted_once_and_known_after_a_restart(tmp_path: Path) -> None:
+async def test_a_key_is_admitted_once_and_known_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     journal = Journal(path)
     body = digest("guest.start", {"userid": "A"})
-    assert journal.admit("job", "step", 1, "guest.start", body) is None
-    known = journal.admit("job", "step", 1, "guest.start", body)
+    assert await journal.admit("job", "step", 1, "guest.start", body) is None
+    known = await journal.admit("job", "step", 1, "guest.start", body)
     assert known is not None
     assert known.state == "running"
-    journal.note("job/step", "entry")
-    journal.linking("F000", "A", "0100")
-    journal.close()
+    await journal.note("job/step", "entry")
+    await journal.linking("F000", "A", "0100")
+    await journal.close()
     journal = Journal(path)
     assert journal.notes("job/step") == {"entry": ""}
     (link,) = journal.links()
     assert (link.vdev, link.owner, link.disk) == ("F000", "A", "0100")
-    journal.unlinked("F000")
+    await journal.unlinked("F000")
     assert journal.links() == (link,), "a row of another run is not ours to delete"
-    journal.unlinked("F000", link.run)
-    journal.finish("job/step", "done", {"state": "done"})
+    await journal.unlinked("F000", link.run)
+    await journal.finish("job/step", "done", {"state": "done"})
     assert journal.notes("job/step") == {}
     assert journal.links() == ()
-    known = journal.admit("job", "step", 2, "guest.start", body)
+    known = await journal.admit("job", "step", 2, "guest.start", body)
     assert known is not None
     assert (known.state, known.outcome) == ("done", {"state": "done"})
 
 
-def test_an_older_epoch_and_other_parameters_are_refused(tmp_path: Path) -> None:
+async def test_an_older_epoch_and_other_parameters_are_refused(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j.sqlite")
     body = digest("guest.start", {"userid": "A"})
-    journal.admit("job", "step", 5, "guest.start", body)
+    await journal.admit("job", "step", 5, "guest.start", body)
     with pytest.raises(AgentError) as stale:
-        journal.admit("job", "other", 4, "guest.start", body)
+        await journal.admit("job", "other", 4, "guest.start", body)
     assert stale.value.problem.code == "stale-epoch"
     assert journal.get("job/other") is None
     with pytest.raises(AgentError) as mismatch:
-        journal.admit("job", "step", 5, "guest.start", digest("guest.start", {"userid": "B"}))
+        await journal.admit("job", "step", 5, "guest.start", digest("guest.start", {"userid": "B"}))
     assert mismatch.value.problem.code == "operation-mismatch"
 
 
-def test_the_journal_keeps_no_parameters(tmp_path: Path) -> None:
+async def test_the_journal_keeps_no_parameters(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j.sqlite")
-    journal.admit("job", "step", 1, "guest.create", digest("guest.create", {"password": "GEHEIM"}))
-    journal.close()
+    await journal.admit("job", "step", 1, "guest.create", digest("guest.create", {"password": "GEHEIM"}))
+    await journal.close()
     assert all(b"GEHEIM" not in file.read_bytes() for file in tmp_path.iterdir())
     assert (tmp_path / "j.sqlite").stat().st_mode & 0o077 == 0
+
+
+async def test_what_is_written_at_the_same_time_is_committed_together(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    commits: list[str] = []
+    journal._db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    body = digest("guest.start", {"userid": "A"})
+    admitted = await asyncio.gather(*(journal.admit("job", f"s{n}", 1, "guest.start", body) for n in range(50)))
+    assert admitted == [None] * 50
+    assert len(commits) <= 2
+    assert all(journal.get(f"job/s{n}") is not None for n in range(50))
+    await journal.close()
+
+
+async def test_a_refusal_in_a_common_commit_is_nobody_elses(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    body, other = digest("guest.start", {"userid": "A"}), digest("guest.start", {"userid": "B"})
+    await journal.admit("job", "known", 5, "guest.start", body)
+    first, stale, mismatch, last = await asyncio.gather(
+        journal.admit("job", "first", 5, "guest.start", body),
+        journal.admit("job", "stale", 4, "guest.start", body),
+        journal.admit("job", "known", 6, "guest.start", other),
+        journal.admit("job", "last", 5, "guest.start", body),
+        return_exceptions=True,
+    )
+    assert (first, last) == (None, None), "the refused request of epoch 6 raised no fence"
+    assert isinstance(stale, AgentError)
+    assert isinstance(mismatch, AgentError)
+    assert journal.get("job/stale") is None
+    await journal.close()
+
+
+async def test_who_no_longer_waits_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    gone = asyncio.create_task(journal.note("job/step", "entry"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await journal.note("job/step", "disk")
+    assert journal.notes("job/step") == {"entry": "", "disk": ""}
+    await journal.close()
+
+
+async def test_a_journal_that_cannot_be_written_says_so_to_everyone_who_waits(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    journal._db.execute("PRAGMA query_only=ON")
+    outcomes = await asyncio.gather(
+        journal.note("a/b", "x"), journal.linking("F000", "A", "0100"), return_exceptions=True
+    )
+    assert all(isinstance(outcome, sqlite3.OperationalError) for outcome in outcomes)
+    journal._db.execute("PRAGMA query_only=OFF")
+    await journal.note("a/b", "x")
+    assert journal.notes("a/b") == {"x": ""}
+    await journal.close()

@@ -22,7 +22,7 @@ async def test_the_number_of_a_leftover_is_given_to_nobody_before_it_is_detached
     await agent.run(agent.guest())
     await agent.run(agent.guest("OTHER"))
     await agent.runner.machine.cp("LINK OTHER 0100 AS F000 RR")
-    agent.runner.journal.linking("F000", "OTHER", "0100")
+    await agent.runner.journal.linking("F000", "OTHER", "0100")
     agent.restart()
     taken = agent.runner._links.take()
     assert taken == "F001"
@@ -38,7 +38,7 @@ async def test_recovery_that_comes_late_leaves_the_disks_of_running_operations_a
 ) -> None:
     await agent.run(agent.guest())
     await agent.runner.machine.cp("LINK LINUX01 0100 AS F005 RR")
-    agent.runner.journal.linking("F005", "LINUX01", "0100")
+    await agent.runner.journal.linking("F005", "LINUX01", "0100")
     agent.restart()
     cp = SimulatedMachine.cp
     reachable = False
@@ -66,7 +66,7 @@ async def test_a_leftover_that_cp_refuses_to_detach_stays_in_the_journal_and_out
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await agent.run(agent.guest())
-    agent.runner.journal.linking("F000", "OTHER", "0100")
+    await agent.runner.journal.linking("F000", "OTHER", "0100")
     agent.restart()
     cp = SimulatedMachine.cp
 
@@ -79,7 +79,7 @@ async def test_a_leftover_that_cp_refuses_to_detach_stays_in_the_journal_and_out
     assert [link.vdev for link in agent.runner.journal.links()] == ["F000"]
 
 
-def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+async def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "j.sqlite")
     db.execute("CREATE TABLE link (vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL)")
     db.execute("INSERT INTO link VALUES ('F000', 'A', '0100')")
@@ -88,7 +88,7 @@ def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j.sqlite")
     (link,) = journal.links()
     assert (link.vdev, link.owner, link.disk, link.run) == ("F000", "A", "0100", "")
-    journal.unlinked(link.vdev, link.run)
+    await journal.unlinked(link.vdev, link.run)
     assert journal.links() == ()
 
 
@@ -109,7 +109,7 @@ async def is_locked(agent: Agent) -> bool:
 
 async def test_a_lock_that_a_crash_left_is_released_at_the_start(agent: Agent) -> None:
     await with_nic(agent)
-    agent.runner.journal.locking("LINUX01")
+    await agent.runner.journal.locking("LINUX01")
     await lock(agent)
     agent.restart()
     assert await is_locked(agent)
@@ -122,8 +122,8 @@ async def test_a_lock_that_a_crash_left_is_released_at_the_start(agent: Agent) -
 async def test_an_operation_that_is_taken_up_again_knows_its_lock(agent: Agent) -> None:
     await with_nic(agent)
     journal = agent.runner.journal
-    journal.admit("j", "couple", 1, "nic.couple", digest("nic.couple", operation_json(COUPLE)))
-    journal.locking("LINUX01")
+    await journal.admit("j", "couple", 1, "nic.couple", digest("nic.couple", operation_json(COUPLE)))
+    await journal.locking("LINUX01")
     await lock(agent)
     agent.restart()
     body = {"epoch": 1, "kind": "nic.couple", "parameters": operation_json(COUPLE)}

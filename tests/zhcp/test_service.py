@@ -244,8 +244,8 @@ async def test_an_entry_that_a_crash_left_half_made_is_completed(agent: Agent) -
     """The first run ended, as by a kill, after the entry and before its disk: the second run knows it as its own."""
     journal = agent.runner.journal
     document = body(agent)
-    journal.admit("j", "create", 1, "guest.create", digest("guest.create", document["parameters"]))
-    journal.note("j/create", "entry")
+    await journal.admit("j", "create", 1, "guest.create", digest("guest.create", document["parameters"]))
+    await journal.note("j/create", "entry")
     await agent.run(agent.guest().__class__(userid="LINUX01", vcpus=2, memory_mb=1024, ipl="0100"))
     answer = (await agent.http.put("/v1/operations/j/create", json=document)).json()
     assert answer["state"] == "done"
@@ -256,7 +256,7 @@ async def test_an_entry_that_a_crash_left_half_made_is_completed(agent: Agent) -
 async def test_links_that_a_crash_left_are_given_back(agent: Agent) -> None:
     await agent.run(agent.guest())
     await agent.runner.machine.cp("LINK LINUX01 0100 AS F005 W")
-    agent.runner.journal.linking("F005", "LINUX01", "0100")
+    await agent.runner.journal.linking("F005", "LINUX01", "0100")
     assert await agent.runner.recover() == (), "what this run linked is in use"
     busy = await agent.refused(agent.write_image())
     assert (busy.status, busy.code) == (409, "disk-in-use")

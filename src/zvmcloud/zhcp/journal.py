@@ -9,19 +9,23 @@ digest only (they may hold a password); whoever asks again sends them again. Fou
     lock        userid, run: entries that are about to be locked; those left by a crash are unlocked at the start
 
 `run` is the run of the agent that wrote the row: a row is deleted only by who means that very one.
+
+What many operations write at the same time is committed together: the disk is waited for once, and not by the event
+loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sqlite3
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from zvmcloud.zhcp.errors import AgentError, Json
 
@@ -37,6 +41,9 @@ CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch I
 INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
 KEEP_DAYS = 30
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,43 +83,86 @@ def digest(kind: str, parameters: object) -> str:
 
 
 class Journal:
-    """Safe to use from several threads; each change is durable when the method returns."""
+    """Each change is durable when its method returns. Of one event loop; what is read is what was committed."""
 
     def __init__(self, path: Path) -> None:
+        """Blocking; so are the methods that read, which wait for no disk."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._lock = threading.Lock()
         self._run = uuid.uuid4().hex
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
         columns = [row[1] for row in self._db.execute("PRAGMA table_info(link)")]
         if "run" not in columns:  # a journal of an earlier version
             self._db.execute("ALTER TABLE link ADD COLUMN run TEXT NOT NULL DEFAULT ''")
         path.chmod(0o600)
+        self._committed = sqlite3.connect(path, isolation_level=None)
+        self._waiting: list[tuple[Work, asyncio.Future[object]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "journal")
 
-    def close(self) -> None:
-        """Close the file, when no other thread uses it."""
-        with self._lock:
-            self._db.close()
+    async def close(self) -> None:
+        """Finish what was begun and close the file."""
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        self._thread.shutdown()
+        self._committed.close()
+        self._db.close()
 
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction, with whatever else waits. When it raises AgentError it has changed nothing."""
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return await future  # type: ignore[return-value]  # what `work` of this very entry returned
 
-    def admit(self, job: str, step: str, epoch: int, kind: str, body_digest: str) -> Entry | None:
+    async def _commit_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    outcomes = await loop.run_in_executor(self._thread, self._commit, [work for work, _ in batch])
+                except Exception as error:  # noqa: BLE001  of the file or its disk: everyone who waits gets it
+                    outcomes = [error] * len(batch)
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    if future.done():  # who waited was cancelled; the change is made all the same
+                        continue
+                    if isinstance(outcome, Exception):
+                        future.set_exception(outcome)
+                    else:
+                        future.set_result(outcome)
+        finally:
+            self._committing = None
+
+    def _commit(self, batch: Sequence[Work]) -> list[object]:
+        """One transaction for all of them; gives what each returned, or the AgentError that it raised."""
+        outcomes: list[object] = []
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for work in batch:
+                self._db.execute("SAVEPOINT work")
+                try:
+                    outcomes.append(work(self._db))
+                except AgentError as problem:
+                    self._db.execute("ROLLBACK TO work")
+                    outcomes.append(problem)
+                self._db.execute("RELEASE work")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+        return outcomes
+
+    async def admit(self, job: str, step: str, epoch: int, kind: str, body_digest: str) -> Entry | None:
         """Register an operation: None when it must run now, its entry when it is known and over.
 
         An entry that says "running" is one a crash interrupted, or that runs in this process: the caller knows which.
-        AgentError 409 `stale-epoch`, `operation-mismatch`.
+        AgentError 409 `stale-epoch`, `operation-mismatch`. Answers come in the order of the questions.
         """
         key = f"{job}/{step}"
-        with self._change() as db:
+
+        def admit(db: sqlite3.Connection) -> Entry | None:
             (highest,) = db.execute("SELECT epoch FROM fence").fetchone()
             if epoch < highest:
                 raise AgentError(
@@ -123,7 +173,7 @@ class Journal:
                 )
             if epoch > highest:
                 db.execute("UPDATE fence SET epoch = ?", (epoch,))
-            row = self._row(key)
+            row = _row(db, key)
             if row is None:
                 db.execute(
                     "INSERT INTO operation (key, job, epoch, kind, digest, state) VALUES (?, ?, ?, ?, ?, 'running')",
@@ -139,77 +189,79 @@ class Journal:
                 )
             return row
 
-    def _row(self, key: str) -> Entry | None:
-        found = self._db.execute(
-            "SELECT key, epoch, kind, digest, state, outcome FROM operation WHERE key = ?", (key,)
-        ).fetchone()
-        if found is None:
-            return None
-        known, epoch, kind, body_digest, state, outcome = found
-        return Entry(known, epoch, kind, body_digest, state, json.loads(outcome) if outcome else {})
+        return await self._change(admit)
 
     def get(self, key: str) -> Entry | None:
         """The entry of an operation."""
-        with self._lock:
-            return self._row(key)
+        return _row(self._committed, key)
 
-    def finish(self, key: str, state: str, outcome: dict[str, Json]) -> None:
+    async def finish(self, key: str, state: str, outcome: dict[str, Json]) -> None:
         """Record the end of an operation; its notes are no longer needed."""
-        with self._change() as db:
+        body = json.dumps(outcome)
+
+        def finish(db: sqlite3.Connection) -> None:
             db.execute(
                 "UPDATE operation SET state = ?, outcome = ?, changed = julianday('now') WHERE key = ?",
-                (state, json.dumps(outcome), key),
+                (state, body, key),
             )
             db.execute("DELETE FROM note WHERE key = ?", (key,))
 
-    def note(self, key: str, name: str, value: str = "") -> None:
-        """Record an intention before it is acted on."""
-        with self._change() as db:
-            db.execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (key, name, value))
+        await self._change(finish)
+
+    async def note(self, key: str, *names: str) -> None:
+        """Record intentions before they are acted on."""
+        rows = [(key, name, "") for name in names]
+        await self._change(lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows))
 
     def notes(self, key: str) -> dict[str, str]:
         """Intentions of an earlier run of this operation."""
-        with self._lock:
-            return dict(self._db.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
+        return dict(self._committed.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
 
-    def linking(self, vdev: str, owner: str, disk: str) -> None:
+    async def linking(self, vdev: str, owner: str, disk: str) -> None:
         """A disk is about to be linked."""
-        with self._change() as db:
-            db.execute("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?)", (vdev, owner, disk, self._run))
+        row = (vdev, owner, disk, self._run)
+        await self._change(lambda db: db.execute("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?)", row))
 
-    def unlinked(self, vdev: str, run: str | None = None) -> None:
+    async def unlinked(self, vdev: str, run: str | None = None) -> None:
         """A disk that this run (or the run named) linked is detached."""
-        with self._change() as db:
-            db.execute("DELETE FROM link WHERE vdev = ? AND run = ?", (vdev, self._run if run is None else run))
+        row = (vdev, self._run if run is None else run)
+        await self._change(lambda db: db.execute("DELETE FROM link WHERE vdev = ? AND run = ?", row))
 
     def links(self) -> tuple[Linked, ...]:
         """Every link not yet given back."""
-        with self._lock:
-            rows = self._db.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
+        rows = self._committed.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
         return tuple(Linked(*row) for row in rows)
 
-    def locking(self, userid: str) -> bool:
+    async def locking(self, userid: str) -> bool:
         """An entry is about to be locked. Whether a lock that was noted before may still be there."""
-        with self._change() as db:
+
+        def locking(db: sqlite3.Connection) -> bool:
             known = db.execute("SELECT 1 FROM lock WHERE userid = ?", (userid,)).fetchone() is not None
             db.execute("INSERT OR REPLACE INTO lock VALUES (?, ?)", (userid, self._run))
             return known
 
-    def unlocked(self, userid: str) -> None:
+        return await self._change(locking)
+
+    async def unlocked(self, userid: str) -> None:
         """An entry is not locked by us any more. Only the one writer of the entry may say so."""
-        with self._change() as db:
-            db.execute("DELETE FROM lock WHERE userid = ?", (userid,))
+        await self._change(lambda db: db.execute("DELETE FROM lock WHERE userid = ?", (userid,)))
 
     def locks(self) -> tuple[Locked, ...]:
         """Every lock not yet given back."""
-        with self._lock:
-            rows = self._db.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
+        rows = self._committed.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
         return tuple(Locked(*row) for row in rows)
 
-    def forget_old(self) -> int:
+    async def forget_old(self) -> int:
         """Drop operations that were over more than KEEP_DAYS ago; returns how many."""
-        with self._change() as db:
-            gone = db.execute(
-                "DELETE FROM operation WHERE state != 'running' AND changed < julianday('now') - ?", (KEEP_DAYS,)
-            )
-            return gone.rowcount
+        query = "DELETE FROM operation WHERE state != 'running' AND changed < julianday('now') - ?"
+        return await self._change(lambda db: db.execute(query, (KEEP_DAYS,)).rowcount)
+
+
+def _row(db: sqlite3.Connection, key: str) -> Entry | None:
+    found = db.execute(
+        "SELECT key, epoch, kind, digest, state, outcome FROM operation WHERE key = ?", (key,)
+    ).fetchone()
+    if found is None:
+        return None
+    known, epoch, kind, body_digest, state, outcome = found
+    return Entry(known, epoch, kind, body_digest, state, json.loads(outcome) if outcome else {})

@@ -8,7 +8,7 @@ Sizes count cylinders (3390) or 512-byte blocks (9336). Source: reference/smapi/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zvmcloud.images.tracks import CYLINDER_DATA_BYTES
@@ -123,29 +123,32 @@ def _unknown(name: str) -> AgentError:
     return AgentError(404, "pool-unknown", f"no disk pool {name} on this system", remedy="see GET /v1/pools")
 
 
-async def check_space(context: Context, disks: tuple[NewDisk, ...]) -> None:
-    """Whether each pool has room for its disks, each disk in one extent. AgentError 409 `pool-full`, FieldError."""
-    wanted: dict[str, list[NewDisk]] = {}
+def check_allowed(context: Context, disks: Sequence[NewDisk]) -> None:
+    """Whether the settings let disks be made in these pools. AgentError 404 `pool-unknown`."""
+    allowed = context.settings.storage.pools
     for disk in disks:
-        if not disk.vdisk_blocks:
-            wanted.setdefault(disk.pool, []).append(disk)
-    for name, group in wanted.items():
-        found = await pool(context, name)
-        for disk in group:
-            if disk.type != found.type:
-                raise FieldError(f"disks.{disk.vdev}.type", disk.type, f"pool {name} holds {found.type} volumes")
-        extents = sorted((extent.size for extent in found.free), reverse=True)
+        if allowed and not disk.vdisk_blocks and disk.pool not in allowed:
+            raise _unknown(disk.pool)
+
+
+async def explain(context: Context, disks: Sequence[NewDisk]) -> None:
+    """Why z/VM refused the first of these disks: its pool is unknown, of the other type, or has no room for them, each
+    in one extent. AgentError 404 `pool-unknown`, 409 `pool-full`, FieldError; nothing when that is not it.
+
+    Asked afterwards only: the records of a large pool are many, and z/VM refuses a disk that does not fit anyway.
+    """
+    first = disks[0]
+    found = await pool(context, first.pool)
+    if first.type != found.type:
+        raise FieldError(f"disks.{first.vdev}.type", first.type, f"pool {first.pool} holds {found.type} volumes")
+    free = [extent.size for extent in found.free]
+    if max(free, default=0) < first.size_units:
         unit = "cylinders" if found.type == "ECKD" else "blocks"
-        for disk in sorted(group, key=lambda item: -item.size_units):
-            if not extents or extents[0] < disk.size_units:
-                largest = max((extent.size for extent in found.free), default=0)
-                total = sum(extent.size for extent in found.free)
-                raise AgentError(
-                    409,
-                    "pool-full",
-                    f"disk {disk.vdev} of {disk.size_units} {unit} does not fit pool {name}: {total} {unit} are free, "
-                    f"the largest extent has {largest}, and {sum(d.size_units for d in group)} are asked for",
-                    remedy=f"free space in pool {name}, choose another pool, or ask for smaller disks",
-                )
-            extents[0] -= disk.size_units
-            extents.sort(reverse=True)
+        asked = sum(disk.size_units for disk in disks if disk.pool == first.pool and not disk.vdisk_blocks)
+        raise AgentError(
+            409,
+            "pool-full",
+            f"disk {first.vdev} of {first.size_units} {unit} does not fit pool {first.pool}: {sum(free)} {unit} are "
+            f"free, the largest extent has {max(free, default=0)}, and {asked} are asked for",
+            remedy=f"free space in pool {first.pool}, choose another pool, or ask for smaller disks",
+        )

@@ -47,7 +47,7 @@ class Recovery:
                 answer = await self._machine.cp(commands.detach(link.vdev))
                 if answer.rc in (0, 40):
                     log.warning("detached %s, which a crash left linked to %s %s", link.vdev, link.owner, link.disk)
-                    await asyncio.to_thread(self._journal.unlinked, link.vdev, link.run)
+                    await self._journal.unlinked(link.vdev, link.run)
                     self._links.give_back(link.vdev)
                     returned.append(link.vdev)
                 else:  # The number stays out of use; the next start tries again.
@@ -63,9 +63,9 @@ class Recovery:
             lock = self._locks[0]
             # An operation that took the entry up in the meantime has settled the note itself.
             async with self._smapi.writing(lock.userid):
-                if lock in await asyncio.to_thread(self._journal.locks):
+                if lock in self._journal.locks():
                     await self._unlock(lock.userid)
-                    await asyncio.to_thread(self._journal.unlocked, lock.userid)
+                    await self._journal.unlocked(lock.userid)
                     released.append(lock.userid)
             if lock in self._locks:
                 self._locks.remove(lock)

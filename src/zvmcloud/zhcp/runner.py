@@ -74,7 +74,6 @@ class Runner:
         self._links = Links()
         self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
-        self._admission = asyncio.Lock()
         self._stopping = False
 
     def context(self, key: str = "", notes: dict[str, str] | None = None) -> Context:
@@ -86,19 +85,22 @@ class Runner:
         operation = parse_operation(kind, parameters)
         key = f"{job}/{step}"
         body = digest(operation.kind, parameters)
-        async with self._admission:
-            if self._stopping:
-                raise AgentError(503, "stopping", "the agent is being stopped", retryable=True)
-            known = await asyncio.to_thread(self.journal.admit, job, step, epoch, operation.kind, body)
-            if known is not None and (known.state != "running" or key in self._running):
-                return key
-            notes = await asyncio.to_thread(self.journal.notes, key) if known is not None else {}
-            running = _Running(key, operation, self.context(key, notes))
-            self._running[key] = running
-            work = HANDLERS[operation.kind](running.context, operation)
-            running.work = asyncio.ensure_future(work)
-            running.task = asyncio.create_task(self._run(running, running.work), name=f"operation {key}")
+        self._check_open()
+        known = await self.journal.admit(job, step, epoch, operation.kind, body)
+        # From here on nothing is awaited, so of two equal requests the second one finds the first.
+        self._check_open()
+        if known is not None and (known.state != "running" or key in self._running):
+            return key
+        running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else {}))
+        self._running[key] = running
+        work = HANDLERS[operation.kind](running.context, operation)
+        running.work = asyncio.ensure_future(work)
+        running.task = asyncio.create_task(self._run(running, running.work), name=f"operation {key}")
         return key
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise AgentError(503, "stopping", "the agent is being stopped", retryable=True)
 
     async def outcome(self, key: str, wait: float) -> OperationOutcome:
         """The outcome, or the state after at most `wait` seconds. AgentError 404 `operation-unknown`."""
@@ -106,7 +108,7 @@ class Runner:
         if running is not None and running.task is not None:
             await asyncio.wait([running.task], timeout=wait)
             return running.now()
-        known = await asyncio.to_thread(self.journal.get, key)
+        known = self.journal.get(key)
         if known is None:
             raise AgentError(404, "operation-unknown", f"no operation {key}", remedy="send it with PUT")
         if known.state == "running":
@@ -178,7 +180,7 @@ class Runner:
         )
         running.outcome = outcome
         try:
-            await asyncio.to_thread(self.journal.finish, running.key, outcome.state, outcome.to_json())
+            await self.journal.finish(running.key, outcome.state, outcome.to_json())
         except Exception:  # This process still knows the outcome; after a restart the operation would run again.
             log.exception("%s: its end cannot be recorded", running.key)
         else:
@@ -196,17 +198,16 @@ class Runner:
         """
         returned = await self._recovery.disks()
         await self._recovery.locks()
-        await asyncio.to_thread(self.journal.forget_old)
+        await self.journal.forget_old()
         return returned
 
     async def stop(self) -> None:
         """Cancel what runs, wait for its disks to be detached, close everything."""
-        async with self._admission:
-            self._stopping = True
+        self._stopping = True
         tasks = [running.task for running in self._running.values() if running.task is not None]
         for running in self._running.values():
             running.cancel(stop=True)
         if tasks:
             await asyncio.wait(tasks, timeout=30)
         await self.machine.close()
-        self.journal.close()
+        await self.journal.close()

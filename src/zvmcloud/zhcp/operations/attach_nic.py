@@ -106,7 +106,7 @@ async def _define(context: Context, request: AttachNic) -> None:
         target=userid,
         definition_update_directory_keyword_parameter_list=(f"NICDEF={' '.join(words)} OPERATION=ADD",),
     )
-    context.intend("nic")
+    await context.intend("nic")
     answer = await context.make(define, what, take_back, allow=_HAS_DEVICE, done=lambda: has_nic(context, userid, vdev))
     if (answer.rc, answer.rs) in _HAS_DEVICE:
         raise AgentError(
@@ -120,7 +120,7 @@ async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
     userid, name = request.userid, request.network
     if before == _Right(True, request.vlans) and request.port_type == "ACCESS":
         return
-    recalled = context.remember("right", f"{before.granted:d} {' '.join(before.vlans)}".strip())
+    recalled = await context.remember("right", f"{before.granted:d} {' '.join(before.vlans)}".strip())
     granted, _, vlans = recalled.partition(" ")
     persist = "YES" if request.persist else "NO"
     right = f.VirtualNetworkVswitchSetExtended(
@@ -150,7 +150,7 @@ async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
 async def _live(context: Context, request: AttachNic) -> None:
     userid, vdev = request.userid, request.vdev
     again = context.intended("live")
-    context.intend("live")
+    await context.intend("live")
     create = f.VirtualNetworkAdapterCreateExtended(
         target=userid, image_device_number=vdev, adapter_type=request.adapter_type, devices=_DEVICES
     )

@@ -220,7 +220,11 @@ class Context:
         await self._recovery.disks()
         for _ in range(_LINK_TRIES):
             vdev = self.links.take()
-            self.journal.linking(vdev, owner, disk)
+            try:
+                await self.journal.linking(vdev, owner, disk)
+            except BaseException:
+                await to_its_end(self._free(vdev))
+                raise
             command = commands.link(owner, disk, vdev, mode)
             try:
                 answer = await self.cp(command, allow=_LINK_REFUSALS)
@@ -230,7 +234,7 @@ class Context:
                 raise
             if not answer.rc:
                 return vdev, answer
-            self._free(vdev)
+            await to_its_end(self._free(vdev))
             if answer.rc != _VDEV_IN_USE:
                 raise _link_refused(command, answer, owner, disk)
         detail = f"{_LINK_TRIES} device numbers of the agent are in use by others"
@@ -244,10 +248,10 @@ class Context:
         except AgentError as problem:
             log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
         else:
-            self._free(vdev)
+            await self._free(vdev)
 
-    def _free(self, vdev: str) -> None:
-        self.journal.unlinked(vdev)
+    async def _free(self, vdev: str) -> None:
+        await self.journal.unlinked(vdev)
         self.links.give_back(vdev)
 
     # -- progress, intentions, undo -------------------------------------------------------------------------------
@@ -257,22 +261,23 @@ class Context:
         self.progress = min(max(progress, self.progress), 1.0)
         self.detail = detail
 
-    def intend(self, name: str) -> None:
+    async def intend(self, *names: str) -> None:
         """Record that the operation is about to do something, before it does it."""
-        if name not in self._notes:
-            self.journal.note(self.key, name)
-            self._notes[name] = ""
+        new = [name for name in names if name not in self._notes]
+        if new:
+            await self.journal.note(self.key, *new)
+            self._notes.update(dict.fromkeys(new, ""))
 
     def intended(self, name: str) -> bool:
         """Whether this operation, in this run or one a crash ended, was about to do it."""
         return name in self._notes
 
-    def remember(self, name: str, value: str) -> str:
+    async def remember(self, name: str, value: str) -> str:
         """Record a value of before the operation; in a run after a crash, the value that the first run recorded."""
         prefix = f"{name} "
         known = next((note.removeprefix(prefix) for note in self._notes if note.startswith(prefix)), None)
         if known is None:
-            self.intend(prefix + value)
+            await self.intend(prefix + value)
         return value if known is None else known
 
     def on_undo(self, what: str, action: Undo) -> None:

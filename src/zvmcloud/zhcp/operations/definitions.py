@@ -31,7 +31,7 @@ async def define(context: Context, request: DefineGuest) -> dict[str, Json]:
         if entry is not None and not context.intended("entry"):
             raise entries.guest_exists(userid)
         if entry is None:
-            context.intend("entry")
+            await context.intend("entry")
             made = f.ImageCreateDM(
                 target=userid,
                 prototype_name=request.prototype,

@@ -38,7 +38,7 @@ async def must_be_off(context: Context, userid: str, why: str) -> None:
 
 async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached: Set[str] = frozenset()) -> None:
     """Add one minidisk (or V-DISK) to the entry; undone by deleting it, unless `attached` has it by then."""
-    context.intend(f"disk-{disk.vdev}")
+    await context.intend(f"disk-{disk.vdev}")
     vdisk = bool(disk.vdisk_blocks)
     request = f.ImageDiskCreateDM(
         target=userid,
@@ -87,22 +87,32 @@ async def add_all(
     have: frozenset[str],
     attached: Set[str] = frozenset(),
 ) -> None:
-    """Create and format disks one after the other; those this operation made before a crash are made again whole.
+    """Create all disks, then format them; those this operation made before a crash are made again whole.
 
-    `attached` is looked at by the undo: the disks that a running guest did not give back.
+    AgentError 409 `pool-full`, 404 `pool-unknown`, FieldError before anything is formatted. `attached` is looked at by
+    the undo: the disks that a running guest did not give back.
     """
     for number, disk in enumerate(disks):
-        size = f"{disk.size_units} {'cylinders' if disk.type == 'ECKD' else 'blocks'}"
-        if disk.vdisk_blocks:
-            size = f"{disk.vdisk_blocks} blocks of V-DISK"
-        context.report(0.1 + 0.8 * number / len(disks), f"disk {disk.vdev}: {size}")
+        context.report(0.1 + 0.4 * number / len(disks), f"disk {disk.vdev}: {_size(disk)}")
         if disk.vdev in have:
             context.on_undo(f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev, attached))
-        else:
+            continue
+        try:
             await create_minidisk(context, userid, disk, attached)
+        except AgentError as refusal:
+            if refusal.problem.smapi is not None and not disk.vdisk_blocks:
+                await pools.explain(context, disks[number:])
+            raise
+    for number, disk in enumerate(disks):
         if disk.format != "none" and not disk.vdisk_blocks:
-            context.report(0.1 + 0.8 * (number + 0.5) / len(disks), f"disk {disk.vdev}: making {disk.format}")
+            context.report(0.5 + 0.4 * number / len(disks), f"disk {disk.vdev}: making {disk.format}")
             await format_minidisk(context, userid, disk)
+
+
+def _size(disk: NewDisk) -> str:
+    if disk.vdisk_blocks:
+        return f"{disk.vdisk_blocks} blocks of V-DISK"
+    return f"{disk.size_units} {'cylinders' if disk.type == 'ECKD' else 'blocks'}"
 
 
 def _deleter(context: Context, userid: str, vdev: str, attached: Set[str]) -> Undo:
@@ -125,6 +135,7 @@ def check_tools(disks: tuple[NewDisk, ...]) -> None:
 async def add(context: Context, request: AddDisks) -> dict[str, Json]:
     """disk.add"""
     check_tools(request.disks)
+    pools.check_allowed(context, request.disks)
     async with context.writing(request.userid):
         entry = await entries.must_exist(context, request.userid)
         have = entry.device_addresses
@@ -137,7 +148,6 @@ async def add(context: Context, request: AddDisks) -> dict[str, Json]:
                     f"{request.userid} already has a device {disk.vdev}",
                     remedy="choose another virtual device number",
                 )
-        await pools.check_space(context, tuple(d for d in request.disks if d.vdev not in ours))
         attached: set[str] = set()
         await add_all(context, request.userid, request.disks, ours, attached)
         await _bring_live(context, request, attached)
@@ -153,7 +163,7 @@ async def _bring_live(context: Context, request: AddDisks, attached: set[str]) -
         return
     for disk in request.disks:
         again = context.intended(f"live-{disk.vdev}")
-        context.intend(f"live-{disk.vdev}")
+        await context.intend(f"live-{disk.vdev}")
         live = f.ImageDiskCreate(target=userid, image_disk_number=disk.vdev, image_disk_mode="MR")
         what, undo = f"disk {disk.vdev} in the running {userid}", partial(_detach, context, userid, disk.vdev, attached)
         answer = await context.make(live, what, undo, allow=(*(_ATTACHED if again else ()), _INACTIVE))

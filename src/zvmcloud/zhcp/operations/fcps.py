@@ -78,7 +78,7 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
                 if device not in have:
                     context.on_undo(f"device {device} of {userid}", _live_dropper(context, userid, device))
                 await context.call(live, allow=((204, 4),) if context.intended(f"live-{device}") else ())
-                context.intend(f"live-{device}")
+                await context.intend(f"live-{device}")
     return {"devices": list(request.devices), "live": on}
 
 

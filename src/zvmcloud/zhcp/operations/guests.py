@@ -8,7 +8,7 @@ from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, pools, queries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest
+from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, NewDisk
 from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 
@@ -20,6 +20,7 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     """guest.create: the entry, then its disks; all of it or nothing."""
     records = entries.lines(request)
     disks.check_tools(request.disks)
+    pools.check_allowed(context, request.disks)
     minidisks = tuple(disk for disk in request.disks if not disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
@@ -27,10 +28,9 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
         if entry is not None and not context.intended("entry"):
             raise entries.guest_exists(userid)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
-        await pools.check_space(context, tuple(disk for disk in minidisks if disk.vdev not in have))
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            context.intend("entry")
+            await context.intend("entry", *(f"disk-{disk.vdev}" for disk in minidisks))
             made = f.ImageCreateDM(target=userid, image_record_array=records)
             await context.make(
                 made, f"entry {userid}", lambda: delete_entry(context, userid),
@@ -38,11 +38,14 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
             )  # fmt: skip
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
-        if minidisks:
-            await disks.add_all(context, userid, minidisks, have)
-        entry = await entries.must_exist(context, userid)
+        await disks.add_all(context, userid, minidisks, have)
     context.report(1.0, f"{userid} is defined")
-    return {"userid": userid, "disks": entries.disks_json(entry)}
+    return {"userid": userid, "disks": [_made(disk) for disk in request.disks]}
+
+
+def _made(disk: NewDisk) -> dict[str, Json]:
+    """A new disk as it was asked for. Where it lies is a question of its own: GET /v1/guests/{userid}."""
+    return {"vdev": disk.vdev, "type": disk.type, "size_units": disk.vdisk_blocks or disk.size_units, "pool": disk.pool}
 
 
 async def delete_entry(context: Context, userid: str) -> bool:

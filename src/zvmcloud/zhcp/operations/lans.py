@@ -32,7 +32,7 @@ async def create(context: Context, request: CreateLan) -> dict[str, Json]:
         return await context.call(removal, allow=_MISSING)
 
     again = context.intended("lan")
-    context.intend("lan")
+    await context.intend("lan")
     answer = await context.call(definition, allow=(_DIFFERS,))
     if answer.rc:
         raise AgentError(

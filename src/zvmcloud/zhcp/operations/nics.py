@@ -49,7 +49,7 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
             exists = entry.nicdef(vdev) is not None
         else:
             exists = False
-        context.intend("nic")
+        await context.intend("nic")
         define = f.VirtualNetworkAdapterCreateExtendedDM(
             target=userid,
             image_device_number=vdev,

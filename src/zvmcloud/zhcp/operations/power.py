@@ -116,7 +116,7 @@ async def reset(context: Context, request: ResetGuest) -> dict[str, Json]:
     """guest.reset. A run that a crash cut off between off and on finds the guest off and goes on."""
     if not context.intended("activate"):
         await log_off(context, request.userid)
-        context.intend("activate")
+        await context.intend("activate")
     context.report(0.5, f"{request.userid} is off, starting it")
     await context.call(f.ImageActivate(target=request.userid), allow=(_ALREADY_ON,))
     return {"power_state": "on"}

@@ -40,7 +40,7 @@ async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
             raise
-        context.intend(f"handed-{index}")
+        await context.intend(f"handed-{index}")
         spooled.append({"name": file.name, "spoolid": spoolid, "bytes": len(data)})
     return {"files": spooled}
 

@@ -42,7 +42,7 @@ async def relocate(context: Context, request: RelocateGuest) -> dict[str, Json]:
         if request.test:
             await _call(context, request, "TEST")
             return {"userid": userid, "destination": destination, "moved": False, "authorized": False}
-        context.intend("move")
+        await context.intend("move")
         context.report(0.05, f"moving {userid} to {destination}")
         try:
             await _call(context, request, "MOVE")

@@ -23,7 +23,7 @@ async def replace_entry(context: Context, userid: str, change: Changed) -> Entry
     The lock is noted in the journal before it is taken, so that a restart can release it. An entry that is locked
     while there is such a note of before is locked by us. Only for the one writer of the entry.
     """
-    ours = context.journal.locking(userid)
+    ours = await context.journal.locking(userid)
     locked = True
     try:
         try:
@@ -61,4 +61,4 @@ async def _give_back(context: Context, userid: str, locked: bool) -> None:
         except AgentError as problem:
             log.error("entry %s stays locked: %s", userid, problem)  # noqa: TRY400 (the problem says it all)
             return
-    context.journal.unlocked(userid)
+    await context.journal.unlocked(userid)

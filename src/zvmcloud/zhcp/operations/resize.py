@@ -77,7 +77,7 @@ async def resize_cpus(context: Context, request: ResizeCpus) -> dict[str, Json]:
         if request.live:
             await must_be_on(context, userid)
             seen = await _lscpu(context, userid, ""), await _lscpu(context, userid, " --offline")
-        before = _remembered(context, entry)
+        before = await _remembered(context, entry)
         wanted = _Cpus(_addresses(entry.cpus, count), _share(request.share, entry, count))
         context.report(0.1, f"{userid}: {count} processors in the directory")
         context.on_undo(f"processors of {userid}", lambda: _define(context, userid, before))
@@ -104,10 +104,10 @@ def _check_maximum(entry: Entry, count: int) -> None:
         )  # fmt: skip
 
 
-def _remembered(context: Context, entry: Entry) -> _Cpus:
+async def _remembered(context: Context, entry: Entry) -> _Cpus:
     """The processors before the operation, also when a crash cut it off after the entry was changed."""
     now = _Cpus.of(entry)
-    kept = context.remember("cpus", f"{','.join(now.addresses)} {now.share}")
+    kept = await context.remember("cpus", f"{','.join(now.addresses)} {now.share}")
     addresses, _, share = kept.partition(" ")
     return _Cpus(tuple(addresses.split(",")), share)
 
@@ -214,7 +214,7 @@ async def resize_memory(context: Context, request: ResizeMemory) -> dict[str, Js
             await must_be_on(context, userid)
             seen = await _lsmem(context, userid)
             _check_live(userid, wanted, seen)
-        before = int(context.remember("memory", str(entry.storage_kib // 1024)))
+        before = int(await context.remember("memory", str(entry.storage_kib // 1024)))
         context.report(0.1, f"{userid}: {wanted} MB in the directory")
         context.on_undo(f"storage of {userid}", lambda: replace_entry(context, userid, lambda now: _sized(now, before)))
         await replace_entry(context, userid, lambda now: _sized(now, wanted))

@@ -57,7 +57,7 @@ async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
     )
     if context.intended("create") and await exists(context, name):
         return {"name": name}
-    context.intend("create")
+    await context.intend("create")
     await context.call(definition)
     return {"name": name}
 
