@@ -88,3 +88,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("shared")
     with running(folder / "state") as stack:
         yield opened(stack, folder)
+
+
+@pytest.fixture(scope="session")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The client of VM1, the default system of a cluster of four."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with running(folder / "state", "--preset", "ssi4") as stack:
+        yield opened(stack, folder)
+
+
+@pytest.fixture(scope="session")
+def two(one: Cloud) -> Cloud:
+    """The client of VM2, which has a port of its own."""
+    stack = one.stack.system("VM2")
+    return Cloud(stack, connector(stack.connector_port), one.image)

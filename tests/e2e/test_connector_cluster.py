@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
-import pytest
 
-from e2e.conftest import Cloud, connector, opened
-from e2e.stack import running
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The client of VM1, the default system of a cluster of four."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with running(folder / "state", "--preset", "ssi4") as stack:
-        yield opened(stack, folder)
-
-
-@pytest.fixture(scope="module")
-def two(one: Cloud) -> Cloud:
-    """The client of VM2, which has a port of its own."""
-    stack = one.stack.system("VM2")
-    return Cloud(stack, connector(stack.connector_port), one.image)
+from e2e.conftest import Cloud
 
 
 def test_each_system_has_its_own_port_and_a_path_of_the_default_port(one: Cloud, two: Cloud) -> None:

@@ -212,10 +212,13 @@ class Guests:
         """Take over a guest that exists on z/VM; ``ports`` maps a caller's port id to the MAC address of a NIC.
         One that was ours, went to another member and is back is ours again.
 
-        Raises NotFound (directory-unknown), Conflict (guest-owned) when it is ours already.
+        Raises NotFound (guest-unknown), Conflict (guest-owned) when it is ours already.
         """
         owner = userid(name)
-        facts = await self.facts(system, owner)
+        try:
+            facts = await self.facts(system, owner)
+        except NotFound as error:
+            raise NotFound(error.detail, code="guest-unknown", subject=owner) from error
         row = await self._core.owned_or_none(system, owner)
         if row is not None and not row["comments"].get("migrated"):
             raise Conflict(f"Guest '{owner}' is registered already.", code="guest-owned", subject=owner)

@@ -40,6 +40,8 @@ class Rule:
     handler: Handler
     body: Schema | None = None
     query: Schema | None = None
+    named: Schema | None = None
+    """What the variables of the path may be."""
     any_body: bool = False
     creates: bool = False
     acts: bool = False
@@ -56,21 +58,21 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/guests/volumes", volumes.attach, body=schemas.VOLUME),
     Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME),
     Rule("DELETE", "/guests/{userid}", guests.delete_guest),
-    Rule("GET", "/guests/{userid}", guests.definition),
+    Rule("GET", "/guests/{userid}", guests.definition, named=schemas.PATH_USERID),
     Rule("POST", "/guests/{userid}/action", actions.act, any_body=True, acts=True),
-    Rule("GET", "/guests/{userid}/power_state", guests.power_state),
-    Rule("GET", "/guests/{userid}/power_state_real", guests.power_state_real),
-    Rule("GET", "/guests/{userid}/info", guests.info),
-    Rule("GET", "/guests/{userid}/os_info", guests.os_info),
-    Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num),
-    Rule("GET", "/guests/{userid}/user_direct", guests.user_direct),
-    Rule("GET", "/guests/{userid}/adapters", guests.adapters),
+    Rule("GET", "/guests/{userid}/power_state", guests.power_state, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/power_state_real", guests.power_state_real, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/info", guests.info, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/os_info", guests.os_info, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/user_direct", guests.user_direct, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/adapters", guests.adapters, named=schemas.PATH_USERID),
     Rule("POST", "/guests/{userid}/nic", networks.create_nic, body=schemas.NIC_CREATE),
     Rule("DELETE", "/guests/{userid}/nic/{vdev}", networks.delete_nic, body=schemas.NIC_DELETE),
     Rule("PUT", "/guests/{userid}/nic/{vdev}", networks.couple_nic, body=schemas.NIC_COUPLE),
     Rule("POST", "/guests/{userid}/interface", networks.create_interface, body=schemas.INTERFACE_CREATE),
     Rule("DELETE", "/guests/{userid}/interface", networks.delete_interface, body=schemas.INTERFACE_DELETE),
-    Rule("GET", "/guests/{userid}/disks", guests.list_disks),
+    Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID),
     Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE),
@@ -81,8 +83,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/volumes/fcptemplates/detail", volumes.template_details, query=schemas.QUERY_TEMPLATE_DETAILS),
     Rule("PUT", "/volumes/fcptemplates/{template}", volumes.edit_template, body=schemas.FCP_TEMPLATE_EDIT),
     Rule("DELETE", "/volumes/fcptemplates/{template}", volumes.delete_template),
-    Rule("GET", "/volumes/fcp/{fcp}", volumes.usage),
-    Rule("PUT", "/volumes/fcp/{fcp}", volumes.set_usage, body=schemas.FCP_USAGE),
+    Rule("GET", "/volumes/fcp/{fcp_id}", volumes.usage, named=schemas.PATH_FCP),
+    Rule("PUT", "/volumes/fcp/{fcp_id}", volumes.set_usage, body=schemas.FCP_USAGE),
     Rule("GET", "/host", hosts.host),
     Rule("GET", "/host/guests", hosts.host_guests),
     Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL),
@@ -129,6 +131,7 @@ class Connector:
     def _endpoint(self, rule: Rule) -> Callable[[Request], Awaitable[Response]]:
         body = Checker(rule.body) if rule.body is not None else None
         query = Checker(rule.query, query=True) if rule.query is not None else None
+        named = Checker(rule.named, query=True) if rule.named is not None else None
 
         async def endpoint(request: Request) -> Response:
             if not self._door.admits(request):
@@ -144,6 +147,10 @@ class Connector:
                 if complaint is not None:
                     return fault(400, f"ValidationError: {complaint}")
                 document = parsed if isinstance(parsed, Mapping) else {}
+            if named is not None:
+                complaint = named.complaint(dict(request.path_params))
+                if complaint is not None:
+                    return fault(400, f"ValidationError: {complaint}")
             if query is not None:
                 values: dict[str, list[str]] = {}
                 for name, value in request.query_params.multi_items():

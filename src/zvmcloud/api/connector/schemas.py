@@ -287,7 +287,9 @@ QUERY_USERIDS = _object(userid=_list(_USERIDS))
 QUERY_POOL = _object(poolname=_list(_POOL, maxItems=1), details=_list(BOOLEAN, maxItems=1))
 QUERY_VOLUME = _object(volumename=_list(_text(r"^\w{1,6}$", 1), maxItems=1))
 QUERY_IMAGE = _object((), extra=True, imagename=_list(_NAME, maxItems=1))
-QUERY_NONE_BUT_USERID = _object((), extra=True)
+
+PATH_USERID = _object((), extra=True, userid=_USERIDS)
+PATH_FCP = _object((), extra=True, fcp_id=_FCP)
 
 _STOP = _object(userid=USERID, timeout=_count(0), poll_interval=_count(0))
 ACTIONS: Mapping[str, Schema | None] = {

@@ -137,7 +137,7 @@ async def refresh_bootmap(ask: Ask) -> Reply:
 
 
 def _fcp(ask: Ask) -> str:
-    fcp = ask.path["fcp"]
+    fcp = ask.path["fcp_id"]
     if not _FCP.fullmatch(fcp):
         raise BadInput("fcp_id", fcp, "4 hexadecimal digits")
     return fcp.lower()
