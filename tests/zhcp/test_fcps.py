@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from zhcp.conftest import Agent
 from zhcp.test_road import until_up
+from zvmcloud.simulator.faults import Rule
+from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
 from zvmcloud.zhcp.messages import StartGuest
 
@@ -18,6 +21,10 @@ async def fcps(agent: Agent) -> dict[str, dict[str, Any]]:
 async def dedicated(agent: Agent, userid: str = "LINUX01") -> list[str]:
     entry: Any = (await agent.client.guest(userid))["entry"]
     return [line for line in entry if line.startswith("DEDICATE")]
+
+
+def refuse(agent: Agent, function: str, skip: int = 0) -> None:
+    agent.simulator.faults.add(Rule(function=function, skip=skip, rc=396, rs=1))
 
 
 async def running(agent: Agent) -> None:
@@ -77,3 +84,51 @@ async def test_the_guest_reads_its_files_when_it_is_up_and_not_before(agent: Age
     on = await agent.run(ConfigureGuest(userid="LINUX01"))
     assert on.result is not None
     assert on.result["configured"] is True
+
+
+async def test_a_device_that_cp_keeps_stays_in_the_entry(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    refuse(agent, "Image_Device_Undedicate", skip=1)
+    problem = await agent.refused(UndedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert problem.smapi is not None
+    assert sorted(await dedicated(agent)) == ["DEDICATE 1A00 1A00", "DEDICATE 1B00 1B00"]
+    found = await fcps(agent)
+    assert {found["1a00"]["owner"], found["1b00"]["owner"]} == {"LINUX01"}
+
+
+async def test_a_dedicate_that_fails_half_way_leaves_neither_half(agent: Agent) -> None:
+    await running(agent)
+    refuse(agent, "Image_Device_Dedicate", skip=1)
+    await agent.refused(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert await dedicated(agent) == []
+    assert {row["owner"] for row in (await fcps(agent)).values()} == {""}
+
+
+async def test_a_device_that_cannot_be_taken_back_live_is_not_freed_in_the_directory(agent: Agent) -> None:
+    """CP gives the first, refuses the second, and keeps the first: its entry must go on saying so."""
+    await running(agent)
+    refuse(agent, "Image_Device_Dedicate", skip=1)
+    refuse(agent, "Image_Device_Undedicate", skip=1)
+    problem = await agent.refused(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert "could not undo: device 1A00 of LINUX01" in problem.detail
+    assert await dedicated(agent) == ["DEDICATE 1A00 1A00"]
+    assert (await fcps(agent))["1a00"]["owner"] == "LINUX01"
+
+
+async def test_a_device_that_a_guest_gets_at_its_next_logon_is_not_free(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.guest("LINUX02"))
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    problem = await agent.refused(DedicateFcps(userid="LINUX02", devices=("1a00",)))
+    assert (problem.code, "LINUX01" in problem.detail) == ("fcp-in-use", True)
+
+
+async def test_of_two_guests_that_want_a_device_at_once_one_gets_it(agent: Agent) -> None:
+    names = ("LINUX01", "LINUX02", "LINUX03")
+    for name in names:
+        await agent.run(agent.guest(name))
+    wishes = (agent.run(DedicateFcps(userid=name, devices=("1a00", "1b00"))) for name in names)
+    ended = await asyncio.gather(*wishes, return_exceptions=True)
+    assert sorted(isinstance(item, ZhcpError) for item in ended) == [False, True, True]
+    assert sorted([len(await dedicated(agent, name)) for name in names]) == [0, 0, 2]

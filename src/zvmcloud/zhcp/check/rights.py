@@ -35,7 +35,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     ),
     "SCSI volumes": (
         "System_WWPN_Query", "System_FCP_Free_Query", "Image_Device_Dedicate_DM", "Image_Device_Dedicate",
-        "Image_Device_Undedicate_DM", "Image_Device_Undedicate",
+        "Image_Device_Undedicate_DM", "Image_Device_Undedicate", "Directory_Manager_Search_DM",
     ),
     "relocation": ("VMRELOCATE", "VMRELOCATE_Status"),
 }  # fmt: skip

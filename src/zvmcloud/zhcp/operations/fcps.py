@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from zvmcloud.cp import commands
 from zvmcloud.cp.answers import PowerState
@@ -56,52 +58,87 @@ async def _pchid(context: Context, chpid: str) -> str:
     return numbers[-1].zfill(4) if numbers else ""
 
 
+@asynccontextmanager
+async def _only_one(context: Context, request: DedicateFcps | UndedicateFcps) -> AsyncIterator[None]:
+    """Be the one operation that changes the guest's entry and gives these devices to anybody, until it is undone.
+
+    Devices in the order of their numbers, so that two operations never wait for each other.
+    """
+    async with context.writing(request.userid), AsyncExitStack() as held:
+        for device in sorted(set(request.devices)):
+            await held.enter_async_context(context.writing(f"FCP {device}"))
+        yield
+
+
 async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
-    """A device that another guest has is refused before anything is changed."""
+    """A device that another guest has, now or from its next logon on, is refused before anything is changed."""
     userid = request.userid
-    async with context.writing(userid):
+    async with _only_one(context, request):
         entry = await entries.must_exist(context, userid)
         have = {item.vdev for item in entry.dedicates}
         await _must_be_free(context, request)
         on = await context.power(userid) is PowerState.ON
         for number, device in enumerate(request.devices):
             context.report(number / len(request.devices), f"device {device}")
+            # After a crash the notes tell what an earlier run of this operation was about to do: it is ours to undo.
+            entry_before, live_before = context.intended(f"entry-{device}"), context.intended(f"live-{device}")
+            undo = _back(context, userid, device, live=on)
             if device not in have:
+                await context.intend(f"entry-{device}")
                 define = f.ImageDeviceDedicateDM(
                     target=userid, image_device_number=device, real_device_number=device, readonly=0
                 )
-                await context.make(define, f"device {device} of {userid}", _dropper(context, userid, device))
+                await context.make(define, f"device {device} of {userid}", undo)
+            elif entry_before:
+                context.on_undo(f"device {device} of {userid}", undo)
             if on:
+                await context.intend(f"live-{device}")
                 live = f.ImageDeviceDedicate(
                     target=userid, image_device_number=device, real_device_number=device, readonly=0
                 )
-                if device not in have:
-                    context.on_undo(f"device {device} of {userid}", _live_dropper(context, userid, device))
-                await context.call(live, allow=((204, 4),) if context.intended(f"live-{device}") else ())
-                await context.intend(f"live-{device}")
+                await context.call(live, allow=((204, 4),) if live_before else ())
     return {"devices": list(request.devices), "live": on}
 
 
 async def _must_be_free(context: Context, request: DedicateFcps) -> None:
+    """CP knows who has a device now; the directory knows who gets it at the next logon."""
     known = (await devices(context))["fcps"]
     rows = {str(row["fcp"]).upper(): row for row in known if isinstance(row, dict)} if isinstance(known, list) else {}
     for device in request.devices:
-        row = rows.get(device)
-        if row is None:
+        if device not in rows:
             raise AgentError(404, "fcp-unknown", f"this system has no FCP device {device}", remedy="see GET /v1/fcps")
-        if row["owner"] not in ("", request.userid):
+    promised = await _promised(context)
+    for device in request.devices:
+        owners = {str(rows[device]["owner"]), *promised.get(device, ())} - {"", request.userid}
+        if owners:
+            others = ", ".join(sorted(owners))
             raise AgentError(
-                409, "fcp-in-use", f"FCP device {device} is with {row['owner']}, not free for {request.userid}",
+                409, "fcp-in-use", f"FCP device {device} is with {others}, not free for {request.userid}",
                 remedy="choose another device, or take it back from its owner",
             )  # fmt: skip
 
 
-def _dropper(context: Context, userid: str, device: str) -> Undo:
-    return lambda: _drop(context, userid, device)
+async def _promised(context: Context) -> dict[str, set[str]]:
+    """Real device -> entries with a DEDICATE of it."""
+    me = await context.machine.identity()
+    answer = await context.call(f.DirectoryManagerSearchDM(target=me.userid, search_pattern="DEDICATE"))
+    found: dict[str, set[str]] = {}
+    for item in answer.data.statement_array if answer.data is not None else ():
+        words = item.statement.upper().split()
+        if len(words) > 2 and words[0] == "DEDICATE" and _HEX.fullmatch(words[2]):
+            found.setdefault(words[2].zfill(4), set()).add(item.target_id.upper())
+    return found
 
 
-def _live_dropper(context: Context, userid: str, device: str) -> Undo:
-    return lambda: _drop_live(context, userid, device)
+def _back(context: Context, userid: str, device: str, *, live: bool) -> Undo:
+    """Take a device back, the live half first: while the guest has it, its entry keeps it too."""
+
+    async def back() -> None:
+        if live:
+            await _drop_live(context, userid, device)
+        await _drop(context, userid, device)
+
+    return back
 
 
 async def _drop(context: Context, userid: str, device: str) -> object:
@@ -113,16 +150,33 @@ async def _drop_live(context: Context, userid: str, device: str) -> object:
 
 
 async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Json]:
-    """fcp.undedicate"""
+    """The live half goes first: a device that CP does not take back stays in the entry, and is nobody else's."""
     userid = request.userid
-    async with context.writing(userid):
+    async with _only_one(context, request):
         on = await context.power(userid) is PowerState.ON
         for number, device in enumerate(request.devices):
             context.report(number / max(len(request.devices), 1), f"device {device}")
-            await _drop(context, userid, device)
             if on:
-                await _drop_live(context, userid, device)
+                before = context.intended(f"gone-{device}")
+                await context.intend(f"gone-{device}")
+                answer = await context.call(
+                    f.ImageDeviceUndedicate(target=userid, image_device_number=device), allow=_GONE
+                )
+                if answer.rc == 0 or before:
+                    context.on_undo(f"device {device} of {userid}", _again(context, userid, device))
+            await _drop(context, userid, device)
     return {"devices": list(request.devices), "live": on}
+
+
+def _again(context: Context, userid: str, device: str) -> Undo:
+    """Give a device back that was taken away: both halves, whichever of them is missing."""
+
+    async def again() -> None:
+        both = {"target": userid, "image_device_number": device, "real_device_number": device}
+        await context.call(f.ImageDeviceDedicateDM(**both, readonly=0), allow=((404, 4),))
+        await context.call(f.ImageDeviceDedicate(**both, readonly=0), allow=((204, 4),))
+
+    return again
 
 
 async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json]:
