@@ -200,5 +200,5 @@ def _system_config(system: System) -> tuple[str, ...]:
     lines.append(f"CP_Owned Slot 1 {(residence or ['M01RES'])[0]} OWN")
     lines += [f"CP_Owned Slot {volume.slot} {volume.volser} OWN" for volume in owned]
     lines += [f"User_Volume_List {' '.join(users[at : at + 8])}" for at in range(0, len(users), 8)]
-    lines += ["Features Disable Set_Privclass", "Timezone_Definition UTC East 00.00.00"]
+    lines += ["Features Enable Set_Privclass", "Timezone_Definition UTC East 00.00.00"]
     return tuple(lines)

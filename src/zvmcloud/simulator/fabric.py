@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.cp.messages import Message
+from zvmcloud.simulator import dasd
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model_devices import Edev, Lun
 from zvmcloud.simulator.system import System
@@ -29,6 +30,21 @@ def path_online(system: System, chpid: str) -> bool:
     """Whether a channel path carries I/O; one that is not listed does."""
     found = system.channel_paths.get(chpid)
     return found is None or found.online
+
+
+def paths_to(system: System, rdev: str) -> list[str]:
+    """The channel paths of a real device, in order; none when there is no such device."""
+    adapter = system.osas.get(rdev) or system.fcps.get(rdev)
+    if adapter is not None:
+        return [adapter.chpid]
+    if dasd.find(system, rdev) is None:
+        return []
+    return sorted(path.chpid for path in system.channel_paths.values() if path.kind == "FC")
+
+
+def leads(system: System, chpid: str, rdev: str) -> bool:
+    """Whether a channel path carries I/O to that device: it is online, and so is the device's use of it."""
+    return path_online(system, chpid) and f"{chpid} {rdev}" not in system.closed_paths
 
 
 def usable(system: System, rdev: str) -> bool:

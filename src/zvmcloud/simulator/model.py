@@ -287,6 +287,9 @@ class Vswitch:
     group: str = ""
     lacp: str = ""
     interval: str = ""
+    path_mtu: str = "EXTERNAL"
+    """Path MTU discovery: EXTERNAL, OFF or a number of bytes."""
+    priority_queuing: bool = False
 
     @property
     def aware(self) -> bool:

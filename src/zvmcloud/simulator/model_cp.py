@@ -1,4 +1,4 @@
-"""Values of the model that only CP commands make: what a user has set since its logon.
+"""Values of the model that only CP commands make: what a user has set since its logon, FLASHCOPY relationships.
 
 Conventions are those of `model`.
 """
@@ -23,3 +23,14 @@ class UserSettings:
 
     def get(self, name: str, default: str) -> str:
         return next((value for key, value in self.values if key == name), default)
+
+
+@dataclass(frozen=True, slots=True)
+class FlashRelation:
+    """A FLASHCOPY relationship that lasts: files of the disks, first cylinders, number of cylinders."""
+
+    source: str
+    source_first: int
+    target: str
+    target_first: int
+    size: int

@@ -41,6 +41,14 @@ class ChannelPath:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedPath:
+    """A path that VARY OFFLINE PATH took from one device; key "chpid rdev"."""
+
+    chpid: str
+    rdev: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lun:
     """A logical unit behind a target port. The same disk behind several ports has one uuid.
 

@@ -40,10 +40,11 @@ from zvmcloud.simulator.model import (
     SystemFacts,
     Vswitch,
 )
-from zvmcloud.simulator.model_cp import UserSettings
+from zvmcloud.simulator.model_cp import FlashRelation, UserSettings
 from zvmcloud.simulator.model_devices import (
     Activity,
     ChannelPath,
+    ClosedPath,
     Edev,
     Eqid,
     GuestHardware,
@@ -150,6 +151,8 @@ class System:
         self.operations = collection("operations", Operation)
         self.real_disks = collection("real_disks", RealDisk)
         self.channel_paths = collection("channel_paths", ChannelPath)
+        self.closed_paths = collection("closed_paths", ClosedPath)
+        """Key "chpid rdev"."""
         self.luns = collection("luns", Lun)
         """Key "wwpn lun"."""
         self.edevs = collection("edevs", Edev)
@@ -182,6 +185,8 @@ class System:
         """Key: all fields."""
         self.source_files = collection("source_files", SourceFile)
         self.settings = collection("settings", UserSettings)
+        self.flash_relations = collection("flash_relations", FlashRelation)
+        """Key: file of the target and its first cylinder."""
 
         self.events = EventHub(store)
         self.changes = directory_changes.DirectoryChanges(store, self.entries, self.in_effect, self.directory_modes)

@@ -1,10 +1,11 @@
 """CP's command language, as the virtual machine that issues a command sees it.
 
     interpreter   finds the command, checks the issuer's privilege classes, runs it in a transaction
-    query         QUERY; its operands are in query_users, query_virtual, query_devices, query_networks, query_system,
-                  query_spool
-    devices       LINK, DETACH, ATTACH, VARY          define     DEFINE
-    networks      COUPLE, UNCOUPLE; VSWITCHes and LANs of DEFINE, SET and DETACH
+    query         QUERY; its operands are in query_users, query_virtual, query_disks, query_devices, query_networks,
+                  query_system, query_spool
+    devices       LINK, DETACH, ATTACH                define     DEFINE
+    networks      COUPLE, UNCOUPLE; VSWITCHes of DEFINE, SET and DETACH; lans: guest LANs of the same
+    vary          VARY                                trace      TRACE        at    AT
     reader        SPOOL, CHANGE, TRANSFER, PURGE, ORDER, CLOSE, TAG
     users         XAUTOLOG, AUTOLOG, FORCE, SIGNAL, SEND, MESSAGE, SMSG, WARNING
     power         IPL, SYSTEM, BEGIN, STOP, LOGOFF, DISCONNECT, SHUTDOWN, SNAPDUMP

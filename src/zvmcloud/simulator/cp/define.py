@@ -13,7 +13,7 @@ from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import channels, hotplug, network, storage
-from zvmcloud.simulator.cp import networks
+from zvmcloud.simulator.cp import lans, networks
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, chosen, number, operand, size, vdev
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Nic, UnitRecord
@@ -181,7 +181,8 @@ def storage_line(issuer: Issuer) -> str:
     row = hotplug.hardware(issuer.system, machine)
     return (
         f"STORAGE = {size(row.online_kib)} MAX = {size(machine.max_storage_kib)} INC = 128M "
-        f"STANDBY = {size(row.standby_kib)}  RESERVED = {size(row.reserved_kib)}"
+        f"STANDBY = {size(row.standby_kib) if row.standby_kib else '0G'}  "
+        f"RESERVED = {size(row.reserved_kib) if row.reserved_kib else '0G'}"
     )
 
 
@@ -212,6 +213,6 @@ _KINDS = (
     Command("STORE", 5, "G", _storage),
     Command("CTCA", 4, "G", _ctca),
     Command("VSWITCH", 3, "B", networks.define_vswitch),
-    Command("LAN", 3, "BG", networks.define_lan),
+    Command("LAN", 3, "BG", lans.define_lan),
 )
 COMMANDS = (Command("DEFINE", 3, "BG", define),)

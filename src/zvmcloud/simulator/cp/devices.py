@@ -1,6 +1,6 @@
-"""LINK, DETACH, ATTACH, VARY: disks and real devices.
+"""LINK, DETACH, ATTACH: disks and real devices.
 
-DETACH of a LAN or a VSWITCH is in `networks`. Judgement: the wording of VARY and of the answers about devices that are
+DETACH of a LAN or a VSWITCH is in `networks`. Judgement: the wording of the answers about devices that are
 taken from another user; LINK, ATTACH and DETACH of own devices are as the references show them.
 """
 
@@ -12,17 +12,15 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.directory.statements import LINK_MODES, MODE_SUFFIXES
-from zvmcloud.simulator import channels, dasd, fabric, guests, hotplug, network, storage, uplinks
-from zvmcloud.simulator.cp import networks
+from zvmcloud.simulator import channels, dasd, guests, hotplug, network, storage
+from zvmcloud.simulator.cp import lans, networks
 from zvmcloud.simulator.cp.language import (
     Command,
     Issuer,
-    abbreviates,
     device_list,
     is_device_list,
     logged_on,
     operand,
-    rdev,
     userid,
     vdev,
 )
@@ -73,7 +71,7 @@ def detach(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """DETACH [VIRTUAL] vdev ... | NIC vdev | CPU nn | LAN name | VSWITCH name, with class B rdev [FROM] userid"""
     kind = operand(words, 0)
     if kind == "LAN":
-        return networks.detach_lan(issuer, words[1:])
+        return lans.detach_lan(issuer, words[1:])
     if kind == "VSWITCH" and issuer.has("B"):
         return networks.detach_vswitch(issuer, words[1:])
     if kind == "CPU":
@@ -234,63 +232,8 @@ def _attach_volume(issuer: Issuer, address: str, words: Sequence[str]) -> str:
     return f"DASD {address} ATTACHED TO SYSTEM {volser}"
 
 
-def vary(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """VARY ON | OFF rdev ... | CHPID nn. A device that somebody has cannot go offline."""
-    word = operand(words, 0, "CPV")
-    if not (word in ("ON", "OFF") or abbreviates(word, "ONLINE", 3) or abbreviates(word, "OFFLINE", 4)):
-        raise CpRefused(messages.INVALID_OPTION, module="CPV", option=word)
-    online = word.startswith("ON")
-    state = "online" if online else "offline"
-    if words[1:2] == ["CHPID"]:
-        return [_vary_chpid(issuer, words, online=online)]
-    addresses = [
-        address
-        for position in range(1, max(len(words), 2))
-        for address in ([rdev(words, position)] if position >= len(words) else device_list(words, position))
-    ]
-    for address in addresses:
-        _vary_one(issuer, address, online=online)
-    count = len(addresses)
-    return [
-        *(f"{address} varied {state}" for address in addresses),
-        f"{count} device(s) specified; {count} device(s) successfully varied {state}",
-    ]
-
-
-def _vary_chpid(issuer: Issuer, words: Sequence[str], *, online: bool) -> str:
-    chpid = operand(words, 2, "CPV").rjust(2, "0")
-    if chpid not in issuer.system.channel_paths:
-        raise CpRefused(messages.CHPID_INVALID, module="CPV")
-    uplinks.set_chpid(issuer.system, chpid, online=online)
-    return f"CHPID {chpid} varied {'online' if online else 'offline'}"
-
-
-def _vary_one(issuer: Issuer, address: str, *, online: bool) -> None:
-    system = issuer.system
-    osa, fcp, edev = system.osas.get(address), system.fcps.get(address), system.edevs.get(address)
-    if osa is not None:
-        if osa.owner and not online:
-            raise CpRefused(messages.REAL_ATTACHED, module="CPV", kind="OSA", rdev=address, userid=osa.owner)
-        uplinks.set_osa(system, address, online=online)
-    elif fcp is not None:
-        if fabric.fcp_status(system, address) == 1 and not online:
-            owner = fcp.owner or "CP"
-            raise CpRefused(messages.REAL_ATTACHED, module="CPV", kind="FCP", rdev=address, userid=owner)
-        system.fcps.put(address, replace(fcp, online=online))
-    elif edev is not None and online:
-        fabric.vary_on(system, address)
-    elif edev is not None:
-        disk = dasd.find(system, address)
-        if disk is not None and disk.status in ("SYSTEM", "OWNED", "ATTACHED"):
-            raise CpRefused(messages.REAL_IN_USE, module="CPV", kind="EDEV", rdev=address, owner=disk.owner or "CP")
-        system.edevs.put(address, replace(edev, online=False))
-    else:
-        dasd.vary(system, address, online=online)
-
-
 COMMANDS = (
     Command("LINK", 3, "G", link),
     Command("DETACH", 3, "BG", detach),
     Command("ATTACH", 3, "B", attach),
-    Command("VARY", 4, "B", vary),
 )

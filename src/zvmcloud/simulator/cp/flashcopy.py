@@ -1,6 +1,7 @@
 """FLASHCOPY: tracks of one minidisk become those of another, at once.
 
-Judgement: extents in cylinders, END and ALL; message numbers. FBA disks are refused, as xCAT's notes say of hardware.
+Judgement: extents in cylinders, END and ALL; message numbers; layout of QUERY FLASHCOPY. FBA disks are refused,
+as xCAT's notes say of hardware.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from zvmcloud.simulator import storage
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, number, operand, vdev
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Dasd, Disk
+from zvmcloud.simulator.model_cp import FlashRelation
 
 TRACKS = 15
+_ACTIONS = (("ESTABLISH", 3), ("RESYNC", 3), ("WITHDRAW", 4))
+#: Options that change nothing here: the copy is complete when the command ends.
+_OPTIONS = ("NOTGTCONSIST", "NOSRCCONSIST", "NOTGTWRITE", "SAVELABEL", "REVERSIBLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +37,98 @@ class Extent:
 
 
 def flashcopy(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """FLASHCOPY vdev first last [TO] vdev first last [SYNCHRONOUS] [LABEL volser], or vdev ALL vdev ALL"""
-    rest = [word for word in words if word != "TO"]
+    """FLASHCOPY vdev first last [TO] vdev first last [options], vdev ALL vdev ALL
+
+    FLASHCOPY ESTABLISH SOURCE vdev first last TARGET vdev first last [options], RESYNC with the same operands, and
+    WITHDRAW TARGET vdev. Options: SYNCHRONOUS, CHGRECORD, NOTGTWRITE, SAVELABEL, LABEL volser. The data are copied
+    at once. A relationship lasts that is made by ESTABLISH with CHGRECORD: RESYNC copies once more, WITHDRAW ends it.
+    """
+    rest = [word for word in words if word not in ("TO", "SOURCE", "TARGET")]
+    verb = operand(rest, 0, "NFC")
+    action = next((name for name, shortest in _ACTIONS if abbreviates(verb, name, shortest)), "")
+    if action:
+        rest.pop(0)
+    if action == "WITHDRAW":
+        return _withdraw(issuer, rest)
     source = _extent(issuer, rest)
     target = _extent(issuer, rest)
-    while rest:
-        option = rest.pop(0)
-        if not (abbreviates(option, "SYNCHRONOUS", 3) or option in ("NOTGTCONSIST", "NOSRCCONSIST", "CHANGERECORDING")):
-            raise CpRefused(messages.INVALID_OPTION, module="NFC", option=option)
+    kept = _keeps(rest)
     if not target.device.write:
         raise CpRefused(messages.FLASH_READ_ONLY, vdev=target.vdev)
     if source.last - source.first != target.last - target.first:
         raise CpRefused(messages.FLASH_EXTENT, extent=f"{target.vdev} {target.shown}")
     if source.disk.file == target.disk.file and source.first <= target.last and target.first <= source.last:
         raise CpRefused(messages.FLASH_OVERLAP, vdev=target.vdev)
+    row = FlashRelation(source.disk.file, source.first, target.disk.file, target.first, source.last - source.first + 1)
+    if action == "RESYNC" and issuer.system.flash_relations.get(_key(row)) != row:
+        raise CpRefused(messages.FLASH_MISSING, vdev=target.vdev)
     _copy(issuer, source, target)
-    return [f"Command complete: FLASHCOPY {source.vdev} {source.shown} TO {target.vdev} {target.shown}"]
+    if action == "ESTABLISH" and kept:
+        issuer.system.flash_relations.put(_key(row), row)
+    name = f"FLASHCOPY {action}".rstrip()
+    return [f"Command complete: {name} {source.vdev} {source.shown} TO {target.vdev} {target.shown}"]
+
+
+def _keeps(rest: list[str]) -> bool:
+    """Take the options off the operands; gives whether the relationship lasts."""
+    kept = False
+    while rest:
+        option = rest.pop(0)
+        if option == "LABEL":
+            operand(rest, 0, "NFC")
+            rest.pop(0)
+        elif option in ("CHGRECORD", "CHANGERECORDING"):
+            kept = True
+        elif option not in _OPTIONS and not abbreviates(option, "SYNCHRONOUS", 3):
+            raise CpRefused(messages.INVALID_OPTION, module="NFC", option=option)
+    return kept
+
+
+def _key(row: FlashRelation) -> str:
+    return f"{row.target} {row.target_first}"
+
+
+def _relations(issuer: Issuer, device: Dasd | None = None) -> list[FlashRelation]:
+    """Relationships between disks that are still there, of one device or all."""
+    files = {disk.file for disk in issuer.system.disks.values()}
+    rows = [item for item in issuer.system.flash_relations.values() if {item.source, item.target} <= files]
+    return [item for item in rows if device is None or device.file in (item.source, item.target)]
+
+
+def _withdraw(issuer: Issuer, rest: list[str]) -> list[str]:
+    address = vdev(rest, 0)
+    device = issuer.machine.device(address)
+    disk = device if isinstance(device, Dasd) else None
+    rows = [item for item in _relations(issuer, disk) if disk is not None and item.target == disk.file]
+    if not rows:
+        raise CpRefused(messages.FLASH_MISSING, vdev=address)
+    for row in rows:
+        issuer.system.flash_relations.remove(_key(row))
+    return [f"Command complete: FLASHCOPY WITHDRAW {address}"]
+
+
+def query(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY FLASHCOPY [vdev]: relationships of the issuer's disks; all of them with class B and no device"""
+    device = None
+    if words:
+        address = vdev(words, 0)
+        found = issuer.machine.device(address)
+        if not isinstance(found, Dasd):
+            raise CpRefused(messages.DEVICE_MISSING, module="QFC", vdev=address)
+        device = found
+    own = {item.file for item in issuer.machine.disks}
+    owners = {disk.file: f"{disk.owner} {disk.vdev}" for disk in issuer.system.disks.values()}
+    rows = [item for item in _relations(issuer, device) if issuer.has("B") or {item.source, item.target} & own]
+    if not rows:
+        return ["No FLASHCOPY relationships exist"]
+    return [
+        "Source             First   Target             First   Size    Options",
+        *(
+            f"{owners[row.source]:<18} {row.source_first:05d}   {owners[row.target]:<18} {row.target_first:05d}   "
+            f"{row.size:05d}   CHGRECORD"
+            for row in sorted(rows, key=lambda item: (item.source, item.source_first))
+        ),
+    ]
 
 
 def _extent(issuer: Issuer, rest: list[str]) -> Extent:
@@ -97,3 +178,4 @@ def _tracks(disk: EckdDisk, extent: Extent) -> Iterator[tuple[int, int, Track]]:
 
 
 COMMANDS = (Command("FLASHCOPY", 6, "BG", flashcopy),)
+QUERIES = (Command("FLASHCOPY", 5, "BG", query),)

@@ -8,8 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zvmcloud.cp import messages
-from zvmcloud.simulator import space, traffic
-from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, logged_on, no_more, size
+from zvmcloud.simulator import space, storage, traffic
+from zvmcloud.simulator.cp.language import (
+    EVERY_CLASS,
+    Command,
+    Issuer,
+    abbreviates,
+    columns,
+    logged_on,
+    no_more,
+    number,
+    size,
+)
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Machine
 from zvmcloud.simulator.system import System
@@ -19,7 +29,7 @@ _BUSY_PERCENT = 5.0
 
 
 def indicate(issuer: Issuer, words: Sequence[str], text: str) -> list[str]:
-    """INDICATE [LOAD | USER [userid] | QUEUES | PAGING | I/O]"""
+    """INDICATE [LOAD | USER [userid] [EXP] | ACTIVE | QUEUES [EXP] | PAGING | I/O | SPACES [USER userid] | NSS]"""
     what = words[0] if words else "LOAD"
     for name, shortest, classes, handler in _OPERANDS:
         if abbreviates(what, name, shortest) and issuer.has(classes):
@@ -64,8 +74,10 @@ def _load(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 
 def _user(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    if words and words[0] not in ("*", issuer.userid) and not issuer.has("ABCE"):
+    if words and words[0] not in ("*", "EXP", issuer.userid) and not issuer.has("ABCE"):
         raise CpRefused(messages.INVALID_OPTION, module="IND", option=words[0])
+    expanded = "EXP" in words[-1:]
+    words = [word for word in words if word != "EXP"]
     no_more(words, 1)
     machine = logged_on(issuer, words or ["*"], 0)
     system = issuer.system
@@ -86,6 +98,11 @@ def _user(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
         f"       INSTAN={pages}",
         "NPREF=0  PREF=0  READS=0  WRITES=0",
     ]
+    if expanded:
+        lines += [
+            f"SPACES: OWNED=1  SHARED=0  PRIVATE=1  PAGES={pages}",
+            f"REALSTORE: <2G=0  >2G={pages}  VDISK={_vdisk_pages(machine, system)}  PGDSK=0",
+        ]
     for position, address in enumerate(machine.cpus):
         operations = 0 if position else traffic.disk_operations(system, machine)
         lines += [
@@ -98,8 +115,56 @@ def _user(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     return lines
 
 
+def _vdisk_pages(machine: Machine, system: System) -> int:
+    """Pages of a machine's virtual disks in storage."""
+    disks = [system.disks.get(storage.key(item.owner, item.owner_vdev)) for item in machine.disks]
+    blocks = sum(disk.size for disk in disks if disk is not None and disk.temporary == "VDSK")
+    return blocks * storage.BLOCK // 4096
+
+
+def _active(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """INDICATE ACTIVE [n SEC | MIN | HRS]: who ran in that time; machines here run all the time or not at all"""
+    if words:
+        number(words, 0, 1, 9999, "IND")
+        if len(words) > 1 and words[1] not in ("SEC", "MIN", "HRS"):
+            raise CpRefused(messages.INVALID_OPTION, module="IND", option=words[1])
+        no_more(words, 2)
+    loaded = [item for item in issuer.system.machines.values() if item.system is not None]
+    busy = len(_busy(issuer.system))
+    return [f"{len(loaded):05d} USERS {busy:05d} DISP {0:05d} ELIG {len(loaded) - busy:05d} DORM"]
+
+
+def _spaces(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """INDICATE SPACES [USER userid]: the base address space, which is all that a machine has"""
+    rest = [word for word in words if not abbreviates(word, "USER", 4)]
+    if rest and rest[0] not in ("*", issuer.userid) and not issuer.has("E"):
+        raise CpRefused(messages.INVALID_OPTION, module="IND", option=rest[0])
+    no_more(rest, 1)
+    machine = logged_on(issuer, rest or ["*"], 0)
+    pages = traffic.storage_kib(issuer.system, machine) // space.PAGE_KIB
+    return [
+        f"SPACEID={machine.userid}:BASE",
+        f"  OWNERID={machine.userid} PRIVATE  PAGES: MAIN={pages} XSTORE=NONE DASD=0 LOCKED=0",
+    ]
+
+
+def _nss(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """INDICATE NSS [ALL | name]: saved segments with their pages"""
+    rows = sorted(issuer.system.segments.values(), key=lambda item: item.name)
+    if words and words[0] != "ALL":
+        rows = [item for item in rows if item.name == words[0]]
+        if not rows:
+            raise CpRefused(messages.SEGMENT_MISSING, name=words[0])
+    no_more(words, 1)
+    lines: list[str] = []
+    for item in rows:
+        pages = sum(part.last - part.first + 1 for part in item.ranges)
+        lines += [f"NSS={item.name:<8} TYPE={item.kind}", f"  PAGES: MAIN={pages} XSTORE=NONE DASD=0 LOCKED=0"]
+    return lines or ["No saved systems or segments are in use"]
+
+
 def _queues(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    if words not in ([], ["EXP"]) and list(words) not in ([], ["EXP"]):
+    if list(words) not in ([], ["EXP"]):
         raise CpRefused(messages.INVALID_OPTION, module="IND", option=words[0])
     system = issuer.system
     lines = []
@@ -110,7 +175,14 @@ def _queues(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 
 def _paging(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    no_more(words, 0)
+    """INDICATE PAGING [WAIT | ALL]: with ALL every machine and its pages in storage and on paging space"""
+    if words and words[0] not in ("WAIT", "ALL"):
+        raise CpRefused(messages.INVALID_OPTION, module="IND", option=words[0])
+    no_more(words, 1)
+    if "ALL" in words:
+        system = issuer.system
+        pages = {name: traffic.storage_kib(system, item) // space.PAGE_KIB for name, item in system.machines.items()}
+        return columns([f"{name:<8} {count:06d}:000000" for name, count in sorted(pages.items())], 3)
     return ["No users in page wait"]
 
 
@@ -127,8 +199,11 @@ def _io(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 _OPERANDS = (
     ("LOAD", 4, EVERY_CLASS, _load),
     ("USER", 4, "ABCEG", _user),
+    ("ACTIVE", 3, "E", _active),
     ("QUEUES", 1, "E", _queues),
     ("PAGING", 3, "E", _paging),
     ("I/O", 1, "E", _io),
+    ("SPACES", 2, "EG", _spaces),
+    ("NSS", 3, "E", _nss),
 )
 COMMANDS = (Command("INDICATE", 3, "ABCEG", indicate),)

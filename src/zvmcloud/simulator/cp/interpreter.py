@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from zvmcloud.cp import messages
 from zvmcloud.simulator import relocation
 from zvmcloud.simulator.cp import (
+    at,
     define,
     devices,
     flashcopy,
@@ -23,7 +24,9 @@ from zvmcloud.simulator.cp import (
     reader,
     relocate,
     settings,
+    trace,
     users,
+    vary,
 )
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, chosen
 from zvmcloud.simulator.errors import CpRefused
@@ -47,6 +50,9 @@ COMMANDS: tuple[Command, ...] = (
     *indicate.COMMANDS,
     *flashcopy.COMMANDS,
     *relocate.COMMANDS,
+    *vary.COMMANDS,
+    *trace.COMMANDS,
+    *at.COMMANDS,
 )
 
 
@@ -77,23 +83,27 @@ def _one(system: System, userid: str, command: str) -> CpResult:
     try:
         if entry is None or userid not in system.machines:
             raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
-        text = _bare(command)
-        # CP reads EBCDIC: what a code page of 256 characters has not cannot arrive.
-        if not text.isprintable() or any(ord(letter) > 255 for letter in text):
-            raise CpRefused(messages.UNKNOWN_COMMAND, command=_shown(text))
-        words = text.upper().split()
-        if not words:
-            return CpResult(0)
-        issuer = Issuer(system, userid, entry)
-        found = chosen(COMMANDS, words[0], issuer)
-        if found is None:
-            raise CpRefused(messages.UNKNOWN_COMMAND, command=words[0])
         # The savepoint matters for SEND CP, which runs a command inside another one's transaction.
         with system.transaction(), system.store.savepoint():
-            return CpResult(0, tuple(found.handler(issuer, words[1:], text)))
+            return CpResult(0, tuple(run(Issuer(system, userid, entry), command)))
     except CpRefused as refused:
         lines = refused.lines if isinstance(refused, relocation.NotRelocatable) else (refused.line,)
         return CpResult(refused.number, lines)
+
+
+def run(issuer: Issuer, command: str) -> list[str]:
+    """Run one command inside a transaction; gives its answer. CpRefused as the command's handler says."""
+    text = _bare(command)
+    # CP reads EBCDIC: what a code page of 256 characters has not cannot arrive.
+    if not text.isprintable() or any(ord(letter) > 255 for letter in text):
+        raise CpRefused(messages.UNKNOWN_COMMAND, command=_shown(text))
+    words = text.upper().split()
+    if not words:
+        return []
+    found = chosen(COMMANDS, words[0], issuer)
+    if found is None:
+        raise CpRefused(messages.UNKNOWN_COMMAND, command=words[0])
+    return found.handler(issuer, words[1:], text)
 
 
 def _bare(command: str) -> str:

@@ -23,10 +23,13 @@ class Issuer:
     system: System
     userid: str
     entry: Entry
+    home: System | None = None
+    """The member that a command came from over AT: here it has no machine, and class G counts for nothing."""
 
     @property
     def classes(self) -> str:
-        return self.entry.privilege_classes
+        found = classes_of(self.home or self.system, self.userid, self.entry)
+        return found.replace("G", "") if self.home is not None else found
 
     def has(self, letters: str) -> bool:
         """Whether the issuer has one of the privilege classes."""
@@ -34,11 +37,23 @@ class Issuer:
 
     @property
     def machine(self) -> Machine:
-        return self.system.machines[self.userid]
+        """The issuer's virtual machine. CpRefused 045E when a command that came over AT needs one."""
+        found = self.system.machines.get(self.userid)
+        if found is None:
+            raise CpRefused(messages.NOT_LOGGED_ON, userid=self.userid)
+        return found
 
     @property
     def links_without_password(self) -> bool:
         return any("LNKNOPAS" in item.words for item in self.entry.every("OPTION"))
+
+
+def classes_of(system: System, userid: str, entry: Entry) -> str:
+    """Privilege classes that a user has at present: those of its entry until SET PRIVCLASS changes them."""
+    machine, row = system.machines.get(userid), system.settings.get(userid)
+    if machine is None or row is None or row.logon_at != machine.logon_at:
+        return entry.privilege_classes
+    return row.get("PRIVCLASS", entry.privilege_classes)
 
 
 Handler = Callable[[Issuer, Sequence[str], str], list[str]]

@@ -2,11 +2,13 @@
 
     query_users     NAMES, USERS, USERID, SHARE, SET, SECUSER, PRIVCLASS ...
     query_virtual   VIRTUAL and its operands, CPUS, STORAGE of the issuer, NIC
-    query_devices   DASD, MDISK, LINKS, OSA, FCP, EDEVICE, CHPID, real device numbers
+    query_disks     DASD, SYSTEM, MDISK, LINKS, CPOWNED
+    query_devices   OSA, FCP, EDEVICE, CHPID, PATHS, real device numbers
     query_networks  VSWITCH, LAN, VMLAN, CONTROLLER
     query_system    TIME, CPLEVEL, PROCESSORS, STORAGE, FRAMES, ALLOC, MONITOR ...
     relocate        SSI, RELODOMAIN
     query_spool     READER, PRINTER, PUNCH, FILES
+    trace, flashcopy    what these commands have set up
 
 An operand that the issuer's classes do not cover is taken for a userid, as CP does, and refused as an invalid option
 when it is none.
@@ -19,13 +21,16 @@ from collections.abc import Sequence
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.simulator.cp import (
+    flashcopy,
     query_devices,
+    query_disks,
     query_networks,
     query_spool,
     query_system,
     query_users,
     query_virtual,
     relocate,
+    trace,
 )
 from zvmcloud.simulator.cp.language import Command, Issuer, chosen, is_device_list, operand
 from zvmcloud.simulator.errors import CpRefused
@@ -34,10 +39,13 @@ _OPERANDS: tuple[Command, ...] = (
     *query_users.OPERANDS,
     *query_virtual.OPERANDS,
     *query_networks.OPERANDS,
+    *query_disks.OPERANDS,
     *query_devices.OPERANDS,
     *query_system.OPERANDS,
     *relocate.QUERIES,
     *query_spool.OPERANDS,
+    *trace.QUERIES,
+    *flashcopy.QUERIES,
 )
 
 

@@ -68,6 +68,7 @@ def switch_lines(system: System, switch: Vswitch, *, details: bool, access: bool
         f"  MAC address: {network.mac_text(switch.mac)}    MAC Protection: {switch.mac_protect.title()}",
         f"  IPTimeout: {switch.ip_timeout:<9} QueueStorage: {switch.queue_memory}",
         f"  Isolation Status: {_on(switch.isolation):<11} VEPA Status: {_on(switch.vepa)}",
+        f"  Priority Queuing: {_on(switch.priority_queuing):<11} Path MTU: {switch.path_mtu}",
     ]
     if access:
         lines += _access_lines(switch)

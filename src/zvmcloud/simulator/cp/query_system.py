@@ -1,4 +1,4 @@
-"""QUERY of the system: TIME, CPLEVEL, CPUID, PROCESSORS, FRAMES, ALLOC, MONITOR, SHUTDOWN.
+"""QUERY of the system: TIME, CPLEVEL, CPUID, PROCESSORS, FRAMES, ALLOC, MONITOR, NSS, COMMANDS, SHUTDOWN.
 
 ALLOC as z/VM 6.3 printed it; FRAMES and MONITOR in the form that the cloud connector's newest parser reads (its words
 are known, the layout around them is judgement); CPLEVEL likewise.
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from zvmcloud.cp import messages
 from zvmcloud.simulator import dasd, space
-from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates
+from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, no_more, vdev
+from zvmcloud.simulator.cp.vary import PROCESSOR_MISSING
 from zvmcloud.simulator.dasd import PAGES_PER_CYLINDER
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model_devices import Monitor
@@ -54,13 +55,22 @@ def _cpuid(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     return [f"CPUID = FF{issuer.system.facts.cpu_id}8000"]
 
 
-def _processors(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
-    """The connector counts lines that begin with PROCESSOR."""
+def _processors(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY PROCESSORS [ALL | nn]: the connector counts lines that begin with PROCESSOR; ALL adds those in standby"""
+    processors = issuer.system.facts.processors
+    what = words[0] if words else ""
+    if not what:
+        chosen = [item for item in processors if item.status != "STANDBY"]
+    elif what == "ALL":
+        chosen = list(processors)
+    else:
+        address = vdev(words, 0)
+        chosen = [item for item in processors if item.address == address]
+        if not chosen:
+            raise CpRefused(PROCESSOR_MISSING, module="CPQ", address=address)
+    no_more(words, 1)
     shown = {"MASTER-PROCESSOR": "MASTER"}
-    return [
-        f"PROCESSOR {item.address[-2:]} {shown.get(item.status, item.status)} {item.kind}"
-        for item in issuer.system.facts.processors
-    ]
+    return [f"PROCESSOR {item.address[-2:]} {shown.get(item.status, item.status)} {item.kind}" for item in chosen]
 
 
 def _frames(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
@@ -172,6 +182,38 @@ def _monitor(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     ]
 
 
+def _saved(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY NSS [ALL | NAME name | name] [MAP]: saved systems and segments"""
+    rest = [word for word in words if word not in ("MAP", "NAME", "ALL", "USERS")]
+    no_more(rest, 1)
+    rows = sorted(issuer.system.segments.values(), key=lambda item: item.name)
+    if rest:
+        rows = [item for item in rows if item.name == rest[0]]
+        if not rows:
+            raise CpRefused(messages.SEGMENT_MISSING, name=rest[0])
+    states = {1: "S", 2: "A", 3: "R", 4: "P"}
+    modes = {1: "SW", 2: "EW", 3: "SR", 4: "ER", 5: "SN", 6: "EN", 7: "SC"}
+    if not rows:
+        return ["NO NSS FILES"]
+    return [
+        "FILE FILENAME FILETYPE MINSIZE  BEGPAG ENDPAG TYPE CL #USERS PARMREGS VMGROUP",
+        *(
+            f"{number:04d} {item.name:<8} {item.kind:<8} {'N/A':<8} {part.first:05X}  {part.last:05X}   "
+            f"{modes.get(part.access, 'SR')}  {states.get(item.status, 'A')}  {0:05d}  N/A      N/A"
+            for number, item in enumerate(rows, 1)
+            for part in item.ranges
+        ),
+    ]
+
+
+def _commands(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
+    """QUERY COMMANDS: the commands that the issuer's classes allow"""
+    from zvmcloud.simulator.cp.interpreter import COMMANDS  # noqa: PLC0415 (which has this among its operands)
+
+    names = sorted({item.name for item in COMMANDS if issuer.has(item.classes)})
+    return [f"{''.join(f'{name:<12} ' for name in names[at : at + 5])}".rstrip() for at in range(0, len(names), 5)]
+
+
 def _shutdown(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     pending = [item for item in issuer.system.shutdowns.values() if not item.down]
     if not pending:
@@ -189,5 +231,7 @@ OPERANDS: tuple[Command, ...] = (
     Command("FRAMES", 2, "ABE", _frames),
     Command("ALLOC", 3, "BD", _alloc),
     Command("MONITOR", 3, "AE", _monitor),
+    Command("NSS", 3, "E", _saved),
+    Command("COMMANDS", 4, EVERY_CLASS, _commands),
     Command("SHUTDOWN", 8, "ABC", _shutdown),
 )

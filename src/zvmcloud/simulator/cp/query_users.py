@@ -14,6 +14,7 @@ from zvmcloud.simulator.cp.language import (
     Command,
     Issuer,
     abbreviates,
+    classes_of,
     columns,
     logged_on,
     operand,
@@ -45,7 +46,7 @@ def _names(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
 
 
 def _privclass(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """xCAT reads the word after "Currently:"."""
+    """QUERY PRIVCLASS [* | userid]: of others with classes C and E"""
     entry = issuer.entry
     if words and words[0] != "*":
         name = userid(words, 0)
@@ -55,12 +56,7 @@ def _privclass(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
         if other is None:
             raise CpRefused(messages.NOT_IN_DIRECTORY, module="QPC", userid=name)
         entry = other
-    return [
-        f"Privilege classes for user {entry.name}",
-        f"        Currently: {entry.privilege_classes}",
-        f"        Directory: {entry.privilege_classes}",
-        "The privilege classes are not locked against changes.",
-    ]
+    return settings.query_privclass(entry.name, classes_of(issuer.system, entry.name, entry), entry.privilege_classes)
 
 
 def _share(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:

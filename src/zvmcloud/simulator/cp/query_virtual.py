@@ -275,6 +275,7 @@ OPERANDS: tuple[Command, ...] = (
     Command("VIRTUAL", 1, "G", virtual),
     Command("NIC", 3, "BG", nics),
     Command("CPUS", 4, "G", cpus),
+    Command("UR", 2, "G", lambda issuer, words, text: virtual(issuer, ["UR", *words], text)),
     Command("STORAGE", 4, "BEG", _storage),
     Command("STORE", 5, "BEG", _storage),
 )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.simulator import fabric
-from zvmcloud.simulator.cp import networks, relocate
+from zvmcloud.simulator.cp import lans, networks, relocate
 from zvmcloud.simulator.cp.language import (
     EVERY_CLASS,
     Command,
@@ -58,7 +58,8 @@ def is_on(system: System, name: str, setting: str) -> bool:
     return of(system, system.machines[name]).get(setting, SWITCHES[setting][1]) == "ON"
 
 
-def _with(settings: UserSettings, name: str, value: str) -> UserSettings:
+def with_value(settings: UserSettings, name: str, value: str) -> UserSettings:
+    """The settings with one of them changed."""
     kept = tuple(pair for pair in settings.values if pair[0] != name)
     return replace(settings, values=(*kept, (name, value)))
 
@@ -92,7 +93,7 @@ def _switch(issuer: Issuer, name: str, words: Sequence[str]) -> list[str]:
         raise CpRefused(messages.INVALID_OPTION, module="SET", option=value)
     no_more(words, 1)
     row = of(issuer.system, issuer.machine)
-    issuer.system.settings.put(issuer.userid, _with(row, name, value))
+    issuer.system.settings.put(issuer.userid, with_value(row, name, value))
     return []
 
 
@@ -103,7 +104,7 @@ def _other_user(issuer: Issuer, name: str, words: Sequence[str]) -> list[str]:
     machine = logged_on(issuer, words, 0)
     value = "ON" if on_off(words, 1) else "OFF"
     row = of(issuer.system, machine)
-    issuer.system.settings.put(machine.userid, _with(row, name, value))
+    issuer.system.settings.put(machine.userid, with_value(row, name, value))
     return []
 
 
@@ -193,7 +194,7 @@ def _signal(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
         raise CpRefused(messages.INVALID_OPTION, module="SET", option=words[0])
     seconds = number(words, 1, 0, 65535, "SET")
     row = issuer.system.settings.get(_SYSTEM) or UserSettings(_SYSTEM, 0.0)
-    issuer.system.settings.put(_SYSTEM, _with(row, "SIGNAL", str(seconds)))
+    issuer.system.settings.put(_SYSTEM, with_value(row, "SIGNAL", str(seconds)))
     return [f"System default shutdown signal timeout: {seconds} seconds"]
 
 
@@ -248,8 +249,70 @@ def _vconfig(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     if operand(words, 0, "SET") != "MODE" or operand(words, 1, "SET") not in ("LINUX", "VM", "ESA390"):
         raise CpRefused(messages.INVALID_OPTION, module="SET", option=words[-1])
     row = of(issuer.system, issuer.machine)
-    issuer.system.settings.put(issuer.userid, _with(row, "VCONFIG", words[1]))
+    issuer.system.settings.put(issuer.userid, with_value(row, "VCONFIG", words[1]))
     return [f"Configuration mode {words[1]} is set"]
+
+
+def _privclass(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """SET PRIVCLASS [userid | *] =classes | +classes | -classes | RESET: for another user with class C
+
+    Nobody gets a class that the issuer has not, except by RESET. A system whose configuration disables Set_Privclass
+    refuses it.
+    """
+    if not _feature(issuer.system, "SET_PRIVCLASS"):
+        raise CpRefused(messages.PRIVCLASS_DISABLED)
+    rest = list(words)
+    machine = issuer.machine
+    if rest and rest[0][0] not in "=+-" and not abbreviates(rest[0], "RESET", 5):
+        if rest[0] not in ("*", issuer.userid) and not issuer.has("C"):
+            raise CpRefused(messages.INVALID_OPTION, module="SPC", option=rest[0])
+        machine = logged_on(issuer, rest, 0)
+        rest.pop(0)
+    change = operand(rest, 0, "SPC")
+    no_more(rest, 1)
+    entry = issuer.system.full_entry(machine.userid)
+    default = entry.privilege_classes if entry is not None else "G"
+    row = of(issuer.system, machine)
+    if abbreviates(change, "RESET", 5):
+        classes = default
+    else:
+        letters = change[1:]
+        if not letters or any(letter not in "ABCDEFGHIJKLMNOPQRSTUVWXYZ123456" for letter in letters):
+            raise CpRefused(messages.PRIVCLASS_INVALID, classes=change)
+        if change[0] != "-" and not set(letters) <= set(issuer.classes) | set(default):
+            raise CpRefused(messages.PRIVCLASS_INVALID, classes=change)
+        before = set(row.get("PRIVCLASS", default))
+        after = {"=": set(letters), "+": before | set(letters), "-": before - set(letters)}[change[0]]
+        classes = "".join(sorted(after))
+        if not classes:
+            raise CpRefused(messages.PRIVCLASS_INVALID, classes=change)
+    issuer.system.settings.put(machine.userid, with_value(row, "PRIVCLASS", classes))
+    return query_privclass(machine.userid, classes, default)
+
+
+def _feature(system: System, name: str) -> bool:
+    """Whether the system configuration leaves a feature enabled: what it does not name is."""
+    words: list[str] = []
+    for file in system.texts.values():
+        if (file.name, file.filetype) == ("SYSTEM", "CONFIG"):
+            words = " ".join(file.lines).upper().replace(",", " ").split()
+    state = "ENABLE"
+    for word in words:
+        if word in ("ENABLE", "DISABLE"):
+            state = word
+        elif word == name:
+            return state == "ENABLE"
+    return True
+
+
+def query_privclass(userid: str, classes: str, default: str) -> list[str]:
+    """What QUERY and SET PRIVCLASS answer; xCAT reads the word after "Currently:"."""
+    return [
+        f"Privilege classes for user {userid}",
+        f"        Currently: {classes}",
+        f"        Directory: {default}",
+        "The privilege classes are not locked against changes.",
+    ]
 
 
 def terminal(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
@@ -265,7 +328,7 @@ def terminal(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
             raise CpRefused(messages.INVALID_OPTION, module="TRM", option=option)
         value = operand(rest, 0, "TRM")[:8]
         rest.pop(0)
-        row = _with(row, f"TERM {name}", value)
+        row = with_value(row, f"TERM {name}", value)
     issuer.system.settings.put(issuer.userid, row)
     return []
 
@@ -280,12 +343,13 @@ TERMINAL = {
 
 _SETTINGS = (
     Command("VSWITCH", 3, "B", lambda issuer, words, _text: networks.set_vswitch(issuer, words)),
-    Command("LAN", 3, "BG", lambda issuer, words, _text: networks.set_lan(issuer, words)),
+    Command("LAN", 3, "BG", lambda issuer, words, _text: lans.set_lan(issuer, words)),
     Command("SHARE", 3, "A", _share),
     _watcher("SECUSER"),
     _watcher("OBSERVER"),
     Command("SIGNAL", 3, "A", _signal),
     Command("EDEVICE", 4, "B", _edevice),
     Command("VCONFIG", 4, "G", _vconfig),
+    Command("PRIVCLASS", 4, EVERY_CLASS, _privclass),
 )
 COMMANDS = (Command("SET", 3, EVERY_CLASS, set_option), Command("TERMINAL", 4, "G", terminal))
