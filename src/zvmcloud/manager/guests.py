@@ -24,6 +24,8 @@ from zvmcloud.manager.errors import (
     NotFound,
 )
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.identity.audit import append
+from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import guests
 
@@ -124,6 +126,22 @@ class Guests:
                 f"/v1/guests/{quote(userid(name), safe='')}/command", {"command": command}
             )
         )
+
+    async def describe(
+        self, caller: Caller, system: str, name: str, *, tags: Mapping[str, str] | None, project: str | None
+    ) -> None:
+        """Set the tags of a guest of ours, or the project that owns it; None leaves them."""
+        values: dict[str, object] = {}
+        if tags is not None:
+            values["tags"] = dict(tags)
+        if project is not None:
+            values["project"] = project
+        if not values:
+            return
+        key = (guests.c.system == system, guests.c.userid == name)
+        async with self._core.database.write() as connection:
+            await connection.execute(sa.update(guests).where(*key).values(**values))
+            await append(connection, caller, "guest.describe", f"{system}/{name}", project=project or "", detail=values)
 
     # define and remove
 

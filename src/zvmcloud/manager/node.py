@@ -22,6 +22,7 @@ from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
+from zvmcloud.manager.idempotency import Idempotency
 from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.audit import Audit
 from zvmcloud.manager.identity.quotas import Quotas
@@ -66,6 +67,7 @@ class Node:
         self.audit = Audit(core.database)
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
+        self.idempotency = Idempotency(core.database, core.journal.epoch)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token

@@ -60,8 +60,13 @@ class Plans:
     async def run(
         self, operation: Operation, caller: Caller, target: Target, parameters: object, *, origin: str, job: str = ""
     ) -> JobRecord:
-        """Make the plan and start it as a job; returns the job as it begins. Raises what the operation's planning
-        raises."""
+        """Make the plan and start it as a job; returns the job as it begins. With the id of a job that was begun
+        already, that job. Raises what the operation's planning raises."""
+        if job:
+            try:
+                return await self._core.journal.get(job)
+            except NotFound:
+                pass
         prepared = await self._prepare(operation, caller, target, parameters)
         return await self._begin(prepared.plan, prepared.files, origin, job or new_job())
 

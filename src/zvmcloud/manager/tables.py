@@ -196,3 +196,15 @@ plans = sa.Table(
     sa.Column("entries", sa.JSON, nullable=False),
     sa.Column("job", sa.String(36)),
 )
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("request", sa.String(64), nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.Float, nullable=False, index=True),
+    sa.Column("status", sa.Integer),
+    sa.Column("headers", sa.JSON(none_as_null=True)),
+    sa.Column("body", sa.Text),
+)

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 
 from zvmcloud import __version__
 from zvmcloud.api.v1 import problems
+from zvmcloud.api.v1.etags import EntityTags
+from zvmcloud.api.v1.once import OnceOnly
 from zvmcloud.api.v1.problems import Problem
 from zvmcloud.api.v1.routes import guests, identity, images, jobs, operations, systems
 from zvmcloud.manager.node import Node
@@ -27,4 +29,6 @@ def application(node: Node) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(EntityTags)
+    app.add_middleware(OnceOnly, node=node)
     return app

@@ -1,18 +1,63 @@
-"""Guests."""
+"""Guests: the list, one with what z/VM knows of it, its console, a command inside."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from zvmcloud.api.v1.context import Reader, TheNode
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode
 from zvmcloud.api.v1.models import Guest
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
 from zvmcloud.manager import tables
+from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.listing import Listing
+from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["guests"])
 
 GUESTS = Listing(tables.guests, ("system", "userid"))
+
+
+class GuestFacts(Guest):
+    """A guest with what z/VM says of it now. ``entry``: its directory entry, passwords masked."""
+
+    power_state: str
+    vcpus: int
+    max_cpus: int
+    memory_mb: int
+    max_memory_mb: int
+    ipl: str
+    entry: list[str]
+    disks: list[dict[str, object]]
+    nics: list[dict[str, object]]
+
+
+class Console(BaseModel):
+    text: str
+
+
+class CommandRequest(BaseModel):
+    """A command for the guest's agent, which runs it as root."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: str = Field(min_length=1, max_length=4096)
+
+
+class CommandAnswer(BaseModel):
+    rc: int
+    output: str
+
+
+class GuestChange(BaseModel):
+    """What the manager keeps of a guest. ``tags`` replaces all tags."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: dict[str, str] | None = Field(default=None, max_length=64)
+    project: str | None = None
 
 
 @router.get("/guests")
@@ -28,3 +73,64 @@ async def guests(
         equal={"system": node.core.system(system) if system else "", "project": project},
     )
     return page(rows, limit, Guest.of, GUESTS.key)
+
+
+@router.get("/guests/{system}/{userid}")
+async def guest(node: TheNode, caller: Reader, system: str, userid: str) -> GuestFacts:
+    """One guest."""
+    row = await _owned(node, caller, system, userid, Role.READER)
+    facts = await node.guests.facts(row.system, row.userid)
+    disks = [dict(disk.items()) for disk in facts.documents("disks")]
+    nics = [dict(nic.items()) for nic in facts.documents("nics")]
+    return GuestFacts(
+        **row.model_dump(),
+        vcpus=facts.number("vcpus"),
+        max_cpus=facts.number("max_cpus"),
+        memory_mb=facts.number("memory_mb"),
+        max_memory_mb=facts.number("max_memory_mb"),
+        power_state=facts.text("power_state"),
+        ipl=facts.text("ipl"),
+        entry=list(facts.texts("entry")),
+        disks=disks,
+        nics=nics,
+    )
+
+
+@router.patch("/guests/{system}/{userid}")
+async def change(node: TheNode, caller: Member, system: str, userid: str, body: GuestChange) -> Guest:
+    """Set a guest's tags; an operator may give it to another project."""
+    row = await _owned(node, caller, system, userid, Role.MEMBER)
+    if body.project is not None and body.project != row.project:
+        caller.needs(Role.OPERATOR)
+        await node.accounts.project(body.project)
+    await node.guests.describe(caller, row.system, row.userid, tags=body.tags, project=body.project)
+    return await _owned(node, caller, system, userid, Role.READER)
+
+
+@router.get("/guests/{system}/{userid}/console")
+async def console(
+    node: TheNode,
+    caller: Reader,
+    system: str,
+    userid: str,
+    kb: Annotated[int, Query(ge=1, le=8192, description="KiB from the end")] = 100,
+) -> Console:
+    """What the guest wrote to its console."""
+    row = await _owned(node, caller, system, userid, Role.READER)
+    return Console(text=await node.guests.console(row.system, row.userid, kb))
+
+
+@router.post("/guests/{system}/{userid}/command")
+async def command(node: TheNode, caller: Operator, system: str, userid: str, body: CommandRequest) -> CommandAnswer:
+    """Run a command inside the guest, as root, through its agent."""
+    row = await _owned(node, caller, system, userid, Role.OPERATOR)
+    await node.audit.note(caller, "guest.command", f"{row.system}/{row.userid}", project=row.project)
+    answer = await node.guests.command(row.system, row.userid, body.command)
+    return CommandAnswer(rc=answer.number("rc"), output=answer.text("output"))
+
+
+async def _owned(node: Node, caller: Caller, system: str, userid: str, role: Role) -> Guest:
+    """The guest's row, if the caller has ``role`` in its project."""
+    row = await node.core.owned(node.core.system(system), userid)
+    caller.enters(row["project"], role, f"guest {row['userid']}")
+    return Guest.of(row)

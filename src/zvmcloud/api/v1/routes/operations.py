@@ -78,7 +78,8 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
         if given["dry_run"]:
             plan = await node.plans.make(operation, caller, target, parameters)
             return JSONResponse(Plan.of(plan).model_dump(mode="json"), 200)
-        return _started(await node.plans.run(operation, caller, target, parameters, origin=_origin(request)))
+        job = request.scope.get("zvmcloud.job", "")
+        return _started(await node.plans.run(operation, caller, target, parameters, origin=_origin(request), job=job))
 
     arguments: dict[str, Any] = {
         "node": TheNode,

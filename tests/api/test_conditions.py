@@ -1,0 +1,122 @@
+"""Requests sent twice, and changes of what the caller saw: Idempotency-Key, ETag, If-Match."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import sqlalchemy as sa
+
+from api.native import As, ok, refused
+from api.test_plans import GUEST, LINUX01, over
+from manager.fake_zhcp import FakeZhcp
+from manager.support import all_jobs
+from zvmcloud.manager.node import Node
+from zvmcloud.manager.tables import idempotency
+
+KEY = {"idempotency-key": "order 4711"}
+GUESTS = "/systems/zvm1/guests"
+
+
+async def test_a_change_sent_twice_is_one_job(admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp) -> None:
+    first = await admin.post(GUESTS, json=GUEST, headers=KEY)
+    await over(admin, first)
+    second = await admin.post(GUESTS, json=GUEST, headers=KEY)
+    assert (second.status_code, second.json()) == (202, first.json())
+    assert second.headers["location"] == first.headers["location"]
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(await all_jobs(node)) == len(zhcp.ran) == 1
+
+
+async def test_two_at_the_same_moment_are_one(admin: httpx.AsyncClient, node: Node) -> None:
+    answers = await asyncio.gather(*(admin.post(GUESTS, json=GUEST, headers=KEY) for _ in range(5)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency-running"}
+    assert len(await all_jobs(node)) == 1
+
+
+async def test_a_key_belongs_to_one_request_of_one_caller(admin: httpx.AsyncClient, client: As) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST, headers=KEY))
+    other = await admin.post(GUESTS, json={**GUEST, "userid": "linux02"}, headers=KEY)
+    await refused(other, 409, "idempotency-mismatch")
+    dry = await admin.post(f"{GUESTS}?dry_run=true", json=GUEST, headers=KEY)
+    await refused(dry, 409, "idempotency-mismatch")
+    token = (await ok(await admin.post("/tokens", json={"name": "second"}), 201))["token"]
+    mine = await client(token).post(GUESTS, json={**GUEST, "userid": "linux02"}, headers=KEY)
+    await over(admin, mine)
+    await refused(await admin.post(GUESTS, json=GUEST, headers={"idempotency-key": "x" * 129}), 400, "bad-input")
+
+
+async def test_a_refusal_is_kept_too(admin: httpx.AsyncClient) -> None:
+    first = await admin.post("/guests/zvm1/nobody/start", headers=KEY)
+    await refused(first, 404, "guest-unknown")
+    second = await admin.post("/guests/zvm1/nobody/start", headers=KEY)
+    assert (second.status_code, second.json()) == (404, first.json())
+
+
+async def test_a_secret_is_not_kept(admin: httpx.AsyncClient, node: Node) -> None:
+    made = await ok(await admin.post("/tokens", json={"name": "ci"}, headers=KEY), 201)
+    await refused(await admin.post("/tokens", json={"name": "ci"}, headers=KEY), 409, "idempotency-secret")
+    stored = b"".join(path.read_bytes() for path in node.settings.state.glob("manager.sqlite*"))
+    assert made["token"].encode() not in stored
+
+
+async def test_a_request_that_a_crash_cut_off_finds_the_job_it_had_begun(
+    admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    first = await over(admin, await admin.post(GUESTS, json=GUEST, headers=KEY))
+    async with node.core.database.write() as connection:
+        unanswered = {"status": None, "headers": sa.null(), "body": None, "epoch": node.journal.epoch - 1}
+        await connection.execute(sa.update(idempotency).values(**unanswered))
+    again = await ok(await admin.post(GUESTS, json=GUEST, headers=KEY), 202)
+    assert again["id"] == first["id"]
+    assert len(zhcp.ran) == 1
+
+
+async def test_a_document_that_the_caller_has_is_not_sent_again(admin: httpx.AsyncClient) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+    first = await admin.get(LINUX01)
+    tag = first.headers["etag"]
+    second = await admin.get(LINUX01, headers={"if-none-match": f'"other", W/{tag}'})
+    assert (second.status_code, second.content, second.headers["etag"]) == (304, b"", tag)
+    assert (await admin.get(LINUX01, headers={"if-none-match": '"other"'})).status_code == 200
+
+
+async def test_a_change_of_something_else_than_the_caller_saw_is_refused(
+    admin: httpx.AsyncClient, zhcp: FakeZhcp
+) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+    tag = (await admin.get(LINUX01)).headers["etag"]
+    changed = await admin.patch(LINUX01, json={"tags": {"owner": "sam"}}, headers={"if-match": tag})
+    assert (await ok(changed))["tags"] == {"owner": "sam"}
+    await refused(await admin.patch(LINUX01, json={"tags": {}}, headers={"if-match": tag}), 412, "changed")
+    assert (await ok(await admin.get(LINUX01)))["tags"] == {"owner": "sam"}
+    zhcp.guests["LINUX01"]["memory_mb"] = 4096
+    tag_before = (await admin.get(LINUX01)).headers["etag"]
+    zhcp.guests["LINUX01"]["memory_mb"] = 8192
+    await refused(await admin.delete(LINUX01, headers={"if-match": tag_before}), 412, "changed")
+    assert "LINUX01" in zhcp.guests
+    tag = (await admin.get(LINUX01)).headers["etag"]
+    assert (await over(admin, await admin.delete(LINUX01, headers={"if-match": tag})))["state"] == "done"
+
+
+async def test_tags_are_the_projects_and_the_project_is_the_operators(admin: httpx.AsyncClient, client: As) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+    await ok(await admin.post("/projects", json={"name": "shop"}), 201)
+    await ok(await admin.post("/users", json={"name": "sam"}), 201)
+    await ok(await admin.put("/projects/default/members/sam", json={"role": "member"}), 204)
+    sam = client((await ok(await admin.post("/tokens", json={"name": "t", "user": "sam"}), 201))["token"])
+    await ok(await sam.patch(LINUX01, json={"tags": {"tier": "web"}}))
+    await refused(await sam.patch(LINUX01, json={"project": "shop"}), 403, "role")
+    await refused(await admin.patch(LINUX01, json={"project": "nothing"}), 404, "project-unknown")
+    moved = await ok(await admin.patch(LINUX01, json={"project": "shop"}))
+    assert (moved["project"], moved["tags"]) == ("shop", {"tier": "web"})
+    await refused(await sam.get(LINUX01), 404, "not-found")
+
+
+async def test_a_command_in_a_guest_is_for_operators_and_in_the_audit(admin: httpx.AsyncClient) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+    answer = await ok(await admin.post(f"{LINUX01}/command", json={"command": "uname -srm"}))
+    assert answer == {"rc": 0, "output": "Linux 5.14.0 s390x"}
+    (entry,) = (await ok(await admin.get("/audit?action=guest.command")))["items"]
+    assert (entry["subject"], entry["user"]) == ("ZVM1/LINUX01", "admin")
