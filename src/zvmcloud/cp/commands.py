@@ -174,11 +174,14 @@ def signal_shutdown(user: str, within: int) -> str:
     return _line("SIGNAL SHUTDOWN", userid(user), "WITHIN", _seconds(within, 65_535, "within"))
 
 
-def send(user: str, text: str) -> str:
-    """SEND CP user text: type on another virtual machine's console. Printable ASCII, no CP line end character (#)."""
+def send(user: str, text: str, *, cp: bool = False) -> str:
+    """SEND [CP] user text: type on another virtual machine's console, to its system or (`cp`) to CP.
+
+    Printable ASCII, no CP line end character (#).
+    """
     if not _TEXT.fullmatch(text) or "#" in text:
         raise OperandError("text", text, "printable characters, without #, the CP line end")
-    return _line("SEND", userid(user), text)
+    return _line("SEND CP" if cp else "SEND", userid(user), text)
 
 
 def set_vswitch_grant(switch: str, user: str, vlan: int | None = None) -> str:

@@ -25,6 +25,8 @@ from zvmcloud.zhcp.joining import in_thread, to_its_end
 
 FBA_PARTITION_START = 2048
 _PIECE = BLOCKS_PER_TRACK * BLOCK_BYTES
+_FBA_LOOK = 2048
+"""Blocks that are looked at together."""
 _SWAP_TYPE, _LINUX_TYPE = 0x82, 0x83
 _QUICK = ["-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"]
 _TOOLS: dict[str, list[str]] = {
@@ -65,6 +67,46 @@ async def format_disk(path: Path, kind: str, vdev: str, form: str, scratch: Path
     with _scratch_file(scratch, size) as name:
         await _run([*_TOOLS[form], name], form)
         await in_thread(partial(_copy, Path(name), size, kind, path))
+
+
+def is_empty(path: Path, kind: str) -> bool:
+    """Whether nothing was ever written to a linked disk, or it was emptied."""
+    if kind == "ECKD":
+        with EckdDisk(path) as disk:
+            return next(iter(disk.used_tracks()), None) is None
+    with FbaDisk(path) as blocks:
+        return not any(
+            any(blocks.read(at, min(_FBA_LOOK, blocks.blocks - at))) for at in range(0, blocks.blocks, _FBA_LOOK)
+        )
+
+
+async def write_volume(path: Path, kind: str, vdev: str, data: bytes) -> None:
+    """Put a file system that is there already onto a linked disk: into the one partition of an ECKD disk, from the
+    first block of an FBA disk. AgentError 422 `disk-too-small`."""
+    await in_thread(partial(_write_volume, path, kind, vdev, data))
+
+
+def _write_volume(path: Path, kind: str, vdev: str, data: bytes) -> None:
+    if kind == "ECKD":
+        size = _prepare_eckd(path, vdev)
+        _check_room(size, len(data))
+        with EckdDisk(path, writable=True) as disk:
+            blocks = cdl.PartitionBlocks(disk, cdl.partitions(disk)[0])
+            for offset in range(0, len(data), _PIECE):
+                piece = data[offset : offset + _PIECE]
+                blocks.write(offset // BLOCK_BYTES, piece + bytes(-len(piece) % BLOCK_BYTES))
+            disk.flush()
+        return
+    with FbaDisk(path, writable=True) as disk_blocks:
+        _check_room(disk_blocks.blocks * FBA_BLOCK_BYTES, len(data))
+        disk_blocks.clear(0, disk_blocks.blocks)
+        disk_blocks.write(0, data + bytes(-len(data) % FBA_BLOCK_BYTES))
+        disk_blocks.flush()
+
+
+def _check_room(size: int, needed: int) -> None:
+    if needed > size:
+        raise AgentError(422, "disk-too-small", f"{needed} bytes are to be written, the disk holds {size}")
 
 
 @contextmanager

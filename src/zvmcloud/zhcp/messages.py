@@ -11,13 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zvmcloud.zhcp import entry_messages, fcp_messages, fields, kinds, network_messages, resource_messages
+from zvmcloud.zhcp import (
+    boot_messages,
+    entry_messages,
+    fcp_messages,
+    fields,
+    kinds,
+    network_messages,
+    reader_messages,
+    resource_messages,
+)
 from zvmcloud.zhcp.errors import Call, FieldError, Json, Problem
 from zvmcloud.zhcp.kinds import kind as _kind
 
 Operation = kinds.Operation
 OPERATIONS = kinds.OPERATIONS
-SUBJECTS = (entry_messages, fcp_messages, network_messages, resource_messages)
+SUBJECTS = (boot_messages, entry_messages, fcp_messages, network_messages, reader_messages, resource_messages)
 """Importing them registers the operations declared there."""
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from zvmcloud.cp import answers, commands
@@ -257,16 +258,9 @@ async def _live(context: Context, userid: str) -> dict[str, Json] | None:
 async def console(context: Context, userid: str, kilobytes: int) -> str:
     """The last kilobytes of the guest's console log. AgentError 409 `console-none` when there is nothing at all."""
     userid = checked_userid(userid)
-    answer = await context.call(f.ImageConsoleGet(target=userid), allow=((8, 8),))
-    kept = context.settings.state / "console" / f"{userid}.log"
-    text = _read(kept)
-    if answer.rc == 0:
-        await context.cp(commands.spool_reader_any_class())
-        for file in await context.machine.reader():
-            if file.origin.upper() == userid and file.type.upper() == "CON":
-                text += await context.machine.receive(file.spoolid)
-        text = text[-_CONSOLE_KEEP:]
-        _write(kept, text)
+    async with console_turn(context, userid):
+        await drain_console(context, userid)
+        text = _read(_console_log(context, userid))
     if not text:
         await entries.must_exist(context, userid)
         raise AgentError(
@@ -276,9 +270,33 @@ async def console(context: Context, userid: str, kilobytes: int) -> str:
     return text[-kilobytes * 1024 :].decode("utf-8", "replace")
 
 
+def console_turn(context: Context, userid: str) -> AbstractAsyncContextManager[None]:
+    """Be the only one that reads the guest's console: two that read at once would each get half of it."""
+    return context.smapi.turn(f"console of {userid}")
+
+
+async def drain_console(context: Context, userid: str) -> bytes:
+    """What the console said since it was last read; it is added to the log that is kept. In one's console_turn."""
+    answer = await context.call(f.ImageConsoleGet(target=userid), allow=((8, 8),))
+    if answer.rc:
+        return b""
+    new = b""
+    await context.cp(commands.spool_reader_any_class())
+    for file in await context.machine.reader():
+        if file.origin.upper() == userid and file.type.upper() == "CON":
+            new += await context.machine.receive(file.spoolid)
+    log = _console_log(context, userid)
+    _write(log, (_read(log) + new)[-_CONSOLE_KEEP:])
+    return new
+
+
+def _console_log(context: Context, userid: str) -> Path:
+    return context.settings.state / "console" / f"{userid}.log"
+
+
 def forget_console(context: Context, userid: str) -> None:
     """A deleted guest's kept log goes with it."""
-    (context.settings.state / "console" / f"{userid}.log").unlink(missing_ok=True)
+    _console_log(context, userid).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

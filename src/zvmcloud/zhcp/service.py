@@ -2,7 +2,7 @@
 
 PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/ssi  /v1/traffic
-GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters]]  /v1/vswitches[/{name}]
+GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader]]  /v1/vswitches[/{name}]  /v1/lans
 POST /v1/guests/{userid}/command
 """
 
@@ -27,7 +27,7 @@ from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import queries, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
-from zvmcloud.zhcp.operations import fcps
+from zvmcloud.zhcp.operations import fcps, lans, reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.runner import Runner
 
@@ -147,10 +147,12 @@ class Service:
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),
             self._query("/v1/pools", lambda c, _: queries.all_pools(c)),
             self._query("/v1/pools/{name}", lambda c, r: queries.one_pool(c, r.path_params["name"])),
+            self._query("/v1/lans", _lans),
             self._query("/v1/guests", lambda c, _: queries.guests(c)),
             self._query("/v1/guests/{userid}", lambda c, r: queries.guest(c, r.path_params["userid"])),
             self._query("/v1/guests/{userid}/console", _console),
             self._query("/v1/guests/{userid}/adapters", lambda c, r: queries.adapters(c, r.path_params["userid"])),
+            self._query("/v1/guests/{userid}/reader", _reader),
             self._query("/v1/guests/{userid}/command", _command, "POST"),
             self._query("/v1/vswitches", lambda c, _: queries.vswitches(c)),
             self._query("/v1/vswitches/{name}", lambda c, r: queries.vswitch(c, r.path_params["name"])),
@@ -212,10 +214,18 @@ class Service:
         return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
 
 
+async def _lans(context: Context, _: Request) -> dict[str, Json]:
+    return {"lans": [*await lans.find(context)]}
+
+
 async def _console(context: Context, request: Request) -> dict[str, Json]:
     kilobytes = int(_number(request, "kb", 100, 1, 8192))
     userid = request.path_params["userid"]
     return {"userid": userid.upper(), "text": await queries.console(context, userid, kilobytes)}
+
+
+async def _reader(context: Context, request: Request) -> dict[str, Json]:
+    return await reader.listing(context, queries.checked_userid(request.path_params["userid"]))
 
 
 async def _command(context: Context, request: Request) -> dict[str, Json]:

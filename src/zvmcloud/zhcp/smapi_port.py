@@ -83,7 +83,7 @@ class SmapiPort:
         self._client = client
         self._short = asyncio.Semaphore(short_calls)
         self._long = asyncio.Semaphore(long_calls)
-        self._writers: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
         self.health = Health()
 
     @classmethod
@@ -105,8 +105,13 @@ class SmapiPort:
     @asynccontextmanager
     async def writing(self, userid: str) -> AsyncIterator[None]:
         """Be the one operation that changes this entry."""
-        lock = self._writers.setdefault(userid, asyncio.Lock())
-        async with lock:
+        async with self.turn(userid):
+            yield
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Be the one that does a thing which only one may do at a time. A userid stands for its entry."""
+        async with self._turns.setdefault(name, asyncio.Lock()):
             yield
 
     async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:

@@ -272,12 +272,16 @@ class Context:
         """Whether this operation, in this run or one a crash ended, was about to do it."""
         return name in self._notes
 
+    def recall(self, name: str) -> str | None:
+        """A value that this operation recorded, in this run or one a crash ended; None when it did not."""
+        prefix = f"{name} "
+        return next((note.removeprefix(prefix) for note in self._notes if note.startswith(prefix)), None)
+
     async def remember(self, name: str, value: str) -> str:
         """Record a value of before the operation; in a run after a crash, the value that the first run recorded."""
-        prefix = f"{name} "
-        known = next((note.removeprefix(prefix) for note in self._notes if note.startswith(prefix)), None)
+        known = self.recall(name)
         if known is None:
-            await self.intend(prefix + value)
+            await self.intend(f"{name} {value}")
         return value if known is None else known
 
     def on_undo(self, what: str, action: Undo) -> None:

@@ -22,13 +22,14 @@ async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
     async with context.linked(userid, vdev, write=True) as (alias, path):
         kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
         started = time.monotonic()
-        await in_thread(partial(_erase, path, kind))
+        await in_thread(partial(erase_disk, path, kind))
         context.did("disk", "erase", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
     context.report(1.0, f"erased disk {vdev} of {userid}")
     return {"vdev": vdev, "kind": kind}
 
 
-def _erase(path: Path, kind: str) -> None:
+def erase_disk(path: Path, kind: str) -> None:
+    """Empty a linked disk; in a thread."""
     if kind == "ECKD":
         with EckdDisk(path, writable=True) as disk:
             disk.clear(0, disk.cylinders * TRACKS_PER_CYLINDER - 1)

@@ -62,7 +62,7 @@ async def log_off(context: Context, userid: str) -> bool:
     return True
 
 
-async def _must_be_on(context: Context, userid: str) -> None:
+async def must_be_on(context: Context, userid: str) -> None:
     state = await context.power(userid)
     if state is not PowerState.ON:
         await entries.must_exist(context, userid)  # CP calls a userid that it does not know "not logged on", too
@@ -100,14 +100,14 @@ async def shutdown(context: Context, request: ShutdownGuest) -> dict[str, Json]:
 
 async def pause(context: Context, request: PauseGuest) -> dict[str, Json]:
     """guest.pause"""
-    await _must_be_on(context, request.userid)
+    await must_be_on(context, request.userid)
     await context.call(f.ImagePause(target=request.userid, action="PAUSE"))
     return {"power_state": "on", "paused": True}
 
 
 async def unpause(context: Context, request: UnpauseGuest) -> dict[str, Json]:
     """guest.unpause"""
-    await _must_be_on(context, request.userid)
+    await must_be_on(context, request.userid)
     await context.call(f.ImagePause(target=request.userid, action="UNPAUSE"))
     return {"power_state": "on", "paused": False}
 
@@ -125,7 +125,7 @@ async def reset(context: Context, request: ResetGuest) -> dict[str, Json]:
 async def reboot(context: Context, request: RebootGuest) -> dict[str, Json]:
     """guest.reboot: over when its agent is gone, or after ten seconds (it may be back before that was seen)."""
     userid = request.userid
-    await _must_be_on(context, userid)
+    await must_be_on(context, userid)
     answer = await context.guest(userid, "shutdown -r now")
     if answer is None:
         raise AgentError(

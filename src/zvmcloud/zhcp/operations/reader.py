@@ -1,4 +1,4 @@
-"""reader.punch: files for a guest's reader, through the agent's own punch and reader."""
+"""reader.punch, purge, order, transfer, receive: spool files of guests, through the agent's own punch and reader."""
 
 from __future__ import annotations
 
@@ -6,43 +6,120 @@ import asyncio
 import base64
 import binascii
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from zvmcloud.cp import commands
-from zvmcloud.zhcp.errors import FieldError, Json, from_cp
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import entries
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
 from zvmcloud.zhcp.messages import SPOOL_FILE_LIMIT, PunchFiles
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.reader_messages import RECEIVE_LIMIT, OrderFiles, PurgeFiles, ReceiveFile, TransferFiles
 
 _NO_SUCH_USER = (7, 53)
+_EMPTY = (8, 4)
+_NO_FILE = (396, 42)
+OUR_READER = "our reader"
+"""The turn of whoever looks for what arrived in the agent's own reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFile:
+    """A file of a guest's reader, as System_RDR_File_Query shows it: columns of a line (smapi/functions/system.py)."""
+
+    spoolid: str
+    origin: str
+    spool_class: str
+    type: str
+    records: int
+    hold: str
+    name: str
+    filetype: str
+    created: str
+
+    @classmethod
+    def of(cls, line: str) -> GuestFile:
+        """A line of the answer."""
+        text = line.rstrip("\0").ljust(80)
+        records = text[20:28].strip()
+        return cls(
+            text[9:13].strip(), text[:8].strip(), text[14], text[16:19], int(records) if records.isdecimal() else 0,
+            text[33:37].strip(), text[53:62].strip(), text[63:71].strip(), text[38:52].strip(),
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Json]:
+        """The file as it is reported. `created` is the month, day and time that z/VM shows."""
+        return {
+            "spoolid": self.spoolid, "origin": self.origin, "class": self.spool_class, "type": self.type,
+            "records": self.records, "hold": self.hold, "name": self.name, "filetype": self.filetype,
+            "created": self.created,
+        }  # fmt: skip
+
+
+async def files(context: Context, userid: str) -> tuple[GuestFile, ...]:
+    """The files in the reader of a userid, first first."""
+    answer = await context.call(f.SystemRDRFileQuery(target=userid), allow=(_EMPTY,))
+    lines = answer.data.reader_file_info if answer.rc == 0 and answer.data is not None else ()
+    return tuple(GuestFile.of(line) for line in lines if line.strip())
+
+
+async def listing(context: Context, userid: str) -> dict[str, Json]:
+    """GET /v1/guests/{userid}/reader"""
+    found = await files(context, userid)
+    if not found:
+        await entries.must_exist(context, userid)
+    return {"files": [file.to_json() for file in found]}
+
+
+# -- punch ------------------------------------------------------------------------------------------------------------
 
 
 async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
     """All files, in order. Each is made in our reader and handed over; one that cannot be handed over is purged."""
     contents: list[bytes] = []
     for index, file in enumerate(request.files):
-        try:
-            data = base64.b64decode(file.data, validate=False)
-        except (binascii.Error, ValueError) as problem:
-            raise FieldError(f"files[{index}].data", file.data[:20], f"base64 ({problem})") from problem
-        if len(data) > SPOOL_FILE_LIMIT:
-            raise FieldError(f"files[{index}].data", f"{len(data)} bytes", f"at most {SPOOL_FILE_LIMIT} bytes")
-        contents.append(data)
+        contents.append(decoded(f"files[{index}].data", file.data))
     spooled: list[Json] = []
     for index, (file, data) in enumerate(zip(request.files, contents, strict=True)):
         if context.intended(f"handed-{index}"):
             continue
         context.report(index / len(contents), f"{file.name}: {len(data)} bytes")
-        started = time.monotonic()
-        spoolid = await context.machine.punch(file.name, file.type, file.class_, data)
-        took = (time.monotonic() - started) * 1000
-        context.did("punch", file.name, took, type=file.type, spool_class=file.class_, bytes=len(data), spoolid=spoolid)
-        try:
-            await _hand_over(context, spoolid, request.userid)
-        except BaseException:
-            await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
-            raise
+        spoolid = await give(context, request.userid, file.name, file.type, file.class_, data)
         await context.intend(f"handed-{index}")
         spooled.append({"name": file.name, "spoolid": spoolid, "bytes": len(data)})
     return {"files": spooled}
+
+
+def decoded(name: str, data: str) -> bytes:
+    """The bytes of a base64 text. FieldError when it is none, or too long for a spool file."""
+    try:
+        content = base64.b64decode(data, validate=False)
+    except (binascii.Error, ValueError) as problem:
+        raise FieldError(name, data[:20], f"base64 ({problem})") from problem
+    check_size(name, len(content))
+    return content
+
+
+def check_size(name: str, size: int) -> None:
+    """FieldError for more than a spool file holds here."""
+    if size > SPOOL_FILE_LIMIT:
+        raise FieldError(name, f"{size} bytes", f"at most {SPOOL_FILE_LIMIT} bytes")
+
+
+async def give(context: Context, userid: str, name: str, filetype: str, spool_class: str, data: bytes) -> str:
+    """Put one file into a guest's reader; returns the number it had in ours. AgentError 404 `guest-unknown`."""
+    started = time.monotonic()
+    spoolid = await context.machine.punch(name, filetype, spool_class, data)
+    took = (time.monotonic() - started) * 1000
+    context.did("punch", name, took, type=filetype, spool_class=spool_class, bytes=len(data), spoolid=spoolid)
+    try:
+        await _hand_over(context, spoolid, userid)
+    except BaseException:
+        await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
+        raise
+    return spoolid
 
 
 async def _hand_over(context: Context, spoolid: str, userid: str) -> None:
@@ -50,3 +127,100 @@ async def _hand_over(context: Context, spoolid: str, userid: str) -> None:
     answer = await context.cp(command, allow=_NO_SUCH_USER)
     if answer.rc:
         raise from_cp(command, answer.rc, answer.lines, status=404, code="guest-unknown")
+
+
+# -- what is in a reader ----------------------------------------------------------------------------------------------
+
+
+async def manage(context: Context, userid: str, action: str, spoolids: Sequence[str], *, gone: bool = False) -> bool:
+    """PURGE, ORDER or TRANSFER (to our own reader). False when one is missing, which only `gone` allows."""
+    request = f.SystemRDRFileManage(target=userid, spoolids=" ".join(spoolids) or "ALL", action=action)
+    answer = await context.call(request, allow=(_NO_FILE,))
+    if answer.rc and not gone:
+        raise AgentError(
+            404, "file-unknown", f"the reader of {userid} has not all of {' '.join(spoolids)}",
+            remedy="see GET /v1/guests/{userid}/reader",
+        )  # fmt: skip
+    return answer.rc == 0
+
+
+async def purge(context: Context, request: PurgeFiles) -> dict[str, Json]:
+    """reader.purge"""
+    before = await files(context, request.userid)
+    if not before:
+        await entries.must_exist(context, request.userid)
+    there = [file.spoolid for file in before if not request.spoolids or file.spoolid in request.spoolids]
+    if there:
+        await manage(context, request.userid, "PURGE", there, gone=True)
+    return {"userid": request.userid, "purged": [*there]}
+
+
+async def order(context: Context, request: OrderFiles) -> dict[str, Json]:
+    """reader.order"""
+    before = await _must_have(context, request.userid, request.spoolids)
+    await manage(context, request.userid, "ORDER", request.spoolids)
+    rest = [file.spoolid for file in before if file.spoolid not in request.spoolids]
+    return {"userid": request.userid, "order": [*request.spoolids, *rest]}
+
+
+async def _must_have(context: Context, userid: str, spoolids: Sequence[str]) -> tuple[GuestFile, ...]:
+    """The reader's files. AgentError 404 `file-unknown` names those that are missing."""
+    found = await files(context, userid)
+    if not found:
+        await entries.must_exist(context, userid)
+    missing = [number for number in spoolids if number not in {file.spoolid for file in found}]
+    if missing:
+        raise AgentError(
+            404, "file-unknown", f"the reader of {userid} has no file {', '.join(missing)}",
+            remedy="see GET /v1/guests/{userid}/reader",
+        )  # fmt: skip
+    return found
+
+
+async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
+    """reader.transfer: through our own reader, since the agent may hand over only its own files.
+
+    A file that cannot be handed over goes back. One that a crash left in our reader is handed over by the next run.
+    """
+    missing = [number for number in request.spoolids if context.recall(f"taken-{number}") is None]
+    if missing:
+        await entries.must_exist(context, request.to)
+        await _must_have(context, request.userid, missing)
+    taken = [await _take(context, request.userid, number) for number in request.spoolids]
+    ours = {file.spoolid for file in await context.machine.reader()}
+    for number in taken:
+        if number in ours:
+            await _hand_over(context, number, request.to)
+    return {"userid": request.userid, "to": request.to, "files": len(request.spoolids)}
+
+
+async def _take(context: Context, userid: str, number: str) -> str:
+    """Move a file into our own reader; its number there. It is known by its arrival, so one is moved at a time."""
+    taken = context.recall(f"taken-{number}")
+    if taken is None:
+        async with context.smapi.turn(OUR_READER):
+            before = {file.spoolid for file in await context.machine.reader()}
+            await manage(context, userid, "TRANSFER", [number])
+            arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in before]
+        if len(arrived) != 1:
+            raise AgentError(
+                502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
+                remedy="look at the agent's reader",
+            )  # fmt: skip
+        taken = await context.remember(f"taken-{number}", arrived[0])
+    context.on_undo(f"file {number}", partial(_hand_over, context, taken, userid))
+    return taken
+
+
+async def receive(context: Context, request: ReceiveFile) -> dict[str, Json]:
+    """reader.receive. AgentError 409 `file-too-large` before the file is taken (an 80-byte record is the measure)."""
+    userid = request.userid
+    found = {file.spoolid: file for file in await _must_have(context, userid, [request.spoolid])}[request.spoolid]
+    if found.records * 80 > RECEIVE_LIMIT:
+        raise AgentError(
+            409, "file-too-large",
+            f"file {request.spoolid} has {found.records} records, at most {RECEIVE_LIMIT // 80} are taken",
+            remedy="transfer it to a userid that reads it",
+        )  # fmt: skip
+    data = await context.machine.receive(await _take(context, userid, request.spoolid))
+    return {**found.to_json(), "bytes": len(data), "data": base64.b64encode(data).decode()}

@@ -1,0 +1,90 @@
+"""Operations about spool files in a guest's reader, and about its console."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.kinds import Operation, kind
+
+_RULE = "spool file numbers of 1 to 4 digits"
+RECEIVE_LIMIT = 1024 * 1024
+"""Bytes of a file that reader.receive returns: outcomes are kept in the journal."""
+
+
+def _check(spoolids: tuple[str, ...], *, empty: bool = False) -> None:
+    if not spoolids and not empty:
+        raise FieldError("parameters.spoolids", [], "at least one number; see GET /v1/guests/{userid}/reader")
+    if len(set(spoolids)) != len(spoolids):
+        raise FieldError("parameters.spoolids", " ".join(spoolids), "each number once")
+
+
+@kind("reader.purge")
+@dataclass(frozen=True, slots=True)
+class PurgeFiles(Operation):
+    """Delete files of a guest's reader: those named, or (none named) all. Files that are gone are fine."""
+
+    userid: str = fields.userid()
+    spoolids: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
+
+    def check(self) -> None:
+        """Each number once."""
+        _check(self.spoolids, empty=True)
+
+
+@kind("reader.order")
+@dataclass(frozen=True, slots=True)
+class OrderFiles(Operation):
+    """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file."""
+
+    userid: str = fields.userid()
+    spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
+
+    def check(self) -> None:
+        """At least one number, each once."""
+        _check(self.spoolids)
+
+
+@kind("reader.transfer")
+@dataclass(frozen=True, slots=True)
+class TransferFiles(Operation):
+    """Hand files of a guest's reader over to another userid's reader; undone when one cannot be handed over."""
+
+    userid: str = fields.userid()
+    to: str = fields.userid()
+    spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
+
+    def check(self) -> None:
+        """At least one number, each once, and two userids."""
+        _check(self.spoolids)
+        if self.to == self.userid:
+            raise FieldError("parameters.to", self.to, "another userid")
+
+
+@kind("reader.receive")
+@dataclass(frozen=True, slots=True)
+class ReceiveFile(Operation):
+    """Take one file of at most 1 MiB out of a guest's reader; the result has it in base64."""
+
+    userid: str = fields.userid()
+    spoolid: str = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
+
+
+@kind("guest.send")
+@dataclass(frozen=True, slots=True)
+class SendToConsole(Operation):
+    """Type on a guest's console, and return what the console said within `window` seconds.
+
+    With `cp` the line is a CP command of the guest (SEND CP); otherwise it goes to its operating system. The agent
+    needs class C, or LOGONBY of the guest. A line of one guest waits until the one before it has had its window.
+    `expect`: the window ends as soon as the console has said this.
+    """
+
+    userid: str = fields.userid()
+    text: str = fields.limits(
+        pattern=r"[ -\"$-~]{1,200}", rule="1 to 200 printable characters without #, the CP line end"
+    )
+    cp: bool = False
+    window: int = fields.limits(default=3, low=0, high=300)
+    expect: str = fields.text(high=200)

@@ -1,0 +1,135 @@
+"""Reader files of guests: listed, put in order, handed over, received, purged; and lines typed on a console."""
+
+import asyncio
+import base64
+
+import pytest
+
+from zhcp.conftest import Agent
+from zhcp.test_resize import running
+from zvmcloud.simulator.faults import Rule
+from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.messages import PunchFiles, ReaderFile, parse_operation
+from zvmcloud.zhcp.reader_messages import OrderFiles, PurgeFiles, ReceiveFile, SendToConsole, TransferFiles
+
+
+def file(name: str) -> ReaderFile:
+    return ReaderFile(
+        name=name, type="TXT", class_="A", data=base64.b64encode(f"the content of {name}".encode()).decode()
+    )
+
+
+async def reader(agent: Agent, userid: str = "LINUX01") -> dict[str, str]:
+    answer = await agent.client.ask("GET", f"/v1/guests/{userid}/reader")
+    files = answer["files"]
+    assert isinstance(files, list)
+    return {str(item["name"]): str(item["spoolid"]) for item in files if isinstance(item, dict)}
+
+
+async def three(agent: Agent) -> dict[str, str]:
+    await agent.run(agent.guest())
+    await agent.run(agent.guest("LINUX02"))
+    await agent.run(PunchFiles(userid="LINUX01", files=(file("ONE"), file("TWO"), file("THREE"))))
+    return await reader(agent)
+
+
+async def test_the_reader_is_listed_as_z_vm_shows_it(agent: Agent) -> None:
+    assert list(await three(agent)) == ["ONE", "TWO", "THREE"]
+    answer = await agent.client.ask("GET", "/v1/guests/LINUX01/reader")
+    first = answer["files"][0]  # type: ignore[index]
+    assert (first["origin"], first["class"], first["type"], first["hold"]) == ("ZHCP", "A", "PUN", "NONE")  # type: ignore[index,call-overload]
+    assert await reader(agent, "LINUX02") == {}
+    with pytest.raises(ZhcpError, match="guest-unknown"):
+        await reader(agent, "NOBODY")
+
+
+async def test_files_are_put_first(agent: Agent) -> None:
+    before = await three(agent)
+    await agent.run(OrderFiles(userid="LINUX01", spoolids=(before["THREE"], before["TWO"])))
+    assert list(await reader(agent)) == ["THREE", "TWO", "ONE"]
+    missing = await agent.refused(OrderFiles(userid="LINUX01", spoolids=(before["ONE"], "0999")))
+    assert (missing.status, missing.code) == (404, "file-unknown")
+    assert "0999" in missing.detail
+    assert list(await reader(agent)) == ["THREE", "TWO", "ONE"]
+
+
+async def test_files_are_purged_and_those_that_are_gone_are_fine(agent: Agent) -> None:
+    before = await three(agent)
+    gone = await agent.run(PurgeFiles(userid="LINUX01", spoolids=(before["TWO"], "0999")))
+    assert gone.result == {"userid": "LINUX01", "purged": [before["TWO"]]}
+    assert list(await reader(agent)) == ["ONE", "THREE"]
+    await agent.run(PurgeFiles(userid="LINUX01"))
+    assert await reader(agent) == {}
+    assert (await agent.run(PurgeFiles(userid="LINUX01"))).result == {"userid": "LINUX01", "purged": []}
+
+
+async def test_files_go_to_another_reader_and_back_when_that_fails(agent: Agent) -> None:
+    before = await three(agent)
+    await agent.run(TransferFiles(userid="LINUX01", to="LINUX02", spoolids=(before["ONE"], before["THREE"])))
+    assert list(await reader(agent)) == ["TWO"]
+    assert sorted(await reader(agent, "LINUX02")) == ["ONE", "THREE"]
+    unknown = await agent.refused(TransferFiles(userid="LINUX01", to="NOBODY", spoolids=(before["TWO"],)))
+    assert (unknown.status, unknown.code) == (404, "guest-unknown")
+    assert list(await reader(agent)) == ["TWO"]
+    again = await reader(agent, "LINUX02")
+    agent.simulator.faults.add(Rule(function="System_RDR_File_Manage", skip=1, rc=396, rs=7, count=1))
+    await agent.refused(TransferFiles(userid="LINUX02", to="LINUX01", spoolids=(again["ONE"], again["THREE"])))
+    assert sorted(await reader(agent, "LINUX02")) == ["ONE", "THREE"]
+    assert await agent.runner.machine.reader() == ()
+
+
+async def test_a_file_is_received(agent: Agent) -> None:
+    before = await three(agent)
+    got = await agent.run(ReceiveFile(userid="LINUX01", spoolid=before["TWO"]))
+    assert got.result is not None
+    assert base64.b64decode(str(got.result["data"])) == b"the content of TWO"
+    assert list(await reader(agent)) == ["ONE", "THREE"]
+    assert await agent.runner.machine.reader() == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "named"),
+    [
+        ("reader.order", {"spoolids": []}, "parameters.spoolids"),
+        ("reader.purge", {"spoolids": ["1", "0001"]}, "parameters.spoolids"),
+        ("reader.purge", {"spoolids": ["ALL"]}, "parameters.spoolids[0]"),
+        ("reader.transfer", {"spoolids": ["1"], "to": "LINUX01"}, "parameters.to"),
+        ("guest.send", {"text": "LS #CP LOGOFF"}, "parameters.text"),
+        ("guest.send", {"text": "x" * 201}, "parameters.text"),
+        ("guest.send", {"text": "ls", "window": 301}, "parameters.window"),
+    ],
+)
+def test_what_a_reader_or_console_does_not_take_is_named(kind: str, parameters: dict[str, object], named: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse_operation(kind, {"userid": "LINUX01", **parameters})
+    assert caught.value.field == named
+
+
+async def test_a_cp_command_is_typed_and_its_answer_comes_back(agent: Agent) -> None:
+    await running(agent)
+    said = await agent.run(SendToConsole(userid="LINUX01", text="QUERY USERID", cp=True, window=5, expect="AT ZVM1"))
+    assert said.result is not None
+    assert "LINUX01  AT ZVM1" in str(said.result["output"])
+    assert "login:" not in str(said.result["output"]), "what the console said before is not part of the answer"
+    assert said.result["matched"] is True
+    nothing = await agent.run(
+        SendToConsole(userid="LINUX01", text="QUERY TIME", cp=True, window=0, expect="never said")
+    )
+    assert nothing.result is not None
+    assert nothing.result["matched"] is False
+    assert "login:" in await agent.client.console("LINUX01")
+    assert "LINUX01  AT ZVM1" in await agent.client.console("LINUX01")
+
+
+async def test_a_guest_that_is_off_has_no_console_to_type_on(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    problem = await agent.refused(SendToConsole(userid="LINUX01", text="ls"))
+    assert (problem.status, problem.code) == (409, "guest-inactive")
+
+
+async def test_two_that_read_a_console_at_once_both_get_all_of_it(agent: Agent) -> None:
+    await running(agent)
+    texts = await asyncio.gather(*(agent.client.console("LINUX01") for _ in range(6)))
+    assert len(set(texts)) == 1
+    assert "login:" in texts[0]
