@@ -17,6 +17,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "Image_Create_DM", "Image_Delete_DM", "Image_Query_DM", "Image_Replace_DM", "Image_Lock_DM",
         "Image_Unlock_DM", "Image_Name_Query_DM", "Image_Definition_Update_DM", "Image_Definition_Delete_DM",
         "Image_Activate", "Image_Deactivate", "Image_Pause", "Image_Console_Get", "System_RDR_File_Manage",
+        "System_RDR_File_Query",
     ),
     "disks": (
         "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Create", "Image_Disk_Delete",
@@ -65,6 +66,7 @@ COMMANDS: dict[str, ClassRight] = {
     "transfer_reader": ClassRight("TRANSFER", "G", "files for guests"),
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
+    "send": ClassRight("SEND", "C", "lines typed on a guest's console, IPL of its reader", required=False),
     "set_share": ClassRight("SET SHARE", "A", "the share of a guest that is on", required=False),
 }
 """The builders of zvmcloud.cp.commands that the agent uses."""
