@@ -47,7 +47,11 @@ async def content(
     node: TheNode, request: Request, name: str, image_token: ImageToken = "", credentials: Credentials = None
 ) -> Response:
     """The image's bytes, whole or by Range. For agents with the token of a running job, and for who sees the image."""
-    found = await node.images.get(name)
+    try:
+        found = await node.images.get(name)
+    except NotFound:
+        await caller_of(request, credentials)  # who may not come in is not told which images there are
+        raise
     if not await _job_runs(node, image_token, found.sha256):
         found = await node.images.seen_by(await caller_of(request, credentials), name)
     headers = {"etag": f'"{found.sha256}"', "cache-control": "no-store"}

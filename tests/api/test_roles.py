@@ -1,0 +1,113 @@
+"""Every route of the native API with every role: who is let in and who is not."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from api.native import As, token_of
+from zvmcloud.api.v1.app import application
+from zvmcloud.manager.identity.roles import Role
+from zvmcloud.manager.node import Node
+
+ANYBODY = None
+GUEST = "/guests/{system}/{userid}"
+LEAST: dict[str, Role | None] = {
+    "GET /health": ANYBODY,
+    "POST /login": ANYBODY,
+    "GET /images/{name}/content": Role.READER,
+    "GET /systems": Role.READER,
+    "GET /guests": Role.READER,
+    f"GET {GUEST}": Role.READER,
+    f"PATCH {GUEST}": Role.MEMBER,
+    f"GET {GUEST}/console": Role.READER,
+    f"POST {GUEST}/command": Role.OPERATOR,
+    "GET /images": Role.READER,
+    "GET /images/{name}": Role.READER,
+    "GET /jobs": Role.READER,
+    "GET /jobs/{job}": Role.READER,
+    "POST /jobs/{job}/cancel": Role.MEMBER,
+    "GET /jobs/{job}/events": Role.READER,
+    "GET /operations": Role.READER,
+    "GET /plans/{plan}": Role.READER,
+    "POST /plans/{plan}/apply": Role.MEMBER,
+    "POST /systems/{system}/guests": Role.MEMBER,
+    f"DELETE {GUEST}": Role.MEMBER,
+    f"POST {GUEST}/start": Role.MEMBER,
+    f"POST {GUEST}/stop": Role.MEMBER,
+    f"POST {GUEST}/shutdown": Role.MEMBER,
+    f"POST {GUEST}/reboot": Role.MEMBER,
+    f"POST {GUEST}/reset": Role.MEMBER,
+    f"POST {GUEST}/pause": Role.MEMBER,
+    f"POST {GUEST}/unpause": Role.MEMBER,
+    f"POST {GUEST}/deploy": Role.MEMBER,
+    f"POST {GUEST}/relocate": Role.MEMBER,
+    "GET /whoami": Role.READER,
+    "GET /tokens": Role.READER,
+    "POST /tokens": Role.READER,
+    "DELETE /tokens/{token}": Role.READER,
+    "GET /users": Role.ADMIN,
+    "POST /users": Role.ADMIN,
+    "GET /users/{name}": Role.ADMIN,
+    "PATCH /users/{name}": Role.ADMIN,
+    "DELETE /users/{name}": Role.ADMIN,
+    "GET /projects": Role.READER,
+    "POST /projects": Role.ADMIN,
+    "GET /projects/{name}": Role.READER,
+    "PATCH /projects/{name}": Role.ADMIN,
+    "DELETE /projects/{name}": Role.ADMIN,
+    "PUT /projects/{name}/members/{user}": Role.ADMIN,
+    "DELETE /projects/{name}/members/{user}": Role.ADMIN,
+    "GET /audit": Role.ADMIN,
+    "GET /audit/verify": Role.ADMIN,
+}
+"""The least role of every route that is in the document."""
+BODIES: dict[str, dict[str, object]] = {
+    f"POST {GUEST}/command": {"command": "true"},
+    f"POST {GUEST}/deploy": {"image": "x"},
+    f"POST {GUEST}/relocate": {"destination": "VM2"},
+    "POST /systems/{system}/guests": {"userid": "nobody"},
+    "POST /login": {"user": "x", "password": "y"},
+    "POST /tokens": {"name": "x", "seconds": 1},
+    "POST /users": {"name": "x"},
+    "POST /projects": {"name": "x"},
+    "PUT /projects/{name}/members/{user}": {},
+}
+"""Requests that are well formed, so that what refuses them is the role and nothing else."""
+ROLES = (None, *Role)
+
+
+def routes(node: Node) -> set[str]:
+    paths = application(node).openapi()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+async def test_the_table_has_every_route(node: Node) -> None:
+    assert routes(node) == set(LEAST)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=str)
+async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client: As) -> None:
+    token = ""
+    if role is not None:
+        token = await token_of(admin, "sam", str(role), **({} if role.everywhere else {"shop": str(role)}))
+    wrong = []
+    for route, least in LEAST.items():
+        method, _, path = route.partition(" ")
+        for name in ("system", "userid", "name", "job", "plan", "token", "user"):
+            path = path.replace(f"{{{name}}}", {"system": "ZVM1"}.get(name, "nobody"))
+        body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
+        sends_json = body if body is not None or method in {"GET", "DELETE"} else {}
+        answer = await client(token).request(method, path, json=sends_json)
+        code = answer.json().get("code", "") if answer.status_code >= 400 else ""
+        if least is ANYBODY:
+            fine = answer.status_code in {200, 401} and code != "unauthorized"
+        elif role is None:
+            fine = (answer.status_code, code) == (401, "unauthorized")
+        elif role.covers(least):
+            fine = code not in {"unauthorized", "role"} and answer.status_code < 500
+        else:
+            fine = (answer.status_code, code) == (403, "role")
+        if not fine:
+            wrong.append((route, str(role), answer.status_code, code))
+    assert wrong == []
