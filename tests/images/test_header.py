@@ -37,7 +37,8 @@ def test_the_first_version_has_no_lengths() -> None:
     ("text", "field"),
     [
         ("", "tag"),
-        ("xCAT FCP Disk Image:        3338 CYL HLen: 0055 GZIP: 6", "tag"),
+        ("xCAT ABC Disk Image:        3338 CYL HLen: 0055 GZIP: 6", "tag"),
+        ("xCAT FCP Disk Image:        3338 CYL HLen: 0055 GZIP: 6", "unit"),
         ("QFI\xfb", "tag"),
         ("xCAT CKD Disk Image:          -3 CYL HLen: 0055 GZIP: 6", "size"),
         ("xCAT CKD Disk Image:       65521 CYL HLen: 0055 GZIP: 6", "size"),

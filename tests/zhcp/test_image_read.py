@@ -20,6 +20,7 @@ from zvmcloud.zhcp.image_reader import ImageReader
 from zvmcloud.zhcp.image_writer import ImageWriter
 from zvmcloud.zhcp.messages import NewDisk, StartGuest
 from zvmcloud.zhcp.resource_messages import ImageTarget, ReadImage
+from zvmcloud.zhcp.sources import Digest
 
 
 @dataclass
@@ -94,7 +95,7 @@ async def test_a_captured_disk_is_an_image_of_the_same_content(
     assert await links(agent) == ""
     path = tmp_path / "copy"
     EckdDisk.create(path, 10).close()
-    writer = ImageWriter(path, "ECKD", hashlib.sha256(image).hexdigest(), len(image))
+    writer = ImageWriter(path, "ECKD", Digest("sha256", hashlib.sha256(image).hexdigest()), len(image))
     writer.feed(image)
     writer.finish()
     writer.close()
@@ -170,7 +171,7 @@ def test_any_eckd_disk_survives_being_an_image(
         wanted = disk.sha256()
     image = whole(ImageReader(folder / "a", "ECKD", compression))
     EckdDisk.create(folder / "b", 3).close()
-    writer = ImageWriter(folder / "b", "ECKD", hashlib.sha256(image).hexdigest(), len(image))
+    writer = ImageWriter(folder / "b", "ECKD", Digest("sha256", hashlib.sha256(image).hexdigest()), len(image))
     writer.feed(image)
     writer.finish()
     writer.close()
@@ -190,7 +191,7 @@ def test_any_fba_disk_survives_being_an_image(
         wanted = disk.sha256()
     image = whole(ImageReader(folder / "a", "FBA", 6))
     FbaDisk.create(folder / "b", 3000).close()
-    writer = ImageWriter(folder / "b", "FBA", hashlib.sha256(image).hexdigest(), len(image))
+    writer = ImageWriter(folder / "b", "FBA", Digest("sha256", hashlib.sha256(image).hexdigest()), len(image))
     writer.feed(image)
     writer.finish()
     writer.close()

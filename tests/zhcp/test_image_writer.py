@@ -1,5 +1,6 @@
 """Writing images: a whole image is on the disk to the last byte, a bad one leaves nothing that boots."""
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from zvmcloud.images.header import ImageHeader, ImageKind
 from zvmcloud.images.tracks import Record, Track
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
+from zvmcloud.zhcp.sources import Digest
 
 
 def write(disk: Path, kind: str, data: bytes, step: int = 100_000, *, sha256: str = "", size: int = 0) -> Written:
-    writer = ImageWriter(disk, kind, sha256 or hashlib.sha256(data).hexdigest(), size or len(data))
+    writer = ImageWriter(disk, kind, Digest("sha256", sha256 or hashlib.sha256(data).hexdigest()), size or len(data))
     try:
         for at in range(0, len(data), step):
             writer.feed(data[at : at + step])
@@ -64,7 +66,9 @@ def damaged(data: bytes) -> bytes:
         ("damaged", "image-damaged"),
         ("other digest", "digest-mismatch"),
         ("half a header", "image-truncated"),
-        ("no image", "image-header"),
+        ("another product's image", "image-format"),
+        ("qcow2 inside gzip", "image-format"),
+        ("gzip inside gzip", "image-format"),
     ],
 )
 def test_a_bad_image_leaves_a_disk_that_does_not_boot(
@@ -78,7 +82,9 @@ def test_a_bad_image_leaves_a_disk_that_does_not_boot(
         "damaged": (damaged(good), len(good), image.sha256),
         "other digest": (good, len(good), "0" * 64),
         "half a header": (good[:300], len(good), ""),
-        "no image": (b"QFI\xfb" + bytes(2000), 2004, ""),
+        "another product's image": (b"KDMV" + bytes(2000), 2004, ""),
+        "qcow2 inside gzip": (gzip.compress(b"QFI\xfb" + bytes(2000)), 0, ""),
+        "gzip inside gzip": (gzip.compress(gzip.compress(good)), 0, ""),
     }[case]
     EckdDisk.create(tmp_path / "d", 4).close()
     with pytest.raises(AgentError) as caught:

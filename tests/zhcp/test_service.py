@@ -150,6 +150,8 @@ class ImageServer:
         limit = self.behave(len(self.requests))
         rest = self.data[start:]
         status = "206 Partial Content" if start else "200 OK"
+        if start:
+            status += f"\r\nContent-Range: bytes {start}-{len(self.data) - 1}/{len(self.data)}"
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(rest)}\r\n\r\n".encode())
         sent = rest if limit is None else rest[:limit]
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):

@@ -18,6 +18,7 @@ from typing import Self
 from zvmcloud.images import ckd
 from zvmcloud.images.tracks import (
     DEFAULT_TRACK,
+    HOME_BYTES,
     MAX_CYLINDERS,
     RAW_CYLINDER_BYTES,
     RAW_TRACK_BYTES,
@@ -25,9 +26,12 @@ from zvmcloud.images.tracks import (
     Track,
     decode,
     encode,
+    encode_blocks,
 )
 
 FBA_BLOCK_BYTES = 512
+_STRETCH = 64 * 1024
+_ZEROS = bytes(_STRETCH)
 
 
 class DiskFileError(OSError):
@@ -68,7 +72,7 @@ class _SparseFile:
             data += more
         return data
 
-    def _write(self, offset: int, data: bytes) -> None:
+    def _write(self, offset: int, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:
             done = os.pwrite(self._fd, view, offset)
@@ -86,6 +90,11 @@ class _SparseFile:
 
     def _is_hole(self, offset: int, length: int) -> bool:
         return self._next_data(offset) >= offset + length
+
+
+def _zeros_at(data: bytes, at: int) -> bool:
+    """Whether the stretch of `data` from `at` on is zeros."""
+    return data.startswith(_ZEROS if len(data) - at >= _STRETCH else _ZEROS[: len(data) - at], at)
 
 
 def _create(path: Path | str, size: int) -> None:
@@ -135,6 +144,13 @@ class EckdDisk(_SparseFile):
         if track == DEFAULT_TRACK and self._is_hole(offset, RAW_TRACK_BYTES):
             return
         self._write(offset, encode(track, cylinder, head))
+
+    def write_blocks(self, cylinder: int, head: int, data: bytes) -> None:
+        """Make a track one of twelve 4096-byte records with these 49,152 bytes; zeros leave a hole a hole."""
+        offset = self._offset(cylinder, head)
+        raw = encode_blocks(data, cylinder, head)
+        if any(raw[HOME_BYTES : HOME_BYTES + 8]) or not self._is_hole(offset, RAW_TRACK_BYTES):
+            self._write(offset, raw)
 
     def clear(self, first_track: int, last_track: int) -> None:
         """Make tracks (counted from 0, both ends included) default tracks again; holes are skipped, not visited."""
@@ -208,6 +224,21 @@ class FbaDisk(_SparseFile):
         if self._is_hole(offset, len(data)) and data == bytes(len(data)):
             return
         self._write(offset, data)
+
+    def write_sparse(self, block: int, data: bytes) -> None:
+        """Write whole blocks; stretches of 64 KiB of zeros leave holes holes."""
+        if len(data) % FBA_BLOCK_BYTES:
+            raise DiskFileError(f"{len(data)} bytes are not whole blocks of {FBA_BLOCK_BYTES}")
+        self._range(block, len(data) // FBA_BLOCK_BYTES)
+        base, size, at = block * FBA_BLOCK_BYTES, len(data), 0
+        while at < size:
+            start, zeros = at, _zeros_at(data, at)
+            while at < size and _zeros_at(data, at) == zeros:
+                at = min(at + _STRETCH, size)
+            if zeros:
+                self.clear((base + start) // FBA_BLOCK_BYTES, (at - start) // FBA_BLOCK_BYTES)
+            else:
+                self._write(base + start, memoryview(data)[start:at])
 
     def clear(self, block: int, count: int) -> None:
         """Make blocks zero again; holes are skipped, not visited."""

@@ -1,6 +1,6 @@
 """The first 512 bytes of an image file: blank-padded ASCII.
 
-    0   "xCAT CKD Disk Image:" | "xCAT FBA Part Image:" | "xCAT FBA Disk Image:"
+    0   "xCAT CKD Disk Image:" | "xCAT FBA Part Image:" | "xCAT FBA Disk Image:" | "xCAT FCP Disk Image:"
     20  size and unit, right-aligned in 16 characters: "        3338 CYL", "      204800 BLK"
     36  " HLen: 0055"     absent in version 1 of the form
     47  " GZIP: 6"        0: the body is not compressed; version 1 is always compressed (6)
@@ -31,11 +31,13 @@ class ImageKind(StrEnum):
     CKD = "CKD Disk"
     FBA_PARTITION = "FBA Part"
     FBA_DISK = "FBA Disk"
+    FCP_DISK = "FCP Disk"
 
 
-_UNIT = {ImageKind.CKD: "CYL", ImageKind.FBA_PARTITION: "BLK", ImageKind.FBA_DISK: "BLK"}
+_UNIT = {kind: "CYL" if kind is ImageKind.CKD else "BLK" for kind in ImageKind}
+_TAGS = tuple(f"{kind} Image:".encode() for kind in ImageKind)
 _TEXT = re.compile(
-    rb"^(?P<product>[ -~]{4}) (?P<kind>CKD Disk|FBA Part|FBA Disk) Image:"
+    rb"^(?P<product>[ -~]{4}) (?P<kind>CKD Disk|FBA Part|FBA Disk|FCP Disk) Image:"
     rb"(?P<size> *\d{1,12}) (?P<unit>CYL|BLK)(?P<rest>.*)$",
     re.DOTALL,
 )
@@ -73,7 +75,7 @@ class ImageHeader:
 
 def looks_like_image(first: bytes) -> bool:
     """Whether the file starts like an image with a header (it may still be damaged)."""
-    return first[4:5] == b" " and first[5:20] in (b"CKD Disk Image:", b"FBA Part Image:", b"FBA Disk Image:")
+    return first[4:5] == b" " and first[5:20] in _TAGS
 
 
 def parse(first: bytes) -> ImageHeader:

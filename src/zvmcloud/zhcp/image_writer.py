@@ -1,186 +1,253 @@
-"""Writing an image's bytes onto a linked disk, as they arrive.
+"""Writing an image onto a linked disk, as its bytes arrive.
 
-What makes the disk bootable (track 0 of an ECKD disk, the first blocks of an FBA disk) is erased first and written
-last, after the digest was right: a disk that failed half-way never boots. Tracks beyond the image become default
-tracks, and default tracks stay holes. Memory: one piece, one track.
+The file is taken apart by its content: at most one compression around it, then a connector's image (whose body may be
+compressed by itself), a qcow2 image, or raw bytes. Everything that is known of its size is compared with the disk
+before the first byte is written; what is only known at the end is an error then, and the disk is erased. The digest is
+checked before the disk is made bootable. Memory: a few pieces of 1 MiB, one track, and the decompressor's window.
+
+    feed --+--> digest                      (a thread)
+           +--> expand --> body             (the caller's thread, and a thread that writes)
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from zvmcloud.images import ckd, header
+from zvmcloud.images import ckd, formats, header
+from zvmcloud.images.compression import Codec, CompressionError, Expander, zstd_size
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.formats import Format
 from zvmcloud.images.header import HeaderError, ImageHeader, ImageKind
 from zvmcloud.images.ipl import is_bootable
-from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER, Track, TrackError
+from zvmcloud.images.qcow2 import Hole, Qcow2, Qcow2Error
+from zvmcloud.images.tracks import CYLINDER_DATA_BYTES, TRACKS_PER_CYLINDER, TrackError
 from zvmcloud.zhcp.errors import AgentError
-from zvmcloud.zhcp.formatting import FBA_PARTITION_START, partition_table
+from zvmcloud.zhcp.formatting import FBA_PARTITION_START
+from zvmcloud.zhcp.image_bodies import BlockBody, Body, CdlBody, CkdBody, too_large
+from zvmcloud.zhcp.image_errors import ImageError, digest_mismatch
+from zvmcloud.zhcp.inorder import InOrder
+from zvmcloud.zhcp.sources import Digest
 
-_INFLATED = 1024 * 1024
-_FIRST_BLOCKS = 64
-
-
-class ImageError(AgentError):
-    """The image is at fault: 422 `image-damaged`."""
-
-    def __init__(self, detail: str, code: str = "image-damaged") -> None:
-        super().__init__(422, code, detail, remedy="import the image again and compare its digest with its origin's")
+_FITS = {ImageKind.CKD: ("ECKD",), ImageKind.FBA_DISK: ("FBA",), ImageKind.FBA_PARTITION: ("FBA",)}
+_FITS[ImageKind.FCP_DISK] = ("SCSI",)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written. `units` counts cylinders or blocks of the image."""
+    """What was written. `units` counts cylinders or blocks of the image; `digest` is the file's, `format` what it is
+    from the outside in ("gzip+raw")."""
 
     kind: str
+    format: str
     units: int
     disk_units: int
     tracks: int
     tracks_used: int
     file_bytes: int
-    sha256: str
+    digest: Digest
     bootable: bool
 
 
 class ImageWriter:
-    """Takes the bytes of an image file in any pieces. Call `feed`, then `finish` (or `abort`), then `close`."""
+    """Takes the bytes of an image file in any pieces. Call `feed`, then `finish` (or `abort`), then `close`.
+
+    `feed_file` takes a qcow2 image instead, which has to be read here and there. `stop`, from any thread, makes both
+    return soon, with nothing further written.
+    """
 
     def __init__(
         self,
         path: Path,
         kind: str,
-        sha256: str,
+        digest: Digest,
         file_bytes: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
+        expanded_bytes: int = 0,
     ) -> None:
-        """`progress` is told (units written, units of the image) after every megabyte of the body."""
+        """`kind`: ECKD, FBA or SCSI. `file_bytes`: the file's size (0: not known); `expanded_bytes`: the least that a
+        compressed one expands to. `progress` is told (units written, units of the image or of the disk)."""
         self._progress = progress
         self._disk: EckdDisk | FbaDisk
         self._disk = EckdDisk(path, writable=True) if kind == "ECKD" else FbaDisk(path, writable=True)
         self._kind = kind
-        self._sha256 = sha256.lower()
-        self._expected = file_bytes
-        self._digest = hashlib.sha256()
+        self._expected = digest
+        self._file_bytes = file_bytes
+        self._expanded_bytes = expanded_bytes
+        self._digest = hashlib.new(digest.algorithm, usedforsecurity=False)
+        self._hashing: InOrder[bytes] = InOrder(self._digest.update, "image digest")
+        self._writing: InOrder[bytes | Hole] | None = None
         self._bytes = 0
-        self._first = b""
-        self._header: ImageHeader | None = None
-        self._inflate: zlib._Decompress | None = None
-        self._body: _EckdBody | _FbaBody | None = None
+        self._total = 0
+        self._body: Body | None = None
+        self._formats: list[str] = []
+        self._stopped = False
+        self._layer: _Layer = _Probe(partial(self._begin, 0))
 
     @property
-    def done(self) -> tuple[int, int]:
-        """(units written, units of the image): cylinders, or blocks."""
-        if self._header is None or self._body is None:
-            return 0, 0
-        return self._body.units, self._header.size
+    def disk_units(self) -> int:
+        """Cylinders or blocks of the disk."""
+        disk = self._disk
+        return disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks
+
+    # -- bytes in -------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Take nothing more: the copy was cancelled."""
+        self._stopped = True
 
     def feed(self, piece: bytes) -> None:
         """Take a piece. AgentError 422 for a damaged image, 409 for one that does not fit this disk."""
-        self._digest.update(piece)
         self._bytes += len(piece)
-        if self._expected and self._bytes > self._expected:
-            raise ImageError(f"the image has more than the {self._expected} bytes it should have")
-        if self._header is None:
-            self._first += piece
-            if len(self._first) < header.PROBE_BYTES:
-                return
-            piece = self._begin()
-        self._take(piece)
+        if self._file_bytes and self._bytes > self._file_bytes:
+            raise ImageError(f"the image has more than the {self._file_bytes} bytes it should have")
+        self._hashing.put(piece)
+        with _image_errors():
+            self._layer.feed(piece)
 
-    def _begin(self) -> bytes:
-        """Read the header, compare it with the disk, erase what boots; returns the first bytes of the body."""
+    def feed_file(self, image: Qcow2) -> None:
+        """Take a qcow2 image, whose file `feed` gets nothing of."""
+        with _image_errors():
+            self._start(Format.QCOW2, image.header.size)
+            for piece in image.pieces():
+                if self._stopped:
+                    return
+                self._put(piece)
+
+    def _put(self, piece: bytes | Hole) -> None:
+        if self._writing is not None and not self._stopped:
+            self._writing.put(piece)
+
+    def _write(self, piece: bytes | Hole) -> None:
+        body = self._body
+        if body is None or self._stopped:
+            return
+        if isinstance(piece, Hole):
+            body.skip(piece.length)
+        else:
+            body.feed(piece)
+        self._progress(body.units, self._total)
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+
+    def _begin(self, depth: int, first: bytes) -> _Layer:
+        """Choose what takes the bytes that begin with `first`."""
         try:
-            found = header.parse(self._first[: header.PROBE_BYTES])
+            found = formats.detect(first)
+        except formats.UnsupportedFormatError as problem:
+            raise ImageError(str(problem), "image-format", "see docs/reference/images.md for the formats") from problem
+        if found.codec is not None:
+            if depth:
+                raise ImageError(f"{found} inside {self._formats[0]}: expand it once", "image-format")
+            self._formats.append(found)
+            if found.codec is Codec.ZSTD:
+                self._expanded_bytes = max(self._expanded_bytes, zstd_size(first) or 0)
+            return _Expand(found.codec, _Probe(partial(self._begin, 1)), self._is_stopped)
+        if found is Format.QCOW2:
+            raise ImageError("a qcow2 image is inside another file: expand it first", "image-format")
+        if found is Format.CONNECTOR:
+            return self._connector(first)
+        self._start(Format.RAW, self._expanded_bytes if depth else self._file_bytes)
+        return _Sink(self._put)
+
+    def _is_stopped(self) -> bool:
+        return self._stopped
+
+    def _connector(self, first: bytes) -> _Layer:
+        try:
+            found = header.parse(first[: header.PROBE_BYTES])
         except HeaderError as problem:
             raise ImageError(str(problem), "image-header") from problem
         self._fits(found)
-        if isinstance(self._disk, EckdDisk):
-            self._body = _EckdBody(self._disk, found)
+        disk = self._disk
+        if isinstance(disk, EckdDisk):
+            self._open(CkdBody(disk, found), found.size)
         else:
-            self._body = _FbaBody(self._disk, found)
+            self._open(BlockBody(disk, found, partition=found.kind is ImageKind.FBA_PARTITION), found.size)
+        self._formats.append(Format.CONNECTOR)
+        sink: _Layer = _Sink(self._put)
         if found.gzip_level:
-            self._inflate = zlib.decompressobj(31)
-        self._header = found
-        rest, self._first = self._first[found.body_offset :], b""
-        return rest
+            sink = _Expand(Codec.GZIP, sink, self._is_stopped)
+        return _After(found.body_offset, sink)
 
     def _fits(self, found: ImageHeader) -> None:
         if found.size == 0:
             raise ImageError("the image is empty: its header says 0 " + found.unit, "image-empty")
-        eckd = found.kind is ImageKind.CKD
-        if eckd != isinstance(self._disk, EckdDisk):
+        if self._kind not in _FITS[found.kind]:
             raise AgentError(
                 409, "image-kind-mismatch", f"a {found.kind} image does not go onto an {self._kind} disk",
                 remedy="deploy it to a disk of the image's kind",
             )  # fmt: skip
-        size = self._disk.cylinders if isinstance(self._disk, EckdDisk) else self._disk.blocks
-        room = size if found.kind is not ImageKind.FBA_PARTITION else size - FBA_PARTITION_START
+        reserved = FBA_PARTITION_START if found.kind is ImageKind.FBA_PARTITION else 0
+        room = self.disk_units - reserved
         if found.size > room:
-            raise AgentError(
-                409, "image-too-large", f"the image has {found.size} {found.unit}, the disk holds {room} {found.unit}",
-                remedy=f"deploy it to a disk of at least {found.size + size - room} {found.unit}",
-            )  # fmt: skip
+            raise too_large(f"{found.size} {found.unit}", room, found.unit, found.size + reserved)
 
-    def _take(self, piece: bytes) -> None:
-        body, inflate = self._body, self._inflate
-        if body is None:
-            return
-        try:
-            if inflate is None:
-                body.feed(piece)
-                self._progress(*self.done)
-                return
-            while piece:
-                if inflate.eof:
-                    if piece.strip(b"\0"):
-                        raise ImageError("bytes follow the end of the compressed body")
-                    return
-                body.feed(inflate.decompress(piece, _INFLATED))
-                self._progress(*self.done)
-                piece = inflate.unconsumed_tail or inflate.unused_data
-        except zlib.error as problem:
-            raise ImageError(f"the compressed body is damaged ({problem})") from problem
-        except (ckd.CkdStreamError, TrackError) as problem:
-            raise ImageError(str(problem)) from problem
-
-    def finish(self) -> Written:
-        """The image is complete: check digest and length, write what boots, make all of it durable."""
-        if self._expected and self._bytes != self._expected:
-            detail = f"the image has {self._bytes} bytes, {self._expected} were expected"
-            raise ImageError(detail, "image-truncated")
-        if self._header is None or self._body is None:
-            raise ImageError(f"the image has only {self._bytes} bytes, not even a header", "image-header")
-        inflate = self._inflate
-        try:
-            if inflate is not None:
-                self._body.feed(inflate.flush())
-                if not inflate.eof:
-                    raise ImageError("the compressed body ends early")
-            digest = self._digest.hexdigest()
-            if digest != self._sha256:
-                raise ImageError(f"the image's sha256 is {digest}, {self._sha256} was expected", "digest-mismatch")
-            self._body.finish()
-        except (ckd.CkdStreamError, TrackError) as problem:
-            raise ImageError(str(problem)) from problem
+    def _start(self, found: Format, size: int) -> None:
+        """Raw bytes follow, `size` of them at least (0: not known)."""
+        unit_bytes, unit = (CYLINDER_DATA_BYTES, "CYL") if self._kind == "ECKD" else (FBA_BLOCK_BYTES, "BLK")
+        needed = -(-size // unit_bytes)
+        if needed > self.disk_units:
+            raise too_large(f"{size} bytes ({needed} {unit})", self.disk_units, unit, needed)
         disk = self._disk
-        eckd = isinstance(disk, EckdDisk)
+        self._formats.append(found)
+        self._open(CdlBody(disk) if isinstance(disk, EckdDisk) else BlockBody(disk), needed or self.disk_units)
+
+    def _open(self, body: Body, total: int) -> None:
+        self._body, self._total = body, total
+        self._writing = InOrder(self._write, "image writer")
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self, whole: Path | None = None) -> Written:
+        """The image is complete: check digest and length, write what boots, make all of it durable.
+
+        `whole`: the file that `feed_file` read, whose digest was checked before.
+        """
+        if whole is not None:
+            self._bytes = whole.stat().st_size
+        if self._file_bytes and self._bytes != self._file_bytes:
+            detail = f"the image has {self._bytes} bytes, {self._file_bytes} were expected"
+            raise ImageError(detail, "image-truncated")
+        self._hashing.join()
+        if whole is None:
+            self._check_digest()
+        with _image_errors():
+            if whole is None:
+                self._layer.close()
+            body, writing = self._body, self._writing
+            if body is None or writing is None:
+                raise ImageError("the file is empty", "image-empty")
+            writing.join()
+            units = body.finish()
+        disk = self._disk
         return Written(
             kind=self._kind,
-            units=self._header.size,
-            disk_units=disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks,
-            tracks=self._header.size * TRACKS_PER_CYLINDER if eckd else 0,
-            tracks_used=self._body.used,
+            format="+".join(self._formats),
+            units=units,
+            disk_units=self.disk_units,
+            tracks=units * TRACKS_PER_CYLINDER if isinstance(disk, EckdDisk) else 0,
+            tracks_used=body.used,
             file_bytes=self._bytes,
-            sha256=digest,
+            digest=self._expected,
             bootable=is_bootable(disk),
         )
 
+    def _check_digest(self) -> None:
+        found = self._digest.hexdigest()
+        if found != self._expected.hex:
+            raise digest_mismatch(self._expected, found)
+
     def abort(self) -> None:
         """Leave nothing that boots, and nothing of the image: the disk reads as CP formats it."""
+        self._stopped = True
+        if self._writing is not None:
+            self._writing.drop()
         try:
             if self._body is not None:
                 self._body.erase()
@@ -189,104 +256,103 @@ class ImageWriter:
 
     def close(self) -> None:
         """Close the disk."""
+        self._hashing.drop()
+        if self._writing is not None:
+            self._writing.drop()
         self._disk.close()
 
 
-class _EckdBody:
-    """Tracks as they come; track 0 waits until the end."""
-
-    def __init__(self, disk: EckdDisk, head: ImageHeader) -> None:
-        self._disk = disk
-        self._limit = head.size * TRACKS_PER_CYLINDER
-        self._decoder = ckd.CkdDecoder()
-        self._boot: Track | None = None
-        self._next = 0
-        self.used = 0
-        disk.write_track(0, 0, DEFAULT_TRACK)
-        disk.flush()
-
-    @property
-    def units(self) -> int:
-        return self._next // TRACKS_PER_CYLINDER
-
-    def feed(self, piece: bytes) -> None:
-        for track in self._decoder.feed(piece):
-            if self._next >= self._limit:
-                cylinders = self._limit // TRACKS_PER_CYLINDER
-                raise ImageError(f"the image holds more tracks than the {cylinders} cylinders of its header")
-            if track != DEFAULT_TRACK:
-                self.used += 1
-            if self._next == 0:
-                self._boot = track
-            else:
-                self._disk.write_track(*divmod(self._next, TRACKS_PER_CYLINDER), track)
-            self._next += 1
-
-    def finish(self) -> None:
-        self._decoder.close()
-        if self._boot is None:
-            raise ImageError("the image holds no track")
-        if self._next < self._disk.tracks:
-            self._disk.clear(self._next, self._disk.tracks - 1)
-        self._disk.flush()
-        self._disk.write_track(0, 0, self._boot)
-        self._disk.flush()
-
-    def erase(self) -> None:
-        self._disk.clear(0, self._disk.tracks - 1)
-        self._disk.flush()
+@contextmanager
+def _image_errors() -> Iterator[None]:
+    """What the leaves raise about an image, as ImageError."""
+    try:
+        yield
+    except (ckd.CkdStreamError, TrackError, CompressionError, Qcow2Error) as problem:
+        raise ImageError(str(problem)) from problem
 
 
-class _FbaBody:
-    """Blocks as they come; the first of the disk wait until the end. A partition image gets a partition around it."""
+# -- layers: each takes bytes and gives others to the next -------------------------------------------------------------
 
-    def __init__(self, disk: FbaDisk, head: ImageHeader) -> None:
-        self._disk = disk
-        self._partition = head.kind is ImageKind.FBA_PARTITION
-        self._base = FBA_PARTITION_START if self._partition else 0
-        self._limit = head.size
-        self._next = 0
-        self._rest = b""
-        self._boot = b""
-        self.used = 0
-        disk.clear(0, min(_FIRST_BLOCKS, disk.blocks))
-        disk.flush()
 
-    @property
-    def units(self) -> int:
-        return self._next
+class _Layer(Protocol):
+    def feed(self, piece: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Probe:
+    """Holds the first bytes until it can be seen what they are."""
+
+    def __init__(self, begin: Callable[[bytes], _Layer]) -> None:
+        self._begin = begin
+        self._first = b""
+        self._next: _Layer | None = None
 
     def feed(self, piece: bytes) -> None:
-        data = self._rest + piece
-        whole = len(data) - len(data) % FBA_BLOCK_BYTES
-        self._rest = data[whole:]
-        self._put(data[:whole])
+        if self._next is None:
+            self._first += piece
+            if len(self._first) < formats.PROBE_BYTES:
+                return
+            piece = self._look()
+        if self._next is not None:
+            self._next.feed(piece)
 
-    def _put(self, data: bytes) -> None:
-        blocks = len(data) // FBA_BLOCK_BYTES
-        if self._next + blocks > self._limit:
-            raise ImageError(f"the image holds more than the {self._limit} blocks of its header")
-        if not self._partition and self._next < _FIRST_BLOCKS:
-            head = min(blocks, _FIRST_BLOCKS - self._next) * FBA_BLOCK_BYTES
-            self._boot += data[:head]
-            self._next += head // FBA_BLOCK_BYTES
-            data = data[head:]
-        if data:
-            self._disk.write(self._base + self._next, data)
-            self._next += len(data) // FBA_BLOCK_BYTES
+    def _look(self) -> bytes:
+        first, self._first = self._first, b""
+        self._next = self._begin(first)
+        return first
 
-    def finish(self) -> None:
-        if self._rest:
-            self._put(self._rest.ljust(FBA_BLOCK_BYTES, b"\0"))
-        if not self._next:
-            raise ImageError("the image holds no block")
-        end = self._base + self._next
-        if end < self._disk.blocks:
-            self._disk.clear(end, self._disk.blocks - end)
-        self._disk.flush()
-        self._disk.write(0, partition_table(self._disk.blocks) if self._partition else self._boot)
-        self._disk.flush()
+    def close(self) -> None:
+        if self._next is None and self._first:
+            short = self._look()
+            self.feed(short)
+        if self._next is not None:
+            self._next.close()
 
-    def erase(self) -> None:
-        self._disk.clear(0, self._disk.blocks)
-        self._disk.flush()
+
+class _Expand:
+    """Expands a compressed stream."""
+
+    def __init__(self, codec: Codec, following: _Layer, stopped: Callable[[], bool]) -> None:
+        self._expander = Expander(codec)
+        self._next = following
+        self._stopped = stopped
+
+    def feed(self, piece: bytes) -> None:
+        for out in self._expander.feed(piece):
+            if self._stopped():
+                return
+            self._next.feed(out)
+
+    def close(self) -> None:
+        self._expander.close()
+        self._next.close()
+
+
+class _After:
+    """Drops the first bytes."""
+
+    def __init__(self, drop: int, following: _Layer) -> None:
+        self._drop = drop
+        self._next = following
+
+    def feed(self, piece: bytes) -> None:
+        rest = piece[self._drop :] if self._drop else piece
+        self._drop = max(self._drop - len(piece), 0)
+        if rest:
+            self._next.feed(rest)
+
+    def close(self) -> None:
+        self._next.close()
+
+
+class _Sink:
+    """Hands bytes to the disk."""
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+
+    def feed(self, piece: bytes) -> None:
+        self._put(piece)
+
+    def close(self) -> None:
+        """Nothing waits here."""

@@ -17,10 +17,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-async def to_its_end(work: Awaitable[T], drop: Callable[[T], object] | None = None) -> T:
+async def to_its_end(
+    work: Awaitable[T], drop: Callable[[T], object] | None = None, stop: Callable[[], object] | None = None
+) -> T:
     """Await, however often the waiting task is cancelled; the cancellation is raised after the end.
 
-    `drop` gives back a result (an open file) that nobody will get because of a cancellation.
+    `drop` gives back a result (an open file) that nobody will get because of a cancellation; `stop` tells the work
+    that it may end early.
     """
     running = asyncio.ensure_future(work)
     cancelled = False
@@ -29,6 +32,8 @@ async def to_its_end(work: Awaitable[T], drop: Callable[[T], object] | None = No
             await asyncio.wait([running])
         except asyncio.CancelledError:
             cancelled = True
+            if stop is not None:
+                stop()
     if not cancelled:
         return running.result()
     if not running.cancelled():
@@ -40,10 +45,12 @@ async def to_its_end(work: Awaitable[T], drop: Callable[[T], object] | None = No
     raise asyncio.CancelledError
 
 
-async def in_thread(work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
+async def in_thread(
+    work: Callable[[], T], drop: Callable[[T], object] | None = None, stop: Callable[[], object] | None = None
+) -> T:
     """Work on a disk in a thread, to its end. AgentError 502 or 507 `disk-write-failed` for an OSError."""
     try:
-        return await to_its_end(asyncio.to_thread(work), drop)
+        return await to_its_end(asyncio.to_thread(work), drop, stop)
     except OSError as problem:
         raise _disk_failed(problem) from problem
 

@@ -319,14 +319,19 @@ class SetVswitchVlan(Operation):
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """Where an image file is. `url`: http, https, or file below a folder the agent allows. `bytes` 0: not known."""
+    """Where an image file is. `url`: http, https, or file below a folder the agent allows. `bytes` 0: not known.
+
+    One digest is required; of several the strongest is compared.
+    """
 
     url: str = fields.text(default=dataclasses.MISSING, high=2000)
-    sha256: str = fields.limits(pattern=r"[0-9a-fA-F]{64}", rule="64 hexadecimal digits")
+    sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
     bytes: int = fields.limits(default=0, low=0, high=2**50)
     headers: dict[str, str] = field(
         default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
     )
+    sha512: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{128})?", rule="128 hexadecimal digits")
+    md5: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{32})?", rule="32 hexadecimal digits")
 
 
 @_kind("disk.write_image")

@@ -22,6 +22,7 @@ from dataclasses import replace
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.zhcp.errors import AgentError, Json, Problem
+from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.journal import Journal, digest
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
@@ -72,13 +73,24 @@ class Runner:
         self.machine = machine
         self.journal = journal
         self._links = Links()
+        self._images = ImageCache(settings.state / "images", settings.storage.cache_mb << 20)
         self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
         self._stopping = False
 
     def context(self, key: str = "", notes: dict[str, str] | None = None) -> Context:
         """A context for an operation, or (without a key) for a query."""
-        return Context(self.settings, self.smapi, self.machine, self.journal, self._links, self._recovery, key, notes)
+        return Context(
+            self.settings,
+            self.smapi,
+            self.machine,
+            self.journal,
+            self._links,
+            self._recovery,
+            self._images,
+            key,
+            notes,
+        )
 
     async def submit(self, job: str, step: str, epoch: int, kind: object, parameters: object) -> str:
         """Start or join an operation; returns its key. FieldError, AgentError 409 (see Journal.admit)."""

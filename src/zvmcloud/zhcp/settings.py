@@ -16,6 +16,7 @@
     certificate = "path"          key = "path"            client_ca = "path" (asks clients for a certificate)
     [storage]
     state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
+    cache_mb = 20480              (images kept in the state folder, in MiB; 0: none)
     bootmap_program = "path"      (writes the boot map of a SCSI volume; operations/bootmap.py says how it is called)
 
 Relative paths are relative to the file. Unknown members are errors, so a misspelt one is noticed.
@@ -85,6 +86,7 @@ class StorageSettings:
     state: str = "state"
     image_folders: tuple[str, ...] = ()
     pools: tuple[str, ...] = fields.limits(default=(), pattern=fields.NAME8, upper=True, rule="1 to 8 characters")
+    cache_mb: int = fields.limits(default=20_480, low=0, high=2**30)
     bootmap_program: str = ""
 
 

@@ -1,24 +1,49 @@
 """Where image files come from: HTTP(S) with resume, or a file below a folder the settings allow.
 
-A lost HTTP connection is taken up again with a Range request from the next byte. A server that ignores Range sends
-the file again; the bytes that are known are dropped. Five losses without a byte in between are the end.
+A lost HTTP connection is taken up again with a Range request from the next byte, under If-Range when the server gave a
+strong ETag (RFC 9110, 13.1.5). A server that ignores Range sends the file again; the bytes that are known are dropped.
+A file that is another one by then (other ETag, other size) is an error: half of one and half of the other would be
+found only by the digest. Five losses without a byte in between are the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from zvmcloud.zhcp.errors import AgentError, FieldError
+from zvmcloud.zhcp.messages import ImageSource
 
-PIECE = 1024 * 1024
 _LOSSES = 5
 _PAUSE = 0.2
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_ALGORITHMS = ("sha512", "sha256", "md5")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest that a file should have: algorithm (sha256, sha512 or md5) and lower-case hexadecimal digits."""
+
+    algorithm: str
+    hex: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+def digest_of(source: ImageSource) -> Digest:
+    """The strongest digest the source names. FieldError when it names none."""
+    for algorithm in _ALGORITHMS:
+        value = str(getattr(source, algorithm))
+        if value:
+            return Digest(algorithm, value.lower())
+    raise FieldError("source.sha256", "", "a digest is required: sha256, sha512 or md5")
 
 
 def check(url: str, folders: tuple[Path, ...]) -> Path | None:
@@ -41,67 +66,88 @@ def check(url: str, folders: tuple[Path, ...]) -> Path | None:
     return path
 
 
-async def pieces(url: str, headers: Mapping[str, str], folders: tuple[Path, ...]) -> AsyncGenerator[bytes, None]:
-    """The bytes of the file. AgentError: 404 `image-missing`, 502 `source-refused`, 502 `source-lost`."""
-    path = await asyncio.to_thread(check, url, folders)
-    source = _file(path) if path else _http(url, headers)
-    async with contextlib.aclosing(source):
-        async for piece in source:
-            yield piece
+class HttpFile:
+    """A file on a web server, read from byte `start` on. `etag`: that of an earlier read, if it was a strong one."""
 
+    def __init__(self, url: str, headers: Mapping[str, str], *, start: int = 0, etag: str = "") -> None:
+        self._url = url
+        self._headers = headers
+        self._done = start
+        self.etag = etag
+        self.total = 0
+        """The file's size, once the server has said it."""
 
-async def _file(path: Path) -> AsyncGenerator[bytes, None]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece
-    finally:
-        file.close()
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The bytes. AgentError: 404 `image-missing`, 502 `source-refused`, `source-lost`, `source-changed`."""
+        losses = 0
+        timeout = httpx.Timeout(60.0, connect=15.0)
+        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+            while True:
+                before = self._done
+                try:
+                    async for piece in self._once(client):
+                        self._done += len(piece)
+                        yield piece
+                except (httpx.TransportError, httpx.InvalidURL) as problem:
+                    if isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL):
+                        raise FieldError("source.url", self._url, str(problem)) from problem
+                    losses = 1 if self._done > before else losses + 1
+                    if losses >= _LOSSES:
+                        raise AgentError(
+                            502, "source-lost", f"the image's server was lost after {self._done} bytes: {problem!r}",
+                            retryable=True, remedy="see whether the server of the image can be reached from the agent",
+                        ) from problem  # fmt: skip
+                    await asyncio.sleep(_PAUSE * 2**losses)
+                else:
+                    return
 
-
-async def _http(url: str, headers: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-    done, losses = 0, 0
-    timeout = httpx.Timeout(60.0, connect=15.0)
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
-        while True:
-            before = done
-            try:
-                async for piece in _once(client, url, headers, done):
-                    done += len(piece)
-                    yield piece
-            except (httpx.TransportError, httpx.InvalidURL) as problem:
-                if isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL):
-                    raise FieldError("source.url", url, str(problem)) from problem
-                losses = 1 if done > before else losses + 1
-                if losses >= _LOSSES:
-                    raise AgentError(
-                        502, "source-lost", f"the image's server was lost after {done} bytes: {problem!r}",
-                        retryable=True, remedy="see whether the server of the image can be reached from the agent",
-                    ) from problem  # fmt: skip
-                await asyncio.sleep(_PAUSE * 2**losses)
-            else:
+    async def _once(self, client: httpx.AsyncClient) -> AsyncIterator[bytes]:
+        """The rest of the file. TransportError when the connection ends before the last byte."""
+        asked = {**self._headers, "accept-encoding": "identity"}
+        if self._done:
+            asked["range"] = f"bytes={self._done}-"
+            if self.etag:
+                asked["if-range"] = self.etag
+        async with client.stream("GET", self._url, headers=asked) as answer:
+            if self._done and answer.status_code == 416 and self._done == self.total:
                 return
+            if answer.status_code not in (200, 206, 416):
+                status = 404 if answer.status_code == 404 else 502
+                code = "image-missing" if status == 404 else "source-refused"
+                raise AgentError(
+                    status, code, f"the image's server answered {answer.status_code} {answer.reason_phrase}",
+                    retryable=answer.status_code >= 500, remedy="see whether the image is still there",
+                )  # fmt: skip
+            skip = self._compare(answer)
+            async for piece in answer.aiter_raw():
+                if skip >= len(piece):
+                    skip -= len(piece)
+                    continue
+                yield piece[skip:] if skip else piece
+                skip = 0
+
+    def _compare(self, answer: httpx.Response) -> int:
+        """See that it is still the same file; how many bytes of the answer are known already."""
+        etag = answer.headers.get("etag", "")
+        etag = "" if etag.startswith("W/") else etag
+        length = answer.headers.get("content-length", "")
+        total, skip = int(length) if length.isascii() and length.isdigit() else 0, self._done
+        if answer.status_code != 200:
+            found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+            if found is None or int(found[1]) != self._done:
+                raise _changed(f"it was asked for byte {self._done} on and has other bytes")
+            total, skip = int(found[2]) if found[2] != "*" else 0, 0
+        if self.etag and etag != self.etag:
+            raise _changed(f"its ETag was {self.etag} and is {etag or 'missing'}")
+        if self.total and total and total != self.total:
+            raise _changed(f"it had {self.total} bytes and has {total}")
+        self.etag = self.etag or etag
+        self.total = self.total or total
+        return skip
 
 
-async def _once(client: httpx.AsyncClient, url: str, headers: Mapping[str, str], done: int) -> AsyncIterator[bytes]:
-    """The rest of the file from byte `done` on. TransportError when the connection ends before the last byte."""
-    asked = {**headers, "accept-encoding": "identity"}
-    if done:
-        asked["range"] = f"bytes={done}-"
-    async with client.stream("GET", url, headers=asked) as answer:
-        if done and answer.status_code == 416:
-            return
-        if answer.status_code not in (200, 206):
-            status = 404 if answer.status_code == 404 else 502
-            code = "image-missing" if status == 404 else "source-refused"
-            raise AgentError(
-                status, code, f"the image's server answered {answer.status_code} {answer.reason_phrase}",
-                retryable=answer.status_code >= 500, remedy="see whether the image is still there",
-            )  # fmt: skip
-        skip = done if answer.status_code == 200 else 0
-        async for piece in answer.aiter_raw():
-            if skip >= len(piece):
-                skip -= len(piece)
-                continue
-            yield piece[skip:] if skip else piece
-            skip = 0
+def _changed(detail: str) -> AgentError:
+    return AgentError(
+        502, "source-changed", f"the image on its server is not the one that was begun: {detail}",
+        retryable=True, remedy="try again from the start, with the digest of the image that is there now",
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import TypeVar
 from zvmcloud.cp import answers, commands
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
+from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.journal import Journal
 from zvmcloud.zhcp.links import Links
@@ -43,6 +44,7 @@ class Context:
         journal: Journal,
         links: Links,
         recovery: Recovery,
+        images: ImageCache,
         key: str = "",
         notes: dict[str, str] | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Context:
         self.machine = machine
         self.journal = journal
         self.links = links
+        self.images = images
         self._recovery = recovery
         self.key = key
         self._notes = notes or {}

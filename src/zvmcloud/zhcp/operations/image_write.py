@@ -7,66 +7,74 @@ import contextlib
 import re
 import time
 from functools import partial
+from pathlib import Path
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
+from zvmcloud.images import compression, formats
 from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.images.formats import Format
+from zvmcloud.images.qcow2 import Qcow2, Qcow2Error
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.image_cache import Fetched
+from zvmcloud.zhcp.image_errors import ImageError
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
 from zvmcloud.zhcp.joining import in_thread, to_its_end
-from zvmcloud.zhcp.messages import WriteImage
+from zvmcloud.zhcp.messages import ImageSource, WriteImage
 from zvmcloud.zhcp.operations.context import Context
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-_STEP = 256 * 1024
-"""Bytes of the file between two moments at which the copy can be cancelled."""
 
 
 async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     """Everything is checked before the first byte: source, guest off, disk there, image fits. A failure erases."""
-    for name in request.source.headers:
+    source = request.source
+    for name in source.headers:
         if not _HEADER_NAME.fullmatch(name):
             raise FieldError("source.headers", name, "names of letters, digits and -, at most 64")
     folders = context.settings.image_folders
-    await asyncio.to_thread(sources.check, request.source.url, folders)
+    digest = sources.digest_of(source)
+    await asyncio.to_thread(sources.check, source.url, folders)
     userid, vdev = request.userid, request.vdev
     await require_off(context, userid, "an image is written to a guest that is off")
-    context.report(0.01, f"linking disk {vdev} of {userid}")
-    async with context.linked(userid, vdev, write=True, blank=True) as (alias, path):
-        kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
-        unit = "cylinders" if kind == "ECKD" else "blocks"
+    async with context.images.use(source, folders) as fetched:
+        file_bytes, expanded = await asyncio.to_thread(_sizes, fetched.file, source)
+        context.report(0.01, f"linking disk {vdev} of {userid}")
+        async with context.linked(userid, vdev, write=True, blank=True) as (alias, path):
+            kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
+            unit = "cylinders" if kind == "ECKD" else "blocks"
 
-        def copied(done: int, total: int) -> None:
-            context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {unit}")
+            def copied(done: int, total: int) -> None:
+                context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {unit}")
 
-        started = time.monotonic()
-        try:
-            source = request.source
-            opening = partial(ImageWriter, path, kind, source.sha256, source.bytes, copied)
-            writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
-        except DiskFileError as problem:
-            raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
-        try:
-            written = await _copy(context, request, writer)
-        except BaseException:
-            await in_thread(writer.abort)
-            raise
-        finally:
-            writer.close()
-        took = (time.monotonic() - started) * 1000
-        context.did(
-            "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
-        )
+            started = time.monotonic()
+            try:
+                opening = partial(ImageWriter, path, kind, digest, file_bytes, copied, expanded)
+                writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
+            except DiskFileError as problem:
+                raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
+            try:
+                written = await _copy(context, fetched, writer)
+            except BaseException:
+                await in_thread(writer.abort)
+                raise
+            finally:
+                await in_thread(writer.close)
+            took = (time.monotonic() - started) * 1000
+            context.did(
+                "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
+            )
     context.report(1.0, f"wrote {written.units} {unit} to disk {vdev}")
     return {
         "vdev": vdev,
         "kind": written.kind,
+        "format": written.format,
         "units": written.units,
         "disk_units": written.disk_units,
         "tracks_used": written.tracks_used,
         "file_bytes": written.file_bytes,
-        "sha256": written.sha256,
+        written.digest.algorithm: written.digest.hex,
         "bootable": written.bootable,
     }
 
@@ -89,12 +97,56 @@ async def disk_kind(context: Context, alias: str, what: str) -> str:
     return "ECKD" if disk.units == "CYL" else "FBA"
 
 
-async def _copy(context: Context, request: WriteImage, writer: ImageWriter) -> Written:
-    source = request.source
-    stream = sources.pieces(source.url, source.headers, context.settings.image_folders)
+def _sizes(file: Path | None, source: ImageSource) -> tuple[int, int]:
+    """(the file's size, the least it expands to), as far as that can be known by now; 0: not known."""
+    if file is None:
+        return source.bytes, 0
+    size = file.stat().st_size
+    if source.bytes and size != source.bytes:
+        raise ImageError(f"the image has {size} bytes, {source.bytes} were expected", "image-truncated")
+    with file.open("rb") as opened:
+        try:
+            found = formats.detect(opened.read(formats.PROBE_BYTES))
+        except formats.UnsupportedFormatError:
+            return size, 0  # the writer says so
+        if found is Format.XZ:
+            return size, compression.xz_size(opened) or 0
+        if found is Format.GZIP:
+            return size, compression.gzip_at_least(opened)
+    return size, 0
+
+
+async def _copy(context: Context, fetched: Fetched, writer: ImageWriter) -> Written:
+    stream = fetched.pieces()
+    first = b""
     async with contextlib.aclosing(stream):
         async for piece in stream:
-            for at in range(0, len(piece), _STEP):
-                await in_thread(partial(writer.feed, piece[at : at + _STEP]))
+            if len(first) < formats.PROBE_BYTES:
+                first += piece
+                if len(first) < formats.PROBE_BYTES:
+                    continue
+                if first.startswith(b"QFI\xfb"):
+                    return await _copy_file(context, fetched, writer)
+                await in_thread(partial(writer.feed, first), stop=writer.stop)
+            else:
+                await in_thread(partial(writer.feed, piece), stop=writer.stop)
+    if len(first) < formats.PROBE_BYTES:
+        await in_thread(partial(writer.feed, first))
     context.report(0.96, "making it durable")
     return await in_thread(writer.finish)
+
+
+async def _copy_file(context: Context, fetched: Fetched, writer: ImageWriter) -> Written:
+    """A qcow2 image is read here and there, so all of it has to be here."""
+    context.report(0.01, "fetching the whole image")
+    path = await fetched.whole()
+    try:
+        image = await in_thread(partial(Qcow2, path), Qcow2.close)
+    except Qcow2Error as problem:
+        raise ImageError(str(problem), "image-header") from problem
+    try:
+        await in_thread(partial(writer.feed_file, image), stop=writer.stop)
+    finally:
+        image.close()
+    context.report(0.96, "making it durable")
+    return await in_thread(partial(writer.finish, path))

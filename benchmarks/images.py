@@ -1,0 +1,130 @@
+"""Image copy: the agent's program writing an image onto a disk, beside the pipes that an administrator would type.
+
+Each image holds half what compresses and half what does not; the agent reads it from its image folder, checks the
+digest, and makes the disk durable, as the pipe does with `conv=fsync`. The memory is the peak of the agent's process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.table import Row
+from zvmcloud.images.diskfile import EckdDisk
+from zvmcloud.simulator.embed import Simulator
+from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, WriteImage
+
+MEBIBYTES = 768
+ROUNDS = 3
+PROGRAM = "from zvmcloud.zhcp.program import app; app()"
+LIMIT = 200.0
+
+
+def _content(path: Path, mebibytes: int) -> None:
+    """A mixture: every other 64 KiB is text-like, the rest is noise."""
+    chance = random.Random(4)  # noqa: S311 (content of a benchmark)
+    words = [chance.randbytes(6).hex().encode() for _ in range(4096)]
+    with path.open("wb") as file:
+        for _ in range(mebibytes * 8):
+            file.write(chance.randbytes(65536))
+            file.write(b" ".join(chance.choices(words, k=5100))[:65536].ljust(65536))
+
+
+def _pipe(expand: list[str], target: Path) -> float:
+    """Seconds of `expand | dd of=target`, the best of ROUNDS."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        target.unlink(missing_ok=True)
+        begin = time.perf_counter()
+        with subprocess.Popen(expand, stdout=subprocess.PIPE) as first:
+            subprocess.run(
+                ["dd", f"of={target}", "bs=1M", "iflag=fullblock", "conv=fsync", "status=none"],
+                stdin=first.stdout, check=True,
+            )  # fmt: skip
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+@contextmanager
+def _agent(folder: Path, simulator: Simulator) -> Iterator[tuple[str, int]]:
+    """The agent's program: its address and its process."""
+    settings = f"""
+        [smapi]
+        port = {simulator.smapi_port}
+        password = "ZHCP"
+        [machine]
+        port = {simulator.machine_port}
+        [listen]
+        port = 0
+        [storage]
+        image_folders = ["."]
+    """
+    (folder / "zhcp.toml").write_text(settings)
+    command = [sys.executable, "-c", PROGRAM, "run", "--settings", str(folder / "zhcp.toml"), "--log-level", "error"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            yield line.split()[3].rstrip(","), process.pid
+        finally:
+            process.terminate()
+
+
+def _peak(process: int) -> float:
+    """The peak of the process's resident memory in MB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) * 1024 / 1e6 if found else float("nan")
+
+
+async def _copies(folder: Path, images: dict[str, tuple[Path, NewDisk]]) -> tuple[dict[str, float], float]:
+    """Seconds of each copy (the best of ROUNDS), and the agent's peak in MB."""
+    took: dict[str, float] = {}
+    async with Simulator(state=folder / "zvm", volume_cylinders=30_051) as simulator:
+        with _agent(folder, simulator) as (address, process):
+            async with ZhcpClient(address) as client:
+                for number, (name, (path, disk)) in enumerate(images.items()):
+                    with path.open("rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    source = ImageSource(url=path.as_uri(), sha256=digest)
+                    for turn in range(ROUNDS):
+                        userid = f"BENCH{number}{turn}"
+                        guest = CreateGuest(userid=userid, vcpus=1, memory_mb=1024, disks=(disk,))
+                        await client.run(job="b", step=userid, epoch=1, operation=guest)
+                        write = WriteImage(userid=userid, vdev="0100", source=source)
+                        begin = time.perf_counter()
+                        await client.run(job="b", step=f"{userid}w", epoch=1, operation=write)
+                        took[name] = min(took.get(name, float("inf")), time.perf_counter() - begin)
+                return took, _peak(process)
+
+
+def run() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="zvm-bench-") as name:
+        folder = Path(name)
+        raw = folder / "raw"
+        _content(raw, MEBIBYTES)
+        size = raw.stat().st_size
+        fba = NewDisk(vdev="0100", type="FBA", pool="FBAPOOL", size_units=size // 512)
+        for program in ("zstd", "gzip"):
+            with (folder / program).open("wb") as out:
+                subprocess.run([program, "-3", "-c", str(raw)], stdout=out, stderr=subprocess.DEVNULL, check=True)
+        images = {"zstd": (folder / "zstd", fba), "gzip": (folder / "gzip", fba)}
+        pipes = {what: _pipe([what, "-dc", str(path)], folder / "target") for what, (path, _) in images.items()}
+        (folder / "target").unlink()
+        took, peak = asyncio.run(_copies(folder, images))
+    rows = [
+        Row(f"image copy, {what}, to FBA", size / 1e6 / seconds, "MB/s", size / 1e6 / pipes[what],
+            f"{what} -dc image | dd of=disk conv=fsync")
+        for what, seconds in took.items()
+    ]  # fmt: skip
+    return [*rows, Row("memory of the agent, peak", peak, "MB", LIMIT, "the limit", less_is_better=True)]
