@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.table import show
 
-SUBJECTS = ("codec", "smapi_server", "scale", "connector")
+SUBJECTS = ("codec", "smapi_server", "scale", "connector", "images")
 
 
 def main() -> None:

@@ -10,23 +10,20 @@ import asyncio
 import hashlib
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.table import Row
-from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient
 from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, WriteImage
 
-MEBIBYTES = 768
+MEBIBYTES = 512
 ROUNDS = 3
 PROGRAM = "from zvmcloud.zhcp.program import app; app()"
 LIMIT = 200.0
@@ -57,8 +54,8 @@ def _pipe(expand: list[str], target: Path) -> float:
     return best
 
 
-@contextmanager
-def _agent(folder: Path, simulator: Simulator) -> Iterator[tuple[str, int]]:
+@asynccontextmanager
+async def _agent(folder: Path, simulator: Simulator) -> AsyncIterator[tuple[str, int]]:
     """The agent's program: its address and its process."""
     settings = f"""
         [smapi]
@@ -73,12 +70,14 @@ def _agent(folder: Path, simulator: Simulator) -> Iterator[tuple[str, int]]:
     """
     (folder / "zhcp.toml").write_text(settings)
     command = [sys.executable, "-c", PROGRAM, "run", "--settings", str(folder / "zhcp.toml"), "--log-level", "error"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            yield line.split()[3].rstrip(","), process.pid
-        finally:
-            process.terminate()
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(30):
+            line = await process.stdout.readline() if process.stdout else b""
+        yield line.decode().split()[3].rstrip(","), process.pid
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 def _peak(process: int) -> float:
@@ -90,22 +89,21 @@ def _peak(process: int) -> float:
 async def _copies(folder: Path, images: dict[str, tuple[Path, NewDisk]]) -> tuple[dict[str, float], float]:
     """Seconds of each copy (the best of ROUNDS), and the agent's peak in MB."""
     took: dict[str, float] = {}
-    async with Simulator(state=folder / "zvm", volume_cylinders=30_051) as simulator:
-        with _agent(folder, simulator) as (address, process):
-            async with ZhcpClient(address) as client:
-                for number, (name, (path, disk)) in enumerate(images.items()):
-                    with path.open("rb") as file:
-                        digest = hashlib.file_digest(file, "sha256").hexdigest()
-                    source = ImageSource(url=path.as_uri(), sha256=digest)
-                    for turn in range(ROUNDS):
-                        userid = f"BENCH{number}{turn}"
-                        guest = CreateGuest(userid=userid, vcpus=1, memory_mb=1024, disks=(disk,))
-                        await client.run(job="b", step=userid, epoch=1, operation=guest)
-                        write = WriteImage(userid=userid, vdev="0100", source=source)
-                        begin = time.perf_counter()
-                        await client.run(job="b", step=f"{userid}w", epoch=1, operation=write)
-                        took[name] = min(took.get(name, float("inf")), time.perf_counter() - begin)
-                return took, _peak(process)
+    async with Simulator(state=folder / "zvm") as simulator, _agent(folder, simulator) as (address, process):
+        async with ZhcpClient(address) as client:
+            for number, (name, (path, disk)) in enumerate(images.items()):
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                source = ImageSource(url=path.as_uri(), sha256=digest)
+                for turn in range(ROUNDS):
+                    userid = f"BENCH{number}{turn}"
+                    guest = CreateGuest(userid=userid, vcpus=1, memory_mb=1024, disks=(disk,))
+                    await client.run(job="b", step=userid, epoch=1, operation=guest)
+                    write = WriteImage(userid=userid, vdev="0100", source=source)
+                    begin = time.perf_counter()
+                    await client.run(job="b", step=f"{userid}w", epoch=1, operation=write)
+                    took[name] = min(took.get(name, float("inf")), time.perf_counter() - begin)
+            return took, _peak(process)
 
 
 def run() -> list[Row]:
