@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.table import Row
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient
-from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, ImageSource, NewDisk, WriteImage
 
 MEBIBYTES = 512
 ROUNDS = 3
@@ -89,21 +89,25 @@ def _peak(process: int) -> float:
 async def _copies(folder: Path, images: dict[str, tuple[Path, NewDisk]]) -> tuple[dict[str, float], float]:
     """Seconds of each copy (the best of ROUNDS), and the agent's peak in MB."""
     took: dict[str, float] = {}
-    async with Simulator(state=folder / "zvm") as simulator, _agent(folder, simulator) as (address, process):
-        async with ZhcpClient(address) as client:
-            for number, (name, (path, disk)) in enumerate(images.items()):
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                source = ImageSource(url=path.as_uri(), sha256=digest)
-                for turn in range(ROUNDS):
-                    userid = f"BENCH{number}{turn}"
-                    guest = CreateGuest(userid=userid, vcpus=1, memory_mb=1024, disks=(disk,))
-                    await client.run(job="b", step=userid, epoch=1, operation=guest)
-                    write = WriteImage(userid=userid, vdev="0100", source=source)
-                    begin = time.perf_counter()
-                    await client.run(job="b", step=f"{userid}w", epoch=1, operation=write)
-                    took[name] = min(took.get(name, float("inf")), time.perf_counter() - begin)
-            return took, _peak(process)
+    async with (
+        Simulator(state=folder / "zvm") as simulator,
+        _agent(folder, simulator) as (address, process),
+        ZhcpClient(address) as client,
+    ):
+        for number, (name, (path, disk)) in enumerate(images.items()):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            source = ImageSource(url=path.as_uri(), sha256=digest)
+            for turn in range(ROUNDS):
+                userid = f"BENCH{number}{turn}"
+                guest = CreateGuest(userid=userid, vcpus=1, memory_mb=1024, disks=(disk,))
+                await client.run(job="b", step=userid, epoch=1, operation=guest)
+                write = WriteImage(userid=userid, vdev="0100", source=source)
+                begin = time.perf_counter()
+                await client.run(job="b", step=f"{userid}w", epoch=1, operation=write)
+                took[name] = min(took.get(name, float("inf")), time.perf_counter() - begin)
+                await client.run(job="b", step=f"{userid}d", epoch=1, operation=DeleteGuest(userid=userid))
+        return took, _peak(process)
 
 
 def run() -> list[Row]:
