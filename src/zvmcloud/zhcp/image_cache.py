@@ -30,9 +30,8 @@ from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_errors import digest_mismatch
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.messages import ImageSource
-from zvmcloud.zhcp.sources import Digest, HttpFile
+from zvmcloud.zhcp.sources import PIECE, Digest, HttpFile
 
-PIECE = 1024 * 1024
 _RESERVE = 256 * 1024 * 1024
 """How much room is made at a time for a file whose size is not known."""
 _NAME = re.compile(r"(sha256|sha512|md5)-[0-9a-f]{32,128}")
@@ -61,13 +60,8 @@ class LocalImage:
         self._path = path
         self._digest = digest
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        file = await asyncio.to_thread(self._path.open, "rb")
-        try:
-            while piece := await to_its_end(asyncio.to_thread(file.read, PIECE)):
-                yield piece
-        finally:
-            file.close()
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return sources.file_pieces(self._path)
 
     async def whole(self) -> Path:
         found = await asyncio.to_thread(_hash, self._path, self._digest.algorithm)
@@ -84,11 +78,8 @@ class PassedImage:
     def __init__(self, source: ImageSource) -> None:
         self._source = source
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        stream = HttpFile(self._source.url, self._source.headers).pieces()
-        async with contextlib.aclosing(stream):
-            async for piece in stream:
-                yield piece
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return HttpFile(self._source.url, self._source.headers).pieces()
 
     async def whole(self) -> Path:
         raise _cache_full("this image has to be read here and there, and the image cache has no room for it")

@@ -9,6 +9,7 @@ found only by the digest. Five losses without a byte in between are the end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from zvmcloud.zhcp.errors import AgentError, FieldError
+from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.messages import ImageSource
 
+PIECE = 1024 * 1024
 _LOSSES = 5
 _PAUSE = 0.2
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -64,6 +67,25 @@ def check(url: str, folders: tuple[Path, ...]) -> Path | None:
     if not path.is_file():
         raise AgentError(404, "image-missing", f"source.url: there is no file {path.name} in the image folder")
     return path
+
+
+async def pieces(url: str, headers: Mapping[str, str], folders: tuple[Path, ...]) -> AsyncGenerator[bytes, None]:
+    """The bytes of a file, wherever it is. FieldError, and AgentError as `HttpFile`."""
+    path = await asyncio.to_thread(check, url, folders)
+    stream = file_pieces(path) if path else HttpFile(url, headers).pieces()
+    async with contextlib.aclosing(stream):
+        async for piece in stream:
+            yield piece
+
+
+async def file_pieces(path: Path) -> AsyncGenerator[bytes, None]:
+    """The bytes of a local file."""
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await to_its_end(asyncio.to_thread(file.read, PIECE)):
+            yield piece
+    finally:
+        file.close()
 
 
 class HttpFile:
