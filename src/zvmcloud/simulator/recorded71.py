@@ -190,9 +190,14 @@ def fill(system: System) -> None:
     for requester in ("IBMVM1", "MGMT", "M1", "M2"):
         system.authorizations.put(f"{requester} ALL ALL", Authorization(requester, "ALL", "ALL"))
     system.name_lists.put("USERLIST", NameList("USERLIST", ("MYNAME",)))
-    noted = Subscription("MAINT", False, 1, 5000, "192.168.1.1", 2, "subdata")
-    key = (noted.userid, noted.excluded, noted.protocol, noted.port, noted.address, noted.encoding, noted.data)
-    system.subscriptions.put("\0".join(str(part) for part in key), noted)
+    # An endpoint that is told of all entries but MAINT's: the exclusion is what MAINT can disable, and an inclusion
+    # is another subscription, which it can enable.
+    for noted in (
+        Subscription("ALL", False, 1, 5000, "192.168.1.1", 2, "subdata"),
+        Subscription("MAINT", True, 1, 5000, "192.168.1.1", 2, "subdata"),
+    ):
+        key = (noted.userid, noted.excluded, noted.protocol, noted.port, noted.address, noted.encoding, noted.data)
+        system.subscriptions.put("\0".join(str(part) for part in key), noted)
     _reader(system)
     _run(system)
 
@@ -261,6 +266,8 @@ def _directory(system: System) -> None:
             "NICDEF F000 TYPE QDIO LAN SYSTEM DTCSMAPI",
         ],
     )
+    for userid in ("SYSADMIN", "SYSDUMP1", "SYSMON"):
+        _put(system, [f"USER {userid} NOLOG 32M 32M G"])
     for userid in ("IBMVM1", "MGMT", "M1", "M2", *(name for name in MINIDISKS if name not in SHARERS)):
         if userid not in system.entries:
             records = [f"USER {userid} NOLOG 1G 2G G"] if "-" in userid else [f"USER {userid} LBYONLY 1G 2G G"]

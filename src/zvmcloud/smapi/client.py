@@ -135,7 +135,7 @@ class Client:
         request.spec.check(request)
         answer = await self._exchange_repeatedly(request)
         if answer.rc == ASYNCHRONOUS:
-            return await self._follow(request, answer) if follow else answer
+            return await self.follow(request, answer) if follow else answer
         if answer.rc != 0 and (answer.rc, answer.rs) not in allow:
             raise SmapiError(request.spec.name, request.target, answer.rc, answer.rs, answer.text)
         return answer
@@ -265,7 +265,11 @@ class Client:
 
     # -- asynchronous directory work ------------------------------------------------------------------------------
 
-    async def _follow(self, request: Request[R], answer: Answer[R]) -> Answer[R]:
+    async def follow(self, request: Request[R], answer: Answer[R]) -> Answer[R]:
+        """Wait for the end of the work that an answer 592 announces; the answer is then 0/0 with the same data.
+
+        SmapiError (592/108) when it failed, ReplyTimeout when it takes longer than the client's patience.
+        """
         operations = operation_ids(answer)
         if not operations:
             raise WireError(f"{request.spec.name} answered rc 592 without an operation id")

@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -240,24 +240,44 @@ def verify(
 
 @app.command("replay")
 def replay_recording(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines with send_hex and recv_hex.")],
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="JSON lines with send_hex and recv_hex.")
+    ],
     host: Annotated[str, typer.Option(envvar="ZVM_SMAPI_HOST")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="ZVM_SMAPI_PORT", min=1, max=65535)] = DEFAULT_PORT,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=100, help="How often what is answered otherwise is sent again behind the rest.")
+    ] = 3,
 ) -> None:
-    """Send the requests of a recording, as recorded, to a server (they change it!) and compare codes and structure."""
+    """Send the requests of recordings, as recorded, to a server (they change it!) and compare codes and structure."""
     try:
-        compared = asyncio.run(replay.replay(recording.load(file), host, port))
+        exchanges = [exchange for file in files for exchange in recording.load(file)]
+        report = asyncio.run(replay.replay(exchanges, host, port, rounds=rounds))
     except SmapiFault as error:
         _fail(str(error), BAD_INPUT)
-    for found in compared:
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False)
+
+    for label, reason in report.left_out:
+        say(f"{label}: left out: {reason}")
+    for found in report.late:
+        say(f"{found.label}: as recorded in round {found.round}")
+    for found in report.last:
         if not found.same_codes:
             got, recorded = ("rc {}, rs {}".format(*pair) for pair in (found.got, found.recorded))
-            console.print(f"{found.label}: {got}; recorded: {recorded}", highlight=False, markup=False)
+            say(f"{found.label}: {got}; recorded: {recorded}")
         for difference in found.differences:
-            console.print(f"{found.label}: {difference}", highlight=False, markup=False)
+            say(f"{found.label}: {difference}")
+    say(f"in the order of the file: {_shares(report.first)}")
+    if report.late:
+        say(f"with what was sent again: {_shares(report.last)}")
+
+
+def _shares(compared: Sequence[replay.Comparison]) -> str:
     codes, structure = sum(found.same_codes for found in compared), sum(found.same_structure for found in compared)
     share = 100 / max(len(compared), 1)
-    console.print(
+    return (
         f"{len(compared)} requests: same codes {codes} ({codes * share:.1f} %), "
         f"same structure {structure} ({structure * share:.1f} %)"
     )

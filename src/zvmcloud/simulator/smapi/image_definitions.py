@@ -45,8 +45,6 @@ def _operand(name: str, text: str) -> str:
 @handles(f.ImageDefinitionCreateDM, later=True, authority="recorded")
 def image_definition_create_dm(call: Call, request: f.ImageDefinitionCreateDM) -> Done:
     target = request.target.upper()
-    if target in call.system.entries:
-        raise Refused(*dm.EXISTS)
     operands = dict(_DEFAULTS)
     made: list[Statement] = []
     for item in request.definition_create_directory_keyword_parameter_list:
@@ -57,6 +55,8 @@ def image_definition_create_dm(call: Call, request: f.ImageDefinitionCreateDM) -
         keyword = STATEMENTS[name]
         statement = _made(keyword, keyword.parse(text))
         made.insert(0, statement) if name == "INCLUDE" else made.append(statement)
+    if target in call.system.entries:
+        raise Refused(*dm.EXISTS)
     first = _made_words("USER", "USER", target, *(operands[name] for name in OPERANDS))
     try:
         entry = Entry.of([first, *made])
@@ -82,7 +82,7 @@ def _made_words(keyword: str, *words: str) -> Statement:
 
 @handles(f.ImageDefinitionQueryDM, authority="recorded")
 def image_definition_query_dm(call: Call, request: f.ImageDefinitionQueryDM) -> Done:
-    record = _record(call, request.target)
+    """Keywords are looked at before the entry is (recorded for Create: 8/3002 for an entry that is not there)."""
     wanted: list[str] = []
     for text in request.definition_query_directory_keyword_parameter_list:
         for word in text.split():
@@ -92,6 +92,7 @@ def image_definition_query_dm(call: Call, request: f.ImageDefinitionQueryDM) -> 
             if word.upper() not in keywords.KEYWORDS:
                 raise unknown(word)
             wanted.append(word.upper())
+    record = _record(call, request.target)
     data = keywords.describe(call.system, record.entry, tuple(wanted))
     return Done(f.ImageDefinitionQueryDMReply(directory_information_data=data))
 
@@ -172,9 +173,9 @@ class _Edit:
 
 @handles(f.ImageDefinitionUpdateDM, later=True, authority="recorded")
 def image_definition_update_dm(call: Call, request: f.ImageDefinitionUpdateDM) -> Done:
+    changes = [_split(item) for item in request.definition_update_directory_keyword_parameter_list]
     edit = _Edit(call, request.target)
-    for item in request.definition_update_directory_keyword_parameter_list:
-        name, text = _split(item)
+    for name, text in changes:
         if name in OPERANDS:
             if not edit.entry.is_machine:
                 raise unknown(name)
@@ -250,9 +251,9 @@ def _change_disk(edit: _Edit, old: Statement, values: dict[str, str]) -> None:
 @handles(f.ImageDefinitionDeleteDM, later=True, authority="recorded")
 def image_definition_delete_dm(call: Call, request: f.ImageDefinitionDeleteDM) -> Done:
     """Drops the statements that have all the sub-keywords given; a keyword without any drops all (judgement)."""
+    changes = [_split(item) for item in request.definition_delete_directory_keyword_parameter_list]
     edit = _Edit(call, request.target)
-    for item in request.definition_delete_directory_keyword_parameter_list:
-        name, text = _split(item)
+    for name, text in changes:
         if name in OPERANDS:
             raise bad_input(name, "an entry cannot be without it")
         keyword = STATEMENTS[name]

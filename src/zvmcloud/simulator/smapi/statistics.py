@@ -159,7 +159,7 @@ def virtual_network_vlan_query_stats(call: Call, request: f.VirtualNetworkVLANQu
 
 
 def _vlan(text: str | None) -> int | None:
-    if not text:
+    if not text or text.upper() == "ALL":
         return None
     if not text.isdecimal() or int(text) > network.MAX_VLAN:
         raise Refused(8, 3003)
