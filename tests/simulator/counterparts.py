@@ -58,7 +58,7 @@ COUNTERPARTS: tuple[tuple[str, Request[Any], tuple[int, int]], ...] = (
     ("Image_Definition_Delete_DM/2", _of(f.ImageDefinitionDeleteDM, "gt@ping", ("IPL",)), OK),
     ("Image_Definition_Delete_DM/3", _of(f.ImageDefinitionDeleteDM, "gt@ping", ("*",)), (8, 3002)),
     ("Image_Definition_Query_DM/1", _of(f.ImageDefinitionQueryDM, "gt@ping", ("BOGUS_KEYWORD=BAD",)), (8, 3002)),
-    ("Image_Device_Dedicate/1", _of(f.ImageDeviceDedicate, "gt@pong", "3000", "4000", 1), OK),
+    ("Image_Device_Dedicate/1", _of(f.ImageDeviceDedicate, "gt@pong", "3000", "4001", 1), OK),
     ("Image_Disk_Delete/1", _of(f.ImageDiskDelete, "gt@pong", "999"), OK),
     ("Image_Disk_Query/1", _of(f.ImageDiskQuery, "gt@pong", "ALL"), OK),
     ("Image_Disk_Share/1", _of(f.ImageDiskShare, "gt@pong", "557", "gt@ping", "777", "RR", "READ"), OK),
@@ -71,7 +71,11 @@ COUNTERPARTS: tuple[tuple[str, Request[Any], tuple[int, int]], ...] = (
     ("Image_Password_Set_DM/1", _of(f.ImagePasswordSetDM, "gt@pong", "@sm8pi@"), OK),
     (
         "Image_Replace_DM/1",
-        _of(f.ImageReplaceDM, "gt@pong", ("USER GT@PONG @SM8PI@ 1G 1G ABCDEFG", "IPL CMS", "CONSOLE 0009 3215")),
+        _of(
+            f.ImageReplaceDM,
+            "gt@pong",
+            ("USER GT@PONG @SM8PI@ 1G 1G ABCDEFG", "IPL CMS", "NICDEF 9000 TYPE QDIO DEVICES 3"),
+        ),
         OK,
     ),
     (
@@ -134,12 +138,27 @@ COUNTERPARTS: tuple[tuple[str, Request[Any], tuple[int, int]], ...] = (
         _of(f.VirtualNetworkVLANQueryStats, "maint", "gt@pong", "ALL", "BOTH", "4"),
         OK,
     ),
-    ("Virtual_Network_Vswitch_Delete_Extended/1", _of(f.VirtualNetworkVswitchDeleteExtended, "maint", "gt@vswi", "NO"), OK),
+    (
+        "Virtual_Network_Vswitch_Delete_Extended/1",
+        _of(f.VirtualNetworkVswitchDeleteExtended, "maint", "gt@vswi", "NO"),
+        OK,
+    ),
     (
         "Virtual_Network_Vswitch_Create_Extended/3",
-        _of(f.VirtualNetworkVswitchCreateExtended, "maint", "gt@vswi", real_device_address="620 630", connection_value="DISCON", transport_type="ETHERNET",
-            vlan_id="1024", port_type="ACCESS", persist="NO", vswitch_type="IVL", vswitch_domain="A",
-            vswitch_global="DOMAIN", port_selection="PORTBASED",
+        _of(
+            f.VirtualNetworkVswitchCreateExtended,
+            "maint",
+            "gt@vswi",
+            real_device_address="620 630",
+            connection_value="DISCON",
+            transport_type="ETHERNET",
+            vlan_id="1024",
+            port_type="ACCESS",
+            persist="NO",
+            vswitch_type="IVL",
+            vswitch_domain="A",
+            vswitch_global="DOMAIN",
+            port_selection="PORTBASED",
         ),
         OK,
     ),
@@ -157,7 +176,7 @@ COUNTERPARTS: tuple[tuple[str, Request[Any], tuple[int, int]], ...] = (
         )
         for number, name, values, codes in (
             (1, "gt@vsw2", {"grant_userid": "gt@ping"}, OK),
-            (2, "gt@vsw2", {"vlan_port_add": "100 200"}, OK),
+            (2, "gt@vsw2", {"vlan_port_add": "1000 200"}, OK),
             (3, "gt@vsw2", {"vlan_port_remove": "100 200"}, (396, 3040)),
             (7, "gt@vsw2", {"uplink": "YES", "connection_value": "CON"}, OK),
             (13, "gt@vsw2", {"iptimeout": "5"}, OK),
@@ -171,7 +190,7 @@ COUNTERPARTS: tuple[tuple[str, Request[Any], tuple[int, int]], ...] = (
     ("VMRELOCATE/1", _of(f.VMRELOCATE, "gt@pong", "vm2", "test"), (4, 3000)),
     ("VMRELOCATE_Status/1", _of(f.VMRELOCATEStatus, "maint", "ALL"), (4, 3001)),
     ("VMRM_Measurement_Query/1", _of(f.VMRMMeasurementQuery, "maint"), OK),
-)  # fmt: skip
+)
 
 _DISK = "MDISK=VDEV=777 DEVTYPE=XXXX DISKTYPE=AUTOG COUNT=1000 NAME=LINUX READPASSWORD=READ"
 #: What must be asked first: recorded requests, which make or take away what the counterpart needs or makes.
@@ -189,6 +208,9 @@ BEFORE: dict[str, tuple[Request[Any], ...]] = {
     "Image_Replace_DM/1": (_of(f.ImageUnlockDM, "gt@pong", "888"), _of(f.ImageLockDM, "gt@pong", "")),
     "Virtual_Channel_Connection_Create/1": (_of(f.ImageActivate, "gt@ping"),),
     "Virtual_Network_LAN_Delete/1": (_of(f.VirtualNetworkLANCreate, "maint", "gt@vsw1", "SYSTEM", 4, 1),),
+    "Virtual_Network_Vswitch_Set_Extended/2": (
+        _of(f.VirtualNetworkVswitchSetExtended, "maint", "gt@vsw2", portnum="200 gt@ping", uplink="NO"),
+    ),
     "Virtual_Network_Vswitch_Set_Extended/1": (
         _of(
             f.VirtualNetworkVswitchCreateExtended,

@@ -155,6 +155,7 @@ PRIVCLASS_INVALID = Message(6614, "SPC", "E", "Privilege classes missing, invali
 PRIVCLASS_DISABLED = Message(6615, "SPC", "E", "SET PRIVCLASS is disabled on this system")
 SEGMENT_MISSING = Message(1356, "QNS", "E", "Saved system or segment {name} does not exist")
 FLASH_MISSING = Message(337, "NFC", "E", "No FLASHCOPY relationship with device {vdev} exists")
+VLAN_PORT_MISSING = Message(3040, "SWU", "E", "VLAN {vlan} of VSWITCH SYSTEM {name} has no port {port}")
 SHARE_INVALID = Message(1033, "SHA", "E", "SHARE value missing or invalid - {value}")
 CONSOLE_IS_OWN = Message(6704, "CFX", "E", "Missing token or invalid operand; {userid} cannot be its own {role}")
 SPOOL_DEVICE_MISSING = Message(40, "CSP", "E", "Device {vdev} does not exist")

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
-from zvmcloud.directory.devices import Mdisk, Nicdef
+from zvmcloud.directory.devices import Dedicate, Mdisk, Nicdef
 from zvmcloud.simulator import channels, dasd, events, guest_lans, guest_os, network, spool, storage
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
@@ -75,7 +75,7 @@ def _add_devices(system: System, userid: str, entry: Entry) -> None:
         if special.operand(2) == "CTCA":
             channels.define(system, userid, statements.vdev(special.operand(1)) or "")
     for dedicated in entry.dedicates:
-        _try(system, userid, lambda d=dedicated: give_device(system, userid, d.vdev, d.rdev))
+        _try(system, userid, lambda d=dedicated: _own_device(system, userid, d))
 
 
 def _try(system: System, userid: str, action: object) -> None:
@@ -101,8 +101,13 @@ def _own_nic(system: System, userid: str, nicdef: Nicdef) -> None:
         guest_lans.connect(system, userid, nicdef.vdev, lan_owner, nicdef.lan_name)
 
 
-def give_device(system: System, userid: str, vdev: str, rdev: str) -> RealDevice:
-    """Dedicate a real device to a machine that is logged on.
+def _own_device(system: System, userid: str, dedicated: Dedicate) -> None:
+    readonly = any(option in ("READONLY", "R/O") for option in dedicated.options)
+    give_device(system, userid, dedicated.vdev, dedicated.rdev, readonly=readonly)
+
+
+def give_device(system: System, userid: str, vdev: str, rdev: str, *, readonly: bool = False) -> RealDevice:
+    """Dedicate a real device to a machine that is logged on; `readonly` means disks alone.
 
     CpRefused: address in use (92), no such device (40), attached to another machine (92 with that name).
     """
@@ -125,7 +130,7 @@ def give_device(system: System, userid: str, vdev: str, rdev: str) -> RealDevice
     else:
         dasd.dedicate(system, rdev, userid)
         kind = "DASD"
-    device = RealDevice(vdev, rdev, kind)
+    device = RealDevice(vdev, rdev, kind, readonly and kind == "DASD")
     system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
     return device
 

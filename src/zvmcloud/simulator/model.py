@@ -127,6 +127,7 @@ class RealDevice:
     vdev: str
     rdev: str
     kind: str
+    readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,10 @@ class Grant:
     port_type: str = ""
     promiscuous: bool = False
     port: int = 0
+    osd_sim: bool = False
+    """Whether the adapter may simulate an OSD one on an IEDN or INMN switch."""
+    uplink: bool = False
+    """Whether the port is the uplink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +295,15 @@ class Vswitch:
     path_mtu: str = "EXTERNAL"
     """Path MTU discovery: EXTERNAL, OFF or a number of bytes."""
     priority_queuing: bool = False
+    shared_group: bool = False
+    """Whether the link aggregation group is shared with other systems."""
+    nic_userid: str = ""
+    nic_vdev: str = ""
+    """The guest's adapter that is the uplink; empty when there is none."""
+    trace_pages: int = 8
+    ivl_vlan: int = 0
+    ivl_heartbeat: int = 30
+    """Seconds between the heartbeats of an inter-VSWITCH link switch."""
 
     @property
     def aware(self) -> bool:

@@ -129,6 +129,32 @@ def revoke(system: System, switch: Vswitch, userid: str) -> Vswitch:
     return changed
 
 
+def change_vlan(system: System, switch: Vswitch, vlan: int, action: str, ports: frozenset[int] = frozenset()) -> None:
+    """ADD ports to a VLAN of a PORTBASED switch, REMOVE some, or DELETE the VLAN.
+
+    CpRefused: not PORTBASED, VLAN unaware, a port that is not defined; for REMOVE a port that the VLAN does not have,
+    3040 (the number is recorded, its text is judgement).
+    """
+    text = str(vlan)
+    owners = [item for item in switch.grants if item.port]
+    if action == "REMOVE":
+        inside = {item.port for item in owners if text in item.vlans}
+        for port in sorted(ports - inside):
+            raise CpRefused(messages.VLAN_PORT_MISSING, port=port, vlan=text, name=switch.name)
+    if switch.user_based:
+        raise CpRefused(messages.NOT_PORTBASED, name=switch.name)
+    if not switch.aware:
+        raise CpRefused(messages.VSWITCH_NOT_VLAN_AWARE, name=switch.name)
+    if action == "ADD":
+        for port in sorted(ports - {item.port for item in owners}):
+            raise CpRefused(messages.PORT_MISSING, port=port, name=switch.name)
+    for item in owners:
+        if action != "DELETE" and item.port not in ports:
+            continue
+        kept = tuple(one for one in item.vlans if one != text)
+        grant(system, find(system, switch.name), replace(item, vlans=(*kept, text) if action == "ADD" else kept))
+
+
 def delete(system: System, switch: Vswitch) -> None:
     """Remove a switch: its adapters are uncoupled, its OSA devices are free again."""
     for owner, vdev in sorted(system.coupled.get(switch.name, ())):

@@ -221,6 +221,8 @@ def _volumes(system: System) -> None:
         "CP_Owned Slot 2 M01S01 OWN",
     )
     lines += ("CP_Owned Slot 3 M01P01 OWN", *(f"User_Volume_List {volser}" for volser in users))
+    # GT@VSW1 was asked for with both configurations.
+    lines += ("DEFINE VSWITCH GT@VSW1 IP RDEV NONE DISCONNECT",)
     for name in ("SYSTEM", "ALT"):
         key = f"PMAINT.0CF0 {name} CONFIG"
         system.texts.put(key, TextFile("PMAINT.0CF0", name, "CONFIG", lines, system.now()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Protocol
 
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Link
@@ -39,6 +40,7 @@ DEFAULT_NAME, DEFAULT_TYPE = "SYSTEM", "CONFIG"
 NO_MEMBER_LINK, NOT_LINKED, NOT_WRITABLE = 48, 24, 28
 PASSWORD_MISSING, PASSWORD_WRONG = 44, 46
 NO_FILE, FAULTY = 32, 34
+SAME_FILE = 22
 
 
 def key(place: str, name: str, filetype: str) -> str:
@@ -92,6 +94,70 @@ def locate(
             raise Refused(rc, NO_FILE)
         return TextFile(place, name, filetype)
     return found
+
+
+def default_file(system: System, rc: int) -> TextFile:
+    """SYSTEM CONFIG on PMAINT's CF0, which the servers link without a password (judgement: OPTION LNKNOPAS).
+
+    Refused rc/24 when the system has no such disk, rc/28 while somebody else writes to it, rc/32 without the file.
+    """
+    entry = system.entry(DEFAULT_OWNER)
+    disk = entry.mdisk(DEFAULT_VDEV) if entry is not None else None
+    password = disk.passwords[2] if disk is not None and len(disk.passwords) > 2 else ""
+    return locate(system, rc, None, None, None, None, password)
+
+
+class TwoFiles(Protocol):
+    """A call that names a configuration file and, perhaps, its second copy."""
+
+    @property
+    def system_config_name(self) -> str: ...
+    @property
+    def system_config_type(self) -> str: ...
+    @property
+    def parm_disk_owner(self) -> str: ...
+    @property
+    def parm_disk_number(self) -> str: ...
+    @property
+    def parm_disk_password(self) -> str: ...
+    @property
+    def alt_system_config_name(self) -> str: ...
+    @property
+    def alt_system_config_type(self) -> str: ...
+    @property
+    def alt_parm_disk_owner(self) -> str: ...
+    @property
+    def alt_parm_disk_number(self) -> str: ...
+    @property
+    def alt_parm_disk_password(self) -> str: ...
+
+
+def both(system: System, rc: int, call: TwoFiles) -> list[TextFile]:
+    """The configuration and, when the call names one, its second copy. Refused rc/22 when they are the same file."""
+    main = locate(
+        system,
+        rc,
+        call.system_config_name,
+        call.system_config_type,
+        call.parm_disk_owner,
+        call.parm_disk_number,
+        call.parm_disk_password,
+    )
+    if not (call.alt_system_config_name or call.alt_parm_disk_owner):
+        return [main]
+    other = locate(
+        system,
+        rc,
+        call.alt_system_config_name,
+        call.alt_system_config_type,
+        call.alt_parm_disk_owner,
+        call.alt_parm_disk_number,
+        call.alt_parm_disk_password,
+        must_exist=False,
+    )
+    if (other.place, other.name, other.filetype) == (main.place, main.name, main.filetype):
+        raise Refused(rc, SAME_FILE)
+    return [main, other if other.lines else replace(other, lines=main.lines)]
 
 
 def _server_links(system: System) -> tuple[Link, ...]:
@@ -185,6 +251,11 @@ def without_label(system: System, file: TextFile, volser: str) -> TextFile:
             continue
         kept.append(line)
     return _put(system, replace(file, lines=tuple(kept)))
+
+
+def written(system: System, file: TextFile, lines: tuple[str, ...]) -> TextFile:
+    """Write the file with other records."""
+    return _put(system, replace(file, lines=lines))
 
 
 def _put(system: System, file: TextFile) -> TextFile:

@@ -175,6 +175,7 @@ def _kind(issuer: Issuer, address: str) -> str:
 def attach(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """ATTACH rdev[-rdev] [TO] userid | * | SYSTEM [AS] [vdev | volser] [R/O | R/W]"""
     rest = [word for word in words if word not in ("TO", "AS", "R/W", "R/O", "READONLY", "MULTIUSER")]
+    readonly = "R/O" in words or "READONLY" in words
     addresses = device_list(rest, 0)
     if rest[1:2] == ["SYSTEM"]:
         return [_attach_volume(issuer, address, rest[2:]) for address in addresses]
@@ -188,7 +189,7 @@ def attach(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     for offset, address in enumerate(addresses):
         alias = f"{first + offset:04X}"
         _must_be_free(issuer, address)
-        device = guests.give_device(issuer.system, machine.userid, alias, address)
+        device = guests.give_device(issuer.system, machine.userid, alias, address, readonly=readonly)
         devctl = " WITH DEVCTL" if device.kind == "DASD" else ""
         lines.append(f"{device.kind:<4} {address} ATTACHED TO {machine.userid} {alias}{devctl}")
     return lines

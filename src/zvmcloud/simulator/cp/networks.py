@@ -324,25 +324,14 @@ def _port(issuer: Issuer, switch: Vswitch, words: Sequence[str]) -> None:
 
 def _vlan_ports(issuer: Issuer, switch: Vswitch, words: Sequence[str]) -> None:
     """VLANID id ADD ports | REMOVE ports | DELETE, on a PORTBASED switch"""
-    vlan = str(number(words, 0, 1, network.MAX_VLAN, "SWU"))
-    if switch.user_based:
-        raise CpRefused(messages.NOT_PORTBASED, name=switch.name)
-    if not switch.aware:
-        raise CpRefused(messages.VSWITCH_NOT_VLAN_AWARE, name=switch.name)
+    vlan = number(words, 0, 1, network.MAX_VLAN, "SWU")
     action = operand(words, 1, "SWU")
     if action not in ("ADD", "REMOVE", "DELETE"):
         raise CpRefused(messages.INVALID_OPTION, module="SWU", option=action)
-    owners = list(switch.grants)
+    ports: set[int] = set()
     if action != "DELETE":
         ports = {number(words, at, 1, MAX_PORT, "SWU") for at in range(2, max(len(words), 3))}
-        for port in ports - {item.port for item in owners}:
-            raise CpRefused(messages.PORT_MISSING, port=port, name=switch.name)
-        owners = [item for item in owners if item.port in ports]
-    for item in owners:
-        kept = tuple(one for one in item.vlans if one != vlan)
-        vlans = (*kept, vlan) if action == "ADD" else kept
-        current = network.find(issuer.system, switch.name)
-        network.grant(issuer.system, current, replace(item, vlans=vlans))
+    network.change_vlan(issuer.system, switch, vlan, action, frozenset(ports))
 
 
 def detach_vswitch(issuer: Issuer, words: Sequence[str]) -> list[str]:

@@ -80,10 +80,11 @@ def _real_lines(system: System, machine: Machine, device: RealDevice) -> list[st
         disk = dasd.find(system, device.rdev)
         if disk is not None:
             unit = "BLK" if disk.device_type == "9336" else "CYL"
+            access = "R/O" if device.readonly else "R/W"
             return [
                 (
-                    f"DASD {device.vdev} {disk.device_type:<4} {disk.volser or '......':<6} R/W {disk.size:>10} {unit} "
-                    f"ON DASD  {device.rdev} SUBCHANNEL = {subchannel}"
+                    f"DASD {device.vdev} {disk.device_type:<4} {disk.volser or '......':<6} {access} "
+                    f"{disk.size:>10} {unit} ON DASD  {device.rdev} SUBCHANNEL = {subchannel}"
                 )
             ]
     lines = [f"{device.kind:<4} {device.vdev} ON {device.kind:<5} {device.rdev} SUBCHANNEL = {subchannel}"]

@@ -9,13 +9,13 @@ from zvmcloud.directory import statements
 from zvmcloud.simulator import dasd, space, system_config
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model_cluster import STABLE
-from zvmcloud.simulator.model_devices import RealDisk, SpaceVolume, TextFile
+from zvmcloud.simulator.model_devices import RealDisk, SpaceVolume
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
 VOLUME = 300
 DEVICE_MISSING, NOT_ATTACHABLE, NOT_A_VOLUME = 8, 10, 12
-NOT_ONLINE, NOT_IN_CONFIG, IN_CONFIG, SAME_FILE = 16, 18, 20, 22
+NOT_ONLINE, NOT_IN_CONFIG, IN_CONFIG = 16, 18, 20
 NO_SLOT = (8, 3011)
 #: The cluster of the system is not in mode STABLE.
 UNSTABLE = 3006
@@ -32,36 +32,6 @@ def _disk(call: Call, rc: int, text: str, parameter: int) -> dasd.Shown:
     return disk
 
 
-def _files(call: Call, request: f.ImageVolumeAdd | f.ImageVolumeDelete) -> tuple[TextFile, TextFile | None]:
-    """The configuration and, when the call names one, its second copy."""
-    main = system_config.locate(
-        call.system,
-        VOLUME,
-        request.system_config_name,
-        request.system_config_type,
-        request.parm_disk_owner,
-        request.parm_disk_number,
-        request.parm_disk_password,
-    )
-    if not (request.alt_system_config_name or request.alt_parm_disk_owner):
-        return main, None
-    other = system_config.locate(
-        call.system,
-        VOLUME,
-        request.alt_system_config_name,
-        request.alt_system_config_type,
-        request.alt_parm_disk_owner,
-        request.alt_parm_disk_number,
-        request.alt_parm_disk_password,
-        must_exist=False,
-    )
-    if (other.place, other.name, other.filetype) == (main.place, main.name, main.filetype):
-        raise Refused(VOLUME, SAME_FILE)
-    if not other.lines:
-        other = replace(other, lines=main.lines)
-    return main, other
-
-
 @handles(f.ImageVolumeAdd, authority="recorded")
 def image_volume_add(call: Call, request: f.ImageVolumeAdd) -> Done:
     """The volume is in the configuration and attached to CP; a second configuration gets the same line.
@@ -74,7 +44,7 @@ def image_volume_add(call: Call, request: f.ImageVolumeAdd) -> Done:
         raise Refused(VOLUME, NOT_ATTACHABLE)
     if disk.status == "SYSTEM" and disk.volser != volser:
         raise Refused(VOLUME, NOT_ATTACHABLE)
-    files = [file for file in _files(call, request) if file is not None]
+    files = system_config.both(call.system, VOLUME, request)
     if volser in system_config.labels(files[0]):
         raise Refused(VOLUME, IN_CONFIG)
     if system_config.problems(files[0]):
@@ -97,7 +67,7 @@ def image_volume_delete(call: Call, request: f.ImageVolumeDelete) -> Done:
     """
     volser = request.image_vol_id.upper()
     disk = _disk(call, VOLUME, request.image_device_number, 5)
-    files = [file for file in _files(call, request) if file is not None]
+    files = system_config.both(call.system, VOLUME, request)
     named = any(volser in system_config.labels(file) for file in files)
     if not named or volser in system_config.owned_labels(files[0]):
         raise Refused(VOLUME, NOT_IN_CONFIG)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Link, Mdisk
+from zvmcloud.simulator import dasd, guests, storage
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, storage
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Dasd, RealDevice
 from zvmcloud.simulator.smapi import targets
@@ -255,19 +255,19 @@ def image_device_undedicate_dm(call: Call, request: f.ImageDeviceUndedicateDM) -
     return Done()
 
 
-@handles(f.ImageDeviceDedicate, authority="clients", missing="readonly; devices other than OSA and FCP")
+@handles(f.ImageDeviceDedicate, authority="clients")
 def image_device_dedicate(call: Call, request: f.ImageDeviceDedicate) -> Done:
     userid = targets.defined(call, request.target)
     machine = targets.running(call, userid)
     address, rdev = targets.vdev(request.image_device_number), targets.vdev(request.real_device_number, 6)
     if machine.device(address) is not None:
         raise Refused(*targets.DEVICE_EXISTS)
-    osa, fcp = call.system.osas.get(rdev), call.system.fcps.get(rdev)
-    if osa is None and fcp is None:
+    osa, fcp, disk = call.system.osas.get(rdev), call.system.fcps.get(rdev), dasd.find(call.system, rdev)
+    if osa is None and fcp is None and disk is None:
         raise Refused(*targets.NO_DEVICE)
-    if (osa and osa.owner) or (fcp and fcp.owner):
+    if (osa and osa.owner) or (fcp and fcp.owner) or (disk and disk.status != "FREE"):
         raise Refused(204, 16)
-    guests.give_device(call.system, userid, address, rdev)
+    guests.give_device(call.system, userid, address, rdev, readonly=request.readonly == 1)
     return Done()
 
 

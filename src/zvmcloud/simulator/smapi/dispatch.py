@@ -48,6 +48,7 @@ from zvmcloud.simulator.smapi import (  # noqa: F401 (the modules register their
     service,
     statistics,
     switch_queries,
+    switch_settings,
     switches,
     volumes,
     work_units,

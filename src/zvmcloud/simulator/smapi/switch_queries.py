@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zvmcloud.simulator import network
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.model import Vswitch
+from zvmcloud.simulator.model import Nic, Vswitch
 from zvmcloud.simulator.smapi import targets
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.smapi.switches import MISSING
@@ -120,23 +120,35 @@ def _extended(call: Call, switch: Vswitch, with_vepa: bool) -> f.VswitchRecords:
             for rdev in switch.rdevs
         ),
         authorized_user_array=tuple(
-            f"{grant.port:04d} {grant.userid} {'PROM' if grant.promiscuous else 'NOPROM'} NOOSDSIM "
-            f"{len(_vlan_numbers(grant.vlans))} " + " ".join(f"{number:04d}" for number in _vlan_numbers(grant.vlans))
+            f"{grant.port:04d} {grant.userid} {'PROM' if grant.promiscuous else 'NOPROM'} "
+            f"{'OSDSIM' if grant.osd_sim else 'NOOSDSIM'} {len(_vlan_numbers(grant.vlans))} "
+            + " ".join(f"{number:04d}" for number in _vlan_numbers(grant.vlans))
             for grant in switch.grants
         ),
         connected_adapter_array=tuple(
             f"{userid} {nic.vdev} {network.mac_text(nic.mac)} {nic.adapter_type}"
             for userid, nic in network.adapters(call.system, switch)
         ),
-        uplink_NIC_array=(),
+        uplink_NIC_array=(_uplink_nic(call, switch),) if switch.nic_userid else (),
         global_member_array=(),
     )
+
+
+def _uplink_nic(call: Call, switch: Vswitch) -> str:
+    """judgement: error status 0 for an adapter that is there, 1 for one that is not."""
+    machine = call.system.machines.get(switch.nic_userid)
+    there = machine is not None and isinstance(machine.device(switch.nic_vdev), Nic)
+    return f"{switch.nic_userid} {switch.nic_vdev} {0 if there else 1}"
 
 
 def _group_words(switch: Vswitch) -> list[str]:
     if not switch.group:
         return ["LAG:", "0", "(NOGRP)"]
-    return ["LAG:-GROUP-LACP-EXCLUSIVE", switch.interval or "30", switch.group]
+    return [
+        f"LAG:-GROUP-LACP-{'SHARED' if switch.shared_group else 'EXCLUSIVE'}",
+        switch.interval or "30",
+        switch.group,
+    ]
 
 
 @handles(f.VirtualNetworkOSAQuery, authority="recorded")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
-from zvmcloud.simulator import network, uplinks
+from zvmcloud.simulator import network, switch_config, system_config, uplinks
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Grant, Vswitch
 from zvmcloud.simulator.smapi import targets
@@ -29,7 +30,7 @@ def find(call: Call, name: str) -> Vswitch:
     return found
 
 
-def _rdevs(text: str | None, bad: tuple[int, int]) -> tuple[str, ...]:
+def rdevs(text: str | None, bad: tuple[int, int]) -> tuple[str, ...]:
     """Uplink devices: NONE, or up to three numbers, each perhaps with a port (.P00)."""
     words = (text or "").upper().replace(",", " ").split()
     if not words or words == ["NONE"]:
@@ -51,7 +52,7 @@ def _vlan(text: str | None, bad: tuple[int, int]) -> str:
     return str(int(text))
 
 
-def _one_of(text: str | None, choices: dict[str, str], default: str) -> str:
+def one_of(text: str | None, choices: dict[str, str], default: str) -> str:
     """The value whose shortest form the text extends: choices maps a minimal abbreviation to the full word."""
     if not text:
         return default
@@ -85,46 +86,55 @@ def virtual_network_vswitch_create_extended(call: Call, request: f.VirtualNetwor
         raise Refused(*EXISTS)
     vlan = _vlan(request.vlan_id, BAD_VALUE)
     if not vlan and (
-        request.native_vlanid or _upper(request.gvrp_value) == "GVRP" or _upper(request.port_type) == "TRUNK"
+        request.native_vlanid or upper(request.gvrp_value) == "GVRP" or upper(request.port_type) == "TRUNK"
     ):
         raise Refused(*BAD_KEY)
-    connection = _one_of(
+    connection = one_of(
         request.connection_value, {"CON": "CONNECT", "DISCON": "DISCONNECT", "NOUPLINK": "NOUPLINK"}, "CONNECT"
     )
-    transport = _one_of(request.transport_type, {"IP": "IP", "ETH": "ETHERNET"}, "IP")
-    routing = _one_of(request.routing_value, {"NON": "NONROUTER", "PRI": "PRIROUTER"}, "NONROUTER")
+    transport = one_of(request.transport_type, {"IP": "IP", "ETH": "ETHERNET"}, "IP")
+    routing = one_of(request.routing_value, {"NON": "NONROUTER", "PRI": "PRIROUTER"}, "NONROUTER")
     switch = Vswitch(
         name,
         network.new_mac(call.system),
         transport,
-        _one_of(request.port_type, {"ACCESS": "ACCESS", "TRUNK": "TRUNK"}, "ACCESS" if vlan else ""),
-        _number(request.queue_memory_limit, 1, 8, 8),
+        one_of(request.port_type, {"ACCESS": "ACCESS", "TRUNK": "TRUNK"}, "ACCESS" if vlan else ""),
+        number(request.queue_memory_limit, 1, 8, 8),
         routing if transport == "IP" else "",
         vlan,
-        _number(request.native_vlanid, 1, network.MAX_VLAN, 1),
-        _upper(request.gvrp_value) == "GVRP",
+        number(request.native_vlanid, 1, network.MAX_VLAN, 1),
+        upper(request.gvrp_value) == "GVRP",
         (request.controller_name or "*").upper(),
         connection == "CONNECT",
-        () if connection == "NOUPLINK" else _rdevs(request.real_device_address, BAD_VALUE),
+        () if connection == "NOUPLINK" else rdevs(request.real_device_address, BAD_VALUE),
         tuple((request.port_name or "").upper().split()),
-        persistent=_upper(request.persist) == "YES",
-        ip_timeout=_number(request.iptimeout, 1, 240, 5),
-        switch_type=_one_of(
+        persistent=upper(request.persist) == "YES",
+        ip_timeout=number(request.iptimeout, 1, 240, 5),
+        switch_type=one_of(
             request.vswitch_type, {"QDIO": "QDIO", "IEDN": "IEDN", "INMN": "INMN", "IVL": "IVL"}, "QDIO"
         ),
-        user_based=_one_of(request.port_selection, {"PORT": "PORTBASED", "USER": "USERBASED"}, "USERBASED")
+        user_based=one_of(request.port_selection, {"PORT": "PORTBASED", "USER": "USERBASED"}, "USERBASED")
         == "USERBASED",
         group=(request.group_name or "").upper(),
     )
     _create(call, switch)
+    keep_in_config(call, switch, request.persist)
     return Done()
 
 
-def _upper(text: str | None) -> str:
+def keep_in_config(call: Call, switch: Vswitch, persist: str | None, *, gone: bool = False) -> None:
+    """PERSIST=YES: the default configuration file says the same. Refused 8/24 when its disk is missing."""
+    if upper(persist) != "YES":
+        return
+    file = system_config.default_file(call.system, 8)
+    switch_config.rewrite(call.system, file, switch.name, () if gone else switch_config.statements(switch))
+
+
+def upper(text: str | None) -> str:
     return (text or "").upper()
 
 
-def _number(text: str | None, low: int, high: int, default: int) -> int:
+def number(text: str | None, low: int, high: int, default: int) -> int:
     if not text:
         return default
     if not text.isdecimal() or not low <= int(text) <= high:
@@ -132,14 +142,25 @@ def _number(text: str | None, low: int, high: int, default: int) -> int:
     return int(text)
 
 
-@handles(
-    f.VirtualNetworkVswitchCreate,
-    authority="recorded",
-    missing="the configuration files are not changed; the switch survives a restart of the simulator either way",
-)
+#: update_system_config_indicator: where a change is made.
+ACTIVE, BOTH, CONFIG_ONLY = 1, 2, 3
+#: Several statements went from the configuration.
+SEVERAL = 66
+
+
+def _where(indicator: int) -> tuple[bool, bool]:
+    """Whether the running system is changed, and the configuration files. Refused 24/1619 for another value."""
+    if indicator not in (0, ACTIVE, BOTH, CONFIG_ONLY):
+        raise Refused(24, 1619)
+    return indicator != CONFIG_ONLY, indicator in (BOTH, CONFIG_ONLY)
+
+
+@handles(f.VirtualNetworkVswitchCreate, authority="recorded")
 def virtual_network_vswitch_create(call: Call, request: f.VirtualNetworkVswitchCreate) -> Done:
+    """On the running system, in its configuration files, or both; what is refused for one is done to neither."""
+    active, config = _where(request.update_system_config_indicator)
     name = targets.system_name(request.switch_name)
-    if name in call.system.vswitches:
+    if active and name in call.system.vswitches:
         raise Refused(*EXISTS)
     transport = "ETHERNET" if request.transport_type == 2 else "IP"
     vlan = "" if request.vlan_id <= 0 else str(request.vlan_id)
@@ -155,37 +176,68 @@ def virtual_network_vswitch_create(call: Call, request: f.VirtualNetworkVswitchC
         request.gvrp_value == 1,
         (request.controller_name or "*").upper(),
         request.connection_value != 2,
-        _rdevs(request.real_device_address, (24, 619)),
+        rdevs(request.real_device_address, (24, 619)),
         tuple(request.port_name.upper().split()),
-        persistent=request.update_system_config_indicator in (2, 3),
+        persistent=config,
     )
-    _create(call, switch)
+    if active:
+        _create(call, switch)
+    if config:
+        switch_config.add(call.system, system_config.both(call.system, switch_config.CONFIG, request), switch)
     return Done()
 
 
 @handles(f.VirtualNetworkVswitchDelete, authority="clients")
 def virtual_network_vswitch_delete(call: Call, request: f.VirtualNetworkVswitchDelete) -> Done:
-    network.delete(call.system, find(call, request.switch_name))
-    return Done()
+    """0/66 when more than one statement went from the configuration."""
+    active, config = _where(request.update_system_config_indicator)
+    gone = 0
+    if active:
+        network.delete(call.system, find(call, request.switch_name))
+    if config:
+        files = system_config.both(call.system, switch_config.CONFIG, request)
+        gone = switch_config.remove(call.system, files, targets.system_name(request.switch_name))
+    return Done(rs=SEVERAL if gone > 1 else 0)
 
 
 @handles(f.VirtualNetworkVswitchDeleteExtended, authority="clients")
 def virtual_network_vswitch_delete_extended(call: Call, request: f.VirtualNetworkVswitchDeleteExtended) -> Done:
-    network.delete(call.system, find(call, request.switch_name))
+    switch = find(call, request.switch_name)
+    network.delete(call.system, switch)
+    keep_in_config(call, switch, request.persist, gone=True)
     return Done()
 
 
-@handles(f.VirtualNetworkVswitchSet, authority="clients", missing="the configuration files are not changed")
+@handles(f.VirtualNetworkVswitchSet, authority="clients")
 def virtual_network_vswitch_set(call: Call, request: f.VirtualNetworkVswitchSet) -> Done:
+    """A change of the configuration alone is made to the switch as it is defined now."""
+    active, config = _where(request.update_system_config_indicator)
+    changed = []
+    with suppress(_OnlyTried), call.system.store.savepoint():
+        _set(call, request)
+        changed.append(find(call, request.switch_name))
+        if not active:
+            raise _OnlyTried
+    if config:
+        files = system_config.both(call.system, switch_config.CONFIG, request)
+        switch_config.change(call.system, files, changed[0])
+    return Done()
+
+
+class _OnlyTried(Exception):
+    """Takes back what is not wanted on the running system."""
+
+
+def _set(call: Call, request: f.VirtualNetworkVswitchSet) -> None:
     switch = find(call, request.switch_name)
     port_type = {1: "ACCESS", 2: "TRUNK"}.get(request.port_type, "")
     if request.grant_userid:
-        switch = _grant(call, switch, request.grant_userid, request.user_vlan_id, port_type, promiscuous=False)
+        switch = grant(call, switch, request.grant_userid, request.user_vlan_id, port_type, promiscuous=False)
     if request.revoke_userid:
         switch = network.revoke(call.system, switch, request.revoke_userid.upper())
     values: dict[str, object] = {}
     if request.real_device_address:
-        values["rdevs"] = _rdevs(request.real_device_address, (24, 919))
+        values["rdevs"] = rdevs(request.real_device_address, (24, 919))
     if request.controller_name:
         values["controller"] = request.controller_name.upper()
     if request.connection_value:
@@ -198,11 +250,10 @@ def virtual_network_vswitch_set(call: Call, request: f.VirtualNetworkVswitchSet)
         values["gvrp"] = request.gvrp_value == 1
     if request.mac_id:
         values["mac"] = network.new_mac(call.system, request.mac_id.upper())
-    _update(call, switch, values)
-    return Done()
+    update(call, switch, values)
 
 
-def _update(call: Call, switch: Vswitch, values: dict[str, object]) -> Vswitch:
+def update(call: Call, switch: Vswitch, values: dict[str, object]) -> Vswitch:
     if not values:
         return switch
     changed = replace(switch, **values)  # type: ignore[arg-type]
@@ -212,9 +263,7 @@ def _update(call: Call, switch: Vswitch, values: dict[str, object]) -> Vswitch:
     return changed
 
 
-def _grant(
-    call: Call, switch: Vswitch, userid: str, vlans: str | None, port_type: str, *, promiscuous: bool
-) -> Vswitch:
+def grant(call: Call, switch: Vswitch, userid: str, vlans: str | None, port_type: str, *, promiscuous: bool) -> Vswitch:
     """Authorise a userid, or change what it is authorised for. Refused 396/2846 for VLANs on an unaware switch."""
     userid = userid.upper()
     if not statements.is_userid(userid):
@@ -227,80 +276,3 @@ def _grant(
             raise Refused(*BAD_VALUE)
         wanted = tuple(vlans.replace(",", " ").split())
     return network.grant(call.system, switch, Grant(userid, wanted, port_type, promiscuous))
-
-
-_SWITCHED = {"ON": True, "YES": True, "OFF": False, "NO": False}
-
-
-@handles(
-    f.VirtualNetworkVswitchSetExtended,
-    authority="recorded",
-    missing="trace size, IVL, OSD simulation and lists of ports of a VLAN are accepted and not kept",
-)
-def virtual_network_vswitch_set_extended(call: Call, request: f.VirtualNetworkVswitchSetExtended) -> Done:
-    switch = find(call, request.switch_name)
-    promiscuous = _flag(request.promiscuous)
-    port_type = _one_of(request.port_type, {"ACCESS": "ACCESS", "TRUNK": "TRUNK"}, "")
-    if request.portnum:
-        number, _, userid = request.portnum.partition(" ")
-        if not number.isdecimal() or not 1 <= int(number) <= 2048:
-            raise Refused(*BAD_VALUE)
-        if userid:
-            switch = _grant(call, switch, userid.strip(), request.user_vlan_id, port_type, promiscuous=promiscuous)
-            owner = switch.grant(userid.strip().upper())
-            if owner is not None:
-                switch = network.grant(call.system, switch, replace(owner, port=int(number)))
-    elif request.grant_userid:
-        switch = _grant(call, switch, request.grant_userid, request.user_vlan_id, port_type, promiscuous=promiscuous)
-    elif request.user_vlan_id and not request.vlan_port_add:
-        raise Refused(*BAD_KEY)
-    if request.vlan_delete and switch.user_based:
-        raise Refused(*BAD_KEY)
-    if request.revoke_userid:
-        switch = network.revoke(call.system, switch, request.revoke_userid.upper())
-    values: dict[str, object] = {}
-    if request.real_device_address:
-        values["rdevs"] = _rdevs(request.real_device_address, BAD_VALUE)
-    if request.group_rdev:
-        values["rdevs"] = _rdevs(request.group_rdev, BAD_VALUE)
-    if request.controller_name:
-        values["controller"] = request.controller_name.upper()
-    if request.connection_value:
-        connection = _one_of(request.connection_value, {"CON": "CONNECT", "DISCON": "DISCONNECT"}, "")
-        values["connected"] = connection == "CONNECT"
-    if request.queue_memory_limit:
-        values["queue_memory"] = _number(request.queue_memory_limit, 1, 8, 8)
-    if request.routing_value:
-        values["routing"] = _one_of(request.routing_value, {"NON": "NONROUTER", "PRI": "PRIROUTER"}, "")
-    if request.port_type and not (request.grant_userid or request.portnum):
-        values["port_type"] = port_type
-    if request.gvrp_value:
-        values["gvrp"] = _upper(request.gvrp_value) == "GVRP"
-    if request.mac_id:
-        values["mac"] = network.new_mac(call.system, request.mac_id.upper())
-    if request.iptimeout:
-        values["ip_timeout"] = _number(request.iptimeout, 1, 240, 5)
-    if request.port_isolation:
-        values["isolation"] = _flag(request.port_isolation)
-    if request.MAC_protect:
-        values["mac_protect"] = _upper(request.MAC_protect)
-    if request.VLAN_counters:
-        values["counters"] = _flag(request.VLAN_counters)
-    if request.vepa:
-        values["vepa"] = _flag(request.vepa)
-    if request.lacp:
-        values["lacp"] = _upper(request.lacp)
-    if request.interval:
-        values["interval"] = _upper(request.interval)
-    if request.persist:
-        values["persistent"] = _upper(request.persist) == "YES" or switch.persistent
-    _update(call, switch, values)
-    return Done()
-
-
-def _flag(text: str | None) -> bool:
-    if not text:
-        return False
-    if text.upper() not in _SWITCHED:
-        raise Refused(*BAD_VALUE)
-    return _SWITCHED[text.upper()]
