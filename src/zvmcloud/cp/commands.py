@@ -203,6 +203,11 @@ def set_share(user: str, share: str) -> str:
     return _line("SET SHARE", userid(user), share)
 
 
+def indicate_user(user: str) -> str:
+    """INDICATE USER: processor time, pages and I/O operations of a virtual machine that is on (classes A, B, C, E)."""
+    return _line("INDICATE USER", userid(user))
+
+
 def query_chpid_pchid(chpid: str) -> str:
     """QUERY CHPID nn PCHID: the physical channel behind a channel path."""
     upper = chpid.upper()

@@ -238,21 +238,26 @@ async def _live(context: Context, userid: str) -> dict[str, Json] | None:
         return None
     for record in answer.data.image_performance_array:
         if record.guest_name.strip().upper() == userid:
-            return {
-                "cpu_time_us": record.used_CPU_time,
-                "elapsed_us": record.elapsed_time,
-                "cpus": record.guest_CPUs,
-                "min_cpus": record.min_CPU_count,
-                "cpu_limit": record.max_CPU_limit,
-                "share": record.processor_share,
-                "samples_cpu_in_use": record.samples_CPU_in_use,
-                "samples_cpu_delay": record.samples_CPU_delay,
-                "memory_used_kb": record.used_memory,
-                "memory_max_kb": record.max_memory,
-                "memory_min_kb": record.min_memory,
-                "memory_shared_kb": record.shared_memory,
-            }
+            return performance(record)
     return None
+
+
+def performance(record: f.PerformanceRecord) -> dict[str, Json]:
+    """Counters of a guest: processor time in microseconds, storage in KiB."""
+    return {
+        "cpu_time_us": record.used_CPU_time,
+        "elapsed_us": record.elapsed_time,
+        "cpus": record.guest_CPUs,
+        "min_cpus": record.min_CPU_count,
+        "cpu_limit": record.max_CPU_limit,
+        "share": record.processor_share,
+        "samples_cpu_in_use": record.samples_CPU_in_use,
+        "samples_cpu_delay": record.samples_CPU_delay,
+        "memory_used_kb": record.used_memory,
+        "memory_max_kb": record.max_memory,
+        "memory_min_kb": record.min_memory,
+        "memory_shared_kb": record.shared_memory,
+    }
 
 
 async def console(context: Context, userid: str, kilobytes: int) -> str:

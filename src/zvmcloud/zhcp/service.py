@@ -1,7 +1,8 @@
 """The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
 
 PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
-GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/ssi  /v1/traffic
+GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
+GET /v1/space  /v1/samples?io=userid,...
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader]]  /v1/vswitches[/{name}]  /v1/lans
 POST /v1/guests/{userid}/command
 """
@@ -25,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.zhcp import queries, system_queries
+from zvmcloud.zhcp import queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.operations import fcps, lans, reader
 from zvmcloud.zhcp.operations.context import Context
@@ -142,6 +143,9 @@ class Service:
             self._query("/v1/system", lambda c, _: queries.system(c)),
             self._query("/v1/smapi", lambda c, _: system_queries.smapi(c)),
             self._query("/v1/volumes", lambda c, _: system_queries.volumes(c)),
+            self._query("/v1/osas", lambda c, _: system_queries.osas(c)),
+            self._query("/v1/space", lambda c, _: system_queries.space(c)),
+            self._query("/v1/samples", lambda c, r: samples.sample(c, r.query_params.get("io", ""))),
             self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),

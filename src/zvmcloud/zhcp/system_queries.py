@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.operations.context import Context
@@ -10,6 +12,10 @@ _EVERY_VOLUME = 1
 _DEFINED = 1
 _NO_CLUSTER = (4, 3008)
 _NO_SWITCH = (212, 40)
+_NO_OSA = (4, 4)
+_ATTACHED = "ATTACHED"
+_PAGE_WORDS = "volume rdev total used percent drained"
+_SPOOL_WORDS = "volume rdev total used percent dump drained"
 _MEMBER = "slot system state pdr_heartbeat received_heartbeat"
 _COUNTERS = "fr_rx fr_tx fr_rx_dsc fr_tx_dsc fr_rx_err fr_tx_err rx tx"
 
@@ -59,6 +65,52 @@ async def traffic(context: Context) -> dict[str, Json]:
 
 def _number(text: str) -> int:
     return int(text) if text.strip().isdigit() else 0
+
+
+async def osas(context: Context) -> dict[str, Json]:
+    """Every OSA device: state (free, attached, offline ...), who has it, type, channel path."""
+    me = await context.machine.identity()
+    answer = await context.call(f.VirtualNetworkOSAQuery(target=me.userid), allow=(_NO_OSA,))
+    rows = answer.data.osa_info_array if answer.rc == 0 and answer.data is not None else ()
+    found: list[Json] = []
+    for words in (row.split() for row in rows):
+        if len(words) < 2:
+            continue
+        # The state and the holder run together: ATTACHEDDTCVSW3.
+        attached = words[1].startswith(_ATTACHED)
+        found.append(
+            {
+                "osa": words[0].lower().zfill(4),
+                "state": "attached" if attached else words[1].lower(),
+                "owner": words[1].removeprefix(_ATTACHED) if attached else "",
+                "type": words[2] if len(words) > 2 else "",
+                "chpid": words[3] if len(words) > 3 else "",
+            }
+        )
+    return {"osas": found}
+
+
+async def space(context: Context) -> dict[str, Json]:
+    """Paging and spool space, in pages of 4 KiB: in all, and volume by volume."""
+    me = await context.machine.identity()
+    page = await context.call(f.SystemPageUtilizationQuery(target=me.userid))
+    spool = await context.call(f.SystemSpoolUtilizationQuery(target=me.userid))
+    return {
+        "paging": _utilization(page.reply.paging_information, _PAGE_WORDS),
+        "spool": _utilization(spool.reply.spool_information, _SPOOL_WORDS),
+    }
+
+
+def _utilization(items: Iterable[str], names: str) -> dict[str, Json]:
+    """`total inuse percent`, then the words of each volume; nothing divides the totals from the first volume."""
+    words = " ".join(item.rstrip("\0") for item in items).split()
+    keys = names.split()
+    volumes: list[Json] = []
+    for at in range(3, len(words) - len(keys) + 1, len(keys)):
+        row: dict[str, Json] = dict(zip(keys, words[at : at + len(keys)], strict=True))
+        volumes.append(row | {name: _number(str(row[name])) for name in ("total", "used")})
+    total, used = (_number(word) for word in (*words[:2], "", "")[:2])
+    return {"total": total, "used": used, "volumes": volumes}
 
 
 async def smapi(context: Context) -> dict[str, Json]:

@@ -12,6 +12,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "facts of the system": (
         "Query_API_Functional_Level", "System_Information_Query", "System_Processor_Query",
         "System_Performance_Information_Query", "System_Image_Performance_Query", "SSI_Query",
+        "System_Page_Utilization_Query", "System_Spool_Utilization_Query", "Virtual_Network_OSA_Query",
     ),
     "guests": (
         "Image_Create_DM", "Image_Delete_DM", "Image_Query_DM", "Image_Replace_DM", "Image_Lock_DM",
@@ -66,6 +67,7 @@ COMMANDS: dict[str, ClassRight] = {
     "transfer_reader": ClassRight("TRANSFER", "G", "files for guests"),
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
+    "indicate_user": ClassRight("INDICATE USER", "EABC", "I/O operations of guests", required=False),
     "send": ClassRight("SEND", "C", "lines typed on a guest's console, IPL of its reader", required=False),
     "set_share": ClassRight("SET SHARE", "A", "the share of a guest that is on", required=False),
 }
