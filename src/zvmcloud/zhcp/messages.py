@@ -38,7 +38,11 @@ SPOOL_FILE_LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewDisk:
-    """A disk to add: a minidisk from a pool, or a V-DISK with `vdisk_blocks`."""
+    """A disk to add: a minidisk from a pool, or a V-DISK with `vdisk_blocks`.
+
+    With `pools` in the place of `pool`, `placement` chooses one of them: most-free, spread (over them), or fill (in
+    their order). With `volume` the disk lies on that volume of its pool.
+    """
 
     vdev: str = fields.vdev()
     size_units: int = fields.limits(default=0, low=0, high=MAX_BLOCKS)
@@ -46,6 +50,9 @@ class NewDisk:
     pool: str = fields.limits(
         default="", pattern=r"([A-Z0-9@#$_-]{1,8})?", upper=True, rule="1 to 8 characters A-Z, 0-9, @, #, $, _ or -"
     )
+    pools: tuple[str, ...] = fields.limits(default=(), pattern=fields.NAME8, upper=True, rule="1 to 8 characters")
+    placement: str = fields.limits(default="most-free", choices=("most-free", "spread", "fill"))
+    volume: str = fields.limits(default="", pattern=r"[A-Z0-9@#$]{0,6}", upper=True, rule="a volume's label")
     format: str = fields.limits(default="none", choices=FORMATS)
     boot: bool = False
     vdisk_blocks: int = fields.limits(default=0, low=0, high=MAX_VDISK_BLOCKS)
@@ -56,8 +63,11 @@ class NewDisk:
             if self.format not in ("none", "swap"):
                 raise FieldError(f"{path}.format", self.format, "a V-DISK is not formatted when it is defined")
             return
-        if not self.pool:
-            raise FieldError(f"{path}.pool", self.pool, "it is required for a minidisk")
+        if bool(self.pool) == bool(self.pools):
+            limit = "either pool or pools, for a minidisk" if self.pool else "it is required for a minidisk"
+            raise FieldError(f"{path}.pool", self.pool, limit)
+        if self.volume and not self.pool:
+            raise FieldError(f"{path}.volume", self.volume, "a volume belongs to one pool")
         high, unit = (MAX_CYLINDERS, "cylinders") if self.type == "ECKD" else (MAX_BLOCKS, "blocks")
         if not 1 <= self.size_units <= high:
             raise FieldError(f"{path}.size_units", self.size_units, f"the range is 1 to {high} {unit}")

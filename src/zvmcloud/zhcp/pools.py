@@ -98,11 +98,11 @@ async def pool(context: Context, name: str) -> Pool:
     """One pool. AgentError 404 `pool-unknown` when z/VM knows nothing of it, or the settings do not allow it."""
     allowed = context.settings.storage.pools
     if allowed and name not in allowed:
-        raise _unknown(name)
+        raise unknown(name)
     free = tuple(e for e in parse_free(await _records(context, 2, name)) if e.pool == name)
     used = tuple(e for e in parse_used(await _records(context, 3, name)) if e.pool == name)
     if not free and not used:
-        raise _unknown(name)
+        raise unknown(name)
     return Pool(name, free, used)
 
 
@@ -119,7 +119,8 @@ async def pools(context: Context) -> tuple[Pool, ...]:
     )
 
 
-def _unknown(name: str) -> AgentError:
+def unknown(name: str) -> AgentError:
+    """The problem of a pool that there is not, or that the settings do not allow."""
     return AgentError(404, "pool-unknown", f"no disk pool {name} on this system", remedy="see GET /v1/pools")
 
 
@@ -127,8 +128,9 @@ def check_allowed(context: Context, disks: Sequence[NewDisk]) -> None:
     """Whether the settings let disks be made in these pools. AgentError 404 `pool-unknown`."""
     allowed = context.settings.storage.pools
     for disk in disks:
-        if allowed and not disk.vdisk_blocks and disk.pool not in allowed:
-            raise _unknown(disk.pool)
+        for name in disk.pools or (disk.pool,):
+            if allowed and not disk.vdisk_blocks and name not in allowed:
+                raise unknown(name)
 
 
 async def explain(context: Context, disks: Sequence[NewDisk]) -> None:
@@ -141,14 +143,15 @@ async def explain(context: Context, disks: Sequence[NewDisk]) -> None:
     found = await pool(context, first.pool)
     if first.type != found.type:
         raise FieldError(f"disks.{first.vdev}.type", first.type, f"pool {first.pool} holds {found.type} volumes")
-    free = [extent.size for extent in found.free]
+    free = [extent.size for extent in found.free if first.volume in ("", extent.volume)]
+    where = f"volume {first.volume} of pool {first.pool}" if first.volume else f"pool {first.pool}"
     if max(free, default=0) < first.size_units:
         unit = "cylinders" if found.type == "ECKD" else "blocks"
         asked = sum(disk.size_units for disk in disks if disk.pool == first.pool and not disk.vdisk_blocks)
         raise AgentError(
             409,
             "pool-full",
-            f"disk {first.vdev} of {first.size_units} {unit} does not fit pool {first.pool}: {sum(free)} {unit} are "
+            f"disk {first.vdev} of {first.size_units} {unit} does not fit {where}: {sum(free)} {unit} are "
             f"free, the largest extent has {max(free, default=0)}, and {asked} are asked for",
-            remedy=f"free space in pool {first.pool}, choose another pool, or ask for smaller disks",
+            remedy=f"free space in {where}, choose another pool, or ask for smaller disks",
         )

@@ -8,7 +8,7 @@ from functools import partial
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries, formatting, pools
+from zvmcloud.zhcp import entries, formatting, placement, pools
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.operations.context import Context, Undo
@@ -44,8 +44,8 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached
         target=userid,
         image_disk_number=disk.vdev,
         image_disk_device_type="FB-512" if vdisk else _DEVICE_TYPE[disk.type],
-        image_disk_allocation_type="V-DISK" if vdisk else "AUTOG",
-        allocation_area_name_or_volser="" if vdisk else disk.pool,
+        image_disk_allocation_type="V-DISK" if vdisk else "AUTOV" if disk.volume else "AUTOG",
+        allocation_area_name_or_volser="" if vdisk else disk.volume or disk.pool,
         allocation_unit_size=2 if vdisk else _UNIT[disk.type],
         image_disk_size=disk.vdisk_blocks or disk.size_units,
         image_disk_mode="MR",
@@ -149,7 +149,8 @@ async def add(context: Context, request: AddDisks) -> dict[str, Json]:
                     remedy="choose another virtual device number",
                 )
         attached: set[str] = set()
-        await add_all(context, request.userid, request.disks, ours, attached)
+        wanted = await placement.placed(context, request.userid, request.disks, ours)
+        await add_all(context, request.userid, wanted, ours, attached)
         await _bring_live(context, request, attached)
         entry = await entries.must_exist(context, request.userid)
     added = {disk.vdev for disk in request.disks}

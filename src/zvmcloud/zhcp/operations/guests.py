@@ -6,7 +6,7 @@ import asyncio
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries, pools, queries
+from zvmcloud.zhcp import entries, placement, pools, queries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, NewDisk
 from zvmcloud.zhcp.operations import disks, power
@@ -22,12 +22,14 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     disks.check_tools(request.disks)
     pools.check_allowed(context, request.disks)
     minidisks = tuple(disk for disk in request.disks if not disk.vdisk_blocks)
+    vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
         entry = await entries.query(context, userid)
         if entry is not None and not context.intended("entry"):
             raise entries.guest_exists(userid)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
+        minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
             await context.intend("entry", *(f"disk-{disk.vdev}" for disk in minidisks))
@@ -40,7 +42,7 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         await disks.add_all(context, userid, minidisks, have)
     context.report(1.0, f"{userid} is defined")
-    return {"userid": userid, "disks": [_made(disk) for disk in request.disks]}
+    return {"userid": userid, "disks": [_made(disk) for disk in (*minidisks, *vdisks)]}
 
 
 def _made(disk: NewDisk) -> dict[str, Json]:
