@@ -30,7 +30,8 @@ REPEATS = 300
 def _fill(reply: Connection, state: str, guests: int) -> None:
     began = time.perf_counter()
     from zvmcloud.simulator.clock import ManualClock  # noqa: PLC0415 (only this process needs it)
-    from zvmcloud.simulator.presets import Model, Pool, open_system  # noqa: PLC0415
+    from zvmcloud.simulator.filling import open_system  # noqa: PLC0415
+    from zvmcloud.simulator.presets import Model, Pool  # noqa: PLC0415
 
     # One cylinder a guest, and room for what is added.
     clock = ManualClock(time.time())

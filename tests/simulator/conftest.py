@@ -11,7 +11,8 @@ import pytest
 from simulator.support import Agent
 from zvmcloud.simulator import Simulator
 from zvmcloud.simulator.clock import ManualClock
-from zvmcloud.simulator.presets import PRESETS, open_system
+from zvmcloud.simulator.filling import open_system
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi.client import IMPATIENT, Client
 

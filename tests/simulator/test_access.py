@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from simulator.support import codes, linux
 from zvmcloud.simulator import Simulator
 from zvmcloud.simulator.clock import ManualClock
+from zvmcloud.simulator.filling import open_system
 from zvmcloud.simulator.model import Authorization, NameList
-from zvmcloud.simulator.presets import PRESETS, open_system
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.simulator.smapi.access import Access
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f

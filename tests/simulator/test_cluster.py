@@ -19,7 +19,8 @@ from zvmcloud.simulator.errors import CpRefused, ModelError
 from zvmcloud.simulator.events import Subscriber
 from zvmcloud.simulator.installation import open_cluster, open_installation
 from zvmcloud.simulator.model import DirectoryEntry
-from zvmcloud.simulator.presets import PRESETS, find_preset, load_model
+from zvmcloud.simulator.model_file import load_model
+from zvmcloud.simulator.presets import PRESETS, find_preset
 from zvmcloud.smapi.events import VmEvent, decode_vmevents
 
 

@@ -15,7 +15,8 @@ from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator import guests, storage
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.presets import PRESETS, open_system
+from zvmcloud.simulator.filling import open_system
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.simulator.system import System
 
 

@@ -17,7 +17,7 @@ from simulator.checks import consistent
 from simulator.support import linux
 from simulator.test_persistence import Server
 from zvmcloud.simulator.clock import ManualClock
-from zvmcloud.simulator.presets import open_system
+from zvmcloud.simulator.filling import open_system
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.connection import encode_request
 from zvmcloud.smapi.declare import Request

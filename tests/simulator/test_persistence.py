@@ -18,7 +18,8 @@ from simulator.support import linux
 from zvmcloud.simulator import guests
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.errors import ModelError
-from zvmcloud.simulator.presets import PRESETS, open_system
+from zvmcloud.simulator.filling import open_system
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.connection import encode_request
 

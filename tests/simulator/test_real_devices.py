@@ -14,8 +14,9 @@ from zvmcloud.simulator import Simulator, dasd, fabric, guests, space, spool, st
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.errors import CpRefused
+from zvmcloud.simulator.filling import open_system
 from zvmcloud.simulator.model_devices import Lun, Monitor, SpaceVolume
-from zvmcloud.simulator.presets import PRESETS, open_system
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client

@@ -22,7 +22,8 @@ from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.presets import Model, Pool, open_system
+from zvmcloud.simulator.filling import open_system
+from zvmcloud.simulator.presets import Model, Pool
 from zvmcloud.simulator.smapi.disk_copies import copy_disk
 
 OPERATIONS = int(os.environ.get("ZVM_OPERATIONS", "10000"))

@@ -41,6 +41,7 @@ from zvmcloud.simulator.model_cluster import (
 )
 from zvmcloud.simulator.store import Collection, Store
 from zvmcloud.simulator.system import System, Timing, lock_folder
+from zvmcloud.simulator.system_model import Declare
 
 log = logging.getLogger(__name__)
 V = TypeVar("V")
@@ -129,7 +130,7 @@ class Cluster:
 
     # -- what members see ---------------------------------------------------------------------------------------------
 
-    def collections(self, member: str) -> Callable[[str, type[V]], Collection[V]]:
+    def collections(self, member: str) -> Declare:
         """How a member declares its collections: a shared one is declared once."""
 
         def collection(name: str, kind: type[V]) -> Collection[V]:
@@ -284,7 +285,7 @@ class Cluster:
 
     def bring_up(self, name: str) -> None:
         """IPL a member that is down: it joins, its servers log on, its ports open. ModelError when it is up."""
-        from zvmcloud.simulator import presets  # noqa: PLC0415 (they know the cluster)
+        from zvmcloud.simulator import filling  # noqa: PLC0415 (it knows the cluster)
 
         system = self.member(name)
         if system is None:
@@ -296,7 +297,7 @@ class Cluster:
             for key in list(system.shutdowns):
                 system.shutdowns.remove(key)
             system.facts_rows.put("system", replace(system.facts, ipl_at=self.now()))
-            presets.log_on_servers(system)
+            filling.log_on_servers(system)
 
     def close(self) -> None:
         """Stop the clock and close the files of all members."""

@@ -1,6 +1,7 @@
 """The control port: look at a simulator that runs, and change how it behaves. HTTP and JSON.
 
     GET    /state                    systems, what is in them, ports, latency
+    GET    /model?member=VM1         a model file of a system: devices, volumes, networks (TOML)
     GET    /faults                   the fault rules with their counts
     POST   /faults     {rule}        add one; 201 with its number (PUT /faults [rules] replaces all)
     DELETE /faults[/number]          forget all, or one
@@ -31,9 +32,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from zvmcloud.simulator import model_file
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.simulator.system import TIMINGS, Timing
@@ -99,6 +101,7 @@ class ControlPort:
                 Route("/faults/{number:int}", self._fault, methods=["GET", "DELETE"]),
                 Route("/latency", self._latency, methods=["GET", "PUT", "DELETE"]),
                 Route("/journal", self._journal, methods=["GET", "DELETE"]),
+                Route("/model", self._model),
                 Route("/save", self._save, methods=["POST"]),
                 Route("/load", self._load, methods=["POST"]),
                 Route("/members/{name}/{action}", self._member, methods=["POST"]),
@@ -110,6 +113,14 @@ class ControlPort:
 
     async def _state(self, _request: Request) -> Response:
         return JSONResponse(state(self._simulator))
+
+    async def _model(self, request: Request) -> Response:
+        name = request.query_params.get("member", "")
+        members = self._simulator.members
+        member = next((item for item in members if name.upper() in ("", item.name)), None)
+        if member is None:
+            raise ModelError("member", f"{name!r} is not one of {', '.join(item.name for item in members)}")
+        return PlainTextResponse(model_file.written(member.system), media_type="application/toml")
 
     async def _faults(self, request: Request) -> Response:
         faults = self._simulator.faults

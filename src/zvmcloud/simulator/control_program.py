@@ -1,4 +1,4 @@
-"""`zvm simulator fault|latency|state|save|load|coverage`: commands that talk to the control port, and the coverage."""
+"""`zvm simulator fault|latency|state|export|save|load|coverage`: commands for the control port; the coverage."""
 
 from __future__ import annotations
 
@@ -152,6 +152,22 @@ def show_state(state: StateOption = Path("simulator"), control: ControlOption = 
     typer.echo(json.dumps(_ask(state, control, "GET", "/state"), indent=2))
 
 
+def export(
+    state: StateOption = Path("simulator"),
+    control: ControlOption = "",
+    member: Annotated[str, typer.Option(help="Which system, where there are several; the first one without it.")] = "",
+) -> None:
+    """Write the model file of a simulator that runs: what it is, its devices, volumes and networks."""
+    try:
+        with _client(state, control) as client:
+            answer = client.get("/model", params={"member": member} if member else {})
+    except httpx.HTTPError as error:
+        raise _fail(f"no simulator answers at {control or socket_of(state)} ({error})", NO_ANSWER) from error
+    if answer.status_code != 200:
+        _checked(answer)
+    typer.echo(answer.text, nl=False)
+
+
 def save(
     file: Annotated[Path, typer.Argument(help="The tar file to write.")],
     state: StateOption = Path("simulator"),
@@ -226,6 +242,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(fault_app, name="fault")
     app.command("latency")(latency)
     app.command("state")(show_state)
+    app.command("export")(export)
     app.command("save")(save)
     app.command("load")(load)
     app.command("coverage")(coverage)

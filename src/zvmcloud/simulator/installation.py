@@ -14,14 +14,15 @@ from pathlib import Path
 
 from zvmcloud.directory import Entry, Group, Region, Volume
 from zvmcloud.simulator import cluster as ssi
-from zvmcloud.simulator import equipment, presets, storage
+from zvmcloud.simulator import equipment, filling, model_rows, presets, storage
 from zvmcloud.simulator.clock import Scheduler, WallClock
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.filling import open_system
 from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.model_cluster import ClusterFacts, LocalVolume
 from zvmcloud.simulator.model_devices import Eqid
-from zvmcloud.simulator.presets import Model, open_system
+from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.store import uncollected
 from zvmcloud.simulator.system import System, Timing
 
@@ -84,9 +85,9 @@ def open_cluster(
     model = model or presets.PRESETS["ssi4"]
     facts = None
     if model.ssi:
-        presets.check_name("ssi", model.ssi.upper())
+        filling.check_name("ssi", model.ssi.upper())
         for name in model.members:
-            presets.check_name("members", name.upper())
+            filling.check_name("members", name.upper())
         names = tuple(name.upper() for name in model.members)
         if not 1 <= len(names) <= ssi.MOST_MEMBERS or len(set(names)) != len(names):
             raise ModelError("members", f"a cluster has one to {ssi.MOST_MEMBERS} members with different names")
@@ -99,7 +100,7 @@ def open_cluster(
                 _fill(cluster, model)
             leader = cluster.leader
             assert leader is not None  # noqa: S101
-            presets.set_passwords(leader, model)
+            filling.set_passwords(leader, model)
         storage.sweep(*cluster.systems.values())
     except BaseException:
         cluster.close()
@@ -117,21 +118,23 @@ def _fill(cluster: Cluster, model: Model) -> None:
     leader = systems[0]
     for number, system in enumerate(systems, 1):
         own = replace(model, name=system.state.name, lpar=f"LP{number}", mac_prefix=f"02{number:02X}00")
-        presets.fill_facts(system, own, serial=f"{0x077296 + number:06X}")
-    presets.fill_volumes(leader, model)
+        filling.fill_facts(system, own, serial=f"{0x077296 + number:06X}")
+    filling.fill_volumes(leader, model)
     leader.volumes.put("SSICOM", Volume("SSICOM", "3390-0A", 10017, "5100"))
     for number, system in enumerate(systems, 1):
         volser = f"M{number:02d}RES"
-        leader.volumes.put(volser, Volume(volser, "3390-0A", 10017, f"50{number - 1:02X}"))
+        leader.volumes.put(volser, Volume(volser, "3390-0A", 10017, f"50{(number - 1) * 16:02X}"))
         leader.regions.put(volser, Region(volser, volser, 1, 10016))
         leader.groups.put(f"LOCAL{number}", Group(f"LOCAL{number}", (volser,)))
         cluster.local_volumes.put(volser, LocalVolume(volser, system.name))
-    presets.fill_directory(leader, model)
-    presets.fill_access(leader)
+    model_rows.fill(leader, model_rows.SPACE, model.rows)
+    filling.fill_directory(leader, model)
+    filling.fill_access(leader)
     for number, system in enumerate(systems, 1):
-        presets.fill_devices(system, model, npiv=f"C05076DDF7{number:02X}")
+        filling.fill_devices(system, model, npiv=f"C05076DDF7{number:02X}")
         texts = dict(leader.texts.items())
         equipment.fill(system, model.equipment)
+        model_rows.fill(system, model_rows.DEVICES, model.rows)
         for key, text in texts.items():
             # The configuration file is one for all members; the first one's says what is common to them.
             leader.texts.put(key, text)
@@ -140,7 +143,7 @@ def _fill(cluster: Cluster, model: Model) -> None:
             system.eqids.put(rdev, Eqid(rdev, f"FCP{system.fcps[rdev].chpid}"))
     _build_identities(leader, systems)
     for system in systems:
-        presets.log_on_servers(system)
+        filling.log_on_servers(system)
     if model.build is not None:
         model.build(leader)
 

@@ -21,7 +21,8 @@ from zvmcloud.simulator.control import ControlPort
 from zvmcloud.simulator.control_program import socket_of
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.errors import ModelError
-from zvmcloud.simulator.presets import PRESETS, Model, find_preset, load_model
+from zvmcloud.simulator.model_file import load_model
+from zvmcloud.simulator.presets import PRESETS, Model, find_preset
 from zvmcloud.simulator.releases import RELEASES
 from zvmcloud.simulator.releases import find as find_release
 from zvmcloud.simulator.store import StoreError
