@@ -7,7 +7,10 @@ import pytest
 from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.simulator.presets import PRESETS
-from zvmcloud.zhcp.messages import StartGuest
+from zvmcloud.zhcp.blockers import explained, numbers
+from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.messages import CreateVswitch, StartGuest
+from zvmcloud.zhcp.network_messages import AttachNic, CreateLan
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
 CLUSTER = pytest.mark.parametrize("agent", [{"model": PRESETS["ssi4"]}], indirect=True)
@@ -65,3 +68,48 @@ async def test_a_guest_that_is_off_or_unknown_does_not_move(agent: Agent) -> Non
     assert (await agent.refused(RelocateGuest(userid="LINUX01", destination="VM2"))).code == "guest-unknown"
     await agent.run(agent.guest())
     assert (await agent.refused(RelocateGuest(userid="LINUX01", destination="VM2"))).code == "guest-inactive"
+
+
+async def could_go(agent: Agent, destination: str = "VM2", **more: str) -> tuple[bool, dict[str, dict[str, object]]]:
+    found = await agent.client.ask("GET", "/v1/guests/LINUX01/relocation", params={"destination": destination, **more})
+    rows = found["blockers"]
+    assert isinstance(rows, list)
+    return bool(found["possible"]), {str(row["number"]): dict(row) for row in rows if isinstance(row, dict)}
+
+
+@CLUSTER
+async def test_the_precheck_explains_each_blocker_and_how_to_mend_it(agent: Agent) -> None:
+    await running(agent)
+    assert await could_go(agent) == (True, {})
+    await agent.run(CreateLan(name="LAN1", owner="LINUX01"))
+    await agent.run(AttachNic(userid="LINUX01", vdev="1000", network="LAN1", lan_owner="LINUX01", active=True))
+    await agent.run(CreateVswitch(name="VSW9"))
+    await agent.run(AttachNic(userid="LINUX01", vdev="2000", network="VSW9", active=True))
+    possible, rows = await could_go(agent)
+    assert not possible
+    assert set(rows) == {"1955", "1952"}
+    assert rows["1955"]["statements"] == ["NICDEF 1000 LAN LINUX01 LAN1"]
+    assert rows["1952"]["statements"] == ["NICDEF 2000 LAN SYSTEM VSW9"]
+    assert rows["1952"]["mend"] == "vswitch.create there"
+    problem = await agent.refused(RelocateGuest(userid="LINUX01", destination="VM2"))
+    assert "1955 (an adapter is coupled to a guest LAN: NICDEF 1000 LAN LINUX01 LAN1)" in problem.detail
+    assert "vswitch.create there" in problem.remedy
+    assert where(agent) == ["VM1"]
+
+
+@CLUSTER
+async def test_the_precheck_answers_for_a_guest_that_is_off_and_names_wrong_words(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    possible, rows = await could_go(agent)
+    assert (possible, rows[""]["what"], rows[""]["mend"]) == (False, "it is off", "start the guest")
+    for more, named in (({"destination": ""}, "destination"), ({"force": "ALL"}, "force")):
+        with pytest.raises(ZhcpError) as caught:
+            await could_go(agent, **more)
+        assert caught.value.problem.status == 400
+        assert caught.value.problem.detail.startswith(named)
+
+
+def test_a_number_that_is_not_known_is_shown_as_it_is() -> None:
+    (row,) = explained(numbers(("1940 4711", "1940")))
+    assert isinstance(row, dict)
+    assert (row["number"], row["what"]) == ("4711", "message HCP4711")

@@ -3,7 +3,8 @@
 PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
 GET /v1/space  /v1/samples?io=userid,...
-GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader]]  /v1/vswitches[/{name}]  /v1/lans
+GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
+GET /v1/vswitches[/{name}]  /v1/lans
 POST /v1/guests/{userid}/command
 """
 
@@ -28,7 +29,7 @@ from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
-from zvmcloud.zhcp.operations import fcps, lans, reader
+from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.runner import Runner
 
@@ -157,6 +158,7 @@ class Service:
             self._query("/v1/guests/{userid}/console", _console),
             self._query("/v1/guests/{userid}/adapters", lambda c, r: queries.adapters(c, r.path_params["userid"])),
             self._query("/v1/guests/{userid}/reader", _reader),
+            self._query("/v1/guests/{userid}/relocation", _relocation),
             self._query("/v1/guests/{userid}/command", _command, "POST"),
             self._query("/v1/vswitches", lambda c, _: queries.vswitches(c)),
             self._query("/v1/vswitches/{name}", lambda c, r: queries.vswitch(c, r.path_params["name"])),
@@ -226,6 +228,13 @@ async def _console(context: Context, request: Request) -> dict[str, Json]:
     kilobytes = int(_number(request, "kb", 100, 1, 8192))
     userid = request.path_params["userid"]
     return {"userid": userid.upper(), "text": await queries.console(context, userid, kilobytes)}
+
+
+async def _relocation(context: Context, request: Request) -> dict[str, Json]:
+    asked = request.query_params
+    return await relocate.precheck(
+        context, request.path_params["userid"], asked.get("destination", ""), asked.get("force", "")
+    )
 
 
 async def _reader(context: Context, request: Request) -> dict[str, Json]:

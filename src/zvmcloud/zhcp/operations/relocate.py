@@ -7,8 +7,8 @@ import time
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries
-from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp import blockers, entries, queries
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.resize import must_be_on
 from zvmcloud.zhcp.resource_messages import RelocateGuest
@@ -17,16 +17,7 @@ _LONGEST = 900.0
 """Seconds that a move may take after its answer was lost (clients of the field allow as long for the call)."""
 _POLL = 2.0
 _NOTHING_MOVES = (4, 3001)
-# Numbers that z/VM's recorded answers have; whatever else comes is shown as it is.
-_REASONS = {
-    "1813": "the member does not take guests now",
-    "1823": "the guest's virtual machine is not one that may move",
-    "1926": "another relocation or change of this guest is under way",
-    "1940": "the guest is not relocatable",
-    "1944": "the destination lacks a resource that the guest has",
-    "1981": "a device of the guest cannot move",
-    "1996": "a virtual facility of the guest cannot move",
-}
+_FORCES = ("ARCHITECTURE", "DOMAIN", "STORAGE")
 
 
 async def relocate(context: Context, request: RelocateGuest) -> dict[str, Json]:
@@ -69,16 +60,71 @@ async def _call(context: Context, request: RelocateGuest, action: str) -> None:
     try:
         await context.call(call)
     except AgentError as problem:
-        smapi = problem.problem.smapi
-        if smapi is None:
+        if problem.problem.smapi is None:
             raise
-        numbers = [word for text in context.calls[-1].text for word in text.split() if word.isdecimal()]
-        said = "; ".join(f"{number} ({_REASONS[number]})" if number in _REASONS else number for number in numbers)
-        detail = f"{request.userid} cannot move to {request.destination}: {problem.problem.detail}"
-        raise AgentError(
-            409, "not-relocatable", f"{detail}{'; CP messages ' + said if said else ''}", smapi=smapi,
-            remedy="remove what the messages name, or force the check that the operation may force",
-        ) from problem  # fmt: skip
+        raise await _not_relocatable(context, request, problem) from problem
+
+
+async def _not_relocatable(context: Context, request: RelocateGuest, problem: AgentError) -> AgentError:
+    """The problem that names each blocker and how to mend it; `smapi.blockers` has them one by one."""
+    found = blockers.numbers(context.calls[-1].text)
+    rows = blockers.explained(found, await entries.query(context, request.userid))
+    said = "; ".join(_shown(row) for row in rows if isinstance(row, dict))
+    mends = dict.fromkeys(str(row["mend"]) for row in rows if isinstance(row, dict))
+    detail = f"{request.userid} cannot move to {request.destination}: {problem.problem.detail}"
+    return AgentError(
+        409, "not-relocatable", f"{detail}{'; CP messages ' + said if said else ''}",
+        smapi={**(problem.problem.smapi or {}), "blockers": rows},
+        remedy="; ".join(mends) or "see what z/VM said",
+    )  # fmt: skip
+
+
+def _shown(row: dict[str, Json]) -> str:
+    statements = row["statements"]
+    about = f": {', '.join(str(item) for item in statements)}" if isinstance(statements, list) and statements else ""
+    return f"{row['number']} ({row['what']}{about})"
+
+
+async def precheck(context: Context, userid: str, destination: str, force: str) -> dict[str, Json]:
+    """GET /v1/guests/{userid}/relocation: whether the guest could go, and each thing that stands against it.
+
+    It changes nothing, and answers for a guest that is off or elsewhere too. FieldError, AgentError 404.
+    """
+    request = RelocateGuest(
+        userid=queries.checked_userid(userid),
+        destination=queries.checked_name(destination, "destination"),
+        test=True,
+        force=tuple(word.upper() for word in force.split(",") if word),
+    )
+    for word in request.force:
+        if word not in _FORCES:
+            raise FieldError("force", word, f"of {', '.join(_FORCES)}, with commas")
+    state = await context.power(request.userid)
+    found: list[Json] = []
+    if state is not PowerState.ON:
+        await entries.must_exist(context, request.userid)
+        mend = "ask the agent of its member" if state is PowerState.ELSEWHERE else "start the guest"
+        found = [{"number": "", "what": f"it is {state}", "mend": mend, "force": "", "statements": []}]
+    else:
+        try:
+            await _call(context, request, "TEST")
+        except AgentError as problem:
+            rows = (problem.problem.smapi or {}).get("blockers")
+            if not isinstance(rows, list):
+                raise
+            unexplained: dict[str, Json] = {
+                "number": "",
+                "what": problem.problem.detail,
+                "mend": problem.problem.remedy,
+            }
+            unexplained |= {"force": "", "statements": []}
+            found = rows or [unexplained]
+    return {
+        "userid": request.userid,
+        "destination": request.destination,
+        "possible": not found,
+        "blockers": found,
+    }
 
 
 def _limit(seconds: int) -> str | None:
