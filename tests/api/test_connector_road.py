@@ -166,7 +166,7 @@ async def test_virtual_switches_are_granted_and_queried(door: httpx.AsyncClient)
     done(await door.put("/vswitches/VSW1", json={"vswitch": {"grant_userid": "linux01"}}))
     found = done(await door.get("/vswitches/vsw1"))
     assert found["switch_name"] == "VSW1"
-    assert found["authorized_users"]["LINUX01"]["vlan_count"] == 0
+    assert found["authorized_users"]["LINUX01"]["vlan_count"] == "0"
     assert found["real_devices"]["0600"]["dev_status"] == "Device is active."
     done(await door.delete("/vswitches/VSW1"))
     assert done(await door.get("/vswitches")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 from api.test_connector_road import add_image, create
 from manager.fake_zhcp import FakeZhcp
+from manager.support import running, settings
+from zvmcloud.api.connector.routes import RULES
+from zvmcloud.api.program import doors
 from zvmcloud.manager.node import Node
 
 
@@ -26,6 +30,34 @@ async def test_a_token_opens_the_door_for_any_address(stranger: httpx.AsyncClien
     token = answer.headers["x-auth-token"]
     assert set(jwt.decode(token, secret(node), algorithms=["HS256"])) == {"exp"}
     assert (await stranger.get("/guests", headers={"X-Auth-Token": token})).status_code == 200
+
+
+async def test_every_route_needs_a_token_from_everywhere_but_the_open_addresses(
+    stranger: httpx.AsyncClient, door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    routes = [(rule.method, rule.path) for rule in RULES] + [("GET", "/smapi-healthy")]
+    assert len(routes) == 58 - 1, "58 pairs of method and path, POST /token among them"
+    token = (await stranger.post("/token", headers={"X-Admin-Token": secret(node)})).headers["x-auth-token"]
+    for method, path in routes:
+        for prefix in ("", "/systems/ZVM1"):
+            url = prefix + re.sub(r"{\w+}", "x1", path)
+            for headers in ({}, {"X-Auth-Token": "garbage"}):
+                answer = await stranger.request(method, url, headers=headers)
+                assert answer.status_code == 401, (method, url)
+                assert answer.json()["rs"] == 401
+    assert zhcp.ran == [], "nothing was done"
+    for method, path in routes:
+        url = re.sub(r"{\w+}", "x1", path)
+        for client, headers in ((stranger, {"X-Auth-Token": token}), (door, {})):
+            assert (await client.request(method, url, headers=headers)).status_code != 401, (method, url)
+
+
+async def test_mode_token_opens_the_door_for_no_address(tmp_path: Path, zhcp: FakeZhcp) -> None:
+    found = settings(tmp_path / "closed", connector={"mode": "token", "open_from": ["127.0.0.1"]})
+    async with running(zhcp, found) as node:
+        transport = httpx.ASGITransport(doors(node))
+        async with httpx.AsyncClient(transport=transport, base_url="http://manager") as client:
+            assert (await client.get("/guests")).status_code == 401
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Admin-Token": "bad"}, {"X-Admin-Token": ""}])

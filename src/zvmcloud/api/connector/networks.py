@@ -115,8 +115,8 @@ async def create_vswitch(ask: Ask) -> Reply:
 
 
 async def query_vswitch(ask: Ask) -> Reply:
-    """A virtual switch in the words clients read. ``vlan_count`` is a string when VLAN aware, the number 0 otherwise,
-    as they expect."""
+    """A virtual switch in the words clients read. Every number is a text: the Go client takes nothing else, and
+    Python clients hand on what comes (the original gives a number for ``vlan_count`` without VLANs)."""
     return Reply(_vswitch(await ask.node.networks.vswitch(ask.system, ask.path["name"])))
 
 
@@ -220,7 +220,7 @@ def _vswitch(facts: Document) -> dict[str, Json]:
             "port_num": user.text("port_num"),
             "prom_mode": user.text("promiscuous_mode"),
             "osd_sim": user.text("osd_sim"),
-            "vlan_count": user.text("vlan_count") if aware else 0,
+            "vlan_count": user.text("vlan_count") if aware else "0",
             "vlan_ids": list(user.texts("user_vlan_ids")) if aware else [],
         }
         for user in facts.documents("authorized_users")
