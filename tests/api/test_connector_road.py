@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from manager.fake_zhcp import FakeZhcp
-from zvmcloud.images import doscript
+from zvmcloud.images import doscript, netfiles
 from zvmcloud.manager.node import Node
 
 GUEST = {"userid": "linux01", "vcpus": 2, "memory": 2048}
@@ -131,7 +131,7 @@ async def test_a_network_interface_is_made_and_its_configuration_lies_in_the_rea
     assert made["primary"] is True
     (file,) = zhcp.guests["LINUX01"]["reader"]
     assert (file["name"], file["type"]) == ("NETWORK", "DOSCRIPT")
-    (address,) = doscript.networks(doscript.read(file["data"]))
+    (address,) = netfiles.networks(doscript.read(file["data"]))
     assert address.address == "192.0.2.10/24"
     done(await door.post("/vswitches", json={"vswitch": {"name": "vsw1", "rdev": "0600"}}))
     couple = {"info": {"couple": True, "vswitch": "VSW1", "vlan_id": -1}}

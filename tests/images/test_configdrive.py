@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zvmcloud.images import configdrive, doscript
+from zvmcloud.images import configdrive, doscript, netfiles
 from zvmcloud.images.configdrive import ConfigDriveError, Network
 
 NETWORKS = (
@@ -95,6 +95,6 @@ def test_a_doscript_places_files_and_tells_addresses() -> None:
     content = b"IPADDR=192.0.2.9\nNETMASK=255.255.255.0\nGATEWAY='192.0.2.1'\nDNS1=9.9.9.9\n"
     files = doscript.read(doscript.write({target: content}, ("systemctl restart network",)))
     assert files == {target: content}
-    assert doscript.networks(files) == (Network("192.0.2.9/24", "192.0.2.1", name="enc1000", dns=("9.9.9.9",)),)
+    assert netfiles.networks(files) == (Network("192.0.2.9/24", "192.0.2.1", name="enc1000", dns=("9.9.9.9",)),)
     with pytest.raises(ConfigDriveError, match=r"no invokeScript\.sh"):
         doscript.read(configdrive.write_tar({"a": b"b"}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zvmcloud.images import doscript
+from zvmcloud.images import doscript, netfiles
 from zvmcloud.manager.disks import Disk, human, units
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.guestnet import Address, archive
@@ -56,7 +56,7 @@ def test_ifcfg_files_carry_the_address_under_the_distributions_name(os_version: 
     assert data is not None
     files = doscript.read(data)
     assert name in files
-    (network,) = doscript.networks(files)
+    (network,) = netfiles.networks(files)
     assert (network.address, network.dns) == ("192.0.2.10/24", ("192.0.2.2",))
 
 

@@ -4,10 +4,12 @@
     openstack/latest/network_data.json  links (MAC addresses), networks (addresses), services (name servers)
     openstack/latest/user_data          text for cloud-init
     openstack/content/0000 ...          files that meta_data.json names
+    network-config                      in any folder: cloud-init's own form, used when there is no network_data.json
+    meta-data, user-data                at the top, in place of openstack/: the NoCloud form of cloud-init (YAML)
 
-The iso9660 volume is labelled config-2. Names come from Rock Ridge, Joliet or the plain directory, whichever is there.
-A tar archive (plain or gzip) of the same tree is read as well. Limits: 64 MiB for the whole, 8 MiB for one file and
-2000 files: it crosses a virtual card reader. Source: reference/connector/formats.md 2.
+The iso9660 volume is labelled config-2 (NoCloud: cidata). Names come from Rock Ridge, Joliet or the plain directory,
+whichever is there. A tar archive (plain or gzip) of the same tree is read as well. Limits: 64 MiB for the whole, 8 MiB
+for one file and 2000 files: it crosses a virtual card reader. Source: reference/connector/formats.md 2.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from dataclasses import dataclass, field
 
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
+
+from zvmcloud.images import netfiles
+from zvmcloud.images.netfiles import Network as Network  # noqa: PLC0414 (part of this module's interface)
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -37,19 +42,6 @@ class ConfigDriveError(ValueError):
     def __init__(self, message: str, member: str = "") -> None:
         self.member = member
         super().__init__(f"config drive, {member}: {message}" if member else f"config drive: {message}")
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One address of the guest. `address` has the prefix length (192.0.2.10/24), or is empty for DHCP."""
-
-    address: str = ""
-    gateway: str = ""
-    mac: str = ""
-    name: str = ""
-    mtu: int = 0
-    vlan: int = 0
-    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +163,8 @@ def _assemble(label: str, files: dict[str, bytes]) -> ConfigDrive:
     # mkisofs without extensions shortens names; terraform users keep meta_data.json at the top.
     root = ""
     if _META not in files:
+        if "meta-data" in files:
+            return _assemble_no_cloud(label, files)
         for candidate in files:
             if candidate.endswith("meta_data.json"):
                 root = candidate
@@ -190,10 +184,28 @@ def _assemble(label: str, files: dict[str, bytes]) -> ConfigDrive:
     return ConfigDrive(
         hostname=_text(meta.get("hostname")) or _text(meta.get("local-hostname")) or _text(meta.get("name")),
         uuid=_text(meta.get("uuid")),
-        networks=parse_network_data(_json(files, f"{prefix}network_data.json")),
+        networks=parse_network_data(_json(files, f"{prefix}network_data.json")) or _network_config(files),
         user_data=files.get(f"{prefix}user_data", b""),
         public_keys={str(k): v for k, v in keys.items() if isinstance(v, str)} if isinstance(keys, dict) else {},
         injected=injected,
+        label=label,
+        files=files,
+    )
+
+
+def _network_config(files: Mapping[str, bytes]) -> tuple[Network, ...]:
+    return netfiles.networks(
+        {name: data for name, data in files.items() if name.rpartition("/")[2] == "network-config"}
+    )
+
+
+def _assemble_no_cloud(label: str, files: dict[str, bytes]) -> ConfigDrive:
+    meta = netfiles.load(files["meta-data"].decode("utf-8", "replace"))
+    return ConfigDrive(
+        hostname=_text(meta.get("local-hostname")) or _text(meta.get("hostname")),
+        uuid=_text(meta.get("instance-id")),
+        networks=_network_config(files),
+        user_data=files.get("user-data", b""),
         label=label,
         files=files,
     )

@@ -4,17 +4,17 @@
     invokeScript.sh    copies each to its place in the guest (`cp 0000 /etc/...`) and restarts what needs it
 
 The connector's network.doscript is one. Writing makes one from target names and contents; reading takes the target
-names from the copy commands, never by running the script. Source: reference/connector/formats.md 2.
+names from the copy commands, never by running the script. What network files among them say: see `netfiles`.
+Source: reference/connector/formats.md 2.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
 
-from zvmcloud.images.configdrive import ConfigDriveError, Network, read_tar, write_tar
+from zvmcloud.images.configdrive import ConfigDriveError, read_tar, write_tar
 
 SCRIPT = "invokeScript.sh"
 _COPY = re.compile(r"^\s*(?:/bin/)?(?:cp|mv|install)\b(?P<words>.*)$")
@@ -53,30 +53,3 @@ def read(data: bytes) -> dict[str, bytes]:
         if len(words) == 2 and words[0].rpartition("/")[2] in members:
             placed[words[1]] = members[words[0].rpartition("/")[2]]
     return placed
-
-
-def networks(files: Mapping[str, bytes]) -> tuple[Network, ...]:
-    """Addresses in the ifcfg files among `files` (other network formats are not read)."""
-    found: list[Network] = []
-    for target, content in files.items():
-        name = target.rpartition("/")[2]
-        if not name.startswith("ifcfg-"):
-            continue
-        values: dict[str, str] = {}
-        for line in content.decode("utf-8", "replace").splitlines():
-            key, separator, value = line.strip().partition("=")
-            if separator and not key.startswith("#"):
-                values[key.upper()] = value.strip().strip("'\"")
-        address = values.get("IPADDR", "")
-        mask = values.get("NETMASK") or values.get("PREFIX", "")
-        try:
-            full = str(ipaddress.ip_interface(f"{address}/{mask}" if mask and "/" not in address else address))
-        except ValueError:
-            continue
-        dns = tuple(value for key, value in sorted(values.items()) if key.startswith("DNS"))
-        found.append(
-            Network(
-                full, values.get("GATEWAY", ""), values.get("MACADDR", "").lower(), name.removeprefix("ifcfg-"), dns=dns
-            )
-        )
-    return tuple(found)

@@ -12,6 +12,9 @@ partition starts with a boot parameter block of 4096 bytes
 and the archive is a newc cpio with etc/os-release, etc/hostname, boot/kernel-release and boot/cmdline. There is no
 kernel in it: a simulator's guest reads these bytes to learn what it is, a real machine would stop. The same
 arguments always give the same bytes.
+
+`write_sample_blocks` puts the same block and archive onto a disk of 512-byte blocks: an FBA disk, whose block 0 is its
+IPL record, or a SCSI disk, whose boot record leads to them (see `zipl`).
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zvmcloud.images import cdl, ckd, cpio, header
-from zvmcloud.images.diskfile import EckdDisk, FbaDisk
+from zvmcloud.images import cdl, ckd, cpio, header, zipl
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, EckdDisk, FbaDisk
 from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.tracks import (
     BLOCK_BYTES,
@@ -55,6 +58,9 @@ _IPL2 = b"".join(struct.pack(">IIHHI", 0x07003A98, 0x40000006, 0x3100, 0x4000, 5
 _MAGIC = b"ZVMCBOOT"
 _BLOCK = struct.Struct(">8sIIQ32s")
 _MAX_ARCHIVE = 64 * 1024 * 1024
+#: Block of an FBA or SCSI sample disk at which the boot parameter block is.
+_FBA_BOOT_BLOCK = 16
+SCSI_CMDLINE = "root=/dev/mapper/mpatha1 console=ttyS0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +96,28 @@ def _filler(length: int) -> bytes:
     return hashlib.shake_256(b"zvmcloud sample image").digest(length)
 
 
-def _archive(filler_bytes: int) -> bytes:
+def _content(filler_bytes: int, cmdline: str) -> bytes:
+    """The boot parameter block and the archive behind it, in whole blocks. ValueError when it could not be read."""
     files = {
         "etc/os-release": OS_RELEASE.encode(),
         "etc/hostname": b"localhost\n",
         "boot/kernel-release": KERNEL_RELEASE.encode() + b"\n",
-        "boot/cmdline": CMDLINE.encode() + b"\n",
+        "boot/cmdline": cmdline.encode() + b"\n",
     }
     if filler_bytes:
         files["usr/share/zvmcloud/filler"] = _filler(filler_bytes)
-    return cpio.write(files)
+    archive = cpio.write(files)
+    if len(archive) > _MAX_ARCHIVE:
+        raise ValueError(f"filler_bytes: the sample would hold {len(archive)} bytes; at most {_MAX_ARCHIVE} are read")
+    block = _BLOCK.pack(_MAGIC, 1, 1, len(archive), hashlib.sha256(archive).digest()).ljust(BLOCK_BYTES, b"\0")
+    return block + archive + bytes(-len(archive) % BLOCK_BYTES)
 
 
 def sample_tracks(cylinders: int = 5, filler_bytes: int = 262_144) -> Iterator[Track]:
     """The tracks of the sample disk in device order. ValueError when it does not fit the cylinders."""
     if not 1 <= cylinders <= MAX_CYLINDERS:
         raise ValueError(f"cylinders: {cylinders} is outside 1 to {MAX_CYLINDERS}")
-    archive = _archive(filler_bytes)
-    if len(archive) > _MAX_ARCHIVE:
-        raise ValueError(f"filler_bytes: the sample would hold {len(archive)} bytes; at most {_MAX_ARCHIVE} are read")
-    block = _BLOCK.pack(_MAGIC, 1, 1, len(archive), hashlib.sha256(archive).digest()).ljust(BLOCK_BYTES, b"\0")
-    content = block + archive + bytes(-len(archive) % BLOCK_BYTES)
+    content = _content(filler_bytes, CMDLINE)
     per_track = BLOCKS_PER_TRACK * BLOCK_BYTES
     room = (cylinders * TRACKS_PER_CYLINDER - cdl.FIRST_PARTITION_TRACK) * per_track
     if len(content) > room:
@@ -124,6 +131,24 @@ def sample_tracks(cylinders: int = 5, filler_bytes: int = 262_144) -> Iterator[T
         data = data.ljust(per_track, b"\0")
         blocks = (data[i * BLOCK_BYTES : (i + 1) * BLOCK_BYTES] for i in range(BLOCKS_PER_TRACK))
         yield Track(tuple(Record(i, b"", piece) for i, piece in enumerate(blocks, 1)))
+
+
+def write_sample_blocks(disk: FbaDisk, *, scsi: bool = False, filler_bytes: int = 0) -> None:
+    """Write the sample system onto an FBA disk, or with `scsi` onto a SCSI disk (as programs 0 and 1 of its boot
+    record). ValueError when it does not fit."""
+    content = _content(filler_bytes, SCSI_CMDLINE if scsi else CMDLINE)
+    blocks = len(content) // FBA_BLOCK_BYTES
+    if _FBA_BOOT_BLOCK + blocks > disk.blocks:
+        raise ValueError(f"disk: {disk.blocks} blocks, the sample needs {_FBA_BOOT_BLOCK + blocks}")
+    disk.write(_FBA_BOOT_BLOCK, content)
+    if scsi:
+        parts = (
+            zipl.Component(_FBA_BOOT_BLOCK, blocks, zipl.LOAD, 0x10000),
+            zipl.Component(0, 1, zipl.EXECUTE, 0x10010),
+        )
+        zipl.write(disk, {0: parts, 1: parts})
+    else:
+        disk.write(0, _IPL1.ljust(FBA_BLOCK_BYTES, b"\0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +207,43 @@ def read_system(disk: EckdDisk | FbaDisk) -> InstalledSystem | None:
         if not is_bootable(disk):
             return None
         if isinstance(disk, FbaDisk):
-            return InstalledSystem()
-        label = cdl.read_volume_label(disk)
-        volser = label.volser if label else ""
-        files = _read_archive(disk)
+            return _system(_read_blocks(disk, _FBA_BOOT_BLOCK))
+        return _partition_system(disk)
     except (TrackError, cdl.LayoutError, OSError):
         return None
+
+
+def read_scsi_system(disk: FbaDisk, program: int = 0, boot_record: int = 0) -> InstalledSystem:
+    """The system that a program of a SCSI disk's boot record starts; one without names when it is not ours.
+
+    zipl.BootRecordError when the boot record leads to no program, or to a damaged one.
+    """
+    parts = zipl.components(disk, program, boot_record)
+    first = next(part for part in parts if part.kind == zipl.LOAD)
+    try:
+        return _system(_read_blocks(disk, first.block))
+    except (OSError, cdl.LayoutError) as error:
+        raise zipl.BootRecordError(f"program {program}", first.block, str(error)) from error
+
+
+def read_root(disk: EckdDisk | FbaDisk) -> InstalledSystem | None:
+    """The system in the file system of a disk, whether or not the disk can be loaded; None when there is none of ours.
+
+    What a kernel finds that was loaded from elsewhere and told root=.
+    """
+    try:
+        found = _partition_system(disk) if isinstance(disk, EckdDisk) else _system(_read_blocks(disk, _FBA_BOOT_BLOCK))
+    except (TrackError, cdl.LayoutError, OSError):
+        return None
+    return found if found.known else None
+
+
+def _partition_system(disk: EckdDisk) -> InstalledSystem:
+    label = cdl.read_volume_label(disk)
+    return _system(_read_archive(disk), label.volser if label else "")
+
+
+def _system(files: dict[str, bytes] | None, volser: str = "") -> InstalledSystem:
     if files is None:
         return InstalledSystem(volser=volser)
 
@@ -209,13 +265,30 @@ def _read_archive(disk: EckdDisk) -> dict[str, bytes] | None:
     if not found:
         return None
     blocks = cdl.PartitionBlocks(disk, found[0])
-    magic, version, first, length, digest = _BLOCK.unpack_from(blocks.read(0))
+    return _archive_files(blocks.read, found[0].blocks)
+
+
+def _read_blocks(disk: FbaDisk, first_block: int) -> dict[str, bytes] | None:
+    """As `_read_archive`, from a block of an FBA or SCSI disk on."""
+    factor = BLOCK_BYTES // FBA_BLOCK_BYTES
+    try:
+        disk.read(first_block, factor)
+    except DiskFileError:
+        return None
+    return _archive_files(
+        lambda block, count=1: disk.read(first_block + block * factor, count * factor),
+        (disk.blocks - first_block) // factor,
+    )
+
+
+def _archive_files(read: Callable[..., bytes], size: int) -> dict[str, bytes] | None:
+    magic, version, first, length, digest = _BLOCK.unpack_from(read(0))
     if magic != _MAGIC:
         return None
     count = -(-length // BLOCK_BYTES)
-    if version != 1 or length > _MAX_ARCHIVE or first + count > found[0].blocks:
+    if version != 1 or length > _MAX_ARCHIVE or first + count > size:
         raise cdl.LayoutError(f"boot parameter block: version {version}, archive of {length} bytes at block {first}")
-    archive = blocks.read(first, count)[:length]
+    archive = read(first, count)[:length]
     if hashlib.sha256(archive).digest() != digest:
         raise cdl.LayoutError("the system's archive does not have the digest its boot parameter block names")
     return {member.name: member.data for member in cpio.read(archive) if member.is_file}

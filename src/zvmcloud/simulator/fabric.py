@@ -69,6 +69,14 @@ def through(system: System, path: str) -> Lun | None:
     return next((item for item in reachable(system, rdev) if (item.wwpn, item.lun) == (wwpn, lun)), None)
 
 
+def edev_lun(system: System, rdev: str) -> Lun | None:
+    """The disk behind an EDEV that is online, through the first of its paths that works."""
+    edev = system.edevs.get(rdev)
+    if edev is None or not edev.online:
+        return None
+    return next((lun for path in edev.paths if (lun := through(system, path)) is not None), None)
+
+
 def normal_path(text: str) -> str | None:
     """A path as three upper-case words of 4, 16 and 16 digits; None when it is none."""
     words = text.upper().split()

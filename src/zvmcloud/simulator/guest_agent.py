@@ -1,16 +1,19 @@
 """The agent inside a guest: the commands that management software sends over IUCV, answered from the guest's state.
 
-Only commands listed here exist in the guest; others end with 127, as in a shell that does not find them.
+A command line is read by the model's shell (see `guest_shell`): pipes, loops and tests work. Only the programs of this
+module, `guest_commands`, `guest_programs` and `guest_filters` exist; others end with 127, as ones that are not found.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from zvmcloud.simulator import guest_commands, guest_os, guests
+from zvmcloud.simulator import guest_commands, guest_os, guest_programs, guests
 from zvmcloud.simulator.errors import SystemFault
+from zvmcloud.simulator.guest_files import Files
+from zvmcloud.simulator.guest_shell import Program, Result, Shell
 from zvmcloud.simulator.model import GuestSystem, Machine
 from zvmcloud.simulator.system import System
 
@@ -28,13 +31,6 @@ class Output:
 
     rc: int
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    system: System
-    machine: Machine
-    running: GuestSystem
 
 
 def reachable(system: System, userid: str) -> bool:
@@ -58,113 +54,95 @@ def run(system: System, userid: str, command: str, caller: str) -> Output:
         return Output(2, f"the command has more than {MAX_COMMAND} bytes\n")
     if machine.system.authorized and machine.system.authorized.upper() != caller:
         return Output(1, f"UNAUTHORIZED_ERROR: userid {caller} is not authorized on {userid}#0\n")
-    context = _Context(system, machine, machine.system)
-    text = command.strip()
-    for pattern, handler in _COMMANDS:
+    shell = Shell(Files(system, userid), _program)
+    found = shell.run(command.strip())
+    return Output(found.rc, found.out + found.err)
+
+
+def _program(arguments: Sequence[str]) -> Program | None:
+    """The programs of a guest: those of scripts, and the ones that look at its state or change it."""
+    name = arguments[0].rpartition("/")[2]
+    if name in ("sudo", "nohup") and len(arguments) > 1:
+        inner = _program(arguments[1:])
+        return None if inner is None else lambda shell, words, stdin: inner(shell, words[1:], stdin)
+    text = " ".join([name, *arguments[1:]])
+    for pattern, handler in (*_COMMANDS, *guest_commands.COMMANDS):
         found = pattern.fullmatch(text)
         if found:
-            return handler(context, found)
-    for pattern, shared in guest_commands.COMMANDS:
-        found = pattern.fullmatch(text)
-        if found:
-            return Output(*shared(system, machine, found))
-    word = text.split()[0] if text else ""
-    return Output(127, f"sh: {word}: command not found\n") if word else Output(0)
+            return _answering(handler, found)
+    return guest_programs.PROGRAMS.get(name)
 
 
-def _echo(_context: _Context, found: re.Match[str]) -> Output:
-    return Output(0, found["text"].strip().strip("'\"") + ("" if found["flag"] else "\n"))
+def _answering(handler: guest_commands.Handler, found: re.Match[str]) -> Program:
+    def answer(shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
+        rc, text = handler(shell.files.system, shell.files.machine, found)
+        return Result(rc, text) if not rc else Result(rc, "", text)
+
+    return answer
 
 
-def _authorize(context: _Context, found: re.Match[str]) -> Output:
-    system, machine = context.system, context.machine
-    changed = replace(context.running, authorized=found["userid"])
-    system.machines.put(machine.userid, replace(machine, system=changed))
-    return Output(0)
+def _running(machine: Machine) -> GuestSystem:
+    assert machine.system is not None, machine.userid  # noqa: S101 (the agent was reachable)
+    return machine.system
 
 
-def _uname(context: _Context, found: re.Match[str]) -> Output:
-    values = {"s": "Linux", "n": context.running.hostname, "r": context.running.kernel, "m": "s390x"}
+def _uname(_system: System, machine: Machine, found: re.Match[str]) -> guest_commands.Result:
+    running = _running(machine)
+    values = {"s": "Linux", "n": running.hostname, "r": running.kernel, "m": "s390x"}
     letters = "snrm" if found["flags"] == "a" else (found["flags"] or "s")
-    return Output(0, " ".join(values[letter] for letter in "snrm" if letter in letters) + "\n")
+    return 0, " ".join(values[letter] for letter in "snrm" if letter in letters) + "\n"
 
 
-def _release(context: _Context, found: re.Match[str]) -> Output:
-    if not found["path"].endswith("os-release"):
-        return Output(2, f"{found['path']}: No such file or directory\n")
-    return Output(0, context.running.release)
+def _releases(_system: System, machine: Machine, _found: re.Match[str]) -> guest_commands.Result:
+    if not _running(machine).release:
+        return 2, "ls: cannot access '/etc/*-release': No such file or directory\n"
+    return 0, "/etc/os-release\n"
 
 
-def _releases(context: _Context, _found: re.Match[str]) -> Output:
-    if not context.running.release:
-        return Output(2, "ls: cannot access '/etc/*-release': No such file or directory\n")
-    return Output(0, "/etc/os-release\n")
-
-
-def _addresses(context: _Context, _found: re.Match[str]) -> Output:
-    lines = ["1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever"]
-    lines += [
-        f"{number}: enc{address.vdev.lower()}    {'inet6' if ':' in address.ip else 'inet'} "
-        f"{address.ip}/{address.prefix} scope global enc{address.vdev.lower()}\\       "
-        "valid_lft forever preferred_lft forever"
-        for number, address in enumerate(context.running.addresses, 2)
-    ]
-    return Output(0, "\n".join(lines) + "\n")
-
-
-def _shutdown(context: _Context, found: re.Match[str]) -> Output:
+def _shutdown(system: System, machine: Machine, found: re.Match[str]) -> guest_commands.Result:
     reboot = found[0].startswith("reboot") or (found.groupdict().get("flag") == "r")
-    guests.stop(context.system, context.machine.userid, "reipl" if reboot else "off")
-    return Output(0)
+    guests.stop(system, machine.userid, "reipl" if reboot else "off")
+    return 0, ""
 
 
-def _configure(context: _Context, _found: re.Match[str]) -> Output:
-    return Output(guest_os.reconfigure(context.system, context.machine.userid))
-
-
-def _root(context: _Context, found: re.Match[str]) -> Output:
-    if found["readlink"]:
-        return Output(0, "/dev/dasda1\n")
-    return Output(0, f"/dev/disk/by-path/ccw-0.0.{context.running.ipl.lower()}-part1\n")
-
-
-def _dasds(context: _Context, _found: re.Match[str]) -> Output:
-    disk = next((item for item in context.machine.disks if item.vdev == context.running.ipl), None)
-    row = context.system.disks.get(f"{disk.owner}.{disk.owner_vdev}") if disk else None
-    if row is None:
-        return Output(1)
-    blocks = row.size * 180 if row.kind == "ECKD" else row.size // 8
-    return Output(
-        0,
-        f"0.0.{context.running.ipl.lower()}({row.kind:<4}) at ( 94:     0) is dasda       : active at blocksize: 4096, "
-        f"{blocks} blocks, {blocks * 4096 >> 20} MB\n",
+def _service(system: System, machine: Machine, found: re.Match[str]) -> guest_commands.Result:
+    """The configuration service: started, it reads the class X files; its status is that of the last script."""
+    if found["verb"] == "status":
+        status = _running(machine).status
+        text = "SUCCESS" if not status else "FAILURE"
+        return (3 if status else 0), (
+            "zvmguestconfigure.service - Activation engine for configuring a z/VM guest\n"
+            f" Main PID: 611 (code=exited, status={status}/{text})\n"
+        )
+    status = guest_os.reconfigure(system, machine.userid)
+    return (1 if status else 0), (
+        "Job for zvmguestconfigure.service failed because the control process exited with error code.\n"
+        if status
+        else ""
     )
 
 
-def _ok(_context: _Context, _found: re.Match[str]) -> Output:
-    return Output(0)
+def _systemctl(_system: System, _machine: Machine, found: re.Match[str]) -> guest_commands.Result:
+    """Other services are there and run."""
+    return 0, "active\n" if found["verb"] == "is-active" and not found["quiet"] else ""
 
 
-_Handler = Callable[[_Context, "re.Match[str]"], Output]
-_COMMANDS: tuple[tuple[re.Pattern[str], _Handler], ...] = tuple(
+_SERVICE = r"zvmguestconfigure(?:\.service)?"
+_COMMANDS: tuple[tuple[re.Pattern[str], guest_commands.Handler], ...] = tuple(
     (re.compile(pattern), handler)
     for pattern, handler in (
-        (r"echo\s+-n\s+['\"]?(?P<userid>[\w@#$-]{0,8})['\"]?\s*>\s*/etc/iucv_authorized_userid", _authorize),
-        (r"echo\s+(?P<flag>-n\s+)?(?P<text>[^|<>;&`$]*)", _echo),
-        (r"pwd", lambda _context, _found: Output(0, "/\n")),
         (r"uname(?:\s+-(?P<flags>[asnrm]+))?", _uname),
-        (r"(?:cat|grep\s+-v\s+['\"]?\^#['\"]?)\s+(?P<path>/etc/\S+-release)", _release),
         (r"ls\s+/etc/\*-release", _releases),
-        (
-            r"cat\s+/etc/hostname|hostname(?:\s+-[fs])?",
-            lambda context, _found: Output(0, context.running.hostname + "\n"),
-        ),
-        (r"ip\s+-o\s+(?:addr|address|a)(?:\s+show)?", _addresses),
         (r"shutdown\s+-(?P<flag>[hr])(?:\s+now|\s+0)?|poweroff|reboot|halt", _shutdown),
-        (r"systemctl\s+start\s+zvmguestconfigure\.service|service\s+zvmguestconfigure\s+start", _configure),
-        (r"/usr/bin/zvmguestconfigure\s+start", _configure),
-        (r"(?P<readlink>readlink\s+-f\s+\S+)|cat\s+/proc/cmdline\s*\|.*", _root),
-        (r"cat\s+/proc/dasd/devices\s*\|.*", _dasds),
-        (r"uptime|true|sync", _ok),
+        (rf"systemctl\s+(?P<verb>start|restart|status)\s+{_SERVICE}", _service),
+        (rf"service\s+{_SERVICE}\s+(?P<verb>start|restart|status)", _service),
+        (r"zvmguestconfigure\s+(?P<verb>start)", _service),
+        (
+            (
+                r"systemctl\s+(?:(?P<quiet>--quiet|-q)\s+)?"
+                r"(?P<verb>start|restart|stop|reload|enable|disable|daemon-reload|is-active|is-enabled)(?:\s+.*)?"
+            ),
+            _systemctl,
+        ),
     )
 )

@@ -1,4 +1,4 @@
-"""Commands inside a guest about its CPUs, its storage and its load, and vmcp: what hot plug and monitoring need.
+"""Commands inside a guest about its CPUs, its storage, its network and its load, and vmcp.
 
 Each handler gets the system, the machine and the match, and gives exit status and output.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from zvmcloud.simulator import hotplug, traffic
+from zvmcloud.simulator import guest_network, hotplug, traffic
 from zvmcloud.simulator.model import Machine
 from zvmcloud.simulator.system import System
 
@@ -63,12 +63,48 @@ def _stress(system: System, machine: Machine, found: re.Match[str]) -> Result:
 
 
 def _iperf(system: System, machine: Machine, found: re.Match[str]) -> Result:
-    """iperf3 -c address -t S: frames over the first adapter."""
-    if not any(nic.lan_name for nic in machine.nics):
-        return 1, "iperf3: error - unable to connect to server: Network is unreachable\n"
+    """iperf3 -c address -t S: frames between the first adapters of both guests."""
+    other = guest_network.reach(system, machine, found["target"])
+    if other is False:
+        return 1, "iperf3: error - unable to connect to server: No route to host\n"
     seconds = float(found["seconds"] or 10)
     traffic.set_load(system, machine, cpu=20, frame_rate=80_000, seconds=seconds)
+    if isinstance(other, guest_network.End) and other.machine.userid != machine.userid:
+        traffic.set_load(other.system, other.machine, cpu=20, frame_rate=80_000, seconds=seconds)
     return 0, ""
+
+
+def _ping(system: System, machine: Machine, found: re.Match[str]) -> Result:
+    """ping [-c n] address: answered by a guest in the same VLAN, or by a router behind the uplink."""
+    target = found["target"]
+    count = min(int(found["count"] or 1), 1000)
+    other = guest_network.reach(system, machine, target)
+    head = f"PING {target} ({target}) 56(84) bytes of data.\n"
+    if other is False:
+        text = f"{count} packets transmitted, 0 received, 100% packet loss"
+        return 1, f"{head}\n--- {target} ping statistics ---\n{text}\n"
+    traffic.add_frames(system, machine, count)
+    if isinstance(other, guest_network.End):
+        traffic.add_frames(other.system, other.machine, count)
+    replies = "".join(
+        f"64 bytes from {target}: icmp_seq={number} ttl=64 time=0.3 ms\n" for number in range(1, count + 1)
+    )
+    text = f"{count} packets transmitted, {count} received, 0% packet loss"
+    return 0, f"{head}{replies}\n--- {target} ping statistics ---\n{text}\n"
+
+
+def _addresses(_system: System, machine: Machine, _found: re.Match[str]) -> Result:
+    from zvmcloud.simulator.guest_os import interface  # noqa: PLC0415 (the boot needs these commands' shell)
+
+    lines = ["1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever"]
+    addresses = machine.system.addresses if machine.system else ()
+    lines += [
+        f"{number}: {interface(address)}    {'inet6' if ':' in address.ip else 'inet'} "
+        f"{address.ip}/{address.prefix} scope global {interface(address)}\\       "
+        "valid_lft forever preferred_lft forever"
+        for number, address in enumerate(addresses, 2)
+    ]
+    return 0, "\n".join(lines) + "\n"
 
 
 def _dd(system: System, machine: Machine, found: re.Match[str]) -> Result:
@@ -93,6 +129,8 @@ Handler = Callable[[System, Machine, "re.Match[str]"], Result]
 COMMANDS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
     (re.compile(pattern), handler)
     for pattern, handler in (
+        (r"ip\s+-o\s+(?:addr|address|a)(?:\s+show)?", _addresses),
+        (r"ping6?(?:\s+-c\s*(?P<count>\d{1,4}))?(?:\s+-[WiI]\s*\S+)*\s+(?P<target>[0-9a-fA-F.:]+)", _ping),
         (r"lscpu\s+--parse=ADDRESS(?P<offline>\s+--offline)?", _lscpu),
         (r"chcpu\s+-r", _rescan),
         (r"chcpu\s+-(?P<flag>[ed])\s+(?P<list>\d+(?:,\d+)*)", _chcpu),
@@ -100,13 +138,13 @@ COMMANDS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
         (r"chmem\s+-(?P<flag>[ed])\s+(?P<number>\d+)(?P<unit>[KMGkmg]?)", _chmem),
         (
             (
-                r"(?:nohup\s+)?stress(?:-ng)?\s+(?:--cpu|-c)\s+(?P<workers>\d+)"
-                r"(?:\s+(?:--timeout|-t)\s+(?P<number>\d+)(?P<unit>[smh]?))?(?:\s+&)?"
+                r"stress(?:-ng)?\s+(?:--cpu|-c)\s+(?P<workers>\d+)"
+                r"(?:\s+(?:--timeout|-t)\s+(?P<number>\d+)(?P<unit>[smh]?))?"
             ),
             _stress,
         ),
-        (r"iperf3?\s+-c\s+\S+(?:\s+-t\s+(?P<seconds>\d+))?(?:\s+&)?", _iperf),
+        (r"iperf3?\s+-c\s+(?P<target>\S+)(?:\s+-t\s+(?P<seconds>\d+))?", _iperf),
         (r"dd\s+if=\S+\s+of=\S+(?:\s+bs=\S+)?\s+count=(?P<count>\d+)(?:\s+oflag=direct)?", _dd),
-        (r"(?:sudo\s+)?(?:/usr/sbin/|/sbin/)?vmcp\s+(?P<command>.+)", _vmcp),
+        (r"vmcp\s+(?P<command>.+)", _vmcp),
     )
 )

@@ -15,7 +15,7 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
 from zvmcloud.directory.devices import Dedicate, Mdisk, Nicdef
-from zvmcloud.simulator import channels, dasd, events, guest_lans, guest_os, network, spool, storage
+from zvmcloud.simulator import channels, dasd, events, guest_lans, guest_os, loaddev, luns, network, spool, storage
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System
@@ -54,6 +54,9 @@ def log_on(system: System, userid: str, *, ipl: bool = True) -> Machine:
     system.events.about(events.LOGON, userid)
     system.events.about(events.RUNNABLE, userid)
     _add_devices(system, userid, entry)
+    _run_commands(system, userid, entry)
+    if userid not in system.machines:
+        return machine
     if ipl and entry.ipl is not None:
         load(system, userid, entry.ipl.vdev or entry.ipl.source)
     return system.machines[userid]
@@ -78,6 +81,23 @@ def _add_devices(system: System, userid: str, entry: Entry) -> None:
         _try(system, userid, lambda d=dedicated: _own_device(system, userid, d))
 
 
+def _run_commands(system: System, userid: str, entry: Entry) -> None:
+    """The COMMAND statements, in their order and with CP's own privilege; what CP answers goes to the console.
+
+    DEFINE CPU and DEFINE STORAGE have had their effect: they say with what the machine begins (see `hotplug`).
+    """
+    from zvmcloud.simulator.cp import execute  # noqa: PLC0415 (CP knows guests, guests know CP)
+
+    for statement in entry.every("COMMAND"):
+        words = statement.words[1:]
+        if not words or (words[0][:3] == "DEF" and (words[1:2] == ("CPU",) or (words[1:2] and words[1][:4] == "STOR"))):
+            continue
+        result = execute(system, userid, " ".join(words), privileged=True)
+        spool.write_console(system, userid, *result.lines)
+        if userid not in system.machines:
+            return
+
+
 def _try(system: System, userid: str, action: object) -> None:
     """A device that cannot be had at logon costs a console message, not the logon."""
     try:
@@ -95,7 +115,11 @@ def _own_disk(system: System, userid: str, disk: Mdisk) -> None:
 
 def _own_nic(system: System, userid: str, nicdef: Nicdef) -> None:
     mac = network.new_mac(system, nicdef.mac_id)
-    network.define_nic(system, userid, Nic(nicdef.vdev, mac, nicdef.adapter_type, nicdef.devices, nicdef.chpid))
+    vlans = tuple(nicdef.vlan.replace(",", " ").split()) if network.vlan_ok(nicdef.vlan) else ()
+    nic = Nic(
+        nicdef.vdev, mac, nicdef.adapter_type, nicdef.devices, nicdef.chpid, vlans=vlans, port_type=nicdef.port_type
+    )
+    network.define_nic(system, userid, nic)
     if nicdef.lan_name:
         lan_owner = userid if nicdef.lan_owner == "*" else nicdef.lan_owner
         guest_lans.connect(system, userid, nicdef.vdev, lan_owner, nicdef.lan_name)
@@ -131,7 +155,11 @@ def give_device(system: System, userid: str, vdev: str, rdev: str, *, readonly: 
         dasd.dedicate(system, rdev, userid)
         kind = "DASD"
     device = RealDevice(vdev, rdev, kind, readonly and kind == "DASD")
-    system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
+    changed = replace(machine, devices=(*machine.devices, device))
+    system.machines.put(userid, changed)
+    name = system.device_name(userid, vdev).name
+    if kind == "DASD" and (path := luns.shown(system, changed).get(name)) is not None:
+        storage.show_device(system, userid, name, lambda: path)
     return device
 
 
@@ -143,7 +171,11 @@ def take_device(system: System, userid: str, vdev: str) -> RealDevice:
     device = machine.device(vdev)
     if not isinstance(device, RealDevice):
         raise CpRefused(messages.DEVICE_MISSING, module="DTV", vdev=vdev)
+    luns.forget(system, userid, vdev)
+    if device.kind == "DASD":
+        storage.hide_device(system, userid, system.device_name(userid, vdev).name)
     _free_real(system, device)
+    machine = system.machines[userid]
     system.machines.put(userid, replace(machine, devices=tuple(item for item in machine.devices if item != device)))
     return device
 
@@ -173,11 +205,18 @@ def claim_real(system: System, userid: str, device: RealDevice) -> None:
 
 
 def load(system: System, userid: str, source: str) -> None:
-    """IPL: forget the running system and start the one on the device, or the named saved system."""
+    """IPL: forget the running system and start the one on the device, or the named saved system.
+
+    LOADDEV stands for the FCP device that the LOADDEV parameters name.
+    """
     machine = system.machines[userid]
+    if source == "LOADDEV":
+        source = loaddev.of(system, machine).device or source
     if source not in guest_os.SAVED_SYSTEMS and machine.device(source) is None:
         spool.write_console(system, userid, messages.IPL_DEVICE_MISSING.render(vdev=source))
         return
+    guest_os.unload(system, userid)
+    machine = system.machines[userid]
     generation = system.next_number("generation")
     system.machines.put(
         userid,
@@ -210,10 +249,13 @@ def log_off(system: System, userid: str) -> None:
     machine = system.machines.get(userid)
     if machine is None:
         raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
+    guest_os.unload(system, userid)
     for disk in machine.disks:
         storage.detach(system, userid, disk.vdev)
     for device in machine.devices:
         if isinstance(device, RealDevice):
+            if device.kind == "DASD":
+                storage.hide_device(system, userid, system.device_name(userid, device.vdev).name)
             _free_real(system, device)
         if isinstance(device, Ctca):
             channels.uncouple(system, userid, device.vdev)

@@ -8,8 +8,11 @@ connection with JSON objects, one per line, one answer for one request:
     {"op":"punch","name":"CFGDRIVE","type":"ISO","class":"X","data":"<base64>"} -> {"ok":true,"spoolid":"0101"}
     {"op":"reader"} -> {"ok":true,"files":[...]}      {"op":"receive","spoolid":"0102"} -> {"ok":true,"data":"..."}
     {"op":"guest","userid":"LINUX01","command":"uname -srm"} -> {"ok":true,"rc":0,"output":"..."}
+    {"op":"scsi","fcp":"1A00","wwpn":"...","lun":"...","online":true} -> {"ok":true,"device":"ccw-0.0.1a00-zfcp-..."}
 
-A refusal is {"ok":false,"error":"..."}. Links and spool files survive the connection, as on hardware.
+`scsi` stands for chccwdev and zfcp's unit_add (or unit_remove) on an FCP device that the machine has; the name is that
+of the disk's file in the folder of devices. A refusal is {"ok":false,"error":"..."}. Links and spool files survive
+the connection, as on hardware.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from zvmcloud.directory import statements
-from zvmcloud.simulator import guest_agent, guests, spool, storage
+from zvmcloud.simulator import fabric, guest_agent, guests, luns, spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import SystemFault
 from zvmcloud.simulator.journal import Journal
@@ -35,6 +38,7 @@ log = logging.getLogger(__name__)
 
 #: A request line: a spool file of the largest size in base64, and what goes around it.
 MAX_LINE = spool.MAX_FILE * 4 // 3 + 4096
+_UNIT = {"fcp": 4, "wwpn": 16, "lun": 16}
 _NAME = re.compile(r"[A-Za-z0-9@#$+:_.-]{0,64}\Z")
 
 
@@ -192,6 +196,20 @@ class Session:
             call.rc = output.rc
         return {"ok": True, "rc": output.rc, "output": output.text}
 
+    def _scsi(self, request: Mapping[str, object]) -> dict[str, Json]:
+        path = fabric.normal_path(" ".join(_digits(request, name, size) for name, size in _UNIT.items()))
+        online = request.get("online")
+        if path is None or not isinstance(online, bool):
+            raise BadRequest("fcp has 4 hexadecimal digits, wwpn and lun 16, online is true or false")
+        self._logged_on()
+        with self.journal.timed("scsi", self.userid, luns.device_name(path), ""), self.system.transaction():
+            if online:
+                luns.set_online(self.system, self.userid, path.split()[0], online=True)
+                luns.add(self.system, self.userid, path)
+            else:
+                luns.remove(self.system, self.userid, path)
+        return {"ok": True, "device": luns.device_name(path)}
+
     def _logged_on(self) -> None:
         if self.userid not in self.system.machines:
             raise BadRequest(f"{self.userid} is not logged on any more; log on again")
@@ -201,6 +219,13 @@ def _text(request: Mapping[str, object], name: str, *, required: bool = True) ->
     value = request.get(name, "")
     if not isinstance(value, str) or (required and not value):
         raise BadRequest(f"{name} must be a text" + (" that is not empty" if required else ""))
+    return value
+
+
+def _digits(request: Mapping[str, object], member: str, size: int) -> str:
+    value = _text(request, member).lower().removeprefix("0x")
+    if not re.fullmatch(rf"[0-9a-f]{{{size}}}", value):
+        raise BadRequest(f"{member} {value!r} is not {size} hexadecimal digits")
     return value
 
 
@@ -226,4 +251,5 @@ _OPERATIONS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, Json]
     "reader": Session._reader,
     "receive": Session._receive,
     "guest": Session._guest,
+    "scsi": Session._scsi,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zvmcloud.directory import Entry
-from zvmcloud.images.configdrive import Network
+from zvmcloud.images.netfiles import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,9 @@ class Nic:
     lan_owner: str = ""
     lan_name: str = ""
     port: int = 0
+    vlans: tuple[str, ...] = ()
+    """VLANs and port type of NICDEF; empty where the switch's grant says them."""
+    port_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ class Address:
     mac: str
     ip: str
     prefix: int = 24
+    vlan: int = 0
+    gateway: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,12 @@ class GuestSystem:
     then: str = ""
     """What follows when it has stopped: off, reipl or halt."""
     commands: tuple[str, ...] = ()
+    root: str = ""
+    """Where its root file system is: the key of `system.memories`."""
+    cmdline: str = ""
+    """The kernel's command line."""
+    status: int = 0
+    """With what the configuration service ended the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +212,10 @@ class Machine:
     share: tuple[str, ...] = ("RELATIVE", "100")
     generation: int = 0
     """Differs for every IPL, so that a timer of an earlier one does nothing."""
+    fcps: tuple[str, ...] = ()
+    """FCP devices (virtual addresses) that the running system has brought online."""
+    units: tuple[str, ...] = ()
+    """SCSI disks that it has brought online, as paths "vdev wwpn lun" in upper case."""
 
     def device(self, vdev: str) -> Device | None:
         return next((device for device in self.devices if device.vdev == vdev), None)
@@ -216,12 +231,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a guest wrote to its own disk at first boot. `written` is the disk file's time of last change."""
+    """What a guest wrote to its own disk. `written` is the disk file's time of last change."""
 
     written: int
     hostname: str = ""
     networks: tuple[Network, ...] = ()
+    """From config drives and parm lines; those of network files are in the files."""
     authorized: str = ""
+    files: tuple[tuple[str, ...], ...] = ()
+    """Pairs of an absolute name and the text of a file that was placed or written."""
 
 
 @dataclass(frozen=True, slots=True)

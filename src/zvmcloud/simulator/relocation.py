@@ -20,7 +20,7 @@ from enum import IntEnum
 
 from zvmcloud.cp import messages
 from zvmcloud.cp.messages import Message
-from zvmcloud.simulator import eligibility, guests, model_cluster, spool, storage
+from zvmcloud.simulator import eligibility, guests, luns, model_cluster, spool, storage
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.eligibility import Reason, Wish
 from zvmcloud.simulator.errors import CpRefused
@@ -233,18 +233,23 @@ def _arrive(cluster: Cluster, move: Relocation) -> None:
         replace(device, rdev=real[device.vdev]) if isinstance(device, RealDevice) else device
         for device in machine.devices
     )
+    for name in luns.shown(source, machine):
+        storage.hide_device(source, move.userid, name)
     for device in machine.devices:
         if isinstance(device, RealDevice):
             guests.release_real(source, device)
         elif isinstance(device, Dasd):
-            storage.hide_device(source, move.userid, device.vdev)
+            storage.hide_device(source, move.userid, source.device_name(move.userid, device.vdev).name)
     source.machines.remove(move.userid)
-    there.machines.put(move.userid, replace(machine, devices=devices, paused=move.was_paused, generation=generation))
+    moved = replace(machine, devices=devices, paused=move.was_paused, generation=generation)
+    there.machines.put(move.userid, moved)
     for device in devices:
         if isinstance(device, RealDevice):
             guests.claim_real(there, move.userid, device)
         elif isinstance(device, Dasd) and device.file:
-            storage.show_device(there, move.userid, device)
+            storage.show_disk(there, move.userid, device)
+    for name, path in luns.shown(there, moved).items():
+        storage.show_device(there, move.userid, name, lambda path=path: path)  # type: ignore[misc]
     _take_along(source, there, move.userid, generation, machine.generation)
     cluster.relocations.remove(move.userid)
     source.events.about(OUT_DONE, move.userid, move.destination)

@@ -2,7 +2,7 @@
 
     zvm-simulator.json     {"format": 1}
     system.sqlite ...      every database of the state folder, each as one consistent copy
-    disks/, spool/         files; those with holes as sparse entries (GNU format 1.0, which GNU tar and Python read)
+    disks/, luns/, spool/  files; those with holes as sparse entries (GNU format 1.0, which GNU tar and Python read)
 
 What belongs to one run only (journal, device links, locks) stays out. Saving is not concurrent with changes: the
 caller's event loop stands still meanwhile.
@@ -53,7 +53,7 @@ def _files(state: Path) -> Iterator[Path]:
         parts = path.relative_to(state).parts
         if any(part in _LEFT_OUT for part in parts) or path.is_symlink() or not path.is_file():
             continue
-        if path.suffix == ".sqlite" or (len(parts) >= 2 and parts[-2] in ("disks", "spool")):
+        if path.suffix == ".sqlite" or (len(parts) >= 2 and parts[-2] in ("disks", "luns", "spool")):
             yield path
 
 

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from zvmcloud.cp import messages
@@ -199,7 +201,7 @@ def attach(system: System, userid: str, owner: str, owner_vdev: str, vdev: str, 
     device = Dasd(vdev, owner, owner_vdev, write, disk.file, _FIRST_SUBCHANNEL + len(machine.devices))
     system.machines.put(userid, replace(machine, devices=(*machine.devices, device)))
     if disk.file:
-        show_device(system, userid, device)
+        show_disk(system, userid, device)
     return device, remark
 
 
@@ -218,7 +220,7 @@ def detach(system: System, userid: str, vdev: str) -> Dasd:
     if machine is None or not isinstance(device, Dasd):
         raise CpRefused(messages.DEVICE_MISSING, module="DTV", vdev=vdev)
     system.machines.put(userid, replace(machine, devices=tuple(item for item in machine.devices if item.vdev != vdev)))
-    hide_device(system, userid, vdev)
+    hide_device(system, userid, system.device_name(userid, vdev).name)
     disk = system.disks.get(key(device.owner, device.owner_vdev))
     orphaned = disk is None or disk.file != device.file
     still = any(other.file == device.file for _, other in users(system, device.owner, device.owner_vdev))
@@ -233,23 +235,48 @@ def open_devices(system: System, userid: str) -> Path:
     folder = system.device_folder / userid
     folder.mkdir(exist_ok=True)
     machine = system.machines.get(userid)
-    for device in machine.disks if machine is not None else ():
-        if device.file:
-            _link(system, userid, device)
+    for name, target in _shown(system, machine).items() if machine is not None else ():
+        _link(system, userid, name, target)
     return folder
 
 
-def show_device(system: System, userid: str, device: Dasd) -> None:
-    """Make the symbolic link of a linked disk, once the transaction is on disk and if the machine has a folder."""
-    system.store.after_commit(lambda: _link(system, userid, device))
+def _shown(system: System, machine: Machine) -> dict[str, Callable[[], Path]]:
+    """The links that the device folder of a machine has, and what makes the file that each leads to."""
+    from zvmcloud.simulator import luns  # noqa: PLC0415 (disks behind FCP devices are built on this module)
+
+    found: dict[str, Callable[[], Path]] = {
+        system.device_name(machine.userid, device.vdev).name: partial(_file_behind, system, device)
+        for device in machine.disks
+        if device.file
+    }
+    for name, path in luns.shown(system, machine).items():
+        found[name] = lambda path=path: path  # type: ignore[misc]
+    return found
 
 
-def hide_device(system: System, userid: str, vdev: str) -> None:
+def _file_behind(system: System, device: Dasd) -> Path:
+    disk = system.disks.get(key(device.owner, device.owner_vdev))
+    if disk is not None and disk.file == device.file:
+        return file_of(system, disk)
+    return system.disk_folder / device.file
+
+
+def show_disk(system: System, userid: str, device: Dasd) -> None:
+    """Make the symbolic link of a linked disk; see `show_device`."""
+    show_device(system, userid, system.device_name(userid, device.vdev).name, partial(_file_behind, system, device))
+
+
+def show_device(system: System, userid: str, name: str, target: Callable[[], Path]) -> None:
+    """Make a link in the folder of a machine's devices, once the transaction is on disk and if there is a folder."""
+    system.store.after_commit(lambda: _link(system, userid, name, target))
+
+
+def hide_device(system: System, userid: str, name: str) -> None:
     """Remove the symbolic link of a device, once the transaction is on disk; the folder goes with the last one."""
 
     def remove() -> None:
         with suppress(OSError):
-            path = system.device_name(userid, vdev)
+            path = system.device_folder / userid / name
             path.unlink(missing_ok=True)
             if userid not in system.machines:
                 path.parent.rmdir()
@@ -257,18 +284,15 @@ def hide_device(system: System, userid: str, vdev: str) -> None:
     system.store.after_commit(remove)
 
 
-def _link(system: System, userid: str, device: Dasd) -> None:
-    path = system.device_name(userid, device.vdev)
+def _link(system: System, userid: str, name: str, made: Callable[[], Path]) -> None:
+    path = system.device_folder / userid / name
     if userid in system.sessions:
         # The machine logged on anew while its program was connected.
         path.parent.mkdir(exist_ok=True)
     elif not path.parent.is_dir():
         return
-    disk = system.disks.get(key(device.owner, device.owner_vdev))
-    if disk is not None and disk.file == device.file:
-        file_of(system, disk)
-    target = f"{system.disk_folder.absolute()}/{device.file}"
     with suppress(OSError):
+        target = made().absolute()
         try:
             path.symlink_to(target)
         except FileExistsError:
@@ -301,9 +325,9 @@ def _show_all(system: System) -> None:
         if machine is None:
             shutil.rmtree(folder.path)
             continue
-        wanted = {system.device_name(folder.name, disk.vdev).name: disk for disk in machine.disks if disk.file}
+        wanted = _shown(system, machine)
         for item in os.scandir(folder):
             if item.name not in wanted:
                 Path(item.path).unlink(missing_ok=True)
-        for device in wanted.values():
-            _link(system, folder.name, device)
+        for name, target in wanted.items():
+            _link(system, folder.name, name, target)

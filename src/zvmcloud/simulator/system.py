@@ -2,7 +2,8 @@
 
     <state>/system.sqlite      the model                <state>/disks/      one sparse file per disk that was used
     <state>/journal.jsonl      every call               <state>/spool/      contents of spool files
-    <state>/devices/<USERID>/0.0.<vdev>                 links to the disks of machines whose programs look (storage)
+                                                        <state>/luns/       one sparse file per SCSI disk that was used
+    <state>/devices/<USERID>/                           links to the disks of machines whose programs look (storage)
 
 Indexes follow the collections through observers, so a transaction that is taken back takes them back too.
 """
@@ -84,7 +85,7 @@ class System(SystemModel):
         self.state = state
         self.cluster = cluster
         state.mkdir(parents=True, exist_ok=True)
-        for folder in (self.disk_folder, self.spool_folder, self.device_folder):
+        for folder in (self.disk_folder, self.lun_folder, self.spool_folder, self.device_folder):
             folder.mkdir(exist_ok=True)
         self._lock = lock_folder(state)
         self.clock: Scheduler = clock or WallClock()
@@ -132,6 +133,10 @@ class System(SystemModel):
     @property
     def disk_folder(self) -> Path:
         return (self.cluster.state if self.cluster else self.state) / "disks"
+
+    @property
+    def lun_folder(self) -> Path:
+        return (self.cluster.state if self.cluster else self.state) / "luns"
 
     @property
     def spool_folder(self) -> Path:

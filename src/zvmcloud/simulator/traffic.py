@@ -90,6 +90,12 @@ def set_load(
     return row
 
 
+def add_frames(system: System, machine: Machine, count: int) -> None:
+    """Frames that were exchanged at once, on top of what the load does."""
+    row = activity(system, machine)
+    system.activities.put(machine.userid, replace(row, frames=row.frames + count))
+
+
 def cpu_percent(system: System, machine: Machine) -> float:
     """Percent of one real processor that the machine uses now."""
     running = machine.system

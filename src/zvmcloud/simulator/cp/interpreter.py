@@ -64,28 +64,31 @@ class CpResult:
     lines: tuple[str, ...] = ()
 
 
-def execute(system: System, userid: str, command: str) -> CpResult:
-    """Run a command line for a virtual machine that is logged on. All that it changes is on disk when this returns."""
+def execute(system: System, userid: str, command: str, *, privileged: bool = False) -> CpResult:
+    """Run a command line for a virtual machine that is logged on. All that it changes is on disk when this returns.
+
+    `privileged`: with all privilege classes, whatever those of the userid are.
+    """
     if len(command.strip()) > MAX_COMMAND:
         refused = CpRefused(messages.UNKNOWN_COMMAND, command=_shown(command))
         return CpResult(refused.number, (refused.line,))
     rc = 0
     lines: list[str] = []
     for text in _DIVIDER.split(command):
-        result = _one(system, userid, text)
+        result = _one(system, userid, text, privileged=privileged)
         lines += result.lines
         rc = result.rc or rc
     return CpResult(rc, tuple(lines))
 
 
-def _one(system: System, userid: str, command: str) -> CpResult:
+def _one(system: System, userid: str, command: str, *, privileged: bool) -> CpResult:
     entry = system.full_entry(userid)
     try:
         if entry is None or userid not in system.machines:
             raise CpRefused(messages.NOT_LOGGED_ON, userid=userid)
         # The savepoint matters for SEND CP, which runs a command inside another one's transaction.
         with system.transaction(), system.store.savepoint():
-            return CpResult(0, tuple(run(Issuer(system, userid, entry), command)))
+            return CpResult(0, tuple(run(Issuer(system, userid, entry, privileged=privileged), command)))
     except CpRefused as refused:
         lines = refused.lines if isinstance(refused, relocation.NotRelocatable) else (refused.line,)
         return CpResult(refused.number, lines)

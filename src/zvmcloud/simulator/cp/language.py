@@ -25,9 +25,13 @@ class Issuer:
     entry: Entry
     home: System | None = None
     """The member that a command came from over AT: here it has no machine, and class G counts for nothing."""
+    privileged: bool = False
+    """Whether CP itself runs the command for it, as it does with the COMMAND statements of an entry."""
 
     @property
     def classes(self) -> str:
+        if self.privileged:
+            return EVERY_CLASS
         found = classes_of(self.home or self.system, self.userid, self.entry)
         return found.replace("G", "") if self.home is not None else found
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
-from zvmcloud.simulator import dumps, guest_os, guests
+from zvmcloud.simulator import dumps, guest_loader, guest_os, guests, loaddev
 from zvmcloud.simulator import shutdown as planning
 from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, number, operand
 from zvmcloud.simulator.errors import CpRefused
@@ -17,8 +17,12 @@ _IPL_OPTIONS = ("CLEAR", "NOCLEAR", "STOP", "ATTN", "PURGE", "NSSDATA")
 
 
 def ipl(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """IPL vdev | system [CLEAR] [STOP] [LOADPARM x] [PARM ...]"""
+    """IPL vdev | system | LOADDEV [CLEAR] [STOP] [LOADPARM x] [PARM ...]"""
     source = operand(words, 0, "VMI")
+    if source == "LOADDEV":
+        source = loaddev.of(issuer.system, issuer.machine).device
+        if not source:
+            raise CpRefused(guest_loader.LOADDEV_MISSING, parameter="DEVICE")
     address = source if source in guest_os.SAVED_SYSTEMS else statements.vdev(source) or source
     if source not in guest_os.SAVED_SYSTEMS and issuer.machine.device(address) is None:
         raise CpRefused(messages.IPL_DEVICE_MISSING, vdev=address)
@@ -49,6 +53,7 @@ def system(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     if not clear and not abbreviates(action, "RESET", 3):
         raise CpRefused(messages.INVALID_OPTION, module="SYS", option=action)
     generation = issuer.system.next_number("generation")
+    guest_os.unload(issuer.system, issuer.userid)
     machine = replace(issuer.machine, system=None, paused=False, forced_at=0.0, generation=generation)
     issuer.system.machines.put(issuer.userid, machine)
     return ["Storage cleared - system reset."] if clear else ["System reset."]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zvmcloud.cp import messages
-from zvmcloud.simulator import dasd, network, storage
+from zvmcloud.simulator import dasd, loaddev, network, storage
 from zvmcloud.simulator.cp import define
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, device_list, size, vdev
 from zvmcloud.simulator.errors import CpRefused
@@ -272,7 +272,13 @@ def _storage(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     return [define.storage_line(issuer)]
 
 
+def _loaddev(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
+    """QUERY LOADDEV: what an IPL of an FCP device would load"""
+    return loaddev.lines(loaddev.of(issuer.system, issuer.machine), level=issuer.system.facts.level)
+
+
 OPERANDS: tuple[Command, ...] = (
+    Command("LOADDEV", 5, "G", _loaddev),
     Command("VIRTUAL", 1, "G", virtual),
     Command("NIC", 3, "BG", nics),
     Command("CPUS", 4, "G", cpus),

@@ -2,8 +2,7 @@
 
 z/VM tells which ports and LUNs each free FCP device reaches; a device without the LUN is no path. Then the program
 that the settings name (`[storage] bootmap_program`) brings the volume online here, writes its boot map for these paths,
-and lets it go. Without such a program only the paths are found; that is so on a simulated system, whose LUNs cannot be
-brought online.
+and lets it go. Without such a program only the paths are found.
 
 The program is run without a shell as
 
