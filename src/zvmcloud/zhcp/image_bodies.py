@@ -27,9 +27,8 @@ from zvmcloud.images.tracks import (
     Record,
     Track,
 )
-from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.formatting import FBA_PARTITION_START, partition_table
-from zvmcloud.zhcp.image_errors import ImageError
+from zvmcloud.zhcp.image_errors import ImageError, too_large
 
 _FIRST_BLOCKS = 64
 _ZEROS = bytes(1024 * 1024)
@@ -270,11 +269,3 @@ class BlockBody:
     def erase(self) -> None:
         self._disk.clear(0, self._disk.blocks)
         self._disk.flush()
-
-
-def too_large(size: str, room: int, unit: str, needed: int) -> AgentError:
-    """409 `image-too-large`."""
-    return AgentError(
-        409, "image-too-large", f"the image has {size}, the disk holds {room} {unit}",
-        remedy=f"deploy it to a disk of at least {needed} {unit}",
-    )  # fmt: skip

@@ -18,3 +18,11 @@ def digest_mismatch(expected: Digest, found: str) -> ImageError:
     """422 `digest-mismatch`."""
     detail = f"the image's {expected.algorithm} is {found}, {expected.hex} was expected"
     return ImageError(detail, "digest-mismatch")
+
+
+def too_large(size: str, room: int, unit: str, needed: int) -> AgentError:
+    """409 `image-too-large`."""
+    return AgentError(
+        409, "image-too-large", f"the image has {size}, the disk holds {room} {unit}",
+        remedy=f"deploy it to a disk of at least {needed} {unit}",
+    )  # fmt: skip

@@ -19,23 +19,19 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from zvmcloud.images import ckd, formats, header
+from zvmcloud.images import ckd, formats
 from zvmcloud.images.compression import Codec, CompressionError, Expander, zstd_size
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk
 from zvmcloud.images.formats import Format
-from zvmcloud.images.header import HeaderError, ImageHeader, ImageKind
+from zvmcloud.images.header import ImageKind
 from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.qcow2 import Hole, Qcow2, Qcow2Error
-from zvmcloud.images.tracks import CYLINDER_DATA_BYTES, TRACKS_PER_CYLINDER, TrackError
-from zvmcloud.zhcp.errors import AgentError
-from zvmcloud.zhcp.formatting import FBA_PARTITION_START
-from zvmcloud.zhcp.image_bodies import BlockBody, Body, CdlBody, CkdBody, too_large
+from zvmcloud.images.tracks import TRACKS_PER_CYLINDER, TrackError
+from zvmcloud.zhcp import image_plan
+from zvmcloud.zhcp.image_bodies import BlockBody, Body, CdlBody, CkdBody
 from zvmcloud.zhcp.image_errors import ImageError, digest_mismatch
 from zvmcloud.zhcp.inorder import InOrder
 from zvmcloud.zhcp.sources import Digest
-
-_FITS = {ImageKind.CKD: ("ECKD",), ImageKind.FBA_DISK: ("FBA",), ImageKind.FBA_PARTITION: ("FBA",)}
-_FITS[ImageKind.FCP_DISK] = ("SCSI",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class ImageWriter:
         self._body: Body | None = None
         self._formats: list[str] = []
         self._stopped = False
-        self._layer: _Layer = _Probe(partial(self._begin, 0))
+        self._layer: _Layer = _Probe(partial(self._begin, None))
 
     @property
     def disk_units(self) -> int:
@@ -135,35 +131,27 @@ class ImageWriter:
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
-    def _begin(self, depth: int, first: bytes) -> _Layer:
-        """Choose what takes the bytes that begin with `first`."""
-        try:
-            found = formats.detect(first)
-        except formats.UnsupportedFormatError as problem:
-            raise ImageError(str(problem), "image-format", "see docs/reference/images.md for the formats") from problem
+    def _begin(self, outer: Format | None, first: bytes) -> _Layer:
+        """Choose what takes the bytes that begin with `first`, inside of `outer`."""
+        found = image_plan.detect(first, outer)
         if found.codec is not None:
-            if depth:
-                raise ImageError(f"{found} inside {self._formats[0]}: expand it once", "image-format")
             self._formats.append(found)
             if found.codec is Codec.ZSTD:
                 self._expanded_bytes = max(self._expanded_bytes, zstd_size(first) or 0)
-            return _Expand(found.codec, _Probe(partial(self._begin, 1)), self._is_stopped)
+            return _Expand(found.codec, _Probe(partial(self._begin, found)), self._is_stopped)
         if found is Format.QCOW2:
-            raise ImageError("a qcow2 image is inside another file: expand it first", "image-format")
+            raise AssertionError("a qcow2 image is taken by feed_file")
         if found is Format.CONNECTOR:
             return self._connector(first)
-        self._start(Format.RAW, self._expanded_bytes if depth else self._file_bytes)
+        self._start(Format.RAW, self._expanded_bytes if outer else self._file_bytes)
         return _Sink(self._put)
 
     def _is_stopped(self) -> bool:
         return self._stopped
 
     def _connector(self, first: bytes) -> _Layer:
-        try:
-            found = header.parse(first[: header.PROBE_BYTES])
-        except HeaderError as problem:
-            raise ImageError(str(problem), "image-header") from problem
-        self._fits(found)
+        found = image_plan.parse_header(first)
+        image_plan.check_header(found, self._kind, self.disk_units)
         disk = self._disk
         if isinstance(disk, EckdDisk):
             self._open(CkdBody(disk, found), found.size)
@@ -175,25 +163,9 @@ class ImageWriter:
             sink = _Expand(Codec.GZIP, sink, self._is_stopped)
         return _After(found.body_offset, sink)
 
-    def _fits(self, found: ImageHeader) -> None:
-        if found.size == 0:
-            raise ImageError("the image is empty: its header says 0 " + found.unit, "image-empty")
-        if self._kind not in _FITS[found.kind]:
-            raise AgentError(
-                409, "image-kind-mismatch", f"a {found.kind} image does not go onto an {self._kind} disk",
-                remedy="deploy it to a disk of the image's kind",
-            )  # fmt: skip
-        reserved = FBA_PARTITION_START if found.kind is ImageKind.FBA_PARTITION else 0
-        room = self.disk_units - reserved
-        if found.size > room:
-            raise too_large(f"{found.size} {found.unit}", room, found.unit, found.size + reserved)
-
     def _start(self, found: Format, size: int) -> None:
         """Raw bytes follow, `size` of them at least (0: not known)."""
-        unit_bytes, unit = (CYLINDER_DATA_BYTES, "CYL") if self._kind == "ECKD" else (FBA_BLOCK_BYTES, "BLK")
-        needed = -(-size // unit_bytes)
-        if needed > self.disk_units:
-            raise too_large(f"{size} bytes ({needed} {unit})", self.disk_units, unit, needed)
+        needed = image_plan.check_bytes(size, self._kind, self.disk_units)
         disk = self._disk
         self._formats.append(found)
         self._open(CdlBody(disk) if isinstance(disk, EckdDisk) else BlockBody(disk), needed or self.disk_units)

@@ -192,12 +192,12 @@ class Context:
 
     @asynccontextmanager
     async def linked(
-        self, owner: str, disk: str, *, write: bool, blank: bool = False
+        self, owner: str, disk: str, *, write: bool, blank: bool | Callable[[str], Awaitable[None]] = False
     ) -> AsyncIterator[tuple[str, Path]]:
         """Link a disk for the time of the block: (our device number, its file or block device).
 
-        `blank`: its tracks are formatted first. For writing the link is exclusive: AgentError 409 `disk-in-use` when
-        someone else has one.
+        `blank`: its tracks are formatted first; a function is asked before, with our device number, and may refuse.
+        For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
         """
         vdev, answer = await self._link(owner, disk, "W" if write else "RR")
         try:
@@ -209,6 +209,8 @@ class Context:
                     retryable=True,
                     remedy="stop the guest and whoever else has the disk linked",
                 )
+            if callable(blank):
+                await blank(vdev)
             if blank:
                 await self.machine.blank(vdev)
             yield vdev, await self.machine.device(vdev)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from zvmcloud.images import compression, formats
 from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.images.formats import Format
 from zvmcloud.images.qcow2 import Qcow2, Qcow2Error
-from zvmcloud.zhcp import sources
+from zvmcloud.zhcp import image_plan, sources
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_cache import Fetched
 from zvmcloud.zhcp.image_errors import ImageError
@@ -38,33 +39,42 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     await asyncio.to_thread(sources.check, source.url, folders)
     userid, vdev = request.userid, request.vdev
     await require_off(context, userid, "an image is written to a guest that is off")
-    async with context.images.use(source, folders) as fetched:
+    async with contextlib.AsyncExitStack() as stack:
+        fetched = await stack.enter_async_context(context.images.use(source, folders))
         file_bytes, expanded = await asyncio.to_thread(_sizes, fetched.file, source)
+        stream = await stack.enter_async_context(contextlib.aclosing(fetched.pieces()))
+        first = await _first(stream)
+
+        async def fits(alias: str) -> None:
+            disk = await linked_disk(context, alias, f"device {vdev} of {userid}")
+            image_plan.check(first, kind_of(disk), disk.size, file_bytes, expanded)
+
         context.report(0.01, f"linking disk {vdev} of {userid}")
-        async with context.linked(userid, vdev, write=True, blank=True) as (alias, path):
-            kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
-            unit = "cylinders" if kind == "ECKD" else "blocks"
+        linking = context.linked(userid, vdev, write=True, blank=fits)
+        alias, path = await stack.enter_async_context(linking)
+        kind = kind_of(await linked_disk(context, alias, f"device {vdev} of {userid}"))
+        unit = "cylinders" if kind == "ECKD" else "blocks"
 
-            def copied(done: int, total: int) -> None:
-                context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {unit}")
+        def copied(done: int, total: int) -> None:
+            context.report(0.02 + 0.93 * done / total, f"copied {done} of {total} {unit}")
 
-            started = time.monotonic()
-            try:
-                opening = partial(ImageWriter, path, kind, digest, file_bytes, copied, expanded)
-                writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
-            except DiskFileError as problem:
-                raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
-            try:
-                written = await _copy(context, fetched, writer)
-            except BaseException:
-                await in_thread(writer.abort)
-                raise
-            finally:
-                await in_thread(writer.close)
-            took = (time.monotonic() - started) * 1000
-            context.did(
-                "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
-            )
+        started = time.monotonic()
+        try:
+            opening = partial(ImageWriter, path, kind, digest, file_bytes, copied, expanded)
+            writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
+        except DiskFileError as problem:
+            raise AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}") from problem
+        try:
+            written = await _copy(context, fetched, first, stream, writer)
+        except BaseException:
+            await in_thread(writer.abort)
+            raise
+        finally:
+            await in_thread(writer.close)
+        took = (time.monotonic() - started) * 1000
+        context.did(
+            "disk", "write image", took, userid=userid, vdev=vdev, units=written.units, bytes=written.file_bytes
+        )
     context.report(1.0, f"wrote {written.units} {unit} to disk {vdev}")
     return {
         "vdev": vdev,
@@ -88,13 +98,23 @@ async def require_off(context: Context, userid: str, why: str) -> None:
         raise AgentError(409, "guest-active", f"{userid} is {state}: {why}", remedy="stop the guest first")
 
 
-async def disk_kind(context: Context, alias: str, what: str) -> str:
-    """ECKD or FBA, of a disk that is linked as `alias`. AgentError not-a-disk when it is none."""
+async def linked_disk(context: Context, alias: str, what: str) -> answers.Dasd:
+    """The disk that is linked as `alias`. AgentError not-a-disk when it is none."""
     seen = await context.cp(commands.query_virtual(alias))
     disk = answers.query_virtual(seen.lines)
     if disk is None:
         raise AgentError(409, "not-a-disk", f"{what} is no disk: {' / '.join(seen.lines)}")
+    return disk
+
+
+def kind_of(disk: answers.Dasd) -> str:
+    """ECKD or FBA."""
     return "ECKD" if disk.units == "CYL" else "FBA"
+
+
+async def disk_kind(context: Context, alias: str, what: str) -> str:
+    """ECKD or FBA, of a disk that is linked as `alias`. AgentError not-a-disk when it is none."""
+    return kind_of(await linked_disk(context, alias, what))
 
 
 def _sizes(file: Path | None, source: ImageSource) -> tuple[int, int]:
@@ -116,22 +136,24 @@ def _sizes(file: Path | None, source: ImageSource) -> tuple[int, int]:
     return size, 0
 
 
-async def _copy(context: Context, fetched: Fetched, writer: ImageWriter) -> Written:
-    stream = fetched.pieces()
+async def _first(stream: AsyncGenerator[bytes, None]) -> bytes:
+    """The first bytes of the file: as many as tell what it is, or all of it."""
     first = b""
-    async with contextlib.aclosing(stream):
-        async for piece in stream:
-            if len(first) < formats.PROBE_BYTES:
-                first += piece
-                if len(first) < formats.PROBE_BYTES:
-                    continue
-                if first.startswith(b"QFI\xfb"):
-                    return await _copy_file(context, fetched, writer)
-                await in_thread(partial(writer.feed, first), stop=writer.stop)
-            else:
-                await in_thread(partial(writer.feed, piece), stop=writer.stop)
-    if len(first) < formats.PROBE_BYTES:
-        await in_thread(partial(writer.feed, first))
+    async for piece in stream:
+        first += piece
+        if len(first) >= formats.PROBE_BYTES:
+            break
+    return first
+
+
+async def _copy(
+    context: Context, fetched: Fetched, first: bytes, stream: AsyncGenerator[bytes, None], writer: ImageWriter
+) -> Written:
+    if image_plan.detect(first) is Format.QCOW2:
+        return await _copy_file(context, fetched, writer)
+    await in_thread(partial(writer.feed, first), stop=writer.stop)
+    async for piece in stream:
+        await in_thread(partial(writer.feed, piece), stop=writer.stop)
     context.report(0.96, "making it durable")
     return await in_thread(writer.finish)
 
