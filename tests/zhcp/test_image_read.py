@@ -67,9 +67,9 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-def capture(receiver: Receiver, **more: int) -> ReadImage:
+def capture(receiver: Receiver, vdev: str = "0100", compression: int = 6, codec: str = "gzip") -> ReadImage:
     target = ImageTarget(url=receiver.url, headers={"Zvm-Token": "secret"})
-    return ReadImage(userid="LINUX01", vdev="0100", target=target, **more)
+    return ReadImage(userid="LINUX01", vdev=vdev, target=target, compression=compression, codec=codec)
 
 
 async def links(agent: Agent) -> str:

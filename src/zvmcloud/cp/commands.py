@@ -121,6 +121,16 @@ def link(owner: str, owner_vdev: str, as_vdev: str, mode: str) -> str:
     return _line("LINK", userid(owner, "owner"), vdev(owner_vdev, "owner_vdev"), "AS", vdev(as_vdev, "as_vdev"), upper)
 
 
+def flashcopy(source: str, target: str, last: int) -> str:
+    """FLASHCOPY of cylinders 0 to `last` of one of the caller's disks to the same of another, complete at its answer.
+
+    Source: z/VM CP Commands and Utilities Reference, FLASHCOPY.
+    """
+    if not 0 <= last < 65_520:
+        raise OperandError("last", last, "a cylinder from 0 to 65519")
+    return _line("FLASHCOPY", vdev(source), "0", str(last), "TO", vdev(target), "0", str(last), "SYNCHRONOUS")
+
+
 def detach(device: str) -> str:
     """DETACH one of the caller's devices."""
     return _line("DETACH", vdev(device))

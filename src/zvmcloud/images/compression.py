@@ -160,6 +160,22 @@ def _skippable(data: bytes) -> bool:
     return data[1:4] == b"\x2a\x4d\x18" and data[0] & 0xF0 == 0x50
 
 
+class Packer(Protocol):
+    """A compressor: what it gives for each piece, and at the end."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def packer(codec: Codec, level: int) -> Packer:
+    """A compressor. Levels: gzip 1 to 9, zstd 1 to 19. ValueError for another codec."""
+    if codec is Codec.GZIP:
+        return zlib.compressobj(level, zlib.DEFLATED, _GZIP_WINDOW)
+    if codec is Codec.ZSTD:
+        return zstd.ZstdCompressor(level)
+    raise ValueError(f"images are not packed with {codec}")
+
+
 def expand_cluster(data: bytes, size: int, *, zstandard: bool) -> bytes:
     """The first `size` bytes of a raw deflate stream or a zstd frame, what follows it ignored. CompressionError."""
     try:

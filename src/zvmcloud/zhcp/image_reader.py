@@ -1,5 +1,7 @@
 """Reading a linked disk as an image file, piece by piece: header, then the body, compressed or not.
 
+With gzip the body alone is compressed, as the connector's own images are; with zstd the whole file is, header and all.
+
 An ECKD disk gives the track stream, an FBA disk its blocks (`images.header` and `images.ckd` draw the bytes). Default
 tracks and zero blocks at the end are left out: whoever writes the image clears what lies beyond it. Memory: one
 track, and what the compressor holds.
@@ -8,12 +10,12 @@ track, and what the compressor holds.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from zvmcloud.images import ckd, header
+from zvmcloud.images.compression import Codec, packer
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.header import ImageHeader, ImageKind
 from zvmcloud.images.ipl import is_bootable
@@ -21,7 +23,6 @@ from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER
 
 _PIECE = 256 * 1024
 _BLOCKS = 512
-_GZIP_WINDOW = 31
 _DEFAULT = ckd.encode_track(DEFAULT_TRACK)
 
 
@@ -40,17 +41,27 @@ class ImageReader:
     """An image file made of a disk. Take `piece` until it is empty, then `result`; `close` in the end."""
 
     def __init__(
-        self, path: Path, kind: str, compression: int, progress: Callable[[int, int], None] = lambda _done, _total: None
+        self,
+        path: Path,
+        kind: str,
+        compression: int,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+        codec: Codec = Codec.GZIP,
     ) -> None:
-        """`kind`: ECKD or FBA. `progress` is told (units read, units of the disk)."""
+        """`kind`: ECKD or FBA. `compression`: level of `codec` (gzip or zstd), 0 for none.
+
+        `progress` is told (units read, units of the disk).
+        """
         self._disk: EckdDisk | FbaDisk = EckdDisk(path) if kind == "ECKD" else FbaDisk(path)
         self._kind = kind
         self._progress = progress
         disk = self._disk
         self.units = disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks
         image_kind = ImageKind.CKD if isinstance(disk, EckdDisk) else ImageKind.FBA_DISK
-        self._ready = [header.render(ImageHeader(image_kind, self.units, compression))]
-        self._compress = zlib.compressobj(compression, zlib.DEFLATED, _GZIP_WINDOW) if compression else None
+        self._compress = packer(codec, compression) if compression else None
+        level = compression if codec is Codec.GZIP else 0
+        head = header.render(ImageHeader(image_kind, self.units, level))
+        self._ready = [self._compress.compress(head) if self._compress and not level else head]
         self._body: Iterator[bytes] | None = _tracks(disk, self._told) if isinstance(disk, EckdDisk) else _blocks(
             disk, self._told
         )  # fmt: skip

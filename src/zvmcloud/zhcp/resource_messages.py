@@ -47,12 +47,30 @@ class ImageTarget:
 @kind("disk.read_image")
 @dataclass(frozen=True, slots=True)
 class ReadImage(Operation):
-    """Send a minidisk of a guest that is off as an image file. `compression`: gzip's level, 0 for none."""
+    """Send a minidisk of a guest that is off as an image file.
+
+    Without `vdev` the disk that the guest's IPL statement names. `compression`: the level of `codec` (gzip 1 to 9, zstd
+    1 to 19), 0 for none.
+    """
 
     target: ImageTarget
     userid: str = fields.userid()
+    vdev: str = fields.limits(
+        default="", pattern=f"({fields.VDEV})?", upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
+    compression: int = fields.limits(default=6, low=0, high=19)
+    codec: str = fields.limits(default="gzip", choices=("gzip", "zstd"))
+
+
+@kind("disk.clone")
+@dataclass(frozen=True, slots=True)
+class CloneDisk(Operation):
+    """Make a minidisk the copy of another of the same kind, both of guests that are off. A larger one is fine."""
+
+    userid: str = fields.userid()
     vdev: str = fields.vdev()
-    compression: int = fields.limits(default=6, low=0, high=9)
+    source_userid: str = fields.userid()
+    source_vdev: str = fields.vdev()
 
 
 @kind("guest.relocate")

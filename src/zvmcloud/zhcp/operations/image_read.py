@@ -12,16 +12,19 @@ import httpx
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
+from zvmcloud.images.compression import Codec
 from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.images.tracks import TrackError
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
 from zvmcloud.zhcp.joining import to_its_end
+from zvmcloud.zhcp.operations.boot_disk import boot_disk
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.resource_messages import ReadImage
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SECONDS = 120.0
+_GZIP_LEVELS = 9
 
 
 async def read(context: Context, request: ReadImage) -> dict[str, Json]:
@@ -29,7 +32,9 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
     for name in request.target.headers:
         if not _HEADER_NAME.fullmatch(name):
             raise FieldError("target.headers", name, "names of letters, digits and -, at most 64")
-    userid, vdev = request.userid, request.vdev
+    if request.codec == "gzip" and request.compression > _GZIP_LEVELS:
+        raise FieldError("compression", request.compression, f"gzip has levels up to {_GZIP_LEVELS}")
+    userid = request.userid
     state = await context.power(userid)
     if state is PowerState.UNKNOWN_USER:
         raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
@@ -38,6 +43,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
             409, "guest-active", f"{userid} is {state}: an image is made of the disk of a guest that is off",
             remedy="stop the guest first",
         )  # fmt: skip
+    vdev = request.vdev or await boot_disk(context, userid)
     context.report(0.01, f"linking disk {vdev} of {userid}")
     async with context.linked(userid, vdev, write=False) as (alias, path):
         seen = await context.cp(commands.query_virtual(alias))
@@ -52,7 +58,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         started = time.monotonic()
         kind = "ECKD" if disk.units == "CYL" else "FBA"
         try:
-            opening = partial(ImageReader, path, kind, request.compression, copied)
+            opening = partial(ImageReader, path, kind, request.compression, copied, Codec(request.codec))
             reader = await to_its_end(asyncio.to_thread(opening), ImageReader.close)
         except DiskFileError as problem:
             raise _unreadable(userid, vdev, problem) from problem
