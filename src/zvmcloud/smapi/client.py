@@ -218,22 +218,20 @@ class Client:
         connection = ClientConnection(request.spec)
         try:
             writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
-            async with asyncio.timeout(self._patience.reply_timeout):
+            loop, silence = asyncio.get_running_loop(), self._patience.reply_timeout
+            async with asyncio.timeout(silence) as patience:
                 await writer.drain()
-            while True:
-                async with asyncio.timeout(self._patience.reply_timeout):
-                    data = await reader.read(65536)
-                if not data:
-                    raise ConnectionLost(
-                        "the server closed the connection before its reply was complete",
-                        request_id=connection.request_id,
-                    )
-                connection.receive_data(data)
-                for event in connection.events():
-                    if isinstance(event, ReplyFrame):
-                        return request.spec.decode_answer(event.rc, event.rs, event.data, request, event.request_id)
-                    if isinstance(event, Accepted) and request.spec.answering is Answering.REQUEST_ID_ONLY:
-                        return Answer(0, 0, None, (), event.request_id)
+                while data := await reader.read(65536):
+                    connection.receive_data(data)
+                    for event in connection.events():
+                        if isinstance(event, ReplyFrame):
+                            return request.spec.decode_answer(event.rc, event.rs, event.data, request, event.request_id)
+                        if isinstance(event, Accepted) and request.spec.answering is Answering.REQUEST_ID_ONLY:
+                            return Answer(0, 0, None, (), event.request_id)
+                    patience.reschedule(loop.time() + silence)
+            raise ConnectionLost(
+                "the server closed the connection before its reply was complete", request_id=connection.request_id
+            )
         except TimeoutError:
             message = f"no reply within {self._patience.reply_timeout:g} s"
             raise ReplyTimeout(message, request_id=connection.request_id) from None
@@ -329,7 +327,10 @@ def _worth_another_try(error: OSError) -> bool:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close, and with TLS wait until both sides have said so; TCP closes by itself."""
     writer.close()
+    if writer.get_extra_info("sslcontext") is None:
+        return
     try:
         async with asyncio.timeout(1):
             await writer.wait_closed()
