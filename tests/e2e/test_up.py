@@ -52,7 +52,7 @@ def test_a_state_folder_is_used_by_one_stack_at_a_time(tmp_path: Path) -> None:
             "up", "--state", str(tmp_path / "state"), "--port", "0", "--smapi-port", "0", "--machine-port", "0"
         )
     assert second.returncode == 1
-    assert "another `zvm up` uses this folder" in second.stderr
+    assert "another `zvm up` uses the state folder" in second.stderr
     assert "Traceback" not in second.stderr
 
 

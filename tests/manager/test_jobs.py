@@ -204,7 +204,7 @@ async def test_the_heart_beats_while_a_recovery_hangs(
     async def hangs(_self: runner.Runner) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(node_module, "_HEARTBEAT", 0.05)
+    monkeypatch.setattr(node_module, "HEARTBEAT", 0.05)
     monkeypatch.setattr(runner.Runner, "recover", hangs)
     async with running(zhcp, settings(tmp_path / "beating")) as opened:
         begun = time.time()

@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +31,7 @@ from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, SettingsError, load
+from zvmcloud.serving import Server, TakenError, alone
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
 
@@ -40,24 +39,6 @@ _GRACE = 3
 """Seconds that answers under way get when the program is told to stop; jobs that take longer go on at the next
 start."""
 _SECRET_FILE = "connector.token"  # noqa: S105  a name
-
-
-class _Server(uvicorn.Server):
-    """uvicorn ends the process with the signal it got; we have a database and jobs to close first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def __init__(self, config: uvicorn.Config, node: Node) -> None:
-        super().__init__(config)
-        self._node = node
-
-    def leave(self) -> None:
-        """Take no new connections, finish what is under way; a second signal does not wait for it."""
-        self._node.stopping = True
-        self.force_exit = self.should_exit
-        self.should_exit = True
 
 
 def doors(node: Node) -> Starlette:
@@ -77,10 +58,17 @@ async def socket_door(node: Node) -> tuple[SocketDoor, int] | None:
 
 
 async def serve(settings: Settings, *, announce: bool = True, token_file: Path | None = None) -> None:
-    """Serve until a signal comes. The port is bound first, so port 0 works and agents get the right URL.
+    """Serve until a signal comes, or another manager has the database. The port is bound first, so port 0 works and
+    agents get the right URL.
 
-    A first admin token goes to ``token_file``, readable by its owner only; without one it is shown.
+    A first admin token goes to ``token_file``, readable by its owner only; without one it is shown. TakenError when
+    another manager uses the state folder, Conflict (node-running) when one uses the database.
     """
+    with alone(settings.state, "manager"):
+        await _serve(settings, announce=announce, token_file=token_file)
+
+
+async def _serve(settings: Settings, *, announce: bool, token_file: Path | None) -> None:
     listeners = [_listen(settings.host, settings.port)]
     host, port = listeners[0].getsockname()[:2]
     settings = settings.listening(settings.host, port)
@@ -94,7 +82,7 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
             await asyncio.to_thread(_keep, token_file, node.new_admin_token)
         await node.start()
         sockets = await socket_door(node)
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 Farewell(doors(node), node),
                 http="h11",
@@ -106,8 +94,7 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
                 timeout_keep_alive=30,
                 ssl_certfile=settings.tls_certificate or None,
                 ssl_keyfile=settings.tls_key or None,
-            ),
-            node,
+            )
         )
         if announce:
             scheme = "https" if settings.tls_certificate else "http"
@@ -120,9 +107,17 @@ async def serve(settings: Settings, *, announce: bool = True, token_file: Path |
                 _say(f"socket protocol on {HOST} port {sockets[1]}")
             if node.new_admin_token is not None and token_file is None:
                 _say(f"admin token (shown once): {node.new_admin_token}")
+
+        def leave() -> None:
+            node.stopping = True
+            server.leave()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.leave)
+            asyncio.get_running_loop().add_signal_handler(number, leave)
+        replaced = asyncio.create_task(node.replaced.wait())
+        replaced.add_done_callback(lambda task: None if task.cancelled() else leave())
         await server.serve(sockets=listeners)
+        replaced.cancel()
     finally:
         if sockets is not None:
             await sockets[0].close()
@@ -190,6 +185,8 @@ def init(
 
 
 def _unusable(settings: Settings, error: OSError) -> SystemExit:
+    if isinstance(error, TakenError):
+        return SystemExit(f"zvm manager: {error}; stop it, or give this one a state folder of its own")
     place = error.filename or settings.state
     return SystemExit(f"zvm manager: {place}: {error.strerror or error} (state folder: {settings.state})")
 

@@ -6,7 +6,6 @@ state folder, readable by its owner only. `up.json` in the folder tells scripts 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -29,6 +28,7 @@ import httpx
 import typer
 
 from zvmcloud.cli.processes import STOP_SIGNALS, Child, Family, StartError
+from zvmcloud.serving import TakenError, alone
 
 app = typer.Typer(add_completion=False)
 
@@ -281,13 +281,11 @@ def _make_private(state: Path) -> None:
 
 @contextmanager
 def _lock(state: Path) -> Iterator[None]:
-    with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            message = f"{state}: another `zvm up` uses this folder; stop it, or give another one with --state"
-            raise StartError(message) from None
-        yield
+    try:
+        with alone(state, "`zvm up`"):
+            yield
+    except TakenError as error:
+        raise StartError(f"{error}; stop it, or give another one with --state") from None
 
 
 @contextmanager

@@ -30,18 +30,15 @@ from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.lease import HEARTBEAT, Lease
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
-from zvmcloud.manager.tables import manager_nodes, systems
+from zvmcloud.manager.tables import systems
 from zvmcloud.manager.volumes import Volumes
 
 log = logging.getLogger(__name__)
-
-_HEARTBEAT = 5.0
-_FRESH = 4 * _HEARTBEAT
-"""Seconds after its last heartbeat for which a node counts as running."""
 
 EngineFactory = Callable[[Runner, Settings], JobEngine]
 
@@ -49,7 +46,7 @@ EngineFactory = Callable[[Runner, Settings], JobEngine]
 class Node:
     """The services of a started manager. Use :meth:`open`, then :meth:`start`, and :meth:`close` at the end."""
 
-    def __init__(self, core: Core, tokens: Tokens, admin_token: str | None) -> None:
+    def __init__(self, core: Core, tokens: Tokens, lease: Lease, admin_token: str | None) -> None:
         self.core = core
         self.settings = core.settings
         self.disks = Disks(core)
@@ -74,6 +71,9 @@ class Node:
         """The admin token, only in the run that made it: afterwards just its hash is known."""
         self.stopping = False
         """Set when the program is told to stop: requests cancelled from then on are answered as such."""
+        self.replaced = asyncio.Event()
+        """Set when another manager works with the database: this one must end."""
+        self._lease = lease
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -85,19 +85,19 @@ class Node:
         database = await Database.open(settings.database_url)
         try:
             key = await asyncio.to_thread(secret, settings.state / "image.key")
-            epoch = await _next_epoch(database, settings.node)
+            lease = await Lease.take(database, settings.node, key)
             await _write_systems(database, settings)
             tokens = Tokens(database, settings.admin_token)
             admin = None if settings.admin_token else await tokens.first()
             agents = agents or Agents([Agent(system) for system in settings.systems])
-            journal = Journal(database, settings.node, epoch)
+            journal = Journal(database, settings.node, lease.epoch)
             files = JobFiles(settings, key)
             runner = Runner(journal, agents, files)
             core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))
         except BaseException:
             await database.close()
             raise
-        return cls(core, tokens, admin)
+        return cls(core, tokens, lease, admin)
 
     async def start(self) -> None:
         """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
@@ -115,27 +115,22 @@ class Node:
         await self.core.engine.stop()
         await self.core.agents.close()
         try:
-            await self._say_alive(0.0)
+            await self._lease.release()
         except sa.exc.SQLAlchemyError:
             log.exception("other nodes cannot be told that this one stopped")
         await self.core.database.close()
 
     async def _beat(self) -> None:
-        """Says that this node lives."""
-        while True:
-            await asyncio.sleep(_HEARTBEAT)
+        """Says that this node lives, until another one has taken its place."""
+        while not self.replaced.is_set():
+            await asyncio.sleep(HEARTBEAT)
             try:
-                await self._say_alive(time.time())
+                await self._lease.renew()
+            except Conflict as problem:
+                log.critical("%s: this one ends", problem.detail)
+                self.replaced.set()
             except Exception:
                 log.exception("heartbeat failed")
-
-    async def _say_alive(self, when: float) -> None:
-        async with self.core.database.write() as connection:
-            await connection.execute(
-                sa.update(manager_nodes)
-                .where(manager_nodes.c.node == self.settings.node, manager_nodes.c.epoch == self.journal.epoch)
-                .values(heartbeat=when)
-            )
 
     async def _recover(self) -> None:
         """Recovers interrupted inline jobs: at start, and when their agent is back."""
@@ -144,29 +139,7 @@ class Node:
                 await self.core.runner.recover()
             except Exception:
                 log.exception("recovery failed")
-            await asyncio.sleep(_HEARTBEAT)
-
-
-async def _next_epoch(database: Database, node: str) -> int:
-    """Higher than every epoch this database gave out, and than those of a database that was lost: not below the
-    clock. Raises Conflict (node-running): one manager at a time works with a database."""
-    async with database.write() as connection:
-        query = sa.select(manager_nodes.c.node, manager_nodes.c.heartbeat).where(
-            manager_nodes.c.node != node, manager_nodes.c.heartbeat > time.time() - _FRESH
-        )
-        other = (await connection.execute(query)).first()
-        if other is not None:
-            raise Conflict(
-                f"the manager {other.node!r} uses this database: it was alive less than {_FRESH:g} seconds ago",
-                code="node-running",
-                remedy=f"stop it, or if it is gone, start again in {_FRESH:g} seconds; give {node!r} its own database",
-                subject=other.node,
-            )
-        highest = (await connection.execute(sa.select(sa.func.max(manager_nodes.c.epoch)))).scalar_one_or_none() or 0
-        epoch = max(int(highest) + 1, int(time.time()))
-        await connection.execute(sa.delete(manager_nodes).where(manager_nodes.c.node == node))
-        await connection.execute(sa.insert(manager_nodes), {"node": node, "epoch": epoch, "heartbeat": time.time()})
-    return epoch
+            await asyncio.sleep(HEARTBEAT)
 
 
 async def _write_systems(database: Database, settings: Settings) -> None:

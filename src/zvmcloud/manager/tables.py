@@ -144,6 +144,7 @@ manager_nodes = sa.Table(
     sa.Column("node", sa.String(64), primary_key=True),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("heartbeat", sa.Float, nullable=False),
+    sa.Column("instance", sa.String(32), nullable=False, server_default=""),
 )
 
 fcp_devices = sa.Table(

@@ -23,8 +23,7 @@ import contextlib
 import json
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +34,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from zvmcloud.serving import Server
 from zvmcloud.simulator import model_file
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.faults import Rule
@@ -47,20 +47,12 @@ if TYPE_CHECKING:
 _BACKLOG = 10_000
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to the program around it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class ControlPort:
     """The control port of one simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._path: Path | None = None
         self._closing = asyncio.Event()
@@ -78,7 +70,7 @@ class ControlPort:
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-        self._server = _Server(config)
+        self._server = Server(config)
         self._task = asyncio.create_task(self._server.serve([door]))
         return number
 

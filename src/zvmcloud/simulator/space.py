@@ -7,6 +7,7 @@ files: a file's bytes and one page for its description. Volumes that are drainin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from zvmcloud.cp.messages import Message
 from zvmcloud.simulator import traffic
@@ -17,8 +18,13 @@ PAGE_KIB = 4
 #: Real storage that CP keeps for itself.
 CP_KIB = 512 * 1024
 MAX_SLOTS = 255
+#: Virtual machines whose storage is not added up for each query.
+_MANY = 200
 NO_VOLUMES = Message(8000, "ALC", "E", "No {use} space is defined")
 SPOOL_FULL = Message(8001, "SPL", "E", "Spool space is full")
+
+_added_up: WeakKeyDictionary[System, tuple[int, int]] = WeakKeyDictionary()
+"""Second of the clock and KiB in use then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +56,24 @@ def free_slot(system: System, *others: int) -> int | None:
 
 def pages_needed(system: System) -> int:
     """Pages of virtual machines that do not fit into real storage."""
-    used = CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
-    return max(0, used - system.facts.storage_kib) // PAGE_KIB
+    return max(0, _storage_kib(system) - system.facts.storage_kib) // PAGE_KIB
 
 
 def real_pages(system: System) -> tuple[int, int]:
     """Pages of real storage: in use and in all."""
-    used = CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
     total = system.facts.storage_kib
-    return min(used, total) // PAGE_KIB, total // PAGE_KIB
+    return min(_storage_kib(system), total) // PAGE_KIB, total // PAGE_KIB
+
+
+def _storage_kib(system: System) -> int:
+    """What CP and all virtual machines use. Of thousands it is added up once a second, not for each query."""
+    second = int(system.now())
+    known = _added_up.get(system)
+    if known is not None and known[0] == second and len(system.machines) > _MANY:
+        return known[1]
+    used = CP_KIB + sum(traffic.storage_kib(system, machine) for machine in system.machines.values())
+    _added_up[system] = (second, used)
+    return used
 
 
 def spool_pages(system: System) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +16,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from zvmcloud.serving import Server, alone
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp.check.findings import Report
 from zvmcloud.zhcp.check.steps import Check
@@ -133,29 +131,9 @@ def _socket(settings: Settings) -> tuple[socket.socket, str]:
     return door, f"{scheme}://{host}:{door.getsockname()[1]}"
 
 
-class _Server(uvicorn.Server):
-    """Signals are handled by `serve`, so that the program ends with code 0 after an orderly stop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """One agent for one state folder: a second would detach the disks that the first one writes. OSError if taken."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OSError(f"another agent uses the state folder {state}") from None
-        yield
-
-
 async def serve(settings: Settings) -> None:
     """Serve until a signal. Prints one line: where it listens and which system it manages. OSError when it cannot."""
-    with _alone(settings.state):
+    with alone(settings.state, "agent"):
         await _serve(settings)
 
 
@@ -175,15 +153,10 @@ async def _serve(settings: Settings) -> None:
         ssl_ca_certs=str(settings.path(listen.client_ca)) if listen.client_ca else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if listen.client_ca else ssl.CERT_NONE,
     )
-    server = _Server(config)
+    server = Server(config)
     door, where = _socket(settings)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, server.leave)
     announce = asyncio.create_task(_announce(runner, where))
     try:
         await server.serve([door])

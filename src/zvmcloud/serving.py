@@ -1,0 +1,45 @@
+"""What the programs of all rooms do alike: one program for one state folder, an HTTP server that ends in good order.
+
+Imports nothing of ours, so that every room may import it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """Signals belong to the program around it, which has files, disks or jobs to see to before it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def leave(self) -> None:
+        """Take no new connections and finish what is under way; called again, do not wait for that either."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+class TakenError(OSError):
+    """Another program uses the state folder."""
+
+
+@contextmanager
+def alone(state: Path, who: str) -> Iterator[None]:
+    """Keep a second program out of a state folder; the folder is made. A program that dies leaves no lock.
+
+    ``who`` is what such a program is called in the text of the TakenError. Blocking, but not for long.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TakenError(f"another {who} uses the state folder {state}") from None
+        yield
