@@ -152,7 +152,7 @@ def _check_profiles(system: System, entry: Entry) -> None:
 
 
 def _add_disk_file(system: System, owner: str, disk: Mdisk) -> None:
-    if disk.placement == "PERM":
+    if disk.placement == "PERM" or (disk.placement == "DEVNO" and storage.volume_at(system, disk.volser)):
         storage.create_disk(system, system.home(owner), disk)
 
 

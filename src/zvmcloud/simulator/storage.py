@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from zvmcloud.cp import messages
+from zvmcloud.directory import Volume
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Dasd, Disk, Machine
@@ -44,7 +45,14 @@ def key(owner: str, vdev: str) -> str:
 
 
 def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
-    """Note a minidisk, a temporary or virtual disk. The space was chosen before."""
+    """Note a minidisk, a temporary or virtual disk. The space was chosen before.
+
+    A DEVNO minidisk, whose `volser` is a device number, is a whole volume; its data are its own, and not those of
+    minidisks that lie on the volume too (judgement).
+    """
+    whole = volume_at(system, disk.volser) if disk.placement == "DEVNO" else None
+    if whole is not None:
+        disk = replace(disk, device_type=whole.device_type, size=whole.size, volser=whole.volser, start=0)
     fba = disk.device_type in ("9336", "FB-512")
     size = disk.size or 0
     if disk.placement == "PERM" and disk.size is None:
@@ -69,6 +77,18 @@ def create_disk(system: System, owner: str, disk: Mdisk) -> Disk:
     )
     system.disks.put(key(owner, disk.vdev), made)
     return made
+
+
+def volume_at(system: System, rdev: str) -> Volume | None:
+    """The volume with that device number, of those that the directory manager knows."""
+    return next((volume for volume in system.volumes.values() if volume.rdev == rdev.rjust(4, "0")), None)
+
+
+def new_file_of(system: System, disk: Disk) -> Path:
+    """The file of a disk that was made in this transaction: when that is taken back, what is written goes too."""
+    path = file_of(system, disk)
+    system.store.on_rollback(lambda: path.unlink(missing_ok=True))
+    return path
 
 
 def file_of(system: System, disk: Disk) -> Path:

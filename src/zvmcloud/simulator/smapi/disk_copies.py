@@ -21,7 +21,7 @@ IN_USE = (208, 4)
 NO_DISK = (208, 36)
 
 
-@handles(f.ImageDiskCopyDM, later=True, authority="recorded", missing="data of a copy to a whole volume (DEVNO)")
+@handles(f.ImageDiskCopyDM, directory=True, authority="recorded")
 def image_disk_copy_dm(call: Call, request: f.ImageDiskCopyDM) -> Done:
     """Judgement: a source that its owner does not have is 404/8; without a mode the copy has that of its source."""
     system = call.system
@@ -44,7 +44,7 @@ def image_disk_copy_dm(call: Call, request: f.ImageDiskCopyDM) -> Done:
     mode = request.image_disk_mode.upper() or source.mode
     _check_volume(system, source, method, area)
     if method == "DEVNO":
-        made = Mdisk(address, source.device_type, "DEVNO", None, None, area, mode, passwords)
+        made = Mdisk(address, source.device_type, "DEVNO", None, None, area.rjust(4, "0"), mode, passwords)
     else:
         placement, start = ("PERM", int(method)) if method.isdecimal() else (method, None)
         made = Mdisk(address, source.device_type, placement, start, source.size, area, mode, passwords)
@@ -59,9 +59,11 @@ def _check_volume(system: System, source: Mdisk, method: str, area: str) -> None
     """Refuse a volume of another type than the source's, and for a whole volume one of another size."""
     volume: Volume | None = None
     if method == "DEVNO":
-        volume = next((item for item in system.volumes.values() if item.rdev == area.rjust(4, "0")), None)
+        volume = storage.volume_at(system, area)
     elif method.isdecimal() or method == "AUTOV":
         volume = system.volumes.get(area)
+    if volume is None and method == "DEVNO":
+        raise Refused(*dm.NO_AREA)
     if volume is None:
         return
     fba = source.device_type in ("9336", "FB-512")
@@ -69,12 +71,15 @@ def _check_volume(system: System, source: Mdisk, method: str, area: str) -> None
         raise Refused(*OTHER_TYPE)
     if method == "DEVNO" and volume.size != source.size:
         raise Refused(*OTHER_SIZE)
+    if method == "DEVNO" and any(True for _ in system.space.used(volume.volser)):
+        # A copy would go over the minidisks that are there.
+        raise Refused(*dm.NO_SPACE)
 
 
 def copy_disk(system: System, source: Disk, target: Disk) -> None:
     """Copy the data of a disk; holes stay holes."""
     from_file = os.open(storage.file_of(system, source), os.O_RDONLY)
-    to_file = os.open(storage.file_of(system, target), os.O_WRONLY)
+    to_file = os.open(storage.new_file_of(system, target), os.O_WRONLY)
     try:
         end = os.lseek(from_file, 0, os.SEEK_END)
         position = 0

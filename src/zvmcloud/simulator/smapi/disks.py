@@ -7,7 +7,7 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Link, Mdisk
-from zvmcloud.simulator import dasd, guests, storage
+from zvmcloud.simulator import dasd, disk_formats, guests, storage
 from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.errors import CpRefused, Refused
 from zvmcloud.simulator.model import Dasd, RealDevice
@@ -21,12 +21,21 @@ _BLOCKS_PER_UNIT = {2: 1, 3: 2, 4: 4, 5: 8}
 
 @handles(
     f.ImageDiskCreateDM,
-    later=True,
+    directory=True,
     authority="recorded",
-    missing="formatting and label: a new disk is as CP formats it",
+    missing="the CMS file directory of a formatted disk",
 )
 def image_disk_create_dm(call: Call, request: f.ImageDiskCreateDM) -> Done:
-    dm.add_disk(call.system, request.target, _wanted(request))
+    """A disk that is to be formatted has the CMS label and blocks of its size, else it is as CP formats it.
+
+    judgement: without a label the disk is named MD and its address; a T-disk or V-disk is made at logon, unformatted.
+    """
+    system, formatting = call.system, request.image_disk_formatting
+    made = dm.add_disk(system, request.target, _wanted(request))
+    disk = system.disks.get(storage.key(system.home(request.target.upper()), made.vdev))
+    if disk is not None and formatting in disk_formats.BLOCK_SIZES:
+        label = request.image_disk_label.upper() or f"MD{made.vdev}"
+        disk_formats.format_cms(system, disk, label, disk_formats.BLOCK_SIZES[formatting])
     return Done(f.ImageDiskCreateDMReply(operation_id=-1))
 
 
@@ -52,7 +61,7 @@ def _wanted(request: f.ImageDiskCreateDM) -> Mdisk:
     if method in ("V-DISK", "T-DISK"):
         return Mdisk(address, device, method, None, size, "", mode, passwords)
     if method == "DEVNO":
-        return Mdisk(address, device, "DEVNO", None, None, area, mode)
+        return Mdisk(address, device, "DEVNO", None, None, area.rjust(4, "0"), mode, passwords)
     if not area:
         raise Refused(24, 824)
     if method.isdecimal():
@@ -60,7 +69,7 @@ def _wanted(request: f.ImageDiskCreateDM) -> Mdisk:
     return Mdisk(address, device, method, None, size, area, mode, passwords)
 
 
-@handles(f.ImageDiskDeleteDM, later=True, authority="recorded")
+@handles(f.ImageDiskDeleteDM, directory=True, authority="recorded")
 def image_disk_delete_dm(call: Call, request: f.ImageDiskDeleteDM) -> Done:
     dm.remove_disk(call.system, request.target, targets.vdev(request.image_disk_number))
     return Done(f.ImageDiskDeleteDMReply(operation_id=-1))

@@ -227,7 +227,7 @@ class Dispatcher:
             return Answer(396, 0)
 
     def _run(self, call: Call, function: Function, registered: Registered, request: Request[Any]) -> Answer:
-        if registered.may_run_later and self._system.asynchronous:
+        if registered.changes_directory and self._system.asynchronous:
             done, text = work_units.begin(call, function, registered, request)
             if text:
                 return Answer(done.rc, done.rs, function.encode_error(done.rc, done.rs, text))

@@ -42,7 +42,7 @@ def _operand(name: str, text: str) -> str:
     return text.upper()
 
 
-@handles(f.ImageDefinitionCreateDM, later=True, authority="recorded")
+@handles(f.ImageDefinitionCreateDM, directory=True, authority="recorded")
 def image_definition_create_dm(call: Call, request: f.ImageDefinitionCreateDM) -> Done:
     target = request.target.upper()
     operands = dict(_DEFAULTS)
@@ -171,7 +171,7 @@ class _Edit:
         self.entry = _record(self.call, self.target).entry
 
 
-@handles(f.ImageDefinitionUpdateDM, later=True, authority="recorded")
+@handles(f.ImageDefinitionUpdateDM, directory=True, authority="recorded")
 def image_definition_update_dm(call: Call, request: f.ImageDefinitionUpdateDM) -> Done:
     changes = [_split(item) for item in request.definition_update_directory_keyword_parameter_list]
     edit = _Edit(call, request.target)
@@ -248,7 +248,7 @@ def _change_disk(edit: _Edit, old: Statement, values: dict[str, str]) -> None:
         raise bad_input("MDISK", error.limit) from error
 
 
-@handles(f.ImageDefinitionDeleteDM, later=True, authority="recorded")
+@handles(f.ImageDefinitionDeleteDM, directory=True, authority="recorded")
 def image_definition_delete_dm(call: Call, request: f.ImageDefinitionDeleteDM) -> Done:
     """Drops the statements that have all the sub-keywords given; a keyword without any drops all (judgement)."""
     changes = [_split(item) for item in request.definition_delete_directory_keyword_parameter_list]

@@ -22,7 +22,7 @@ def padded(records: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(record.ljust(RECORD) for record in records)
 
 
-@handles(f.ImageCreateDM, later=True, authority="recorded")
+@handles(f.ImageCreateDM, directory=True, authority="recorded")
 def image_create_dm(call: Call, request: f.ImageCreateDM) -> Done:
     """The prototype wins over records (as the clients document)."""
     records: tuple[str, ...] = request.image_record_array
@@ -40,7 +40,7 @@ def image_create_dm(call: Call, request: f.ImageCreateDM) -> Done:
     return Done(f.ImageCreateDMReply(operation_id=-1))
 
 
-@handles(f.ImageDeleteDM, later=True, authority="recorded")
+@handles(f.ImageDeleteDM, directory=True, authority="recorded")
 def image_delete_dm(call: Call, request: f.ImageDeleteDM) -> Done:
     dm.delete(call.system, request.target)
     return Done(f.ImageDeleteDMReply(operation_id=-1))

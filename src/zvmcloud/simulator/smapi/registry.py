@@ -75,7 +75,6 @@ class Registered:
 
     handler: Handler
     changes_directory: bool
-    may_run_later: bool
     authority: str = "judgement"
     """Where the behaviour is taken from: recorded, clients, document or judgement."""
     missing: str = ""
@@ -92,19 +91,18 @@ def handles(
     request_type: type[R],
     *,
     directory: bool = False,
-    later: bool = False,
     authority: str = "judgement",
     missing: str = "",
 ) -> Callable[[Callable[[Call, R], Done]], Callable[[Call, R], Done]]:
     """Register the decorated function for a request type.
 
-    `directory`: it changes the directory, which takes the directory manager's time. `later`: on a system with
-    asynchronous directory changes the work is done after the answer 592.
+    `directory`: it changes the directory, which takes the directory manager's time, and on a system with asynchronous
+    directory changes is done after the answer 592.
     `authority` and `missing` are for the coverage page: one of AUTHORITIES, and what is left out.
     """
 
     def register(handler: Callable[[Call, R], Done]) -> Callable[[Call, R], Done]:
-        HANDLERS[request_type.spec.name.upper()] = Registered(handler, directory or later, later, authority, missing)
+        HANDLERS[request_type.spec.name.upper()] = Registered(handler, directory, authority, missing)
         return handler
 
     return register
