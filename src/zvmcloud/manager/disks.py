@@ -150,8 +150,8 @@ class Disks:
     async def configure(
         self, system: str, name: str, disks: Sequence[tuple[str, str, str]], *, origin: str = ""
     ) -> JobRecord:
-        """Have the guest mount disks at its next boot: (vdev, format, mount point) each; "" gets 0101 on,
-        /mnt/ephemeral<vdev>.
+        """Have the guest mount disks, at once when it is up, else at its next boot: (vdev, format, mount point) each;
+        "" gets 0101 on, /mnt/ephemeral<vdev>.
 
         Raises NotFound (guest-unknown), BadInput.
         """
@@ -173,7 +173,7 @@ class Disks:
             "disk.configure",
             f"Configure {len(disks)} disk(s) inside {owner}",
             system,
-            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)),),
+            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner)),
             owner,
         )
         return await self._core.runner.run(plan, origin, job)
@@ -182,6 +182,11 @@ class Disks:
         """The minidisks of a guest as z/VM has them: vdev, size, units, device type, volume."""
         answer = Document(await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}"))
         return answer.documents("disks")
+
+
+def configure_step(owner: str) -> Step:
+    """Have a guest that is up read the files of its reader now; one that is not reads them at its next boot."""
+    return Step("configure", f"have {owner} run it, if it is up", "guest.configure", {"userid": owner})
 
 
 def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager import guestnet
 from zvmcloud.manager.core import Core, userid, vdev
-from zvmcloud.manager.disks import punch_step
+from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.journal import new_job
@@ -159,8 +159,8 @@ class Networks:
         active: bool = False,
         origin: str = "",
     ) -> tuple[tuple[InterfaceRequest, ...], JobRecord]:
-        """Make NICs and put their configuration into the guest's reader. A failure removes the NICs made by this call
-        again."""
+        """Make NICs and put their configuration into the guest's reader; ``active``: in the running guest too, which
+        reads it at once. A failure removes the NICs made by this call again."""
         owner = (await self._core.owned(system, name))["userid"]
         async with self._core.exclusive(system, owner):
             settled = await self._numbered(system, owner, requests)
@@ -184,6 +184,7 @@ class Networks:
             if data is not None:
                 await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
                 steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
+                steps += [configure_step(owner)] if active else []
             rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
             steps.append(_record_step(rows, net_set=True))
             plan = Plan(
@@ -207,6 +208,7 @@ class Networks:
         steps = (
             *_delete_steps(owner, number, active),
             punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
+            *([configure_step(owner)] if active else []),
         )
         plan = Plan("interface.delete", f"Delete network interface {number} of {owner}", system, steps, owner)
         return await self._core.runner.run(plan, origin, job)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zvmcloud.manager.core import Core, userid
-from zvmcloud.manager.disks import punch_step
+from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.fcp import FcpPool, change_connections
 from zvmcloud.manager.jobs.journal import new_job
@@ -186,7 +186,7 @@ class Volumes:
         await asyncio.to_thread(self._core.materials.store, job, f"{name}.sh", script)
         return [
             punch_step(owner, name, "sh", f"{name}.sh", len(script)),
-            Step("configure", f"have {owner} run it, if it is up", "guest.configure", {"userid": owner}),
+            configure_step(owner),
         ]
 
     async def _run(
