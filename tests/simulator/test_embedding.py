@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
-from zvmcloud.simulator import coverage
+from zvmcloud.simulator import Simulator, coverage
 from zvmcloud.simulator.model import Authorization
+from zvmcloud.simulator.presets import find_preset
 from zvmcloud.simulator.pytest_plugin import RunningSystem
 from zvmcloud.simulator.smapi.registry import HANDLERS, Call, Done, handles
 from zvmcloud.simulator.system import System
@@ -42,6 +44,59 @@ def test_a_test_changes_the_model_in_a_transaction(zvm: RunningSystem) -> None:
 
     assert zvm.do(allow) == len(zvm.system.authorizations)
     assert "A ALL ALL" in zvm.system.authorizations
+
+
+PAGES = Path(__file__).parents[2] / "docs"
+
+
+def example(page: str, beginning: str) -> str:
+    """The Python block of a page that begins so."""
+    blocks = [block.split("```")[0] for block in (PAGES / page).read_text().split("```python\n")[1:]]
+    (found,) = [block for block in blocks if block.startswith(beginning)]
+    return found
+
+
+class MyTool:
+    """Stands for the tool of somebody else that the example of the page tests."""
+
+    def connect(self, host: str, port: int, userid: str, password: str) -> MyTool:
+        self._client = BlockingClient(host, port, userid=userid, password=password)
+        return self
+
+    def create_guest(self, name: str) -> None:
+        with self._client as client:
+            client.call(f.ImageCreateDM(target=name, image_record_array=(f"USER {name} LBYONLY 1G 2G G",)))
+
+
+def test_the_page_shows_a_test_with_the_fixture(zvm: RunningSystem) -> None:
+    namespace: dict[str, Any] = {"my_tool": MyTool()}
+    exec(example("simulator.md", "def test_my_tool"), namespace)  # noqa: S102
+    namespace["test_my_tool"](zvm)
+    assert "LINUX01" in zvm.system.entries
+
+
+@pytest.mark.parametrize(
+    ("page", "beginning"),
+    [
+        ("simulator.md", "from zvmcloud.simulator import Simulator"),
+        ("reference/clusters.md", "async with Simulator(state=path"),
+    ],
+)
+async def test_the_page_shows_how_to_embed(tmp_path: Path, page: str, beginning: str) -> None:
+    """The block runs as it is printed, inside a coroutine."""
+    ports: list[int] = []
+
+    async def use(port: int) -> None:
+        ports.append(port)
+
+    code = example(page, beginning).replace("\n", "\n    ")
+    namespace: dict[str, Any] = {
+        "folder": tmp_path, "path": tmp_path, "use": use, "Simulator": Simulator, "find_preset": find_preset,
+    }  # fmt: skip
+    exec(f"async def run():\n    {code}", namespace)  # noqa: S102
+    await namespace["run"]()
+    assert bool(ports) == (page == "simulator.md")
+    assert any(tmp_path.rglob("*.sqlite"))
 
 
 # The example of docs/simulator.md: a function that the site added to its SMAPI servers.
