@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from simulator.cluster_support import add_guest, add_switch, on_exactly
-from zvmcloud.simulator import channels, directory_manager, eligibility, guests, network, relocation, spool, storage
+from zvmcloud.simulator import (
+    channels,
+    directory_manager,
+    eligibility,
+    guests,
+    network,
+    relocation,
+    spool,
+    storage,
+    traffic,
+)
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.cp import execute
@@ -291,6 +301,36 @@ def test_a_cluster_that_is_not_stable_moves_nothing(cluster: Cluster, source: Sy
     with pytest.raises(CpRefused) as caught:
         relocation.check(source, GUEST, "VM2")
     assert caught.value.number == 1925
+
+
+def test_load_counters_hot_plugged_parts_and_settings_move_along(
+    cluster: Cluster, source: System, there: System, clock: ManualClock
+) -> None:
+    with source.transaction():
+        for command in ("DEFINE CPU 01 02", "DEFINE STORAGE STANDBY 1G", "SET MSG OFF", "SET RUN ON", "TRACE DIAG RUN"):
+            assert execute(source, GUEST, command).rc == 0, command
+        traffic.set_load(source, source.machines[GUEST], cpu=80, io_rate=50)
+    clock.advance(100)
+    before = {
+        command: execute(source, GUEST, command).lines for command in ("Q STORAGE", "Q V CPUS", "Q SET", "Q TRACE")
+    }
+    used = traffic.processor_microseconds(source, source.machines[GUEST])
+    assert used > 80_000_000
+    with cluster.transaction():
+        guests.log_on(source, "MAINT")
+    assert execute(source, "MAINT", "SET SHARE LINUX01 REL 300").rc == 0
+    move(source)
+    clock.advance(10)
+    assert on_exactly(cluster, GUEST) == "VM2"
+    for rows in (source.activities, source.hardware, source.settings):
+        assert GUEST not in rows
+    assert {command: execute(there, GUEST, command).lines for command in before} == before
+    assert there.machines[GUEST].cpus == ("00", "01", "02")
+    assert execute(there, GUEST, "Q SHARE").lines[0].endswith("RELATIVE SHARE = 300")
+    after = traffic.processor_microseconds(there, there.machines[GUEST])
+    assert used < after < used + 15_000_000
+    clock.advance(100)
+    assert traffic.processor_microseconds(there, there.machines[GUEST]) > after + 70_000_000
 
 
 def test_a_move_takes_its_time_and_all_of_the_guest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import logging
@@ -154,6 +155,8 @@ async def _serve(simulator: Simulator, host: str, tls: bool, state: Path, contro
         loop.add_signal_handler(number, stop.set)
     control = ControlPort(simulator)
     await simulator.start()
+    # What was loaded stays: the garbage collector need not look at it again, which stops ten thousand guests for 0.2 s.
+    gc.freeze()
     try:
         for member in simulator.members:
             down = "" if member.is_up else " (down)"
