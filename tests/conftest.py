@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+import postgres
 
 #: Of our own; where the package is installed anew, its entry point names it as well.
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
@@ -26,3 +29,41 @@ def need() -> Callable[[str, str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of our own, or a skip that names the package to install."""
+    programs = postgres.programs()
+    if programs is None:
+        message = "initdb and pg_ctl are not installed (Debian package postgresql)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with postgres.server(programs) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The setting `database` of a manager: "" for SQLite in its state folder, and a new database of a server."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    url = server.database()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Callable[[], bytes]:
+    """Every byte that the manager with its state in `tmp_path / "state"` keeps in its database."""
+
+    def read() -> bytes:
+        if database:
+            server: postgres.Server = request.getfixturevalue("postgres_server")
+            return server.dump(database)
+        return b"".join(path.read_bytes() for path in (tmp_path / "state").glob("manager.sqlite*"))
+
+    return read

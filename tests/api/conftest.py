@@ -22,8 +22,8 @@ def zhcp() -> FakeZhcp:
 
 
 @pytest.fixture
-async def node(tmp_path: Path, zhcp: FakeZhcp) -> AsyncIterator[Node]:
-    found = settings(tmp_path / "state", connector={"mode": "open", "open_from": ["127.0.0.1"]})
+async def node(tmp_path: Path, zhcp: FakeZhcp, database: str) -> AsyncIterator[Node]:
+    found = settings(tmp_path / "state", database=database, connector={"mode": "open", "open_from": ["127.0.0.1"]})
     make_secret(tmp_path / "state" / "connector.token")
     async with running(zhcp, found) as opened:
         yield opened

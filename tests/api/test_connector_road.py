@@ -4,6 +4,7 @@ journal."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ async def test_a_guest_without_disks_is_created(door: httpx.AsyncClient) -> None
 
 
 async def test_deploy_writes_the_image_and_punches_the_config_drive(
-    door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path, tmp_path: Path
+    door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path, tmp_path: Path, stored: Callable[[], bytes]
 ) -> None:
     drive = tmp_path / "cfgdrive.iso"
     drive.write_bytes(b"iso with secrets")
@@ -81,7 +82,7 @@ async def test_deploy_writes_the_image_and_punches_the_config_drive(
     (row,) = await node.guests.rows()
     assert row["os_version"] == "rhel8.6"
     assert not (node.settings.state / "jobs" / job.id).exists()
-    assert b"iso with secrets" not in (node.settings.state / "manager.sqlite").read_bytes()
+    assert b"iso with secrets" not in stored()
 
 
 async def test_a_hostname_without_config_drive_becomes_a_script_in_the_reader(

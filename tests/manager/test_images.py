@@ -22,8 +22,8 @@ from zvmcloud.manager.node import Node
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    async with running(FakeZhcp(), settings(tmp_path / "state")) as opened:
+async def node(tmp_path: Path, database: str) -> AsyncIterator[Node]:
+    async with running(FakeZhcp(), settings(tmp_path / "state", database=database)) as opened:
         yield opened
 
 

@@ -41,8 +41,8 @@ def zhcp() -> FakeZhcp:
 
 
 @pytest.fixture
-async def node(tmp_path: Path, zhcp: FakeZhcp) -> AsyncIterator[Node]:
-    async with running(zhcp, settings(tmp_path / "state")) as opened:
+async def node(tmp_path: Path, zhcp: FakeZhcp, database: str) -> AsyncIterator[Node]:
+    async with running(zhcp, settings(tmp_path / "state", database=database)) as opened:
         await opened.images.import_url("sample", image_file(tmp_path).as_uri(), "rhel9")
         yield opened
 

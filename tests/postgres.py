@@ -1,0 +1,100 @@
+"""A PostgreSQL server of the tests' own, in a folder of theirs, on a Unix socket; nothing of it stays.
+
+PostgreSQL refuses to run as root, so then its programs run as nobody. Every test gets a database of its own, copied
+from one whose schema was made once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+_TEMPLATE = "template_zvm"
+_OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=200"
+
+
+def programs() -> Path | None:
+    """The folder with initdb and pg_ctl, the newest if there are several; Debian keeps them out of the path."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name.split(".")[0]))
+    found = shutil.which("initdb")
+    candidates = [*reversed(folders), *([Path(found).resolve().parent] if found else [])]
+    return next((folder for folder in candidates if (folder / "pg_ctl").exists()), None)
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, bin_folder: Path, folder: Path) -> None:
+        self._bin = bin_folder
+        self.folder = folder
+        self._count = 0
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://zvm@/{database}?host={self.folder}"
+
+    def database(self) -> str:
+        """The URL of a new database with the manager's schema."""
+        self._count += 1
+        name = f"test{self._count}"
+        self._admin(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        self._admin(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
+
+    def dump(self, url: str) -> bytes:
+        """Everything in a database, as text."""
+        name = str(sa.make_url(url).database)
+        command = [str(self._bin / "pg_dump"), "-h", str(self.folder), "-U", "zvm", name]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    def prepare(self) -> None:
+        """Make the database that all others are copies of."""
+        from zvmcloud.manager.database import _migrate
+
+        self._admin(f"CREATE DATABASE {_TEMPLATE}")
+        engine = sa.create_engine(self.url(_TEMPLATE))
+        with engine.begin() as connection:
+            _migrate(connection)
+        engine.dispose()
+
+    def _admin(self, statement: str) -> None:
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(statement))
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def server(bin_folder: Path) -> Iterator[Server]:
+    """Start a server; it ends with the block, and its folder goes."""
+    folder = Path(tempfile.mkdtemp(prefix="zvm-postgres-"))
+    nobody = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+    if nobody is not None:
+        os.chown(folder, nobody, -1)
+    data = folder / "data"
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(command, check=True, capture_output=True, user=nobody, cwd=folder)
+
+    try:
+        run(bin_folder / "initdb", "-D", data, "-U", "zvm", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        log = folder / "log"
+        options = f"{_OPTIONS} -k {folder}"
+        run(bin_folder / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", options, "start")
+        try:
+            found = Server(bin_folder, folder)
+            found.prepare()
+            yield found
+        finally:
+            run(bin_folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
