@@ -76,10 +76,10 @@ class Agent:
             if found.over:
                 return _outcome(found)
 
-    async def cancel(self, job: str, step: str) -> None:
+    async def cancel(self, job: str, step: str, epoch: int) -> None:
         """Ask the agent to stop and undo a running operation; unknown ones are fine."""
         try:
-            await self._client.cancel(job, step)
+            await self._client.cancel(job, step, epoch=epoch)
         except ZhcpUnreachable as error:
             raise self._failure(error) from error
         except ZhcpError:

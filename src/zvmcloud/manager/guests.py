@@ -123,7 +123,8 @@ class Guests:
         """Run a command in the guest through its agent. Raises AgentFailure when the guest cannot be reached."""
         return Document(
             await self._core.agent(system).post(
-                f"/v1/guests/{quote(userid(name), safe='')}/command", {"command": command}
+                f"/v1/guests/{quote(userid(name), safe='')}/command",
+                {"command": command, "epoch": self._core.journal.epoch},
             )
         )
 

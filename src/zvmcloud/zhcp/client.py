@@ -109,9 +109,10 @@ class ZhcpClient:
         body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
         return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, body=body))
 
-    async def cancel(self, job: str, step: str) -> OperationOutcome:
-        """Cancel an operation and undo it."""
-        return parse_outcome(await self.ask("DELETE", _operation(job, step)))
+    async def cancel(self, job: str, step: str, *, epoch: int | None = None) -> OperationOutcome:
+        """Cancel an operation and undo it. `epoch`: of the manager that asks; an older one is refused."""
+        params = {} if epoch is None else {"epoch": epoch}
+        return parse_outcome(await self.ask("DELETE", _operation(job, step), params=params))
 
     async def health(self) -> dict[str, Json]:
         """Who the agent is."""

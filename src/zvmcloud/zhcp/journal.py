@@ -154,6 +154,10 @@ class Journal:
         self._db.execute("COMMIT")
         return outcomes
 
+    async def fence(self, epoch: int) -> None:
+        """Note the epoch of a manager that asks for something without a key. AgentError 409 `stale-epoch`."""
+        await self._change(lambda db: _fence(db, epoch))
+
     async def admit(self, job: str, step: str, epoch: int, kind: str, body_digest: str) -> Entry | None:
         """Register an operation: None when it must run now, its entry when it is known and over.
 
@@ -163,16 +167,7 @@ class Journal:
         key = f"{job}/{step}"
 
         def admit(db: sqlite3.Connection) -> Entry | None:
-            (highest,) = db.execute("SELECT epoch FROM fence").fetchone()
-            if epoch < highest:
-                raise AgentError(
-                    409,
-                    "stale-epoch",
-                    f"epoch: {epoch} given, the highest seen is {highest}: another manager has taken over",
-                    remedy="stop this manager, or let it take over with a higher epoch",
-                )
-            if epoch > highest:
-                db.execute("UPDATE fence SET epoch = ?", (epoch,))
+            _fence(db, epoch)
             row = _row(db, key)
             if row is None:
                 db.execute(
@@ -255,6 +250,20 @@ class Journal:
         """Drop operations that were over more than KEEP_DAYS ago; returns how many."""
         query = "DELETE FROM operation WHERE state != 'running' AND changed < julianday('now') - ?"
         return await self._change(lambda db: db.execute(query, (KEEP_DAYS,)).rowcount)
+
+
+def _fence(db: sqlite3.Connection, epoch: int) -> None:
+    """Only the manager with the highest epoch may change anything."""
+    (highest,) = db.execute("SELECT epoch FROM fence").fetchone()
+    if epoch < highest:
+        raise AgentError(
+            409,
+            "stale-epoch",
+            f"epoch: {epoch} given, the highest seen is {highest}: another manager has taken over",
+            remedy="stop this manager, or let it take over with a higher epoch",
+        )
+    if epoch > highest:
+        db.execute("UPDATE fence SET epoch = ?", (epoch,))
 
 
 def _row(db: sqlite3.Connection, key: str) -> Entry | None:

@@ -410,12 +410,22 @@ async def vswitch(context: Context, name: str) -> dict[str, Json]:
     raise AgentError(404, "vswitch-unknown", f"no VSWITCH {name} on this system", remedy="see GET /v1/vswitches")
 
 
+def checked_epoch(value: object) -> int:
+    """The epoch of a manager. FieldError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**62:
+        raise FieldError("epoch", value, "a whole number from 0 on")
+    return value
+
+
 async def command(context: Context, userid: str, body: object) -> dict[str, Json]:
-    """Run a command in a guest. AgentError 409 `guest-unreachable`."""
+    """Run a command in a guest. AgentError 409 `guest-unreachable`, `stale-epoch` (with an `epoch` in the body)."""
     userid = checked_userid(userid)
     text = body.get("command") if isinstance(body, dict) else None
     if not isinstance(text, str) or not text.strip() or len(text) > 1000 or "\0" in text:
         raise FieldError("command", text, "a text of 1 to 1000 characters")
+    epoch = body.get("epoch") if isinstance(body, dict) else None
+    if epoch is not None:
+        await context.journal.fence(checked_epoch(epoch))
     answer = await context.guest(userid, text)
     if answer is None:
         state = await context.power(userid)

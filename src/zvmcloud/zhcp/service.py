@@ -1,6 +1,6 @@
 """The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
 
-PUT, GET, DELETE /v1/operations/{job}/{step}?wait=seconds
+PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
 GET /v1/space  /v1/samples?io=userid,...
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
@@ -202,9 +202,7 @@ class Service:
         for name in body:
             if name not in ("epoch", "kind", "parameters"):
                 raise FieldError(name, body[name], "unknown; expected are epoch, kind, parameters")
-        epoch = body.get("epoch")
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**62:
-            raise FieldError("epoch", epoch, "a whole number from 0 on")
+        epoch = queries.checked_epoch(body.get("epoch"))
         key = await self._runner.submit(job, step, epoch, body.get("kind"), body.get("parameters", {}))
         return JSONResponse((await self._runner.outcome(key, wait)).to_json())
 
@@ -215,8 +213,11 @@ class Service:
         return JSONResponse((await self._runner.outcome(f"{job}/{step}", wait)).to_json())
 
     async def delete(self, request: Request) -> Response:
-        """Cancel a running operation."""
+        """Cancel a running operation; `epoch` of who asks, refused when another manager has taken over."""
         job, step = _key(request)
+        epoch = request.query_params.get("epoch")
+        if epoch is not None:
+            await self._runner.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
         return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
 
 

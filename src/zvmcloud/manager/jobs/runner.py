@@ -262,7 +262,7 @@ class Runner:
             try:
                 await self.agents[system].get("/v1/health")
                 if cancels and (await self.journal.get(job, with_calls=False)).cancel:
-                    await self.agents[system].cancel(job, step)
+                    await self.agents[system].cancel(job, step, self.journal.epoch)
             except (AgentUnreachable, AgentFailure):
                 continue
             return
@@ -323,7 +323,7 @@ class Runner:
             record = await self.journal.get(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            await self.agents[record.system].cancel(job, self._trying.get(job, running.step.name))
+            await self.agents[record.system].cancel(job, self._trying.get(job, running.step.name), self.journal.epoch)
         return record
 
     async def recover(self) -> None:

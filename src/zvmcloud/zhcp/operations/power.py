@@ -22,8 +22,10 @@ from zvmcloud.zhcp.operations.context import Context
 
 _ALREADY_ON = (200, 8)
 _OFF_OR_GOING = ((200, 12), (200, 16))
+_GONE_OFF = ((8, 12), (200, 12), (200, 16))
 _FORCE_SECONDS = 30.0
-_GRACE_SECONDS = 30.0
+_GRACE_SECONDS = 5.0
+"""How long after its time CP has to force a guest, before the agent does."""
 _FIRST_LOOK = 0.05
 _DOWN_SECONDS = 10.0
 
@@ -52,7 +54,7 @@ async def log_off(context: Context, userid: str) -> bool:
     """Deactivate at once and wait until the guest is off. False when it was off already. AgentError 504."""
     answer = await context.call(f.ImageDeactivate(target=userid, force_time="IMMED"), allow=_OFF_OR_GOING)
     if (answer.rc, answer.rs) == (200, 12):
-        await entries.must_exist(context, userid)
+        await _must_be_off(context, userid)
         return False
     if not await wait_until_off(context, userid, _FORCE_SECONDS, 1.0):
         raise AgentError(
@@ -62,17 +64,40 @@ async def log_off(context: Context, userid: str) -> bool:
     return True
 
 
+def _elsewhere(userid: str) -> AgentError:
+    return AgentError(
+        409, "guest-elsewhere", f"{userid} is {PowerState.ELSEWHERE}", remedy="ask the agent of that member"
+    )
+
+
 async def must_be_on(context: Context, userid: str) -> None:
+    """AgentError 409 `guest-inactive` or `guest-elsewhere` with the present state, 404 `guest-unknown`."""
     state = await context.power(userid)
+    if state is PowerState.ELSEWHERE:
+        raise _elsewhere(userid)
     if state is not PowerState.ON:
         await entries.must_exist(context, userid)  # CP calls a userid that it does not know "not logged on", too
         raise AgentError(409, "guest-inactive", f"{userid} is {state}", remedy="start the guest first")
 
 
+async def _must_be_off(context: Context, userid: str) -> None:
+    """After SMAPI said that the guest is not on here. AgentError 409 `guest-elsewhere`, 404 `guest-unknown`."""
+    if await context.power(userid) is PowerState.ELSEWHERE:
+        raise _elsewhere(userid)
+    await entries.must_exist(context, userid)
+
+
 async def start(context: Context, request: StartGuest) -> dict[str, Json]:
     """guest.start"""
-    answer = await context.call(f.ImageActivate(target=request.userid), allow=(_ALREADY_ON,))
-    return {"power_state": "on", "was_on": answer.rc != 0}
+    return {"power_state": "on", "was_on": not await _activate(context, request.userid)}
+
+
+async def _activate(context: Context, userid: str) -> bool:
+    """Log the guest on; False when it was on. AgentError 409 `guest-elsewhere`, `guest-going-off`."""
+    answer = await context.call(f.ImageActivate(target=userid), allow=(_ALREADY_ON,))
+    if answer.rc and await context.power(userid) is PowerState.ELSEWHERE:
+        raise _elsewhere(userid)
+    return answer.rc == 0
 
 
 async def stop(context: Context, request: StopGuest) -> dict[str, Json]:
@@ -87,29 +112,34 @@ async def shutdown(context: Context, request: ShutdownGuest) -> dict[str, Json]:
     signal = f.ImageDeactivate(target=userid, force_time=f"WITHIN {request.timeout}")
     answer = await context.call(signal, allow=_OFF_OR_GOING)
     if (answer.rc, answer.rs) == (200, 12):
-        await entries.must_exist(context, userid)
+        await _must_be_off(context, userid)
         return {"power_state": "off", "was_on": False}
     context.report(0.1, f"waiting for {userid} to shut down")
     if not await wait_until_off(context, userid, request.timeout + _GRACE_SECONDS, float(request.poll)):
-        raise AgentError(
-            504, "still-on", f"{userid} did not shut down within {request.timeout} s", retryable=True,
-            remedy="raise timeout, or stop the guest",
-        )  # fmt: skip
+        # A guest that restarted itself meanwhile has lost CP's deadline.
+        context.report(0.8, f"{userid} did not shut down in time, logging it off")
+        await log_off(context, userid)
     return {"power_state": "off", "was_on": True}
 
 
 async def pause(context: Context, request: PauseGuest) -> dict[str, Json]:
     """guest.pause"""
-    await must_be_on(context, request.userid)
-    await context.call(f.ImagePause(target=request.userid, action="PAUSE"))
+    await _pause(context, request.userid, "PAUSE")
     return {"power_state": "on", "paused": True}
 
 
 async def unpause(context: Context, request: UnpauseGuest) -> dict[str, Json]:
     """guest.unpause"""
-    await must_be_on(context, request.userid)
-    await context.call(f.ImagePause(target=request.userid, action="UNPAUSE"))
+    await _pause(context, request.userid, "UNPAUSE")
     return {"power_state": "on", "paused": False}
+
+
+async def _pause(context: Context, userid: str, action: str) -> None:
+    await must_be_on(context, userid)
+    answer = await context.call(f.ImagePause(target=userid, action=action), allow=_GONE_OFF)
+    if answer.rc:  # logged off since we looked
+        await must_be_on(context, userid)
+        raise AgentError(409, "guest-inactive", f"{userid} was off for a moment", retryable=True)
 
 
 async def reset(context: Context, request: ResetGuest) -> dict[str, Json]:
@@ -118,7 +148,7 @@ async def reset(context: Context, request: ResetGuest) -> dict[str, Json]:
         await log_off(context, request.userid)
         await context.intend("activate")
     context.report(0.5, f"{request.userid} is off, starting it")
-    await context.call(f.ImageActivate(target=request.userid), allow=(_ALREADY_ON,))
+    await _activate(context, request.userid)
     return {"power_state": "on"}
 
 
