@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.disks import punch_step
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
@@ -70,9 +70,9 @@ class Deploys:
                 )
             )
         if request.transport:
-            path = self._images.local_file(request.transport, "transportfiles", remote_host=request.remote_host)
-            data = await asyncio.to_thread(_read_small, path)
-            name, _, kind = path.name.rpartition(".")
+            file = self._images.local_file(request.transport, "transportfiles", remote_host=request.remote_host)
+            data = await asyncio.to_thread(_read_small, file)
+            name, _, kind = file.path.name.rpartition(".")
             name, kind = (name, kind) if name else (kind, "FILE")
             files["transport"] = data
             steps.append(punch_step(owner, name, kind, "transport", len(data)))
@@ -166,11 +166,17 @@ class Deploys:
             )
 
 
-def _read_small(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > _MAX_PUNCH:
-        raise BadInput("transportfiles", path.name, f"at most {_MAX_PUNCH} bytes; this one has {size}")
-    return path.read_bytes()
+def _read_small(file: Confined) -> bytes:
+    try:
+        with file.open() as reader:
+            data = reader.read(_MAX_PUNCH + 1)
+    except OSError as error:
+        raise NotFound(
+            f"transportfiles: {file.path} cannot be read: {error.strerror}", code="file-unknown", subject=str(file.path)
+        ) from error
+    if len(data) > _MAX_PUNCH:
+        raise BadInput("transportfiles", file.path.name, f"at most {_MAX_PUNCH} bytes; this one has more")
+    return data
 
 
 def _hostname_script(hostname: str) -> bytes:

@@ -23,6 +23,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import sqlalchemy as sa
 
 from zvmcloud.images import header
+from zvmcloud.manager import confined
+from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits, download
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotAllowed, NotFound
@@ -199,8 +201,8 @@ class Images:
         replaced.
         """
         _only_here("dest_url", remote_host, self._core.settings.remote_hosts)
-        target, root = await asyncio.to_thread(_below, path, (*self._core.settings.export_folders, self._files))
-        if root is None or target == root:
+        target = await asyncio.to_thread(confined.below, path, (*self._core.settings.export_folders, self._files))
+        if target is None:
             raise NotAllowed(
                 f"dest_url: {path} is not below a folder that this manager may write to",
                 code="path-not-allowed",
@@ -208,7 +210,7 @@ class Images:
                 subject=path,
             )
         try:
-            await asyncio.to_thread(copy_new, self.path(image), root, target)
+            await asyncio.to_thread(copy_new, self.path(image), target.root, target.path)
         except FileExistsError:
             raise Conflict(
                 f"dest_url: {path} exists already",
@@ -221,26 +223,27 @@ class Images:
                 f"dest_url: cannot write {path}: {error.strerror}", code="file-unreadable", subject=path
             ) from error
 
-    def local_file(self, path: str, field: str, *, remote_host: str = "") -> Path:
+    def local_file(self, path: str, field: str, *, remote_host: str = "") -> Confined:
         """A file that a client names by path, if this manager may read it.
 
         Raises NotAllowed (remote-host) when ``user@host`` is another machine, NotAllowed (path-not-allowed) outside
         the import folders, NotFound (file-unknown).
         """
         _only_here(field, remote_host, self._core.settings.remote_hosts)
-        resolved, root = _below(path, (*self._core.settings.import_folders, self._files))
-        if root is None:
+        folders: list[str | Path] = [*self._core.settings.import_folders, self._files]
+        if confined.below(path, folders) is None:
             raise NotAllowed(
                 f"{field}: {path} is not below a folder that this manager may read",
                 code="path-not-allowed",
                 remedy="add its folder to import_folders in the manager's settings, or use PUT and POST /files",
                 subject=path,
             )
-        if not resolved.is_file():
+        found = confined.existing(path, folders)
+        if found is None:
             raise NotFound(
                 f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
             )
-        return resolved
+        return found
 
     async def _keep(
         self, name: str, incoming: Path, digest: _Digest, os_version: str, md5: str, comments: str | None, origin: str
@@ -319,10 +322,10 @@ class _Digester:
         return _Digest(self._sha256.hexdigest(), self._md5.hexdigest(), self._first, self._bytes)
 
 
-def _copy_file(source: Path, target: Path) -> _Digest:
+def _copy_file(source: Confined, target: Path) -> _Digest:
     digester = _Digester()
     try:
-        with source.open("rb") as reader, target.open("xb") as writer:
+        with source.open() as reader, target.open("xb") as writer:
             while data := reader.read(_CHUNK):
                 digester.update(data)
                 writer.write(data)
@@ -392,13 +395,6 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise BadInput("url", "it", "file:///path, http://... or https://...") from None
-
-
-def _below(path: str, folders: Sequence[str | Path]) -> tuple[Path, Path | None]:
-    """The path with links resolved, and the first of the folders that it is below, resolved too. Blocking."""
-    resolved = Path(path).resolve()
-    found = (Path(folder).resolve() for folder in folders)
-    return resolved, next((folder for folder in found if resolved.is_relative_to(folder)), None)
 
 
 def _only_here(field: str, remote_host: str, known: Sequence[str]) -> None:

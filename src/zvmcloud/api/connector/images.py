@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from zvmcloud.api.connector.ask import Ask, text
 from zvmcloud.api.connector.envelope import Code, Reply, failure
 from zvmcloud.api.connector.errors import FILE
+from zvmcloud.manager import confined
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.images import Image
 from zvmcloud.manager.jobs.plan import Json
@@ -111,25 +115,32 @@ async def import_file(ask: Ask) -> Reply | Response:
 async def export_file(ask: Ask) -> Reply | Response:
     """Stream a file of the file folder or the image folder; no other path is readable from here."""
     name = text(ask.body["source_file"]).removeprefix("file://")
-    path = await asyncio.to_thread(_inside, Path(name), (_files(ask), ask.node.images.folder))
-    if path is None:
+    found = await asyncio.to_thread(confined.existing, name, (_files(ask), ask.node.images.folder))
+    try:
+        file = await asyncio.to_thread(found.open) if found is not None else None
+    except OSError:
+        file = None
+    if file is None:
         return failure(
             500,
             Code(300, FILE, 300, 2),
             f"File export operation failed: {name[:200]} is not a file this manager hands out",
         )
-    return FileResponse(path, media_type="application/octet-stream", headers={"cache-control": "no-cache"})
+    headers = {"cache-control": "no-cache", "content-length": str(os.fstat(file.fileno()).st_size)}
+    return StreamingResponse(_pieces(file), media_type="application/octet-stream", headers=headers)
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    """The bytes of an open file, which is closed at the end."""
+    try:
+        while piece := await asyncio.to_thread(file.read, _FLUSH):
+            yield piece
+    finally:
+        file.close()
 
 
 def _files(ask: Ask) -> Path:
     return ask.node.settings.state / "files"
-
-
-def _inside(path: Path, folders: tuple[Path, ...]) -> Path | None:
-    """The file with links resolved, if it is one below a folder."""
-    path = path.resolve()
-    below = any(path.is_relative_to(folder.resolve()) for folder in folders)
-    return path if below and path.is_file() else None
 
 
 def _image(ask: Ask, image: Image) -> dict[str, Json]:
