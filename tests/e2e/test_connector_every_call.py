@@ -75,11 +75,12 @@ def _files_and_images(call: Recorder, folder: Path) -> None:
     assert sent["filesize_in_bytes"] == 7
     back = call("file_export", sent["dest_url"].removeprefix("file://"))
     assert Path(back["dest_url"].removeprefix("file://")).read_bytes() == b"content"
-    call("image_import", "every", f"file://{call.cloud.image['path']}", {"os_version": "rhel8.6"})
+    here = {"remote_host": "nova@127.0.0.1"}
+    call("image_import", "every", f"file://{call.cloud.image['path']}", {"os_version": "rhel8.6"}, **here)
     assert call("image_query", imagename="every")[0]["imagename"] == "every"
     assert call("image_get_root_disk_size", "every") == "5"
     target = call.cloud.stack.state / "manager" / "files" / "every.img"
-    assert call("image_export", "every", f"file://{target}")["os_version"] == "rhel8.6"
+    assert call("image_export", "every", f"file://{target}", **here)["os_version"] == "rhel8.6"
     assert target.read_bytes() == Path(call.cloud.image["path"]).read_bytes()
 
 
@@ -254,10 +255,18 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
     ("host_get_ssi_info", ("too", "many"), {}, CLIENT),
     ("image_import", ("shared-sample", "file:///none", {"os_version": "rhel8.6"}), {}, (300, 40, 300, 13)),
     ("image_import", ("never", "file:///no/such/file", {"os_version": "rhel8.6"}), {}, (300, 40, 300, 12)),
+    (
+        "image_import",
+        ("never", "file:///x/y", {"os_version": "rhel8.6"}),
+        {"remote_host": "nova@192.0.2.200"},
+        (300, 40, 300, 10),
+    ),
     ("image_import", ("never", "ftp://x/y", {"os_version": "rhel8.6"}), {}, SCHEMA),
     ("image_query", (), {"imagename": "nothing"}, (404, 40, 404, 1)),
     ("image_delete", ("a/b",), {}, (400, 120, 400, 404)),
     ("image_export", ("nothing", "file:///x/y"), {}, (404, 40, 404, 1)),
+    ("image_export", ("shared-sample", "file:///etc/zvmcloud-test"), {}, (300, 40, 300, 22)),
+    ("image_export", ("shared-sample", "file:///x/y"), {"remote_host": "nova@192.0.2.200"}, (300, 40, 300, 21)),
     ("image_get_root_disk_size", ("nothing",), {}, (404, 40, 404, 1)),
     ("file_import", ("/no/such/file",), {}, CLIENT),
     ("file_export", ("/etc/passwd",), {}, (300, 60, 300, 2)),

@@ -92,16 +92,50 @@ _DEPLOY: dict[str, Code] = {
     },
 }
 
+_EXPORT: dict[str, Code] = {
+    "remote-host": Code(300, IMAGE, 300, 21),
+    "path-not-allowed": Code(300, IMAGE, 300, 22),
+    "file-unreadable": Code(300, IMAGE, 300, 22),
+}
+
+_LOCKED = (400, 12)
+_TAKEN = {(404, 4), (204, 4), (204, 28)}
+_REFUSED: dict[str, Code] = {
+    "cpus": Code(300, GUEST, 300, 6),
+    "memory": Code(300, GUEST, 300, 10),
+}
+"""What z/VM refuses in these operations has a code of the operation; elsewhere SMAPI's own codes are kept."""
+_WHEN_LOCKED: dict[str, Code] = {
+    "nic.create": Code(409, NETWORK, 409, 7),
+    "nic.delete": Code(409, NETWORK, 409, 9),
+    "nic.couple": Code(409, NETWORK, 409, 11),
+    "nic.uncouple": Code(409, NETWORK, 409, 13),
+    "memory": Code(300, GUEST, 300, 9),
+}
+"""The same for an entry that somebody else has locked."""
+
 _VSWITCH_CONFLICTS = {2838, 2846, 2853, 2856, 2858, 3022, 3033}
 _NOT_FOUND = {(8, 212, 40), (4, 5, 402), (300, 300, 20), (8, 400, 4), (8, 200, 4)}
 _EXISTS = {(8, 212, 36), (300, 300, 13), (8, 400, 8)}
 _SELF = {400, 404, 409, 501, 503}
 
 
-def code_of(error: ManagerError, *, deploying: bool = False) -> Code:
-    """The four numbers for an error. ``deploying`` puts what an agent refuses into the deploy's own codes (300/3)."""
+def code_of(error: ManagerError, *, deploying: bool = False, doing: str = "") -> Code:
+    """The four numbers for an error. ``deploying`` puts what an agent refuses into the deploy's own codes (300/3);
+    ``doing`` names an operation with codes of its own: nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory,
+    export."""
     if deploying and error.code in _DEPLOY:
         return _DEPLOY[error.code]
+    if doing == "export" and error.code in _EXPORT:
+        return _EXPORT[error.code]
+    if error.smapi is not None and error.code not in _BY_CODE:
+        said = (error.smapi.rc, error.smapi.rs)
+        if said == _LOCKED and doing in _WHEN_LOCKED:
+            return _WHEN_LOCKED[doing]
+        if said in _TAKEN and doing == "nic.create":
+            return _BY_CODE["nic-exists"]
+        if doing in _REFUSED:
+            return _REFUSED[doing]
     if error.smapi is not None and error.code not in {"profile-unknown", "guest-unknown", "vswitch-unknown"}:
         if deploying:
             return Code(300, GUEST, 300, 3)

@@ -45,6 +45,8 @@ class Rule:
     any_body: bool = False
     creates: bool = False
     acts: bool = False
+    doing: str = ""
+    """The operation whose errors have codes of their own (errors.code_of)."""
 
 
 RULES: tuple[Rule, ...] = (
@@ -67,11 +69,23 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num, named=schemas.PATH_USERID),
     Rule("GET", "/guests/{userid}/user_direct", guests.user_direct, named=schemas.PATH_USERID),
     Rule("GET", "/guests/{userid}/adapters", guests.adapters, named=schemas.PATH_USERID),
-    Rule("POST", "/guests/{userid}/nic", networks.create_nic, body=schemas.NIC_CREATE),
-    Rule("DELETE", "/guests/{userid}/nic/{vdev}", networks.delete_nic, body=schemas.NIC_DELETE),
-    Rule("PUT", "/guests/{userid}/nic/{vdev}", networks.couple_nic, body=schemas.NIC_COUPLE),
-    Rule("POST", "/guests/{userid}/interface", networks.create_interface, body=schemas.INTERFACE_CREATE),
-    Rule("DELETE", "/guests/{userid}/interface", networks.delete_interface, body=schemas.INTERFACE_DELETE),
+    Rule("POST", "/guests/{userid}/nic", networks.create_nic, body=schemas.NIC_CREATE, doing="nic.create"),
+    Rule("DELETE", "/guests/{userid}/nic/{vdev}", networks.delete_nic, body=schemas.NIC_DELETE, doing="nic.delete"),
+    Rule("PUT", "/guests/{userid}/nic/{vdev}", networks.couple_nic, body=schemas.NIC_COUPLE, doing="nic.couple"),
+    Rule(
+        "POST",
+        "/guests/{userid}/interface",
+        networks.create_interface,
+        body=schemas.INTERFACE_CREATE,
+        doing="nic.create",
+    ),
+    Rule(
+        "DELETE",
+        "/guests/{userid}/interface",
+        networks.delete_interface,
+        body=schemas.INTERFACE_DELETE,
+        doing="nic.delete",
+    ),
     Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID),
     Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
@@ -94,7 +108,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/images", images.query_images, query=schemas.QUERY_IMAGE),
     Rule("POST", "/images", images.import_image, body=schemas.IMAGE_IMPORT, creates=True),
     Rule("DELETE", "/images/{name}", images.delete_image),
-    Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT),
+    Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT, doing="export"),
     Rule("GET", "/images/{name}/root_disk_size", images.root_disk_size),
     Rule("PUT", "/files", images.import_file),
     Rule("POST", "/files", images.export_file, body=schemas.FILE_EXPORT),
@@ -177,7 +191,7 @@ class Connector:
             )
             reply = await rule.handler(ask)
         except ManagerError as error:
-            code = code_of(error, deploying=rule.acts and body.get("action") == "deploy")
+            code = code_of(error, deploying=rule.acts and body.get("action") == "deploy", doing=_doing(rule, body))
             message = message_of(error, code)
             status = status_of(code, message, creates=rule.creates, acts=rule.acts)
             if status >= 500:
@@ -211,6 +225,24 @@ class Connector:
             code = code_of(error)
             message = message_of(error, code)
             return failure(status_of(code, message), code, message)
+
+
+_RESIZING = {
+    "resize_cpus": "cpus",
+    "live_resize_cpus": "cpus",
+    "resize_mem": "memory",
+    "live_resize_mem": "memory",
+}
+
+
+def _doing(rule: Rule, body: Mapping[str, Json]) -> str:
+    """The operation that a request stands for, where its errors have codes of their own."""
+    if rule.acts:
+        return _RESIZING.get(str(body.get("action")), "")
+    info = body.get("info")
+    if rule.doing == "nic.couple" and isinstance(info, Mapping) and not schemas.truth(info.get("couple")):
+        return "nic.uncouple"
+    return rule.doing
 
 
 def application(node: Node, door: Door, extra: Sequence[BaseRoute] = ()) -> Starlette:
