@@ -30,7 +30,7 @@ def test_statistics_of_a_running_guest_move(cloud: Cloud) -> None:
     network = {"ip_addr": "192.0.2.30", "cidr": "192.0.2.0/24", "gateway_addr": "192.0.2.1"}
     cloud.deployed("stats1")
     cloud.done("guest_create_network_interface", "stats1", "rhel8.6", [network])
-    cloud.done("vswitch_create", "STATSW", rdev="0610")
+    cloud.done("vswitch_create", "STATSW", rdev="1f00")
     cloud.done("vswitch_grant_user", "STATSW", "stats1")
     cloud.done("guest_nic_couple_to_vswitch", "stats1", "1000", "STATSW")
     assert cloud.done("guest_inspect_stats", "stats1") == {}, "a guest that is off has no figures"
