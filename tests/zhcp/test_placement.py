@@ -75,7 +75,9 @@ async def test_a_disk_lies_on_the_volume_it_names_and_in_the_pool_that_is_chosen
     )
     added = await agent.run(AddDisks(userid="LINUX01", disks=disks))
     assert added.result is not None
-    rows = {row["vdev"]: row["volume"] for row in added.result["disks"]}  # type: ignore[union-attr,index,call-overload]
+    assert [row["pool"] for row in added.result["disks"]] == ["POOL1", "POOL1"]  # type: ignore[union-attr,index,call-overload]
+    facts = await agent.client.guest("LINUX01")
+    rows = {row["vdev"]: row["volume"] for row in facts["disks"]}  # type: ignore[union-attr,index,call-overload]
     assert rows["0101"] == volumes[-1]
     assert rows["0102"] in volumes
     unknown = await agent.refused(

@@ -137,24 +137,37 @@ async def add(context: Context, request: AddDisks) -> dict[str, Json]:
     check_tools(request.disks)
     pools.check_allowed(context, request.disks)
     async with context.writing(request.userid):
-        entry = await entries.must_exist(context, request.userid)
-        have = entry.device_addresses
-        ours = frozenset(d.vdev for d in request.disks if d.vdev in have and context.intended(f"disk-{d.vdev}"))
-        for disk in request.disks:
-            if disk.vdev in have and disk.vdev not in ours:
-                raise AgentError(
-                    409,
-                    "disk-exists",
-                    f"{request.userid} already has a device {disk.vdev}",
-                    remedy="choose another virtual device number",
-                )
+        ours = await _ours(context, request)
         attached: set[str] = set()
         wanted = await placement.placed(context, request.userid, request.disks, ours)
         await add_all(context, request.userid, wanted, ours, attached)
         await _bring_live(context, request, attached)
-        entry = await entries.must_exist(context, request.userid)
-    added = {disk.vdev for disk in request.disks}
-    return {"disks": [d for d in entries.disks_json(entry) if isinstance(d, dict) and d["vdev"] in added]}
+    return {"disks": [asked(disk) for disk in wanted]}
+
+
+async def _ours(context: Context, request: AddDisks) -> frozenset[str]:
+    """The disks that a run before a crash made. AgentError 409 `disk-exists`, 404 `guest-unknown`.
+
+    A first run with one disk needs no look: z/VM refuses it when the number is taken, and nothing was touched then.
+    """
+    known = {disk.vdev for disk in request.disks if context.intended(f"disk-{disk.vdev}")}
+    if not known and len(request.disks) == 1:
+        return frozenset()
+    have = (await entries.must_exist(context, request.userid)).device_addresses
+    for disk in request.disks:
+        if disk.vdev in have and disk.vdev not in known:
+            raise AgentError(
+                409,
+                "disk-exists",
+                f"{request.userid} already has a device {disk.vdev}",
+                remedy="choose another virtual device number",
+            )
+    return frozenset(known & have)
+
+
+def asked(disk: NewDisk) -> dict[str, Json]:
+    """A new disk as it was asked for. Where it lies is a question of its own: GET /v1/guests/{userid}."""
+    return {"vdev": disk.vdev, "type": disk.type, "size_units": disk.vdisk_blocks or disk.size_units, "pool": disk.pool}
 
 
 async def _bring_live(context: Context, request: AddDisks, attached: set[str]) -> None:
