@@ -42,6 +42,16 @@ LEAST: dict[str, Role | None] = {
     f"POST {GUEST}/unpause": Role.MEMBER,
     f"POST {GUEST}/deploy": Role.MEMBER,
     f"POST {GUEST}/relocate": Role.MEMBER,
+    f"POST {GUEST}/volumes": Role.MEMBER,
+    f"POST {GUEST}/volumes/detach": Role.MEMBER,
+    "GET /systems/{system}/fcp-devices": Role.OPERATOR,
+    "GET /systems/{system}/scsi-pools": Role.READER,
+    "GET /systems/{system}/scsi-pools/{pool}": Role.OPERATOR,
+    "GET /systems/{system}/scsi-pools/{pool}/file": Role.OPERATOR,
+    "PUT /systems/{system}/scsi-pools/{pool}/file": Role.OPERATOR,
+    "POST /systems/{system}/scsi-pools/{pool}/reservations": Role.OPERATOR,
+    "DELETE /systems/{system}/scsi-volumes/{volume}/reservation": Role.OPERATOR,
+    "DELETE /systems/{system}/scsi-volumes/{volume}": Role.OPERATOR,
     "GET /whoami": Role.READER,
     "GET /tokens": Role.READER,
     "POST /tokens": Role.READER,
@@ -66,6 +76,9 @@ BODIES: dict[str, dict[str, object]] = {
     f"POST {GUEST}/command": {"command": "true"},
     f"POST {GUEST}/deploy": {"image": "x"},
     f"POST {GUEST}/relocate": {"destination": "VM2"},
+    f"POST {GUEST}/volumes": {"pool": "p1", "size_mb": 1},
+    f"POST {GUEST}/volumes/detach": {"volume": "x"},
+    "POST /systems/{system}/scsi-pools/{pool}/reservations": {"owner": "NOBODY", "size_mb": 1},
     "POST /systems/{system}/guests": {"userid": "nobody"},
     "POST /login": {"user": "x", "password": "y"},
     "POST /tokens": {"name": "x", "seconds": 1},
@@ -94,7 +107,7 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     wrong = []
     for route, least in LEAST.items():
         method, _, path = route.partition(" ")
-        for name in ("system", "userid", "name", "job", "plan", "token", "user"):
+        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume"):
             path = path.replace(f"{{{name}}}", {"system": "ZVM1"}.get(name, "nobody"))
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
         sends_json = body if body is not None or method in {"GET", "DELETE"} else {}

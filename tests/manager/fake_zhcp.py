@@ -246,7 +246,10 @@ class FakeZhcp:
 
     def _do_fcp_dedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
-        guest["fcps"] = [*guest.get("fcps", []), *parameters["devices"]]
+        taken = {fcp for other in self.guests.values() if other is not guest for fcp in other.get("fcps", [])}
+        if taken & set(parameters["devices"]):
+            raise Refused(409, "fcp-in-use", f"{min(taken)} is with another guest")
+        guest["fcps"] = sorted({*guest.get("fcps", []), *parameters["devices"]})
         return {}
 
     def _do_fcp_undedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:

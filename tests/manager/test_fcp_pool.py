@@ -15,7 +15,8 @@ from manager.fake_zhcp import FakeZhcp
 from manager.support import running
 from manager.support import settings as node_settings
 from zvmcloud.manager.errors import ManagerError
-from zvmcloud.manager.fcp import TemplateChange, change_connections
+from zvmcloud.manager.fcp import TemplateChange
+from zvmcloud.manager.fcp_rows import change_connections
 from zvmcloud.manager.node import Node
 
 GUESTS = ("A", "B", "C", "D", "E")

@@ -8,41 +8,30 @@ takes a device only while nobody has it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from zvmcloud.manager import fcp_choice
+from zvmcloud.manager import fcp_choice, fcp_rows
 from zvmcloud.manager.core import Core, userid
-from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp_choice import Device, FcpListError
+from zvmcloud.manager.fcp_rows import Template
 from zvmcloud.manager.tables import fcp_devices, fcp_paths, fcp_templates
 
 _LOCK = "#FCP"
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A template with its paths; ``min_paths`` -1 asks for all of them."""
+class _Any:
+    """Has everything in it."""
 
-    id: str
-    name: str
-    description: str
-    host_default: bool
-    min_paths: int
-    providers: tuple[str, ...]
-    paths: tuple[tuple[Device, ...], ...]
+    def __contains__(self, item: object) -> bool:
+        return True
 
-    @property
-    def devices(self) -> tuple[Device, ...]:
-        return tuple(device for path in self.paths for device in path)
 
-    @property
-    def pchids(self) -> tuple[str, ...]:
-        return tuple(sorted({device.pchid for device in self.devices if device.pchid}))
+ANY = _Any()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +72,14 @@ class FcpPool:
             )
             for item in found:
                 values = {name: item.text(name) for name in facts}
-                await _upsert(connection, system, item.text("fcp").lower(), values)
+                await fcp_rows.upsert(connection, system, item.text("fcp").lower(), values)
 
     # templates
 
     async def templates(self, system: str, ids: Sequence[str] = ()) -> tuple[Template, ...]:
         """The templates of a system, or those with these ids. Raises NotFound (fcp-template-unknown)."""
         async with self._core.database.read() as connection:
-            found = await _templates(connection, system)
+            found = await fcp_rows.all_templates(connection, system)
         missing = [wanted for wanted in ids if wanted not in found]
         if missing:
             raise _no_template(missing[0])
@@ -113,9 +102,13 @@ class FcpPool:
     async def delete(self, system: str, template: str) -> None:
         """Raises NotFound, Conflict (fcp-template-allocated) while a guest has a device from it."""
         async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
-            if template not in await _templates(connection, system):
+            if template not in await fcp_rows.all_templates(connection, system):
                 raise _no_template(template)
-            used = [device.fcp.upper() for device in await _devices(connection, system) if device.template == template]
+            used = [
+                device.fcp.upper()
+                for device in await fcp_rows.all_devices(connection, system)
+                if device.template == template
+            ]
             if used:
                 raise Conflict(
                     f"Failed to delete FCP Multipath Template, error: The FCP devices ({', '.join(used)}) are "
@@ -130,7 +123,7 @@ class FcpPool:
     async def _write(self, system: str, template: str, change: TemplateChange, *, new: bool) -> Template:
         paths = _parsed(change.devices)
         async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
-            existing = await _templates(connection, system)
+            existing = await fcp_rows.all_templates(connection, system)
             old = existing.get(template)
             count = len(paths) if paths is not None else len(old.paths) if old else 0
             least = change.min_paths if change.min_paths is not None else old.min_paths if old else -1
@@ -138,7 +131,9 @@ class FcpPool:
                 raise _template_conflict(f"min_fcp_paths_count {least} is more than the {count} path(s)")
             if paths is not None and not new:
                 kept = {device for path in paths for device in path}
-                held = [item.fcp for item in await _devices(connection, system) if item.template == template]
+                held = [
+                    item.fcp for item in await fcp_rows.all_devices(connection, system) if item.template == template
+                ]
                 lost = sorted(set(held) - kept)
                 if lost:
                     raise Conflict(
@@ -178,18 +173,18 @@ class FcpPool:
                 await connection.execute(sa.delete(fcp_paths).where(fcp_paths.c.template == template))
                 for number, path in enumerate(paths):
                     for device in path:
-                        await _upsert(connection, system, device, {})
+                        await fcp_rows.upsert(connection, system, device, {})
                         await connection.execute(
                             sa.insert(fcp_paths), {"template": template, "fcp": device, "path": number}
                         )
-            return (await _templates(connection, system))[template]
+            return (await fcp_rows.all_templates(connection, system))[template]
 
     # usage
 
     async def usage(self, system: str, fcp: str) -> Device:
         """One device. Raises NotFound (fcp-unknown)."""
         async with self._core.database.read() as connection:
-            found = {device.fcp: device for device in await _devices(connection, system)}
+            found = {device.fcp: device for device in await fcp_rows.all_devices(connection, system)}
         device = found.get(fcp.lower())
         if device is None:
             raise NotFound(f"FCP with id: {fcp} does not exist.", code="fcp-unknown", subject=fcp)
@@ -217,13 +212,22 @@ class FcpPool:
                     reserved=reserved,
                     connections=connections,
                     template=template if used else "",
+                    expires=None,
                 )
             )
+
+    async def devices(self, system: str) -> tuple[Device, ...]:
+        """Every device, as z/VM and this manager know it now."""
+        await self.sync(system)
+        async with self._core.database.read() as connection:
+            return await fcp_rows.all_devices(connection, system)
 
     async def of_guest(self, system: str, guest: str) -> tuple[Device, ...]:
         """The devices that are assigned to a guest."""
         async with self._core.database.read() as connection:
-            return tuple(device for device in await _devices(connection, system) if device.assigner == guest)
+            return tuple(
+                device for device in await fcp_rows.all_devices(connection, system) if device.assigner == guest
+            )
 
     # reservations
 
@@ -244,13 +248,15 @@ class FcpPool:
         owner = userid(guest)
         await self.sync(system)
         async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
-            chosen = _template_for(await _templates(connection, system), template, provider)
+            chosen = _template_for(await fcp_rows.all_templates(connection, system), template, provider)
             held = tuple(
                 device for device in chosen.devices if device.assigner == owner and device.template == chosen.id
             )
             if held:
                 fresh = [device.fcp for device in held if not device.reserved]
-                await _set(connection, system, fresh, reserved=True)
+                await fcp_rows.set_devices(connection, system, fresh, reserved=True)
+                idle = [device.fcp for device in held if device.connections == 0]
+                await fcp_rows.set_devices(connection, system, idle, expires=self._core.settings.reserved_until())
                 return Connector(held, chosen.id, changed=bool(fresh))
             missing = sorted(set(chosen.pchids) - set(capacity)) if capacity is not None else []
             if missing:
@@ -260,61 +266,62 @@ class FcpPool:
                     code="fcp-connector",
                     subject=owner,
                 )
-            busy = [device.chpid for device in await _devices(connection, system) if device.allocated]
-            found = fcp_choice.choose(chosen.paths, least=chosen.min_paths, busy=busy, capacity=capacity)
-            if not found:
-                wanted = chosen.min_paths if chosen.min_paths > 0 else len(chosen.paths)
-                free = sum(any(device.available for device in path) for path in chosen.paths)
-                return Connector((), chosen.id, changed=False, why_empty=f"{free} of {wanted} paths have a free device")
-            await _take(connection, system, owner, chosen.id, found)
-            return Connector(found, chosen.id, changed=True)
+            found = _chosen(chosen, await fcp_rows.all_devices(connection, system), capacity)
+            if found.devices:
+                until = self._core.settings.reserved_until()
+                await fcp_rows.take(connection, system, owner, chosen.id, found.devices, until)
+            return found
+
+    async def pick(self, system: str, guest: str, *, template: str = "", within: Container[str] = ANY) -> Connector:
+        """The devices that ``reserve`` would give a guest, of those within a set; nothing is reserved.
+
+        Raises NotFound (fcp-template-unknown), Conflict (fcp-connector) without any template, or too few free devices.
+        """
+        owner = userid(guest)
+        await self.sync(system)
+        async with self._core.database.read() as connection:
+            chosen = _template_for(await fcp_rows.all_templates(connection, system), template, "")
+            devices = await fcp_rows.all_devices(connection, system)
+        paths = tuple(tuple(item for item in path if item.fcp in within) for path in chosen.paths)
+        chosen = replace(chosen, paths=paths)
+        held = tuple(item for item in chosen.devices if item.assigner == owner and item.template == chosen.id)
+        found = Connector(held, chosen.id, changed=False) if held else _chosen(chosen, devices, None)
+        if not found.devices:
+            raise Conflict(
+                f"no FCP devices for {owner}: {found.why_empty}",
+                code="fcp-connector",
+                remedy="detach volumes, or add devices to the template",
+                subject=owner,
+            )
+        return found
 
     async def unreserve(self, system: str, guest: str, *, template: str = "", provider: str = "") -> Connector:
         """Give back what a guest has reserved and not connected; the devices it had."""
         owner = userid(guest)
         await self.sync(system)
         async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
-            templates = await _templates(connection, system)
+            templates = await fcp_rows.all_templates(connection, system)
             chosen = _template_for(templates, template, provider) if template or provider else None
             held = tuple(
                 device
-                for device in await _devices(connection, system)
+                for device in await fcp_rows.all_devices(connection, system)
                 if device.assigner == owner and (chosen is None or device.template == chosen.id)
             )
             back = [device.fcp for device in held if device.reserved and device.connections == 0]
-            await _set(connection, system, back, reserved=False, assigner="", template="")
+            await fcp_rows.set_devices(connection, system, back, reserved=False, assigner="", template="", expires=None)
             used = chosen.id if chosen else next((device.template for device in held), "")
             return Connector(held, used, changed=bool(back))
 
 
-async def change_connections(
-    connection: Connection, system: str, owner: str, fcps: Sequence[str], by: int, template: str = ""
-) -> None:
-    """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it.
-
-    Raises NotFound (fcp-unknown), Conflict (fcp-owned) when another guest has one, Conflict (fcp-not-connected).
-    """
-    known = {device.fcp: device for device in await _devices(connection, system)}
-    for fcp in fcps:
-        device = known.get(fcp)
-        if device is None:
-            raise NotFound(f"FCP with id: {fcp} does not exist.", code="fcp-unknown", subject=fcp)
-        if device.allocated and device.assigner != owner:
-            raise Conflict(
-                f"FCP device {fcp} is assigned to {device.assigner}, not to {owner}", code="fcp-owned", subject=fcp
-            )
-        if device.connections + by < 0:
-            raise Conflict(f"FCP device {fcp} has no connection of {owner}", code="fcp-not-connected", subject=fcp)
-        left = device.connections + by
-        kept = left > 0 or device.reserved
-        await _set(
-            connection,
-            system,
-            [fcp],
-            connections=left,
-            assigner=owner if kept else "",
-            template=(device.template or template) if kept else "",
-        )
+def _chosen(template: Template, devices: Sequence[Device], capacity: Mapping[str, int] | None) -> Connector:
+    """A free device of each path, on the channels that others use least."""
+    busy = [device.chpid for device in devices if device.allocated]
+    found = fcp_choice.choose(template.paths, least=template.min_paths, busy=busy, capacity=capacity)
+    if found:
+        return Connector(found, template.id, changed=True)
+    wanted = template.min_paths if template.min_paths > 0 else len(template.paths)
+    free = sum(any(device.available for device in path) for path in template.paths)
+    return Connector((), template.id, changed=False, why_empty=f"{free} of {wanted} paths have a free device")
 
 
 def _parsed(text: str | None) -> tuple[tuple[str, ...], ...] | None:
@@ -352,66 +359,3 @@ def _no_template(template: str) -> NotFound:
 
 def _template_conflict(why: str) -> Conflict:
     return Conflict(f"Failed to create or update FCP Multipath Template, error: {why}", code="fcp-template-conflict")
-
-
-async def _devices(connection: Connection, system: str) -> tuple[Device, ...]:
-    query = sa.select(fcp_devices).where(fcp_devices.c.system == system).order_by(fcp_devices.c.fcp)
-    rows = (await connection.execute(query)).mappings()
-    return tuple(Device(**{name: value for name, value in row.items() if name != "system"}) for row in rows)
-
-
-async def _templates(connection: Connection, system: str) -> dict[str, Template]:
-    devices = {device.fcp: device for device in await _devices(connection, system)}
-    query = sa.select(fcp_templates).where(fcp_templates.c.system == system).order_by(fcp_templates.c.name)
-    found: dict[str, Template] = {}
-    for row in (await connection.execute(query)).mappings().all():
-        lines = (
-            sa.select(fcp_paths).where(fcp_paths.c.template == row["id"]).order_by(fcp_paths.c.path, fcp_paths.c.fcp)
-        )
-        paths: dict[int, list[Device]] = {}
-        for line in (await connection.execute(lines)).mappings():
-            paths.setdefault(line["path"], []).append(devices.get(line["fcp"], Device(line["fcp"], state="notfound")))
-        found[row["id"]] = Template(
-            row["id"],
-            row["name"],
-            row["description"],
-            row["host_default"],
-            row["min_paths"],
-            tuple(row["providers"]),
-            tuple(tuple(paths[number]) for number in sorted(paths)),
-        )
-    return found
-
-
-async def _upsert(connection: Connection, system: str, fcp: str, values: Mapping[str, object]) -> None:
-    key = (fcp_devices.c.system == system, fcp_devices.c.fcp == fcp)
-    if (await connection.execute(sa.select(fcp_devices.c.fcp).where(*key))).first() is None:
-        await connection.execute(sa.insert(fcp_devices), {"system": system, "fcp": fcp, **values})
-    elif values:
-        await connection.execute(sa.update(fcp_devices).where(*key).values(**values))
-
-
-async def _set(connection: Connection, system: str, fcps: Sequence[str], **values: object) -> None:
-    if fcps:
-        await connection.execute(
-            sa.update(fcp_devices)
-            .where(fcp_devices.c.system == system, fcp_devices.c.fcp.in_(list(fcps)))
-            .values(**values)
-        )
-
-
-async def _take(connection: Connection, system: str, owner: str, template: str, devices: Sequence[Device]) -> None:
-    """Reserve devices that nobody has; another manager that was faster makes this one try again."""
-    changed = await connection.execute(
-        sa.update(fcp_devices)
-        .where(
-            fcp_devices.c.system == system,
-            fcp_devices.c.fcp.in_([device.fcp for device in devices]),
-            fcp_devices.c.assigner == "",
-            fcp_devices.c.reserved.is_(False),
-            fcp_devices.c.connections == 0,
-        )
-        .values(assigner=owner, reserved=True, template=template)
-    )
-    if changed.rowcount != len(devices):
-        raise Conflict("another manager took one of these FCP devices", code="fcp-connector", remedy="repeat it")

@@ -34,6 +34,8 @@ class Device:
     pchid: str = ""
     state: str = "free"
     owner: str = ""
+    expires: float | None = None
+    """When its reservation ends, in seconds since 1970 (UTC); None for never."""
 
     @property
     def allocated(self) -> bool:

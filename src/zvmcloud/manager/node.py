@@ -34,11 +34,15 @@ from zvmcloud.manager.lease import HEARTBEAT, Lease
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.resources import Resources
+from zvmcloud.manager.scsi_pools import ScsiPools
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import systems
 from zvmcloud.manager.volumes import Volumes
 
 log = logging.getLogger(__name__)
+
+_SWEEP = 15.0
+"""Seconds between two looks for reservations that have ended."""
 
 EngineFactory = Callable[[Runner, Settings], JobEngine]
 
@@ -59,6 +63,7 @@ class Node:
         self.hosts = Hosts(core)
         self.fcp = FcpPool(core)
         self.volumes = Volumes(core, self.fcp)
+        self.scsi = ScsiPools(core)
         self.tokens = tokens
         self.accounts = Accounts(core.database, tokens)
         self.audit = Audit(core.database)
@@ -104,6 +109,7 @@ class Node:
         self._tasks.append(asyncio.create_task(self._beat(), name="manager-heartbeat"))
         await self.core.engine.start()
         self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
+        self._tasks.append(asyncio.create_task(self._expire(), name="manager-expiry"))
 
     async def close(self) -> None:
         """Stop; durable jobs that run now go on at the next start."""
@@ -131,6 +137,16 @@ class Node:
                 self.replaced.set()
             except Exception:
                 log.exception("heartbeat failed")
+
+    async def _expire(self) -> None:
+        """Gives back reservations that have ended."""
+        while True:
+            try:
+                if ended := await self.scsi.expire():
+                    log.info("%d reservations of LUNs and FCP devices have ended", ended)
+            except Exception:
+                log.exception("reservations cannot be looked at")
+            await asyncio.sleep(_SWEEP)
 
     async def _recover(self) -> None:
         """Recovers interrupted inline jobs: at start, and when their agent is back."""

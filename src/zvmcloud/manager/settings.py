@@ -13,6 +13,7 @@
     import_hosts = []                    # http(s) images may come from these hosts even if not public
     import_limit = 1099511627776         # bytes of an http(s) image
     import_seconds = 7200                # for a whole http(s) image
+    reservation_seconds = 3600           # until FCP devices and LUNs that nobody attaches are free again; 0: never
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
@@ -27,6 +28,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,6 +104,7 @@ class Settings:
     import_hosts: tuple[str, ...] = ()
     import_limit: int = 2**40
     import_seconds: int = 7200
+    reservation_seconds: int = 3600
     remote_hosts: tuple[str, ...] = ("127.0.0.1", "localhost.localdomain")
     tls_certificate: str = ""
     tls_key: str = ""
@@ -110,6 +113,10 @@ class Settings:
     systems: tuple[SystemSettings, ...] = ()
     admin_token: str = field(default="", repr=False)
     """A /v1 admin token to accept besides those in the database; only from the environment (ZVMCLOUD_ADMIN_TOKEN)."""
+
+    def reserved_until(self) -> float | None:
+        """When a reservation that is made now ends, in seconds since 1970; None for never."""
+        return time.time() + self.reservation_seconds if self.reservation_seconds else None
 
     @property
     def database_url(self) -> str:
@@ -176,6 +183,7 @@ def build(document: Mapping[str, object]) -> Settings:
         export_folders=_texts(rest.pop("export_folders", ()), "export_folders"),
         import_hosts=_texts(rest.pop("import_hosts", ()), "import_hosts"),
         import_limit=_number(rest.pop("import_limit", 2**40), "import_limit", 1, 2**50),
+        reservation_seconds=_number(rest.pop("reservation_seconds", 3600), "reservation_seconds", 0, 366 * 86400),
         import_seconds=_number(rest.pop("import_seconds", 7200), "import_seconds", 1, 7 * 86400),
         remote_hosts=_texts(rest.pop("remote_hosts", ("127.0.0.1", "localhost.localdomain")), "remote_hosts"),
         tls_certificate=_text(tls.pop("certificate", ""), "tls.certificate"),

@@ -162,6 +162,25 @@ fcp_devices = sa.Table(
     sa.Column("pchid", sa.String(4), nullable=False, server_default=""),
     sa.Column("state", sa.String(8), nullable=False, server_default="notfound"),
     sa.Column("owner", sa.String(8), nullable=False, server_default=""),
+    sa.Column("expires", sa.Float),
+)
+
+scsi_volumes = sa.Table(
+    "scsi_volumes",
+    metadata,
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("volume", sa.String(33), primary_key=True),
+    sa.Column("pool", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("wwpns", sa.JSON, nullable=False),
+    sa.Column("lun", sa.String(16), nullable=False),
+    sa.Column("size_mb", sa.BigInteger, nullable=False),
+    sa.Column("devices", sa.String(255), nullable=False, server_default=""),
+    sa.Column("owner", sa.String(64), nullable=False, server_default=""),
+    sa.Column("channels", sa.JSON, nullable=False),
+    sa.Column("tag", sa.String(64), nullable=False, server_default=""),
+    sa.Column("expires", sa.Float),
+    sa.Index(None, "system", "pool"),
 )
 
 fcp_templates = sa.Table(

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from zvmcloud.manager.core import Core, userid
 from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import BadInput, Conflict
-from zvmcloud.manager.fcp import FcpPool, change_connections
+from zvmcloud.manager.fcp import FcpPool
+from zvmcloud.manager.fcp_rows import change_connections
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.jobs.runner import LocalContext, local
 
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")
@@ -81,18 +82,8 @@ class Volumes:
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.attach", f"Record a volume of {owner}", steps, owner, origin)
             if first:
-                devices: dict[str, Json] = {"userid": owner, "devices": first}
-                steps.append(
-                    Step(
-                        "dedicate",
-                        f"dedicate {', '.join(first)} to {owner}",
-                        "fcp.dedicate",
-                        devices,
-                        "fcp.undedicate",
-                        devices,
-                    )
-                )
-            steps += await self._script(job := new_job(), owner, "atvol", _attach_script(wish))
+                steps.append(dedicate_step(owner, first))
+            steps += await self._script(job := new_job(), owner, "atvol", attach_script(wish))
             return await self._run(system, "volume.attach", f"Attach a volume to {owner}", steps, owner, origin, job)
 
     async def detach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
@@ -114,11 +105,9 @@ class Volumes:
             record = Step("disconnect", f"a connection of {owner} less", "manager.fcp_disconnected", count)
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.detach", f"Record a volume of {owner}", [record], owner, origin)
-            steps = await self._script(job := new_job(), owner, "devol", _detach_script(wish))
+            steps = await self._script(job := new_job(), owner, "devol", detach_script(wish))
             if last:
-                devices: dict[str, Json] = {"userid": owner, "devices": last}
-                title = f"take {', '.join(last)} back from {owner}"
-                steps.append(Step("undedicate", title, "fcp.undedicate", devices, "fcp.dedicate", devices))
+                steps.append(undedicate_step(owner, last))
             steps.append(record)
             return await self._run(system, "volume.detach", f"Detach a volume from {owner}", steps, owner, origin, job)
 
@@ -172,8 +161,7 @@ class Volumes:
                     raise BadInput(name, value, "4 hexadecimal digits" if form is _FCP else "0x and 16 digits")
         if not _WWN.fullmatch(wish.lun.lower()):
             raise BadInput("target_lun", wish.lun, "0x and 16 hexadecimal digits")
-        if not _MOUNT.fullmatch(wish.mount_point):
-            raise BadInput("mount_point", wish.mount_point, "a path of letters, digits, '_', '-', '.'")
+        check_mount_point(wish.mount_point)
         owner = userid(wish.userid)
         if not (wish.root or wish.record_only):
             await self._core.owned(system, owner)
@@ -184,10 +172,7 @@ class Volumes:
 
     async def _script(self, job: str, owner: str, name: str, script: bytes) -> list[Step]:
         await asyncio.to_thread(self._core.materials.store, job, f"{name}.sh", script)
-        return [
-            punch_step(owner, name, "sh", f"{name}.sh", len(script)),
-            configure_step(owner),
-        ]
+        return script_steps(owner, name, script)
 
     async def _run(
         self, system: str, kind: str, title: str, steps: list[Step], owner: str, origin: str, job: str = ""
@@ -195,11 +180,39 @@ class Volumes:
         return await self._core.runner.run(Plan(kind, title, system, tuple(steps), owner), origin, job)
 
 
+def check_mount_point(name: str) -> None:
+    """The name of a device file goes into a script. Raises BadInput."""
+    if not _MOUNT.fullmatch(name) or len(name) > 255:
+        raise BadInput("mount_point", name, "a path of letters, digits, '_', '-', '.', at most 255 characters")
+
+
+def dedicate_step(owner: str, devices: Sequence[str]) -> Step:
+    """Give a guest FCP devices that it has no connection through yet."""
+    both: dict[str, Json] = {"userid": owner, "devices": list(devices)}
+    title = f"dedicate {', '.join(devices)} to {owner}"
+    return Step("dedicate", title, "fcp.dedicate", both, "fcp.undedicate", both)
+
+
+def undedicate_step(owner: str, devices: Sequence[str]) -> Step:
+    """Take FCP devices back whose last connection ends."""
+    both: dict[str, Json] = {"userid": owner, "devices": list(devices)}
+    title = f"take {', '.join(devices)} back from {owner}"
+    return Step("undedicate", title, "fcp.undedicate", both, "fcp.dedicate", both)
+
+
+def script_steps(owner: str, name: str, script: bytes) -> list[Step]:
+    """Put the script, which is a file of the job, into the guest's reader, and have the guest run it."""
+    return [
+        punch_step(owner, name, "sh", f"{name}.sh", len(script)),
+        configure_step(owner),
+    ]
+
+
 @local("manager.fcp_connected")
 async def fcp_connected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """One connection more on each device."""
     await change_connections(
-        context.connection, context.system, context.userid, _fcps(parameters), 1, str(parameters["template"] or "")
+        context.connection, context.system, context.userid, fcps_of(parameters), 1, str(parameters["template"] or "")
     )
     return None
 
@@ -207,7 +220,7 @@ async def fcp_connected(context: LocalContext, parameters: Mapping[str, Json]) -
 @local("manager.fcp_disconnected")
 async def fcp_disconnected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """One connection less on each device."""
-    await change_connections(context.connection, context.system, context.userid, _fcps(parameters), -1)
+    await change_connections(context.connection, context.system, context.userid, fcps_of(parameters), -1)
     return None
 
 
@@ -215,12 +228,12 @@ def _digits(value: str) -> str:
     return value.lower().removeprefix("0x")
 
 
-def _fcps(parameters: Mapping[str, Json]) -> tuple[str, ...]:
+def fcps_of(parameters: Mapping[str, Json]) -> tuple[str, ...]:
     fcps = parameters["fcps"]
     return tuple(str(fcp) for fcp in fcps) if isinstance(fcps, list) else ()
 
 
-def _attach_script(wish: Connection) -> bytes:
+def attach_script(wish: Connection) -> bytes:
     """What a Linux on z does to see a LUN through these FCP devices. Exit status: 1 no multipathd, 3 no port, 4 no
     disk."""
     lines = ["#!/bin/bash", f"lun={wish.lun}"]
@@ -240,7 +253,7 @@ def _attach_script(wish: Connection) -> bytes:
     return ("\n".join([*lines, "exit 0", ""])).encode()
 
 
-def _detach_script(wish: Connection) -> bytes:
+def detach_script(wish: Connection) -> bytes:
     """The way back. Exit status 0 also when nothing was there."""
     lines = ["#!/bin/bash", f"lun={wish.lun}"]
     if wish.mount_point:

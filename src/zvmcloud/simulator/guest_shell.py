@@ -41,13 +41,6 @@ class _Leave(Exception):
     def __init__(self, kind: str, status: int = 0) -> None:
         self.kind = kind
         self.status = status
-        self.out = ""
-        self.err = ""
-
-    def after(self, done: Result) -> _Leave:
-        """With what was written before."""
-        self.out, self.err = done.out + self.out, done.err + self.err
-        return self
 
 
 class Shell(Expansion):
@@ -65,7 +58,8 @@ class Shell(Expansion):
         try:
             return self._list(parse(text), "")
         except _Leave as left:
-            return Result(left.status, left.out, left.err)
+            out = left.args[2] if len(left.args) > 2 else ""
+            return Result(left.status, str(out))
         except ShellSyntaxError as error:
             return Result(NOT_UNDERSTOOD, "", f"sh: {error}\n")
         except RecursionError:
@@ -81,7 +75,9 @@ class Shell(Expansion):
             try:
                 found = self._pipeline(pipeline, stdin)
             except _Leave as left:
-                raise left.after(done) from None
+                before = str(left.args[2]) if len(left.args) > 2 else ""
+                left.args = (left.kind, left.status, done.out + before)
+                raise
             done.out = (done.out + found.out)[:MAX_OUTPUT]
             done.err = (done.err + found.err)[:MAX_OUTPUT]
             done.rc = self.status = found.rc
@@ -140,9 +136,10 @@ class Shell(Expansion):
         try:
             found = self._list(body, "")
         except _Leave as left:
+            done.out += str(left.args[2]) if len(left.args) > 2 else ""
             if left.kind not in ("break", "continue"):
-                raise left.after(done) from None
-            done.out, done.err = done.out + left.out, done.err + left.err
+                left.args = (left.kind, left.status, done.out)
+                raise
             return left.kind == "continue"
         done.out = (done.out + found.out)[:MAX_OUTPUT]
         done.err = (done.err + found.err)[:MAX_OUTPUT]
@@ -231,7 +228,7 @@ class Shell(Expansion):
             if left.kind != "return":
                 raise
             self.status = left.status
-            return Result(left.status, left.out, left.err)
+            return Result(left.status, str(left.args[2]) if len(left.args) > 2 else "")
         finally:
             self.arguments = kept
 

@@ -11,8 +11,9 @@ from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.fcp import Connector, Template, TemplateChange
+from zvmcloud.manager.fcp import Connector, TemplateChange
 from zvmcloud.manager.fcp_choice import Device, ranges
+from zvmcloud.manager.fcp_rows import Template
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.volumes import Connection
 

@@ -9,10 +9,10 @@ from zvmcloud.api.v1 import problems
 from zvmcloud.api.v1.etags import EntityTags
 from zvmcloud.api.v1.once import OnceOnly
 from zvmcloud.api.v1.problems import Problem
-from zvmcloud.api.v1.routes import guests, identity, images, jobs, operations, systems
+from zvmcloud.api.v1.routes import guests, identity, images, jobs, operations, scsi, systems
 from zvmcloud.manager.node import Node
 
-ROUTERS = (systems.router, guests.router, images.router, jobs.router, operations.router, identity.router)
+ROUTERS = (systems.router, guests.router, images.router, jobs.router, operations.router, scsi.router, identity.router)
 
 
 def application(node: Node) -> FastAPI:

@@ -13,9 +13,10 @@ operations. Nothing here runs a step or knows HTTP.
 """
 
 from zvmcloud.manager.operations import guests as _guests
+from zvmcloud.manager.operations import volumes as _volumes
 from zvmcloud.manager.operations.declare import OPERATIONS, Operation, Prepared, Target
 
 __all__ = ["OPERATIONS", "Operation", "Prepared", "Target"]
 
-REGISTERED = (_guests,)
+REGISTERED = (_guests, _volumes)
 """Importing them registers their operations."""
