@@ -1,5 +1,6 @@
 """Capturing a disk: the bytes that arrive are an image file that gives the same disk again."""
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from zhcp.test_road import until_up
 from zvmcloud.images import header
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import Record, Track
+from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.image_reader import ImageReader
 from zvmcloud.zhcp.image_writer import ImageWriter
 from zvmcloud.zhcp.messages import NewDisk, StartGuest
@@ -197,3 +200,84 @@ def test_any_fba_disk_survives_being_an_image(
     writer.close()
     with FbaDisk(folder / "b") as copy:
         assert copy.sha256() == wanted
+
+
+async def test_a_zstd_image_is_compressed_as_a_whole(agent: Agent, receiver: Receiver) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    await agent.run(capture(receiver, compression=12, codec="zstd"))
+    (image,) = receiver.files
+    assert image.startswith(b"\x28\xb5\x2f\xfd")
+    await agent.run(agent.guest("COPY"))
+    path = agent.folder / "images" / "captured"
+    path.write_bytes(image)
+    digest = hashlib.sha256(image).hexdigest()
+    outcome = await agent.run(agent.write_image("COPY", url=path.as_uri(), sha256=digest, bytes=len(image)))
+    assert outcome.result is not None
+    assert (outcome.result["format"], outcome.result["bootable"]) == ("zstd+connector", True)
+
+
+async def test_gzip_has_nine_levels(agent: Agent, receiver: Receiver) -> None:
+    problem = await agent.refused(capture(receiver, compression=10))
+    assert (problem.status, "compression" in problem.detail, problem.calls) == (400, True, ())
+
+
+async def entry_with(agent: Agent, *changed: str) -> None:
+    """LINUX01 with these statements in place of its IPL statement."""
+    entry = await entries.must_exist(agent.runner.context("x"), "LINUX01")
+    kept = [record for record in entry.render() if not record.startswith("IPL")]
+    at = next(number for number, record in enumerate(kept) if record.startswith("SHARE"))
+    records = (*kept[:at], *changed, *kept[at:])
+    await agent.runner.smapi.call(f.ImageLockDM(target="LINUX01"), lambda _: None)
+    await agent.runner.smapi.call(f.ImageReplaceDM(target="LINUX01", image_record_array=records), lambda _: None)
+
+
+async def test_the_boot_disk_is_the_one_that_ipl_names(agent: Agent, receiver: Receiver) -> None:
+    other = NewDisk(vdev="0200", size_units=3, pool="POOL1")
+    root = NewDisk(vdev="0100", size_units=10, pool="POOL1")
+    await agent.run(agent.guest("LINUX01", other, root))
+    outcome = await agent.run(capture(receiver, vdev=""))
+    assert outcome.result is not None
+    assert (outcome.result["vdev"], outcome.result["units"]) == ("0100", 10)
+
+
+@pytest.mark.parametrize(
+    ("statements", "code", "text"),
+    [
+        (("IPL CMS",), "boot-disk-unknown", "IPLs CMS"),
+        (("IPL 0300",), "boot-disk-unknown", "no minidisk"),
+        ((), "boot-disk-unknown", "no IPL statement"),
+        (
+            ("IPL 1FC0", "LOADDEV PORT 5005076800AA0001", "LOADDEV LUN 0000000000000000"),
+            "boot-disk-scsi",
+            "5005076800AA",
+        ),
+        (("IPL 0190", "LINK MAINT 0190 0190 RR"), "boot-disk-linked", "MAINT 0190"),
+    ],
+)
+async def test_a_boot_disk_is_never_guessed(
+    agent: Agent, receiver: Receiver, statements: tuple[str, ...], code: str, text: str
+) -> None:
+    guest = agent.guest()
+    await agent.run(dataclasses.replace(guest, profile=""))
+    await entry_with(agent, *statements)
+    problem = await agent.refused(capture(receiver, vdev=""))
+    assert (problem.status, problem.code) == (409, code)
+    assert text in problem.detail
+    assert receiver.files == []
+
+
+async def test_an_ipl_statement_may_stand_in_the_profile(agent: Agent, receiver: Receiver) -> None:
+    await agent.run(agent.guest())
+    await entry_with(agent)
+    context = agent.runner.context("x")
+    answer = await context.call(f.ProfileQueryDM(target="LNXDFLT"))
+    records = tuple(record.rstrip() for record in answer.reply.profile_record_array if record.strip())
+    records = tuple(record for record in records if not record.startswith("IPL"))
+    await context.call(f.ProfileLockDM(target="LNXDFLT"))
+    await context.call(
+        f.ProfileReplaceDM(target="LNXDFLT", profile_record_array=(*records[:1], "IPL 0100", *records[1:]))
+    )
+    outcome = await agent.run(capture(receiver, vdev=""))
+    assert outcome.result is not None
+    assert outcome.result["vdev"] == "0100"

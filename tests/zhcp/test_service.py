@@ -1,12 +1,11 @@
 """The HTTP door: one key is one operation, wrong input is a problem that names the field, nothing is a 500."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from zhcp.conftest import Agent
+from zhcp.image_server import ImageServer
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
@@ -122,50 +121,6 @@ async def test_questions_about_the_system_are_answered(agent: Agent) -> None:
     assert {"userid": "MAINT"} in await agent.client.guests()
     assert (await agent.client.guest("MAINT"))["userid"] == "MAINT"
     assert await agent.client.adapters("MAINT") == []
-
-
-class ImageServer:
-    """Serves one file over HTTP/1.1; `behave` decides how much of each answer is sent before the connection is cut."""
-
-    def __init__(self, data: bytes, behave: Callable[[int], int | None], *, ranges: bool = True) -> None:
-        self.data, self.behave, self.ranges = data, behave, ranges
-        self.requests: list[str] = []
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-        self.pause_after = -1
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/image"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.requests.append(request)
-        start = 0
-        for line in request.splitlines():
-            if self.ranges and line.lower().startswith("range: bytes="):
-                start = int(line.partition("=")[2].rstrip("-"))
-        limit = self.behave(len(self.requests))
-        rest = self.data[start:]
-        status = "206 Partial Content" if start else "200 OK"
-        if start:
-            status += f"\r\nContent-Range: bytes {start}-{len(self.data) - 1}/{len(self.data)}"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(rest)}\r\n\r\n".encode())
-        sent = rest if limit is None else rest[:limit]
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await self._send(writer, sent)
-        writer.close()
-
-    async def _send(self, writer: asyncio.StreamWriter, sent: bytes) -> None:
-        if self.pause_after >= 0:
-            writer.write(sent[: self.pause_after])
-            await writer.drain()
-            await self.go_on.wait()
-            sent = sent[self.pause_after :]
-        writer.write(sent)
-        await writer.drain()
 
 
 @pytest.mark.parametrize("ranges", [True, False])
