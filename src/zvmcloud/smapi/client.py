@@ -328,8 +328,10 @@ def _worth_another_try(error: OSError) -> bool:
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     """Close, and with TLS wait until both sides have said so; TCP closes by itself."""
+    # Asked before closing: a TLS transport that is closed no longer knows.
+    secure = writer.get_extra_info("sslcontext") is not None
     writer.close()
-    if writer.get_extra_info("sslcontext") is None:
+    if not secure:
         return
     try:
         async with asyncio.timeout(1):
