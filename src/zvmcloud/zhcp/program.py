@@ -18,6 +18,7 @@ import uvicorn
 
 from zvmcloud.serving import Server, alone
 from zvmcloud.smapi.client import IMPATIENT
+from zvmcloud.zhcp import catalogue
 from zvmcloud.zhcp.check.findings import Report
 from zvmcloud.zhcp.check.steps import Check
 from zvmcloud.zhcp.errors import AgentError
@@ -87,6 +88,18 @@ def check(
         _end(str(problem))
     typer.echo(json.dumps(report.to_json(), indent=2) if output is Output.JSON else str(report))
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def operations(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The whole page, with members and limits.")] = False,
+) -> None:
+    """List the kinds of operations that the agent takes."""
+    if markdown:
+        typer.echo(catalogue.markdown(), nl=False)
+        return
+    for kind, text in catalogue.kinds():
+        typer.echo(f"{kind:<24} {text}")
 
 
 async def check_installation(settings: Settings) -> Report:
