@@ -55,7 +55,7 @@ async def test_ssi_query_tells_the_same_on_every_member(sim: Simulator) -> None:
     for member in sim.members:
         reply = (await client(sim, member.name).call(f.SSIQuery(target="ALL"))).reply
         assert (reply.ssi_name, reply.ssi_mode, reply.cross_system_timeouts) == ("SSI", "Stable", "Enabled")
-        assert reply.ssi_pdr == "SSICOM_on_6000"
+        assert reply.ssi_pdr == "SSICOM_on_5100"
         assert [line.split()[:3] for line in reply.ssi_info_array] == [
             [str(number), f"VM{number}", "Joined"] for number in range(1, 5)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from simulator.cp_system import prepare, snapshot
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.sample import sample_tracks
-from zvmcloud.simulator import guests, storage
+from zvmcloud.simulator import guests, storage, traffic
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.installation import open_cluster
@@ -111,6 +112,18 @@ def test_new_classes_end_with_the_logon(vm: System) -> None:
         guests.log_off(vm, "LINUX01")
         guests.log_on(vm, "LINUX01")
     assert cp(vm, "LINUX01", "Q PRIV")[1][1] == "        Currently: G"
+
+
+def test_processor_time_goes_on_with_the_load(vm: System) -> None:
+    def used() -> float:
+        minutes, seconds = re.findall(r"VIRTCPU= (\d+):([\d.]+)", cp(vm, "OPERATOR", "Q TIME")[1][1])[0]
+        return int(minutes) * 60 + float(seconds)
+
+    with vm.transaction():
+        traffic.set_load(vm, vm.machines["OPERATOR"], cpu=50)
+    before = used()
+    vm.clock.advance(200)  # type: ignore[attr-defined]
+    assert 99 < used() - before < 105
 
 
 def test_traps_are_set_shown_and_ended(vm: System) -> None:

@@ -27,6 +27,8 @@ from zvmcloud.simulator.store import uncollected
 from zvmcloud.simulator.system import System, Timing
 
 FLEET_LIMIT = 64
+#: Device number of SSICOM, which has the persistent data record of a new cluster.
+PDR_RDEV = "5100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def open_cluster(
         names = tuple(name.upper() for name in model.members)
         if not 1 <= len(names) <= ssi.MOST_MEMBERS or len(set(names)) != len(names):
             raise ModelError("members", f"a cluster has one to {ssi.MOST_MEMBERS} members with different names")
-        facts = ClusterFacts(model.ssi.upper(), names, "SSICOM", "6000")
+        facts = ClusterFacts(model.ssi.upper(), names, "SSICOM", PDR_RDEV)
     cluster = Cluster(state, facts, clock=clock or WallClock(), timing=timing)
     try:
         with cluster.transaction():
@@ -120,7 +122,7 @@ def _fill(cluster: Cluster, model: Model) -> None:
         own = replace(model, name=system.state.name, lpar=f"LP{number}", mac_prefix=f"02{number:02X}00")
         filling.fill_facts(system, own, serial=f"{0x077296 + number:06X}")
     filling.fill_volumes(leader, model)
-    leader.volumes.put("SSICOM", Volume("SSICOM", "3390-0A", 10017, "5100"))
+    leader.volumes.put("SSICOM", Volume("SSICOM", "3390-0A", 10017, PDR_RDEV))
     for number, system in enumerate(systems, 1):
         volser = f"M{number:02d}RES"
         leader.volumes.put(volser, Volume(volser, "3390-0A", 10017, f"50{(number - 1) * 16:02X}"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
+from zvmcloud.simulator import traffic
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Machine
 from zvmcloud.simulator.system import System
@@ -192,6 +193,14 @@ def size(kib: int) -> str:
         if kib and kib % factor == 0:
             return f"{kib // factor}{unit}"
     return f"{kib}K" if kib else "0"
+
+
+def connect_line(system: System, machine: Machine) -> str:
+    """CONNECT= hh:mm:ss VIRTCPU= mmm:ss.hh TOTCPU= mmm:ss.hh: since logon; CP's own share is a tenth (judgement)."""
+    seconds = int(system.now() - machine.logon_at)
+    used = traffic.processor_microseconds(system, machine) // 10_000
+    virtual, total = (f"{part // 6000:03}:{part // 100 % 60:02}.{part % 100:02}" for part in (used, used + used // 10))
+    return f"CONNECT= {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} VIRTCPU= {virtual} TOTCPU= {total}"
 
 
 def columns(items: Sequence[str], count: int = 4) -> list[str]:

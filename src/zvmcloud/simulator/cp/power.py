@@ -9,7 +9,7 @@ from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.simulator import dumps, guest_loader, guest_os, guests, loaddev
 from zvmcloud.simulator import shutdown as planning
-from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, number, operand
+from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, connect_line, number, operand
 from zvmcloud.simulator.errors import CpRefused
 
 #: Options of IPL that take no operand; STOP leaves the CPUs stopped.
@@ -82,11 +82,10 @@ def log_off(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """LOGOFF [HOLD]"""
     if list(words) not in ([], ["HOLD"]):
         raise CpRefused(messages.INVALID_OPTION, module="LGF", option=words[0])
-    connect = int(issuer.system.now() - issuer.machine.logon_at)
+    connected = connect_line(issuer.system, issuer.machine)
     guests.log_off(issuer.system, issuer.userid)
-    shown = f"{connect // 3600:02}:{connect // 60 % 60:02}:{connect % 60:02}"
     return [
-        f"CONNECT= {shown} VIRTCPU= 000:00.01 TOTCPU= 000:00.02",
+        connected,
         f"LOGOFF AT {guest_os.clock_text(issuer.system.now())}",
     ]
 

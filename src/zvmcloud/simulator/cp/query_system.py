@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from zvmcloud.cp import messages
 from zvmcloud.simulator import dasd, space
-from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, no_more, vdev
+from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, connect_line, no_more, vdev
 from zvmcloud.simulator.cp.vary import PROCESSOR_MISSING
 from zvmcloud.simulator.dasd import PAGES_PER_CYLINDER
 from zvmcloud.simulator.errors import CpRefused
@@ -31,11 +31,7 @@ _SAMPLED = ("MONITOR", "PROCESSOR", "STORAGE", "USER")
 def _time(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     now = time.gmtime(issuer.system.now())
     stamp = time.strftime("%H:%M:%S UTC %A %m/%d/%y", now).upper()
-    seconds = int(issuer.system.now() - issuer.machine.logon_at)
-    return [
-        f"TIME IS {stamp}",
-        f"CONNECT= {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} VIRTCPU= 000:00.01 TOTCPU= 000:00.02",
-    ]
+    return [f"TIME IS {stamp}", connect_line(issuer.system, issuer.machine)]
 
 
 def _timezones(_issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
