@@ -291,3 +291,22 @@ async def test_the_command_prints_json_and_ends_with_1_when_something_is_missing
         assert [item["step"] for item in document["findings"] if item["state"] == "failed"] == ["pools"]
         file.write_text("[smapi]\nprot = 1\n")
         assert (await run())[0] == 2
+
+
+# -- the installation guide
+
+
+async def test_the_guide_shows_what_the_check_says(tmp_path: Path) -> None:
+    """What failed and what mends it, to the letter."""
+    (tmp_path / "images").mkdir()
+    guide = (Path(__file__).parents[3] / "docs/zhcp-installation.md").read_text()
+    entry = ["USER ZHCP ZHCP 2G 4G G", *(line for line in WHOLE[1:] if line != rights.LINK_OPTION)]
+    async with site(tmp_path, entry, [name for name in FUNCTIONS if name != "Image_Pause"]) as made:
+        first = await made.check()
+        await made.follow(first)
+        second = await made.check()
+    assert len(first.of(State.FAILED)) == 3
+    for finding in first.of(State.FAILED):
+        assert str(finding) in guide
+    for report in (first, second):
+        assert str(report).splitlines()[-1] in guide

@@ -15,7 +15,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "System_Page_Utilization_Query", "System_Spool_Utilization_Query", "Virtual_Network_OSA_Query",
     ),
     "guests": (
-        "Image_Create_DM", "Image_Delete_DM", "Image_Query_DM", "Image_Replace_DM", "Image_Lock_DM",
+        "Profile_Query_DM", "Image_Create_DM", "Image_Delete_DM", "Image_Query_DM", "Image_Replace_DM", "Image_Lock_DM",
         "Image_Unlock_DM", "Image_Name_Query_DM", "Image_Definition_Update_DM", "Image_Definition_Delete_DM",
         "Image_Activate", "Image_Deactivate", "Image_Pause", "Image_Console_Get", "System_RDR_File_Manage",
         "System_RDR_File_Query",
@@ -69,6 +69,7 @@ COMMANDS: dict[str, ClassRight] = {
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
     "indicate_user": ClassRight("INDICATE USER", "EABC", "I/O operations of guests", required=False),
     "send": ClassRight("SEND", "C", "lines typed on a guest's console, IPL of its reader", required=False),
+    "flashcopy": ClassRight("FLASHCOPY", "GB", "copies of disks"),
     "set_share": ClassRight("SET SHARE", "A", "the share of a guest that is on", required=False),
 }
 """The builders of zvmcloud.cp.commands that the agent uses."""

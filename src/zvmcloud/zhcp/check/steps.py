@@ -163,7 +163,7 @@ class Check:
             detail = f"{caller} may not call {name} for every userid ({needed[name]})"
             self._say("authlist", State.FAILED, detail, _record(caller, name))
         if not missing:
-            self._say("authlist", State.OK, f"{caller} may call all {len(needed)} functions that the agent uses")
+            self._say("authlist", State.OK, f"{caller} may call every function that the agent uses")
 
     async def _level(self) -> None:
         if not self._needs("level", "Query_API_Functional_Level"):
