@@ -119,12 +119,14 @@ async def test_another_guests_device_is_not_attached(door: httpx.AsyncClient, zh
 
 
 @pytest.mark.usefixtures("template")
+@pytest.mark.parametrize("wish", [{}, {"do_rollback": True}, {"do_rollback": False}, {"do_rollback": "False"}])
 async def test_a_guest_that_does_not_see_the_volume_leaves_everything_as_before(
-    door: httpx.AsyncClient, zhcp: FakeZhcp
+    door: httpx.AsyncClient, zhcp: FakeZhcp, wish: dict[str, object]
 ) -> None:
+    """`do_rollback` false as well: a client that then says nothing would leave a device that nobody gives back."""
     await create(door)
     zhcp.guests["LINUX01"]["refuses"] = True
-    assert refused(await volume(door, "POST", ["1a00"])) == (500, 300, 30, 8)
+    assert refused(await volume(door, "POST", ["1a00"], **wish)) == (500, 300, 30, 8)
     assert zhcp.guests["LINUX01"]["fcps"] == []
     assert done(await door.get("/volumes/fcp/1a00")) == ["", 0, 0, ""]
     zhcp.guests["LINUX01"]["refuses"] = False

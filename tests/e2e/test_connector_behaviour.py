@@ -74,6 +74,7 @@ def test_a_disk_is_configured_at_the_next_boot_and_in_a_guest_that_runs_at_once(
     cloud.done("guest_config_minidisks", "behave4", [{"vdev": more["vdev"], "format": "ext4", "mntdir": "/mnt/more"}])
     later = console(cloud, "behave4", 1).removeprefix(booted)
     assert later.lower().count("aemod.doscript: ") == 1, "a guest that runs takes it from its reader at once"
+    assert cloud.refused("guest_delete_disks", "behave4", [more["vdev"]]) == (501, 501, 1), "not while it runs"
     cloud.done("guest_delete", "behave4")
 
 

@@ -123,11 +123,13 @@ _SELF = {400, 404, 409, 501, 503}
 def code_of(error: ManagerError, *, deploying: bool = False, doing: str = "") -> Code:
     """The four numbers for an error. ``deploying`` puts what an agent refuses into the deploy's own codes (300/3);
     ``doing`` names an operation with codes of its own: nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory,
-    export."""
+    disk.remove, export."""
     if deploying and error.code in _DEPLOY:
         return _DEPLOY[error.code]
     if doing == "export" and error.code in _EXPORT:
         return _EXPORT[error.code]
+    if doing == "disk.remove" and error.code == "guest-active":
+        return _BY_CODE["not-supported"]
     if error.smapi is not None and error.code not in _BY_CODE:
         said = (error.smapi.rc, error.smapi.rs)
         if said == _LOCKED and doing in _WHEN_LOCKED:

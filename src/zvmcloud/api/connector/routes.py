@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID),
     Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
-    Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE),
+    Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE, doing="disk.remove"),
     Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
     Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP),
     Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES),
