@@ -155,10 +155,11 @@ class ZhcpClient:
         """One VSWITCH."""
         return await self.ask("GET", f"/v1/vswitches/{quote(name, safe='')}")
 
-    async def command(self, userid: str, command: str) -> tuple[int, str]:
-        """Run a command in a guest: (return code, output)."""
+    async def command(self, userid: str, command: str, *, epoch: int | None = None) -> tuple[int, str]:
+        """Run a command in a guest: (return code, output). `epoch`: of the manager that asks; an older is refused."""
         path = f"/v1/guests/{quote(userid, safe='')}/command"
-        answer = await self.ask("POST", path, body={"command": command})
+        fence = {} if epoch is None else {"epoch": epoch}
+        answer = await self.ask("POST", path, body={"command": command, **fence})
         rc = answer["rc"]
         return rc if isinstance(rc, int) else 1, str(answer["output"])
 
