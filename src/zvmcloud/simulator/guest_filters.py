@@ -20,6 +20,9 @@ _AWK = re.compile(
 )
 _SUBSTITUTE = re.compile(r"s(?P<mark>[/|#,@])(?P<old>.*?)(?<!\\)(?P=mark)(?P<new>.*?)(?<!\\)(?P=mark)(?P<flags>[gi]*)")
 
+#: Characters that a substitution may make at most, at a rough guess beforehand.
+MAX_RESULT = 1 << 24
+
 
 def lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
@@ -230,6 +233,8 @@ def _sed(shell: Shell, arguments: Sequence[str], stdin: str) -> Result:
         return Result(1, "", f"sed: -e expression #1: {command}: not understood\n")
     if substitute:
         new = re.sub(r"(?<!\\)&", r"\\g<0>", substitute["new"].replace("\\/", "/"))
+        if len(source.out) * (len(new) + 1) > MAX_RESULT:
+            return Result(4, "", "sed: couldn't re-allocate memory\n")
         rows = [match.sub(new, row, 0 if "g" in substitute["flags"] else 1) for row in lines(source.out)]
     else:
         rows = [row for row in lines(source.out) if not match.search(row[:4096])]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from zvmcloud.simulator import shell_arithmetic
 from zvmcloud.simulator.guest_files import Files
-from zvmcloud.simulator.shell_expansion import Expansion, words_of
+from zvmcloud.simulator.shell_expansion import MAX_ENTRIES, Expansion, limited, words_of
 from zvmcloud.simulator.shell_patterns import pattern
 from zvmcloud.simulator.shell_syntax import ShellSyntaxError, parse
 from zvmcloud.simulator.shell_tree import Assignment, Case, Command, For, Function, Group, If, List, Pipeline, Simple
@@ -113,7 +113,7 @@ class Shell(Expansion):
             return Result()
         done = Result()
         if isinstance(command, For):
-            for value in [value for word in command.words for value in self.fields(word)]:
+            for value in self._arguments(command.words):
                 self.variables[command.name] = value
                 if not self._round(command.body, done):
                     break
@@ -173,9 +173,19 @@ class Shell(Expansion):
         if command.words[0] in ("[[", "["):
             found = Result(int(not self._test(command.words[1:-1], raw=True)))
         else:
-            arguments = [value for word in command.words for value in self.fields(word)]
+            arguments = self._arguments(command.words)
             found = self._call(arguments, stdin) if arguments else Result()
         return self._redirected(command, found)
+
+    def _arguments(self, words: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        size = 0
+        for word in words:
+            fields = self.fields(word)
+            size = limited(size + sum(map(len, fields)))
+            found += fields
+        limited(len(found), MAX_ENTRIES)
+        return found
 
     def _redirected(self, command: Simple, found: Result) -> Result:
         for operator, target in command.redirections:
@@ -238,6 +248,7 @@ class Shell(Expansion):
             value = [item for token in words_of(assignment.value) for item in self.fields(token)]
             if assignment.append:
                 value = [*self.array(assignment.name), *value]
+            limited(len(value), MAX_ENTRIES)
         else:
             value = self.text(assignment.value)
             if assignment.index:

@@ -9,8 +9,10 @@ import fnmatch
 import re
 
 from zvmcloud.simulator import shell_arithmetic
-from zvmcloud.simulator.shell_syntax import closing, tokens
+from zvmcloud.simulator.shell_syntax import ShellSyntaxError, closing, tokens
 
+#: Characters of a word, or of the words of a command, after expansion; entries of an array.
+MAX_WORD, MAX_ENTRIES = 1 << 20, 10_000
 _NAME = re.compile(r"[A-Za-z_]\w*|[0-9#?@*$!-]")
 _PARAMETER = re.compile(r"(?P<length>#?)(?P<name>[A-Za-z_]\w*|[0-9#?@*])(?P<index>\[[^]]*\])?(?P<rest>.*)", re.DOTALL)
 
@@ -18,6 +20,13 @@ _PARAMETER = re.compile(r"(?P<length>#?)(?P<name>[A-Za-z_]\w*|[0-9#?@*])(?P<inde
 def words_of(text: str) -> list[str]:
     """The words between the brackets of an array."""
     return [token.text for token in tokens(text) if not token.operator]
+
+
+def limited(size: int, limit: int = MAX_WORD) -> int:
+    """The size, when it is allowed. ShellSyntaxError when expansions grow without bounds."""
+    if size > limit:
+        raise ShellSyntaxError(f"more than {limit} characters or entries", 1)
+    return size
 
 
 class Expansion:
@@ -60,7 +69,7 @@ class Expansion:
     def _expand(self, word: str) -> list[list[tuple[str, bool]]]:
         """The arguments that a word stands for before it is split at blanks: pieces, each quoted or not."""
         found: list[list[tuple[str, bool]]] = [[]]
-        at, quoted = 0, False
+        at, quoted, size = 0, False, 0
         while at < len(word):
             letter = word[at]
             if letter == "'" and not quoted:
@@ -82,6 +91,7 @@ class Expansion:
                 at = end + 1
             elif letter == "$":
                 values, at = self._dollar(word, at + 1)
+                size = limited(size + sum(map(len, values)))
                 found[-1].append((values[0] if values else "", quoted))
                 found += [[(value, quoted)] for value in values[1:]]
             else:
@@ -169,7 +179,9 @@ class Expansion:
         if rest.startswith("/"):
             every = rest.startswith("//")
             old, _, new = rest.lstrip("/").partition("/")
-            return value.replace(self.text(old), self.text(new), -1 if every else 1)
+            before, behind = self.text(old), self.text(new)
+            limited(len(value) + value.count(before) * len(behind))
+            return value.replace(before, behind, -1 if every else 1)
         if rest.startswith(":"):
             start, _, length = rest[1:].partition(":")
             first = shell_arithmetic.value(self.text(start), self.variables)
