@@ -12,8 +12,11 @@ def consistent(system: System) -> None:
         storage.key(system.home(name), disk.vdev)
         for name, record in system.entries.items()
         for disk in record.entry.mdisks
-        if disk.placement == "PERM"
+        if disk.placement == "PERM" or (disk.placement == "DEVNO" and storage.volume_at(system, disk.volser))
     }
+    whole = sum(disk.placement == "DEVNO" for _, record in system.entries.items() for disk in record.entry.mdisks)
+    held = {key for key, disk in system.held_disks.items() if disk.file}
+    minidisks |= held
     permanent = {key for key, disk in system.disks.items() if not disk.temporary}
     assert permanent == minidisks
     for key, disk in system.disks.items():
@@ -28,7 +31,7 @@ def consistent(system: System) -> None:
             position = use.end
         assert position <= volume.size
     uses = sum(1 for volser in system.volumes for _ in system.space.used(volser))
-    assert uses == len(permanent)
+    assert uses == len(permanent) - whole - len(held)
     links = {
         (device.owner, device.owner_vdev, name, device.vdev)
         for name, machine in system.machines.items()

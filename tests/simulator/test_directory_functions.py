@@ -195,6 +195,50 @@ async def test_changes_made_offline_wait_until_they_are_put_online(sim: Simulato
     consistent(sim.system)
 
 
+async def test_a_minidisk_that_is_deleted_offline_keeps_its_data_until_changes_are_online(
+    sim: Simulator, client: Client
+) -> None:
+    await create(client, "LINUX01")
+    add = f.ImageDiskCreateDM(
+        target="LINUX01", image_disk_number="0101", image_disk_device_type="3390", image_disk_allocation_type="AUTOG",
+        allocation_area_name_or_volser="POOL1", allocation_unit_size=1, image_disk_size=2, image_disk_mode="MR",
+        image_disk_formatting=5, image_disk_label="OLD101",
+    )  # fmt: skip
+    await client.call(add)
+    old = sim.system.disks["LINUX01.0101"]
+    await client.call(f.StaticImageChangesDeactivateDM(target="MAINT"))
+    await client.call(f.ImageDiskDeleteDM(target="LINUX01", image_disk_number="0101", data_security_erase=0))
+    assert not any("MDISK 0101" in line for line in await entry(client, "LINUX01"))
+    await client.call(f.ImageActivate(target="LINUX01"))
+    device = sim.system.machines["LINUX01"].device("0101")
+    assert getattr(device, "file", "") == old.file
+    consistent(sim.system)
+    # Its address goes to another minidisk: then the old one is gone, but for the machine that has it.
+    await client.call(add)
+    new = sim.system.disks["LINUX01.0101"]
+    assert new.file != old.file
+    await client.call(f.ImageDiskDeleteDM(target="LINUX01", image_disk_number="0101", data_security_erase=0))
+    assert "LINUX01.0101" not in sim.system.disks
+    await client.call(f.ImageDeactivate(target="LINUX01", force_time="IMMED"))
+    await client.call(f.StaticImageChangesActivateDM(target="MAINT"))
+    await client.call(f.ImageActivate(target="LINUX01"))
+    assert sim.system.machines["LINUX01"].device("0101") is None
+    assert not (sim.system.disk_folder / old.file).exists()
+    consistent(sim.system)
+
+
+async def test_putting_changes_online_deletes_what_was_deleted(sim: Simulator, client: Client) -> None:
+    await create(client, "LINUX01")
+    (key,) = [key for key in sim.system.disks if key.startswith("LINUX01.")] or [""]
+    await client.call(f.StaticImageChangesDeactivateDM(target="MAINT"))
+    await client.call(f.ImageDeleteDM(target="LINUX01"))
+    assert (key in sim.system.disks) == bool(key)
+    consistent(sim.system)
+    await client.call(f.StaticImageChangesImmediateDM(target="MAINT"))
+    assert key not in sim.system.disks
+    consistent(sim.system)
+
+
 async def test_what_waits_offline_survives_a_restart(tmp_path: Path) -> None:
     async with Simulator(state=tmp_path) as sim:
         client = Client("127.0.0.1", sim.smapi_port, userid="MAINT", password="MAINT", patience=IMPATIENT)

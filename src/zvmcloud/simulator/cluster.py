@@ -52,7 +52,7 @@ MOST_MEMBERS = 8
 SHARED = frozenset(
     {
         "counters", "volumes", "regions", "groups", "entries", "disks", "memories", "prototypes", "local_tags",
-        "in_effect", "directory_modes", "source_files", "texts", "authorizations", "name_lists",
+        "in_effect", "held_disks", "directory_modes", "source_files", "texts", "authorizations", "name_lists",
     }
 )  # fmt: skip
 #: Seconds between two heartbeats of a member.

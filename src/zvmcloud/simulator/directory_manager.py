@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from zvmcloud.directory import DirectoryError, Entry, SpaceError, Statement, statements
 from zvmcloud.directory.devices import Mdisk, Nicdef
-from zvmcloud.simulator import local_tags, storage
+from zvmcloud.simulator import held_disks, local_tags, storage
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import DirectoryEntry, Machine, Nic
 from zvmcloud.simulator.system import System
@@ -153,6 +153,7 @@ def _check_profiles(system: System, entry: Entry) -> None:
 
 def _add_disk_file(system: System, owner: str, disk: Mdisk) -> None:
     if disk.placement == "PERM" or (disk.placement == "DEVNO" and storage.volume_at(system, disk.volser)):
+        held_disks.take_place(system, system.home(owner), disk.vdev)
         storage.create_disk(system, system.home(owner), disk)
 
 
@@ -193,7 +194,7 @@ def replace_entry(system: System, name: str, records: Sequence[str], requester: 
     after = {disk.vdev: disk for disk in entry.mdisks}
     for vdev, disk in before.items():
         if not _same_place(disk, after.get(vdev)):
-            storage.delete_disk(system, system.home(entry.name), vdev)
+            held_disks.drop(system, system.home(entry.name), vdev)
     kept = entry.without(
         lambda item: item.keyword == "MDISK" and not _same_place(Mdisk.of(item), before.get(Mdisk.of(item).vdev))
     )
@@ -236,7 +237,7 @@ def delete(system: System, name: str, *, profile: bool = False) -> None:
     if not profile and system.active(record.entry.name):
         raise Refused(*LOGGED_ON)
     for disk in record.entry.mdisks:
-        storage.delete_disk(system, system.home(record.entry.name), disk.vdev)
+        held_disks.drop(system, system.home(record.entry.name), disk.vdev)
     _store(system, record.entry.name, None)
 
 
@@ -290,7 +291,7 @@ def remove_disk(system: System, name: str, vdev: str) -> None:
     if record.entry.mdisk(vdev) is None:
         raise Refused(*NO_SUCH_DISK)
     put(system, record, record.entry.without_device(vdev))
-    storage.delete_disk(system, system.home(record.entry.name), vdev)
+    held_disks.drop(system, system.home(record.entry.name), vdev)
 
 
 def add_device(system: System, name: str, vdev: str, statement: Statement, devices: int = 1) -> None:

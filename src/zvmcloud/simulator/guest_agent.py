@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zvmcloud.simulator import guest_commands, guest_os, guest_programs, guests
+from zvmcloud.simulator import guest_commands, guest_os, guests
 from zvmcloud.simulator.errors import SystemFault
 from zvmcloud.simulator.guest_files import Files
-from zvmcloud.simulator.guest_shell import Program, Result, Shell
+from zvmcloud.simulator.guest_shell import Program, Shell
 from zvmcloud.simulator.model import GuestSystem, Machine
 from zvmcloud.simulator.system import System
 
@@ -60,25 +60,8 @@ def run(system: System, userid: str, command: str, caller: str) -> Output:
 
 
 def _program(arguments: Sequence[str]) -> Program | None:
-    """The programs of a guest: those of scripts, and the ones that look at its state or change it."""
-    name = arguments[0].rpartition("/")[2]
-    if name in ("sudo", "nohup") and len(arguments) > 1:
-        inner = _program(arguments[1:])
-        return None if inner is None else lambda shell, words, stdin: inner(shell, words[1:], stdin)
-    text = " ".join([name, *arguments[1:]])
-    for pattern, handler in (*_COMMANDS, *guest_commands.COMMANDS):
-        found = pattern.fullmatch(text)
-        if found:
-            return _answering(handler, found)
-    return guest_programs.PROGRAMS.get(name)
-
-
-def _answering(handler: guest_commands.Handler, found: re.Match[str]) -> Program:
-    def answer(shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
-        rc, text = handler(shell.files.system, shell.files.machine, found)
-        return Result(rc, text) if not rc else Result(rc, "", text)
-
-    return answer
+    """The programs of a guest, with those that end or configure its system."""
+    return guest_commands.find(arguments, _COMMANDS)
 
 
 def _running(machine: Machine) -> GuestSystem:
@@ -122,11 +105,6 @@ def _service(system: System, machine: Machine, found: re.Match[str]) -> guest_co
     )
 
 
-def _systemctl(_system: System, _machine: Machine, found: re.Match[str]) -> guest_commands.Result:
-    """Other services are there and run."""
-    return 0, "active\n" if found["verb"] == "is-active" and not found["quiet"] else ""
-
-
 _SERVICE = r"zvmguestconfigure(?:\.service)?"
 _COMMANDS: tuple[tuple[re.Pattern[str], guest_commands.Handler], ...] = tuple(
     (re.compile(pattern), handler)
@@ -137,12 +115,5 @@ _COMMANDS: tuple[tuple[re.Pattern[str], guest_commands.Handler], ...] = tuple(
         (rf"systemctl\s+(?P<verb>start|restart|status)\s+{_SERVICE}", _service),
         (rf"service\s+{_SERVICE}\s+(?P<verb>start|restart|status)", _service),
         (r"zvmguestconfigure\s+(?P<verb>start)", _service),
-        (
-            (
-                r"systemctl\s+(?:(?P<quiet>--quiet|-q)\s+)?"
-                r"(?P<verb>start|restart|stop|reload|enable|disable|daemon-reload|is-active|is-enabled)(?:\s+.*)?"
-            ),
-            _systemctl,
-        ),
     )
 )

@@ -6,9 +6,11 @@ Each handler gets the system, the machine and the match, and gives exit status a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from zvmcloud.simulator import guest_network, hotplug, traffic
+from zvmcloud.simulator import guest_network, guest_programs, hotplug, traffic
+from zvmcloud.simulator.guest_shell import Program, Shell
+from zvmcloud.simulator.guest_shell import Result as Answer
 from zvmcloud.simulator.model import Machine
 from zvmcloud.simulator.system import System
 
@@ -148,3 +150,25 @@ COMMANDS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
         (r"vmcp\s+(?P<command>.+)", _vmcp),
     )
 )
+
+
+def find(arguments: Sequence[str], more: Sequence[tuple[re.Pattern[str], Handler]] = ()) -> Program | None:
+    """The program that a command line in a guest runs: of `more`, of this module, of `guest_programs`."""
+    name = arguments[0].rpartition("/")[2]
+    if name in ("sudo", "nohup") and len(arguments) > 1:
+        inner = find(arguments[1:], more)
+        return None if inner is None else lambda shell, words, stdin: inner(shell, words[1:], stdin)
+    text = " ".join([name, *arguments[1:]])
+    for pattern, handler in (*more, *COMMANDS):
+        found = pattern.fullmatch(text)
+        if found:
+            return _answering(handler, found)
+    return guest_programs.PROGRAMS.get(name)
+
+
+def _answering(handler: Handler, found: re.Match[str]) -> Program:
+    def answer(shell: Shell, _arguments: Sequence[str], _stdin: str) -> Answer:
+        rc, text = handler(shell.files.system, shell.files.machine, found)
+        return Answer(rc, text) if not rc else Answer(rc, "", text)
+
+    return answer

@@ -15,25 +15,19 @@ import binascii
 import json
 import re
 import urllib.parse
-from collections.abc import Sequence
 from dataclasses import replace
 
 from zvmcloud.images import configdrive, doscript, netfiles
 from zvmcloud.images.configdrive import ConfigDriveError
-from zvmcloud.simulator import guest_memory, guest_programs, luns, parm_line, spool
+from zvmcloud.simulator import guest_commands, guest_memory, guest_programs, luns, parm_line, spool
 from zvmcloud.simulator.guest_files import Files
 from zvmcloud.simulator.guest_loader import Loaded
-from zvmcloud.simulator.guest_shell import Program, Shell
+from zvmcloud.simulator.guest_shell import Shell
 from zvmcloud.simulator.model import Remembered, SpoolFile
 from zvmcloud.simulator.system import System
 
 #: Lines of commands in invokeScript.sh that place files: they have been placed already.
 _PLACING = re.compile(r"^\s*(?:/bin/)?(?:cp|mv|install|mkdir|chmod)\b")
-
-
-def _program(arguments: Sequence[str]) -> Program | None:
-    """The programs that scripts of the configuration service have."""
-    return guest_programs.PROGRAMS.get(arguments[0].rpartition("/")[2])
 
 
 def scsi_disks(system: System, userid: str, needed: tuple[str, ...]) -> list[str]:
@@ -130,7 +124,7 @@ def _commands(data: bytes) -> str:
 
 def run_script(files: Files, text: str) -> int:
     """Run a script in the guest; gives its exit status."""
-    return Shell(files, _program).run(text).rc
+    return Shell(files, guest_commands.find).run(text).rc
 
 
 def _user_data(files: Files, data: bytes) -> None:

@@ -41,6 +41,13 @@ class _Leave(Exception):
     def __init__(self, kind: str, status: int = 0) -> None:
         self.kind = kind
         self.status = status
+        self.out = ""
+        self.err = ""
+
+    def after(self, done: Result) -> _Leave:
+        """With what was written before."""
+        self.out, self.err = done.out + self.out, done.err + self.err
+        return self
 
 
 class Shell(Expansion):
@@ -58,8 +65,7 @@ class Shell(Expansion):
         try:
             return self._list(parse(text), "")
         except _Leave as left:
-            out = left.args[2] if len(left.args) > 2 else ""
-            return Result(left.status, str(out))
+            return Result(left.status, left.out, left.err)
         except ShellSyntaxError as error:
             return Result(NOT_UNDERSTOOD, "", f"sh: {error}\n")
         except RecursionError:
@@ -75,9 +81,7 @@ class Shell(Expansion):
             try:
                 found = self._pipeline(pipeline, stdin)
             except _Leave as left:
-                before = str(left.args[2]) if len(left.args) > 2 else ""
-                left.args = (left.kind, left.status, done.out + before)
-                raise
+                raise left.after(done) from None
             done.out = (done.out + found.out)[:MAX_OUTPUT]
             done.err = (done.err + found.err)[:MAX_OUTPUT]
             done.rc = self.status = found.rc
@@ -136,10 +140,9 @@ class Shell(Expansion):
         try:
             found = self._list(body, "")
         except _Leave as left:
-            done.out += str(left.args[2]) if len(left.args) > 2 else ""
             if left.kind not in ("break", "continue"):
-                left.args = (left.kind, left.status, done.out)
-                raise
+                raise left.after(done) from None
+            done.out, done.err = done.out + left.out, done.err + left.err
             return left.kind == "continue"
         done.out = (done.out + found.out)[:MAX_OUTPUT]
         done.err = (done.err + found.err)[:MAX_OUTPUT]
@@ -238,7 +241,7 @@ class Shell(Expansion):
             if left.kind != "return":
                 raise
             self.status = left.status
-            return Result(left.status, str(left.args[2]) if len(left.args) > 2 else "")
+            return Result(left.status, left.out, left.err)
         finally:
             self.arguments = kept
 

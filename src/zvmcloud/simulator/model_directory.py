@@ -31,6 +31,16 @@ class InEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDisk:
+    """A minidisk that was deleted offline; CP has it until changes are put online."""
+
+    owner: str
+    vdev: str
+    file: str
+    """Empty once its address was given to another minidisk and its data are gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryMode:
     """Switches of the directory manager."""
 

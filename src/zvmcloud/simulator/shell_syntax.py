@@ -233,9 +233,13 @@ class _Parser:
         assignments: list[Assignment] = []
         words: list[str] = []
         redirections: list[tuple[str, str]] = []
+        matching = False
         while (token := self.peek()) is not None:
             if words[:1] == ["[["] and words[-1] != "]]":
-                if token.text != "\n":
+                # Behind =~ brackets belong to the pattern, which is one word.
+                if matching := words[-1] == "=~" or (matching and token.text not in ("]]", "&&", "||")):
+                    words[-1:] = [words[-1], token.text] if words[-1] == "=~" else [words[-1] + token.text]
+                elif token.text != "\n":
                     words.append(token.text)
                 self.at += 1
                 continue

@@ -114,7 +114,7 @@ def delete_disk(system: System, owner: str, vdev: str) -> None:
         system.memories.remove(disk.file)
     if not disk.file:
         return
-    if _linked(system, owner, vdev):
+    if _linked(system, disk):
         # Who has it keeps it, and nothing else will know its size.
         file_of(system, disk)
     else:
@@ -160,14 +160,19 @@ def by_member(system: System, file: str, owner: str, vdev: str) -> list[tuple[Sy
     ]
 
 
-def _linked(system: System, owner: str, vdev: str) -> bool:
-    """Whether a disk is a device of any machine, on whichever member."""
-    if system.links.get((owner, vdev)):
+def _linked(system: System, disk: Disk) -> bool:
+    """Whether a disk is a device of any machine, on whichever member; another disk of that address does not count."""
+    if any(device.file == disk.file for _, device in users(system, disk.owner, disk.vdev)):
         return True
     if system.cluster is None:
         return False
-    identity = system.cluster.identity_of(owner)
-    return any(member.links.get((name, vdev)) for member in system.cluster.up() for name in {owner, identity})
+    names = {disk.owner, system.cluster.identity_of(disk.owner)}
+    return any(
+        device.file == disk.file
+        for member in system.cluster.up()
+        for name in names
+        for _, device in users(member, name, disk.vdev)
+    )
 
 
 def grant_mode(system: System, owner: str, vdev: str, mode: str) -> tuple[bool, str]:

@@ -45,6 +45,7 @@ from zvmcloud.simulator.model_devices import (
 )
 from zvmcloud.simulator.model_directory import (
     DirectoryMode,
+    HeldDisk,
     InEffect,
     LocalTag,
     Prototype,
@@ -116,6 +117,7 @@ class SystemModel:
         self.prototypes = collection("prototypes", Prototype)
         self.local_tags = collection("local_tags", LocalTag)
         self.in_effect = collection("in_effect", InEffect)
+        self.held_disks = collection("held_disks", HeldDisk)
         self.directory_modes = collection("directory_modes", DirectoryMode)
         self.subscriptions = collection("subscriptions", Subscription)
         """Key: all fields."""

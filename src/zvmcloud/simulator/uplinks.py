@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from zvmcloud.simulator import network
+from zvmcloud.cp.messages import Message
+from zvmcloud.simulator import network, spool
 from zvmcloud.simulator.model import Vswitch
 from zvmcloud.simulator.model_devices import UplinkCount
 from zvmcloud.simulator.system import System
 from zvmcloud.simulator.traffic import Counters, adapter_traffic, uplink_traffic
+
+CONNECTION_LOST = Message(2832, "SWU", "E", "Connection {rdev}.P00 for VSWITCH SYSTEM {name} is not active.")
+DEVICE_DETACHED = Message(2832, "SWU", "E", "Device is detached from {controller}.")
+SWITCH_STATUS = Message(2830, "SWU", "I", "VSWITCH SYSTEM {name} status is {status}.")
+CONTROLLER_IS = Message(2830, "SWU", "I", "{controller} is VSWITCH controller for device {rdev}.P00.")
 
 
 def total(system: System, switch: Vswitch) -> Counters:
@@ -61,6 +67,7 @@ def watched(system: System, *names: str) -> Iterator[None]:
         new = network.uplink(system, switch)
         if new == old:
             continue
+        _tell(system, switch, old, new)
         if old:
             _keep(system, name, old, seen[name])
         if new:
@@ -77,6 +84,22 @@ def watched(system: System, *names: str) -> Iterator[None]:
                     active=True,
                 ),
             )
+
+
+def _tell(system: System, switch: Vswitch, old: str, new: str) -> None:
+    """What CP writes to the operator when the uplink moves or is lost. The texts are those of console logs of real
+    systems as operators quote them (judgement)."""
+    controller = network.controller_of(switch)
+    lines = []
+    if old and not network.works(system, old):
+        lines = [CONNECTION_LOST.render(rdev=old, name=switch.name), DEVICE_DETACHED.render(controller=controller)]
+        lines.append(SWITCH_STATUS.render(name=switch.name, status="in error recovery"))
+    if new:
+        lines.append(SWITCH_STATUS.render(name=switch.name, status="ready"))
+        lines.append(CONTROLLER_IS.render(controller=controller, rdev=new))
+    elif switch.connected:
+        lines.append(SWITCH_STATUS.render(name=switch.name, status="waiting for devices"))
+    spool.write_console(system, "OPERATOR", *lines)
 
 
 def _keep(system: System, name: str, rdev: str, counted: Counters) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import local_tags
+from zvmcloud.simulator import held_disks, local_tags
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.smapi.definition_keywords import describe
@@ -50,6 +50,7 @@ def directory_manager_task_cancel_dm(call: Call, request: f.DirectoryManagerTask
 def static_image_changes_activate_dm(call: Call, _request: f.StaticImageChangesActivateDM) -> Done:
     """Judgement: going online brings what waits into effect as well."""
     call.system.changes.set_mode(replace(call.system.changes.mode, online=True))
+    held_disks.let_go(call.system)
     call.system.changes.put_into_effect()
     return Done()
 
@@ -62,6 +63,7 @@ def static_image_changes_deactivate_dm(call: Call, _request: f.StaticImageChange
 
 @handles(f.StaticImageChangesImmediateDM, authority="document")
 def static_image_changes_immediate_dm(call: Call, _request: f.StaticImageChangesImmediateDM) -> Done:
+    held_disks.let_go(call.system)
     call.system.changes.put_into_effect()
     return Done()
 
