@@ -108,3 +108,24 @@ async def test_a_journal_that_cannot_be_written_says_so_to_everyone_who_waits(tm
     await journal.note("a/b", "x")
     assert journal.notes("a/b") == {"x": ""}
     await journal.close()
+
+
+async def test_the_disk_is_waited_for_before_z_vm_is_changed_and_when_a_new_manager_comes(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    said: list[str] = []
+    journal._db.set_trace_callback(lambda text: said.append(text) if text.startswith("PRAGMA synchronous") else None)
+    body = digest("guest.start", {"userid": "A"})
+    for step, epoch in (("first", 7), ("second", 7), ("third", 8)):
+        await journal.admit("job", step, epoch, "guest.start", body)
+    await journal.note("job/second", "entry")
+    await journal.linking("F000", "A", "0100")
+    await journal.locking("A")
+    await journal.finish("job/second", "done", {})
+    await journal.fence(8)
+    forms = [text.partition("=")[2] for text in said]
+    assert forms == ["FULL", "NORMAL", "FULL", "FULL", "FULL", "FULL", "NORMAL"]
+    await journal.close()
+    await (journal := Journal(tmp_path / "j.sqlite")).admit("job", "fourth", 8, "guest.start", body)
+    with pytest.raises(AgentError, match="epoch"):
+        await journal.admit("job", "fifth", 7, "guest.start", body)
+    await journal.close()

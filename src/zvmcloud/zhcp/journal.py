@@ -1,17 +1,20 @@
 """The journal of operations: what was asked, what it ended with, and what must be cleaned up after a crash.
 
 One SQLite file in the state folder, written before an operation starts and when it ends. Parameters are kept as a
-digest only (they may hold a password); whoever asks again sends them again. Four tables:
+digest only (they may hold a password); whoever asks again sends them again. The tables:
 
     operation   key, epoch, kind, digest of kind and parameters, state, outcome (JSON)
     note        key, name, value: what an operation is about to do, so that a second run knows its own traces
     link        vdev, owner, disk, run: disks that are linked; those left by a crash are detached at the start
+    granted     userid, vswitch: rights on VSWITCHes that were given to a userid, until its guest is deleted
     lock        userid, run: entries that are about to be locked; those left by a crash are unlocked at the start
 
 `run` is the run of the agent that wrote the row: a row is deleted only by who means that very one.
 
-What many operations write at the same time is committed together: the disk is waited for once, and not by the event
-loop.
+What many operations write at the same time is committed together, and not by the event loop. The disk is waited for
+where z/VM could be left in a state that nobody knows of: for notes, links and locks, and for a new epoch. The beginning
+and the end of an operation survive the death of this process; should the machine lose its power right behind them, the
+operation is one that was cut off, and is sent again.
 """
 
 from __future__ import annotations
@@ -37,13 +40,22 @@ CREATE TABLE IF NOT EXISTS note (key TEXT NOT NULL, name TEXT NOT NULL, value TE
 CREATE TABLE IF NOT EXISTS link (
   vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL, run TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS lock (userid TEXT PRIMARY KEY, run TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS granted (userid TEXT NOT NULL, vswitch TEXT NOT NULL, PRIMARY KEY (userid, vswitch));
 CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL);
 INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
 KEEP_DAYS = 30
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Something to write. `sync`: it must be on the disk, not only out of this process."""
+
+    work: Callable[[sqlite3.Connection], object]
+    sync: bool
+    future: asyncio.Future[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ def digest(kind: str, parameters: object) -> str:
 
 
 class Journal:
-    """Each change is durable when its method returns. Of one event loop; what is read is what was committed."""
+    """Each change survives this process when its method returns. Of one event loop; what is read is committed."""
 
     def __init__(self, path: Path) -> None:
         """Blocking; so are the methods that read, which wait for no disk."""
@@ -96,7 +108,8 @@ class Journal:
             self._db.execute("ALTER TABLE link ADD COLUMN run TEXT NOT NULL DEFAULT ''")
         path.chmod(0o600)
         self._committed = sqlite3.connect(path, isolation_level=None)
-        self._waiting: list[tuple[Work, asyncio.Future[object]]] = []
+        (self._epoch,) = self._committed.execute("SELECT epoch FROM fence").fetchone()
+        self._waiting: list[_Change] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "journal")
 
@@ -108,10 +121,10 @@ class Journal:
         self._committed.close()
         self._db.close()
 
-    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _change(self, work: Callable[[sqlite3.Connection], T], *, sync: bool = True) -> T:
         """Run `work` in a transaction, with whatever else waits. When it raises AgentError it has changed nothing."""
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+        self._waiting.append(_Change(work, sync, future))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         return await future  # type: ignore[return-value]  # what `work` of this very entry returned
@@ -122,28 +135,29 @@ class Journal:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 try:
-                    outcomes = await loop.run_in_executor(self._thread, self._commit, [work for work, _ in batch])
+                    outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
                 except Exception as error:  # noqa: BLE001  of the file or its disk: everyone who waits gets it
                     outcomes = [error] * len(batch)
-                for (_, future), outcome in zip(batch, outcomes, strict=True):
-                    if future.done():  # who waited was cancelled; the change is made all the same
+                for change, outcome in zip(batch, outcomes, strict=True):
+                    if change.future.done():  # who waited was cancelled; the change is made all the same
                         continue
                     if isinstance(outcome, Exception):
-                        future.set_exception(outcome)
+                        change.future.set_exception(outcome)
                     else:
-                        future.set_result(outcome)
+                        change.future.set_result(outcome)
         finally:
             self._committing = None
 
-    def _commit(self, batch: Sequence[Work]) -> list[object]:
+    def _commit(self, batch: Sequence[_Change]) -> list[object]:
         """One transaction for all of them; gives what each returned, or the AgentError that it raised."""
         outcomes: list[object] = []
+        self._db.execute(f"PRAGMA synchronous={'FULL' if any(change.sync for change in batch) else 'NORMAL'}")
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for work in batch:
+            for change in batch:
                 self._db.execute("SAVEPOINT work")
                 try:
-                    outcomes.append(work(self._db))
+                    outcomes.append(change.work(self._db))
                 except AgentError as problem:
                     self._db.execute("ROLLBACK TO work")
                     outcomes.append(problem)
@@ -156,7 +170,9 @@ class Journal:
 
     async def fence(self, epoch: int) -> None:
         """Note the epoch of a manager that asks for something without a key. AgentError 409 `stale-epoch`."""
-        await self._change(lambda db: _fence(db, epoch))
+        if epoch != self._epoch:  # which is never higher than the journal's
+            await self._change(lambda db: _fence(db, epoch))
+            self._epoch = max(self._epoch, epoch)
 
     async def admit(self, job: str, step: str, epoch: int, kind: str, body_digest: str) -> Entry | None:
         """Register an operation: None when it must run now, its entry when it is known and over.
@@ -184,7 +200,9 @@ class Journal:
                 )
             return row
 
-        return await self._change(admit)
+        known = await self._change(admit, sync=epoch > self._epoch)
+        self._epoch = max(self._epoch, epoch)
+        return known
 
     def get(self, key: str) -> Entry | None:
         """The entry of an operation."""
@@ -201,7 +219,7 @@ class Journal:
             )
             db.execute("DELETE FROM note WHERE key = ?", (key,))
 
-        await self._change(finish)
+        await self._change(finish, sync=False)
 
     async def note(self, key: str, *names: str) -> None:
         """Record intentions before they are acted on."""
@@ -246,10 +264,24 @@ class Journal:
         rows = self._committed.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
         return tuple(Locked(*row) for row in rows)
 
+    async def granting(self, vswitch: str, userid: str) -> None:
+        """A userid is about to get a right on a VSWITCH."""
+        row = (userid, vswitch)
+        await self._change(lambda db: db.execute("INSERT OR IGNORE INTO granted VALUES (?, ?)", row))
+
+    def granted(self, userid: str) -> tuple[str, ...]:
+        """The VSWITCHes on which the userid may have a right that this agent gave it."""
+        found = self._committed.execute("SELECT vswitch FROM granted WHERE userid = ? ORDER BY vswitch", (userid,))
+        return tuple(vswitch for (vswitch,) in found)
+
+    async def revoked(self, userid: str) -> None:
+        """The userid has no right any more."""
+        await self._change(lambda db: db.execute("DELETE FROM granted WHERE userid = ?", (userid,)), sync=False)
+
     async def forget_old(self) -> int:
         """Drop operations that were over more than KEEP_DAYS ago; returns how many."""
         query = "DELETE FROM operation WHERE state != 'running' AND changed < julianday('now') - ?"
-        return await self._change(lambda db: db.execute(query, (KEEP_DAYS,)).rowcount)
+        return await self._change(lambda db: db.execute(query, (KEEP_DAYS,)).rowcount, sync=False)
 
 
 def _fence(db: sqlite3.Connection, epoch: int) -> None:

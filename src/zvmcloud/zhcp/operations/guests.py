@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from zvmcloud.cp.answers import PowerState
-from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, placement, pools, queries
 from zvmcloud.zhcp.errors import AgentError, Json
@@ -68,11 +67,11 @@ async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
             )
         context.report(0.4, f"purging the reader of {userid}")
         await _tolerant(context, f.SystemRDRFileManage(target=userid, spoolids="ALL", action="PURGE"))
-        entry = await entries.query(context, userid)
-        if entry is not None:
-            await _revoke(context, userid, entry)
+        await _revoke(context, userid, await _coupled(context, userid))
         context.report(0.6, f"deleting entry {userid}")
         existed = await delete_entry(context, userid)
+        if context.journal.granted(userid):
+            await context.journal.revoked(userid)
         await asyncio.to_thread(queries.forget_console, context, userid)
     return {"userid": userid, "existed": existed}
 
@@ -86,14 +85,25 @@ async def _tolerant(context: Context, request: f.SystemRDRFileManage | f.Virtual
             raise
 
 
-async def _revoke(context: Context, userid: str, entry: Entry) -> None:
-    """Take away the right on each VSWITCH that an adapter of the entry is coupled to.
+async def _coupled(context: Context, userid: str) -> set[str]:
+    """The VSWITCHes that the entry's adapters are coupled to; none of an entry that cannot be read."""
+    try:
+        entry = await entries.query(context, userid)
+    except AgentError as problem:
+        if problem.problem.code != "entry-unreadable":
+            raise
+        return set()
+    nics = entry.nicdefs if entry is not None else ()
+    return {nic.lan_name for nic in nics if nic.lan_name and nic.lan_owner in ("", "SYSTEM")}
 
-    A VSWITCH is not asked who else has a right on it: with thousands of guests that answer has thousands of records. A
-    right that was granted to the userid alone, without an adapter, is the affair of who granted it.
+
+async def _revoke(context: Context, userid: str, coupled: set[str]) -> None:
+    """Take away the rights on VSWITCHes: of the entry's adapters, and those that this agent gave the userid.
+
+    A VSWITCH is not asked who has a right on it: with thousands of guests that answer has thousands of records. A right
+    that others gave to a userid without an adapter stays theirs.
     """
-    switches = {nic.lan_name for nic in entry.nicdefs if nic.lan_name and nic.lan_owner in ("", "SYSTEM")}
-    for switch in sorted(switches):
+    for switch in sorted(coupled.union(context.journal.granted(userid))):
         change = f.VirtualNetworkVswitchSetExtended(
             target=userid, switch_name=switch, revoke_userid=userid, persist="YES"
         )

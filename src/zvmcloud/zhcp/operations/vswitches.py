@@ -104,6 +104,7 @@ async def delete(context: Context, request: DeleteVswitch) -> dict[str, Json]:
 
 async def grant(context: Context, request: GrantVswitch) -> dict[str, Json]:
     """vswitch.grant"""
+    await context.journal.granting(request.name, request.userid)
     right = f.VirtualNetworkVswitchSetExtended(
         target=request.name, switch_name=request.name, grant_userid=request.userid, persist=_yes(request.persist)
     )
@@ -122,6 +123,7 @@ async def revoke(context: Context, request: RevokeVswitch) -> dict[str, Json]:
 
 async def set_vlan(context: Context, request: SetVswitchVlan) -> dict[str, Json]:
     """vswitch.set_vlan"""
+    await context.journal.granting(request.name, request.userid)
     right = f.VirtualNetworkVswitchSetExtended(
         target=request.name,
         switch_name=request.name,
