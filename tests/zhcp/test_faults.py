@@ -68,20 +68,15 @@ async def everything(agent: Agent) -> dict[str, Json]:
 
 @pytest.mark.parametrize("function", list(OPERATIONS))
 @pytest.mark.parametrize("action", ["drop-before-id", "drop-after-id", "drop-after-work", "partial", "hang"])
-async def test_one_lost_answer_is_made_good_or_undone(agent: Agent, function: str, action: str) -> None:
+async def test_one_lost_answer_is_made_good(agent: Agent, function: str, action: str) -> None:
     await prepared(agent)
-    before = await everything(agent)
     operation, expected = OPERATIONS[function]
     agent.simulator.faults.add(Rule(function=function, action=action, count=1))
     agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
-    if function == "Virtual_Network_Vswitch_Set_Extended":  # not looked for: it fails, and all of it is undone
-        problem = await agent.refused(operation)
-        assert (problem.status, problem.retryable) == (503, True)
-        assert await everything(agent) == before
-    else:
-        await agent.run(operation)
-        assert sum(line.startswith(expected) for line in await entry(agent)) == 1 or not expected
-        assert function != "Image_Create_DM" or {"userid": "LINUX02"} in await agent.client.guests()
+    await agent.run(operation)
+    assert sum(line.startswith(expected) for line in await entry(agent)) == 1 or not expected
+    assert function != "Image_Create_DM" or {"userid": "LINUX02"} in await agent.client.guests()
+    assert not isinstance(operation, AttachNic) or (await everything(agent))["grants"] == ["LINUX01"]
     assert agent.runner.journal.locks() == ()
 
 

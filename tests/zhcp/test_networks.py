@@ -62,13 +62,15 @@ async def test_a_running_guest_gets_the_adapter_at_once(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
-    "function",
+    ("function", "action"),
     [
-        "Virtual_Network_Vswitch_Set_Extended", "Virtual_Network_Adapter_Create_Extended",
-        "Virtual_Network_Adapter_Connect_Vswitch",
+        ("Virtual_Network_Vswitch_Set_Extended", "refuse"),
+        ("Virtual_Network_Adapter_Create_Extended", "refuse"),
+        ("Virtual_Network_Adapter_Create_Extended", "drop-after-work"),
+        ("Virtual_Network_Adapter_Connect_Vswitch", "refuse"),
+        ("Virtual_Network_Adapter_Connect_Vswitch", "drop-after-work"),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("action", ["refuse", "drop-after-work"])
+)
 async def test_whichever_part_fails_nothing_is_left(agent: Agent, function: str, action: str) -> None:
     await running(agent)
     await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))

@@ -6,6 +6,7 @@ from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.messages import StartGuest, StopGuest
 from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
@@ -170,6 +171,21 @@ async def test_reserved_storage_becomes_standby_first(agent: Agent) -> None:
     await agent.run(StartGuest(userid="LINUX01"))
     await until_up(agent)
     assert str(2048 * 2**20) in await inside(agent, "lsmem -b")
+
+
+async def test_storage_that_the_running_machine_lacks_is_refused_before_the_entry_is_touched(
+    agent: Agent,
+) -> None:
+    """The maximum was raised after the logon: the running machine knows nothing of it."""
+    await running(agent)
+    await agent.run(ChangeGuest(userid="LINUX01", max_memory_mb=16384))
+    before = await entry(agent)
+    problem = await agent.refused(ResizeMemory(userid="LINUX01", memory_mb=8192, live=True))
+    assert (problem.status, problem.code) == (409, "memory-reserved")
+    assert "can grow by 3072 MB" in problem.detail
+    assert "Image_Replace_DM" not in [call.name for call in problem.calls]
+    assert await entry(agent) == before
+    await agent.run(ResizeMemory(userid="LINUX01", memory_mb=8192))
 
 
 async def test_an_unknown_guest_is_named(agent: Agent) -> None:

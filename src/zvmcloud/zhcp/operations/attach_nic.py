@@ -143,8 +143,12 @@ async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
         )
         return await set_switch(context, undo, _ALREADY_GRANTED, (212, 4), (212, 8), (212, 40))
 
+    async def granted_now() -> bool:
+        now = await _right(context, request)
+        return now.granted and set(now.vlans) >= set(request.vlans)
+
     context.on_undo(f"right of {userid} on {name}", put_back)
-    await set_switch(context, right, _ALREADY_GRANTED)
+    await set_switch(context, right, _ALREADY_GRANTED, done=granted_now)
 
 
 async def _live(context: Context, request: AttachNic) -> None:

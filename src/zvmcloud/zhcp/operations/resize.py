@@ -214,6 +214,7 @@ async def resize_memory(context: Context, request: ResizeMemory) -> dict[str, Js
             await must_be_on(context, userid)
             seen = await _lsmem(context, userid)
             _check_live(userid, wanted, seen)
+            await _check_room(context, userid, wanted - seen.online, seen)
         before = int(await context.remember("memory", str(entry.storage_kib // 1024)))
         context.report(0.1, f"{userid}: {wanted} MB in the directory")
         context.on_undo(f"storage of {userid}", lambda: replace_entry(context, userid, lambda now: _sized(now, before)))
@@ -281,14 +282,20 @@ def _reserves(item: Statement) -> bool:
 async def _grow(context: Context, userid: str, megabytes: int, seen: _Memory) -> None:
     """Take standby storage online, having CP make it of reserved storage when there is too little."""
     if megabytes > seen.offline:
-        output = await inside(context, userid, "vmcp q storage", "memory-query-failed")
-        found = dict(re.findall(r"(STANDBY|RESERVED)\s*=\s*(\S+)", output.upper()))
-        room = sum((statements.storage_kib(value) or 0) // 1024 for value in found.values())
-        if megabytes > room:
-            raise AgentError(
-                409, "memory-reserved", f"{userid} can grow by {room} MB as it runs, {megabytes} are asked for",
-                remedy="resize it without live, and restart it",
-            )  # fmt: skip
         context.on_undo("standby storage", lambda: context.guest(userid, "vmcp def storage standby 0M"))
         await inside(context, userid, f"vmcp def storage standby {megabytes}M", "memory-define-failed")
     await inside(context, userid, f"chmem -e {megabytes}M", "memory-enable-failed")
+
+
+async def _check_room(context: Context, userid: str, megabytes: int, seen: _Memory) -> None:
+    """Whether the running machine has so much standby and reserved storage, before anything is changed."""
+    if megabytes <= seen.offline:
+        return
+    output = await inside(context, userid, "vmcp q storage", "memory-query-failed")
+    found = dict(re.findall(r"(STANDBY|RESERVED)\s*=\s*(\S+)", output.upper()))
+    room = sum((statements.storage_kib(value) or 0) // 1024 for value in found.values())
+    if megabytes > room:
+        raise AgentError(
+            409, "memory-reserved", f"{userid} can grow by {room} MB as it runs, {megabytes} are asked for",
+            remedy="resize it without live, and restart it",
+        )  # fmt: skip

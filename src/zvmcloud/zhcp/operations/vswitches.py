@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.messages import CreateVswitch, DeleteVswitch, GrantVswitch, RevokeVswitch, SetVswitchVlan
@@ -18,9 +20,18 @@ def _yes(value: bool) -> str:
     return "YES" if value else "NO"
 
 
-async def set_switch(context: Context, request: f.VirtualNetworkVswitchSetExtended, *allowed: tuple[int, int]) -> bool:
+async def set_switch(
+    context: Context,
+    request: f.VirtualNetworkVswitchSetExtended,
+    *allowed: tuple[int, int],
+    done: Callable[[], Awaitable[bool]] | None = None,
+) -> bool:
+    """Change a VSWITCH; False for an allowed refusal. `done` looks whether a call whose answer was lost was done."""
     try:
-        answer = await context.call(request, allow=allowed)
+        if done is None:
+            answer = await context.call(request, allow=allowed)
+        else:
+            answer = await context.settle(request, done, allow=allowed)
     except AgentError as error:
         smapi = error.problem.smapi
         if smapi is not None and smapi["rc"] == 396 and smapi["rs"] in _CONFLICTS:
