@@ -8,7 +8,8 @@
 
 Refused, each by name: backing files (they would have to be flattened first), encryption, external data files,
 subclusters, images marked corrupt. Snapshots are passed over. Every offset is compared with the file before it is
-used; memory is one L1 table (32 MiB at most), one L2 table and 1 MiB of data. Source: QEMU's docs/interop/qcow2.
+used; memory is one L1 table (32 MiB at most), one L2 table and 256 KiB of data (or one cluster). Source: QEMU's
+docs/interop/qcow2.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class Qcow2:
         return data
 
     def pieces(self) -> Iterator[bytes | Hole]:
-        """The virtual disk from its first byte to its last: data of at most 1 MiB (or one cluster), and holes."""
+        """The virtual disk from its first byte to its last: data of at most 256 KiB (or one cluster), and holes."""
         size = 1 << self.header.cluster_bits
         left = self.header.size
         start, run, hole = 0, 0, 0

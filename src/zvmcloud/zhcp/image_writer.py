@@ -3,7 +3,8 @@
 The file is taken apart by its content: at most one compression around it, then a connector's image (whose body may be
 compressed by itself), a qcow2 image, or raw bytes. Everything that is known of its size is compared with the disk
 before the first byte is written; what is only known at the end is an error then, and the disk is erased. The digest is
-checked before the disk is made bootable. Memory: a few pieces of 1 MiB, one track, and the decompressor's window.
+checked before the disk is made bootable. Memory: a few pieces of 4 MiB and of 256 KiB, one track, and the
+decompressor's window.
 
     feed --+--> digest                      (a thread)
            +--> expand --> body             (the caller's thread, and a thread that writes)

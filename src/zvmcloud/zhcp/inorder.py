@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-DEPTH = 4
+DEPTH = 8
 
 
 class InOrder(Generic[T]):

@@ -22,7 +22,7 @@ from zvmcloud.zhcp.errors import AgentError, FieldError
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.messages import ImageSource
 
-PIECE = 1024 * 1024
+PIECE = 4 * 1024 * 1024
 _LOSSES = 5
 _PAUSE = 0.2
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
