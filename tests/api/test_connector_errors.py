@@ -261,7 +261,7 @@ async def test_bytes_that_are_no_image_are_refused_and_not_kept(
 async def test_a_step_that_a_repetition_can_cure_is_tried_again(
     door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zvmcloud.manager.jobs.runner._TRY_PAUSE", 0.01)
+    monkeypatch.setattr("zvmcloud.manager.jobs.remote._TRY_PAUSE", 0.01)
     await create(door)
     await add_image(door, sample)
     zhcp.refuse_next = Refused(502, "source-lost", "the image's server was lost", retryable=True)

@@ -126,7 +126,7 @@ async def test_a_create_that_never_reached_the_agent_failed_for_sure(
     async def gone(*_: object) -> Answer:
         raise LostError("connection refused", sent=False)
 
-    monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
+    monkeypatch.setattr("zvmcloud.manager.jobs.remote._INLINE_PATIENCE", 0.1)
     monkeypatch.setattr(door(node), "exchange", gone)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.json()["overallRC"] == 101
@@ -143,7 +143,7 @@ async def test_a_create_whose_answer_was_lost_is_recovered(
         await exchange(*arguments)
         raise LostError("connection reset", sent=True)
 
-    monkeypatch.setattr("zvmcloud.manager.jobs.runner._INLINE_PATIENCE", 0.1)
+    monkeypatch.setattr("zvmcloud.manager.jobs.remote._INLINE_PATIENCE", 0.1)
     monkeypatch.setattr(door(node), "exchange", lose)
     answer = await v1.post("/guests", json={"guest": {**GUEST, "disk_list": []}})
     assert answer.status_code == 500

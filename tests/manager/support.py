@@ -17,8 +17,8 @@ from manager.fake_zhcp import FakeZhcp
 from zvmcloud.images import header
 from zvmcloud.manager import tables
 from zvmcloud.manager.agents import Agent, Agents
-from zvmcloud.manager.jobs.journal import without_steps
 from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.jobs.rows import without_steps
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, build

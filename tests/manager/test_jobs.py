@@ -16,7 +16,7 @@ from zvmcloud.manager import node as node_module
 from zvmcloud.manager.agents import Agent
 from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError, NotFound
-from zvmcloud.manager.jobs import runner
+from zvmcloud.manager.jobs import remote, runner
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.node import Node
@@ -152,7 +152,7 @@ async def test_recovery_goes_on_after_a_job_that_cannot_be_read(node: Node, monk
 async def test_a_durable_step_is_not_called_failed_while_its_agent_is_silent(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_AWAY_POLL", 0.02)
+    monkeypatch.setattr(remote, "_AWAY_POLL", 0.02)
     away = True
     run, get = Agent.run, Agent.get
 

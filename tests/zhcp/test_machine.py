@@ -123,3 +123,26 @@ async def test_a_guest_that_does_not_answer_is_unreachable() -> None:
     async with Port(lambda _: {"ok": False, "error": "unreachable"}).running() as machine:
         with pytest.raises(GuestUnreachableError):
             await machine.guest("LINUX01", "uname")
+
+
+async def test_commands_in_guests_share_no_connection_while_they_run_and_use_it_again_later() -> None:
+    port = Port(lambda request: {"ok": True, "rc": 0, "output": request["command"]})
+    async with port.running() as machine:
+        for _ in range(3):
+            both = await asyncio.gather(machine.guest("A", "uname"), machine.guest("B", "lscpu"))
+            assert [answer.output for answer in both] == ["uname", "lscpu"]
+        assert port.connections == 2
+        port.drop()
+        await asyncio.sleep(0.05)
+        assert (await machine.guest("A", "uname")).output == "uname"
+        assert port.connections == 3
+
+
+async def test_a_guest_command_that_is_given_up_leaves_no_answer_for_the_next_one() -> None:
+    port = Port(lambda request: b"" if request["command"] == "sleep" else {"ok": True, "output": request["command"]})
+    async with port.running() as machine:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await machine.guest("A", "sleep")
+        assert (await machine.guest("A", "uname")).output == "uname"
+        assert port.connections == 2

@@ -15,7 +15,7 @@ from zvmcloud.manager.guests import Guests, powered
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
-from zvmcloud.manager.jobs.runner import check
+from zvmcloud.manager.jobs.remote import check
 
 _VDEV = re.compile(r"[0-9A-Fa-f]{3,4}")
 _DISTRO = re.compile(r"(rhel|redhat|sles|suse|ubuntu|rhcos)\d+(\.\d+)*", re.IGNORECASE)

@@ -18,7 +18,7 @@ from zvmcloud.manager.guests import Guests, disk_kind, powered
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
-from zvmcloud.manager.jobs.runner import check
+from zvmcloud.manager.jobs.remote import check
 
 _MAX_PUNCH = 64 * 2**20
 

@@ -22,7 +22,7 @@ from zvmcloud.manager.errors import Conflict, NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
-from zvmcloud.manager.jobs.runner import check
+from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
 from zvmcloud.manager.tables import plans
 

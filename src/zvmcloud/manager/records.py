@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.core import CAPTURED
 from zvmcloud.manager.errors import Conflict, ImageUnusable
+from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json
-from zvmcloud.manager.jobs.runner import LocalContext, local
 from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
@@ -174,8 +174,12 @@ async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
     return None
 
 
+_FORGET = tuple(
+    sa.delete(table).where(table.c.system == sa.bindparam("the_system"), table.c.userid == sa.bindparam("the_userid"))
+    for table in (nics, guests)
+)
+
+
 async def _delete_guest(context: LocalContext) -> None:
-    for table in (nics, guests):
-        await context.connection.execute(
-            sa.delete(table).where(table.c.system == context.system, table.c.userid == context.userid)
-        )
+    for statement in _FORGET:
+        await context.connection.execute(statement, {"the_system": context.system, "the_userid": context.userid})

@@ -19,8 +19,8 @@ from zvmcloud.manager.core import userid
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp_rows import change_connections
+from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
-from zvmcloud.manager.jobs.runner import LocalContext, local
 from zvmcloud.manager.scsi_file import Volume
 from zvmcloud.manager.volumes import (
     Connection,

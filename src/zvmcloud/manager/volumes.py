@@ -18,8 +18,8 @@ from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.fcp_rows import change_connections
 from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
-from zvmcloud.manager.jobs.runner import LocalContext, local
 
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")

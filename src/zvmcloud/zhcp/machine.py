@@ -118,6 +118,8 @@ class SimulatedMachine:
         self._lock = asyncio.Lock()
         self._guest_locks = asyncio.Semaphore(16)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        """Connections for guest commands that wait for the next one."""
         self._system = ""
         self._devices = Path()
 
@@ -170,16 +172,17 @@ class SimulatedMachine:
             raise _unreachable(f"spool file {spoolid} did not arrive whole: {problem}") from problem
 
     async def guest(self, userid: str, command: str) -> GuestAnswer:
-        """Run a command in a guest; on a connection of its own, because it may take long."""
+        """Run a command in a guest; on a connection that nothing else uses, because it may take long."""
         async with self._guest_locks:
-            streams = await self._open()
+            streams = await self._for_guests()
             try:
-                await self._exchange(streams, self._logon())
                 answer = await self._exchange(streams, {"op": "guest", "userid": userid, "command": command})
-            except (OSError, EOFError, ValueError, TimeoutError) as problem:
-                raise _unreachable(str(problem) or type(problem).__name__) from problem
-            finally:
+            except BaseException as problem:
                 await _close(streams)
+                if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
+                    raise
+                raise _unreachable(str(problem) or type(problem).__name__) from problem
+            self._idle.append(streams)
         if not answer.get("ok"):
             raise GuestUnreachableError(str(answer.get("error") or "unreachable"))
         rc = answer.get("rc")
@@ -204,10 +207,19 @@ class SimulatedMachine:
         """Nothing: the file is nobody's after it is closed."""
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         streams, self._streams = self._streams, None
-        if streams is not None:
-            await _close(streams)
+        for kept in (*self._idle, *([streams] if streams is not None else [])):
+            await _close(kept)
+        self._idle.clear()
+
+    async def _for_guests(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            streams = self._idle.pop()
+            if not streams[0].at_eof():
+                return streams
+            await _close(streams)  # the other end was restarted meanwhile
+        return await self._logged_on()
 
     def _logon(self) -> dict[str, object]:
         return {"op": "logon", "userid": self._userid, "password": self._password}
@@ -224,11 +236,18 @@ class SimulatedMachine:
             if not self._streams[0].at_eof():
                 return self._streams
             await self.close()  # the other end was restarted while nothing was asked
+        self._streams = await self._logged_on()
+        return self._streams
+
+    async def _logged_on(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection as our userid. AgentError 503, or 502 `machine-logon`."""
         streams = await self._open()
         try:
             answer = await self._exchange(streams, self._logon())
-        except (OSError, EOFError, ValueError, TimeoutError) as problem:
+        except BaseException as problem:
             await _close(streams)
+            if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
+                raise
             raise _unreachable(f"no answer to the logon: {problem}") from problem
         if not answer.get("ok"):
             await _close(streams)
@@ -240,7 +259,6 @@ class SimulatedMachine:
             )
         self._system = str(answer.get("system") or "")
         self._devices = Path(str(answer.get("devices") or ""))
-        self._streams = streams
         return streams
 
     @staticmethod

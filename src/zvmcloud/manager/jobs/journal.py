@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan
+from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
 _PROGRESS_INTERVAL = 0.5
@@ -38,6 +39,11 @@ _END_OF_STEP = (
         result=sa.bindparam("result"),
         error=sa.bindparam("error"),
     )
+)
+_END_OF_JOB = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("the_job"), jobs.c.state.not_in(FINAL))
+    .values(state=sa.bindparam("state"), finished=sa.bindparam("finished"), error=sa.bindparam("error"))
 )
 
 
@@ -194,11 +200,9 @@ class Journal:
     ) -> bool:
         """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
         when it is in that state now. Whether it was changed."""
-        query = sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
-        if only:
-            query = query.where(jobs.c.state == only)
+        query = _END_OF_JOB.where(jobs.c.state == only) if only else _END_OF_JOB
         changed = await connection.execute(
-            query.values(state=state, finished=time.time(), error=error if error is not None else sa.null())
+            query, {"the_job": job, "state": state, "finished": time.time(), "error": error}
         )
         return bool(changed.rowcount)
 
@@ -258,8 +262,13 @@ class Journal:
                 )
         by_step: dict[int, list[Call]] = {}
         for call in made:
-            by_step.setdefault(call["step"], []).append(_call(call))
-        return _job(row, tuple(self._step(step, by_step.get(step["number"], ())) for step in steps))
+            by_step.setdefault(call["step"], []).append(call_of(call))
+        return job_of(
+            row,
+            tuple(
+                step_of(step, by_step.get(step["number"], ()), self._live.get((job, step["number"]))) for step in steps
+            ),
+        )
 
     async def unfinished(
         self, *, durable: bool, states: Iterable[str] = ("pending", "running", "interrupted")
@@ -340,66 +349,3 @@ class Journal:
         ]
         if rows:
             await connection.execute(sa.insert(calls), rows)
-
-    def _step(self, row: sa.RowMapping, made: Sequence[Call]) -> StepRecord:
-        live = self._live.get((row["job_id"], row["number"])) if row["state"] == "running" else None
-        progress, detail = live or (row["progress"], row["detail"])
-        return StepRecord(
-            number=row["number"],
-            step=Step(
-                name=row["name"],
-                title=row["title"],
-                kind=row["kind"],
-                parameters=row["parameters"],
-                undo_kind=row["undo_kind"] or "",
-                undo_parameters=row["undo_parameters"] or {},
-            ),
-            state=row["state"],
-            progress=progress,
-            detail=detail,
-            attempts=row["attempts"],
-            started=row["started"],
-            finished=row["finished"],
-            result=row["result"],
-            error=row["error"],
-            calls=tuple(made),
-        )
-
-
-def _job(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
-    return JobRecord(
-        id=row["id"],
-        kind=row["kind"],
-        title=row["title"],
-        system=row["system"],
-        userid=row["userid"],
-        state=row["state"],
-        durable=bool(row["durable"]),
-        cancel=bool(row["cancel"]),
-        epoch=row["epoch"],
-        origin=row["origin"],
-        created=row["created"],
-        finished=row["finished"],
-        image_sha256=row["image_sha256"],
-        error=row["error"],
-        steps=steps,
-        project=row["project"],
-        actor=row["actor"],
-    )
-
-
-def without_steps(row: sa.RowMapping) -> JobRecord:
-    """The job of a row, without its steps."""
-    return _job(row, ())
-
-
-def _call(row: sa.RowMapping) -> Call:
-    return Call(
-        kind=row["kind"],
-        name=row["name"],
-        parameters=row["parameters"],
-        rc=row["rc"],
-        rs=row["rs"],
-        text=tuple(row["text"]),
-        milliseconds=row["milliseconds"],
-    )

@@ -12,7 +12,7 @@ from zvmcloud.api.v1.models import Job
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Role
-from zvmcloud.manager.jobs import journal
+from zvmcloud.manager.jobs import rows as job_rows
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
 
@@ -40,7 +40,7 @@ async def jobs(
         limit=limit,
         equal={"userid": userid.upper(), "state": state, "system": system.upper(), "project": project},
     )
-    return page(rows, limit, lambda row: Job.of(journal.without_steps(row)), JOBS.key)
+    return page(rows, limit, lambda row: Job.of(job_rows.without_steps(row)), JOBS.key)
 
 
 @router.get("/jobs/{job}")
