@@ -24,6 +24,8 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import nics
 
 _NIC_STRIDE = 3
+_OSA = "OSA="
+"""What the comments of a row begin with whose adapter is real; the device number follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class InterfaceRequest:
     dns: tuple[str, ...] = ()
     mtu: int = 0
     hostname: str = ""
+    osa: str = ""
+    """The first of three real OSA devices that make the adapter; "" for a virtual one."""
 
 
 class Networks:
@@ -101,7 +105,7 @@ class Networks:
     ) -> JobRecord:
         """Delete a NIC; one that is not there is fine. Raises NotFound (guest-unknown)."""
         owner = (await self._core.owned(system, name))["userid"]
-        steps = _delete_steps(owner, vdev(number), active)
+        steps = _delete_steps(owner, vdev(number), active, await self._is_osa(system, owner, vdev(number)))
         return await self._core.runner.run(
             Plan("nic.delete", f"Delete NIC {vdev(number)} of {owner}", system, steps, owner), origin
         )
@@ -206,7 +210,7 @@ class Networks:
         script = _forget_script(number)
         await asyncio.to_thread(self._core.materials.store, job, "delete.sh", script)
         steps = (
-            *_delete_steps(owner, number, active),
+            *_delete_steps(owner, number, active, await self._is_osa(system, owner, number)),
             punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
             *([configure_step(owner)] if active else []),
         )
@@ -307,6 +311,11 @@ class Networks:
             settled.append(replace(request, vdev=number))
         return tuple(settled)
 
+    async def _is_osa(self, system: str, owner: str, number: str) -> bool:
+        """Whether an adapter consists of dedicated OSA devices."""
+        rows = await self.nics(system, userid=owner)
+        return any(nic.vdev == number and (nic.comments or "").startswith(_OSA) for nic in rows)
+
     async def _known_nic(self, system: str, owner: str, number: str) -> str:
         wanted = vdev(number)
         if not any(nic.vdev == wanted for nic in await self.nics(system, userid=owner)):
@@ -319,19 +328,22 @@ def _create_step(owner: str, request: InterfaceRequest, active: bool) -> Step:
         f"create-{request.vdev}",
         f"create NIC {request.vdev} of {owner}",
         "nic.create",
-        {"userid": owner, "vdev": request.vdev, "mac": request.mac or None, "active": active},
+        {
+            "userid": owner, "vdev": request.vdev, "mac": request.mac or None, "active": active,
+            **({"osa": request.osa} if request.osa else {}),
+        },
         "nic.delete",
-        {"userid": owner, "vdev": request.vdev, "active": active},
-    )
+        {"userid": owner, "vdev": request.vdev, "active": active, **({"osa": True} if request.osa else {})},
+    )  # fmt: skip
 
 
-def _delete_steps(owner: str, number: str, active: bool) -> tuple[Step, Step]:
+def _delete_steps(owner: str, number: str, active: bool, osa: bool) -> tuple[Step, Step]:
     return (
         Step(
             "delete",
             f"delete NIC {number} of {owner}",
             "nic.delete",
-            {"userid": owner, "vdev": number, "active": active},
+            {"userid": owner, "vdev": number, "active": active, **({"osa": True} if osa else {})},
         ),
         Step("record", f"forget NIC {number}", "manager.nic_deleted", {"vdev": number}),
     )
@@ -342,7 +354,8 @@ def _record_step(rows: Sequence[Mapping[str, Json]], *, net_set: bool = False) -
 
 
 def _row(request: InterfaceRequest) -> dict[str, Json]:
-    return {"vdev": request.vdev, "nic_id": request.nic_id, "mac": request.mac or None}
+    row: dict[str, Json] = {"vdev": request.vdev, "nic_id": request.nic_id, "mac": request.mac or None}
+    return {**row, "comments": _OSA + request.osa} if request.osa else row
 
 
 def _addresses(request: InterfaceRequest) -> list[Json]:

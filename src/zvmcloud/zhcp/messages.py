@@ -221,7 +221,8 @@ class RemoveDisks(Operation):
 @_kind("nic.create")
 @dataclass(frozen=True, slots=True)
 class CreateNic(Operation):
-    """Define a QDIO adapter of three devices. Of `mac`, the last six hexadecimal digits are the MACID."""
+    """Define a QDIO adapter of three devices. Of `mac`, the last six hexadecimal digits are the MACID. With `osa` the
+    adapter is real: that OSA device and the two behind it are dedicated, and a `mac` means nothing."""
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
@@ -232,16 +233,20 @@ class CreateNic(Operation):
         rule="a MAC address or its last six hexadecimal digits",
     )
     active: bool = False
+    osa: str | None = fields.limits(
+        default=None, pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
 
 
 @_kind("nic.delete")
 @dataclass(frozen=True, slots=True)
 class DeleteNic(Operation):
-    """Remove an adapter; one that is not there is fine."""
+    """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices."""
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
     active: bool = False
+    osa: bool = False
 
 
 @_kind("nic.couple")

@@ -34,6 +34,7 @@ _BY_CODE: dict[str, Code] = {
     "pool-unknown": Code(4, SMT, 5, 402),
     "profile-unknown": Code(404, GUEST, 404, 1),
     "nic-exists": Code(409, NETWORK, 409, 6),
+    "osa-unavailable": Code(409, NETWORK, 409, 14),
     "nic-unknown": Code(404, NETWORK, 404, 1),
     "vswitch-unknown": Code(404, NETWORK, 404, 1),
     "vswitch-exists": Code(8, SMT, 212, 36),

@@ -61,11 +61,6 @@ async def couple_nic(ask: Ask) -> Reply:
 async def create_interface(ask: Ask) -> Reply:
     interface = ask.member("interface")
     sources = objects(interface.get("guest_networks"))
-    for position, source in enumerate(sources):
-        if source.get("osa_device"):
-            raise BadInput(
-                f"guest_networks[{position}].osa_device", source["osa_device"], "OSA devices are not supported yet"
-            )
     settled, job = await ask.node.networks.create_interfaces(
         ask.system,
         ask.userid,
@@ -169,6 +164,7 @@ def _request(source: Mapping[str, Json]) -> InterfaceRequest:
         dns=texts(source.get("dns_addr")),
         mtu=count(source.get("mtu")),
         hostname=text(source.get("hostname")),
+        osa=text(source.get("osa_device")),
     )
 
 

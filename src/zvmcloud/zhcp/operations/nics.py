@@ -15,6 +15,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
+from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.replacing import Changed, replace_entry
 
@@ -44,6 +45,9 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
     mac_id = "".join(c for c in request.mac or "" if c.isalnum())[-6:]
     async with context.writing(userid):
         active = await is_active(context, userid, request.active)
+        if request.osa is not None:
+            await osas.dedicate(context, userid, vdev, request.osa, active=active)
+            return {"vdev": vdev, "mac_id": "", "osa": request.osa}
         if context.intended("nic"):
             entry = await entries.must_exist(context, userid)
             exists = entry.nicdef(vdev) is not None
@@ -88,6 +92,9 @@ async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:
     userid, vdev = request.userid, request.vdev
     async with context.writing(userid):
         running = request.active and await context.power(userid) is PowerState.ON
+        if request.osa:
+            await osas.undedicate(context, userid, vdev, running=running)
+            return {"vdev": vdev, "existed": True}
         define = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
         answer = await context.call(define, allow=((404, 8),))
         if running:
