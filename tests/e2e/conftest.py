@@ -26,7 +26,7 @@ class Cloud:
     def done(self, api: str, *args: object, **kwargs: object) -> Any:
         """The output of a call that must succeed."""
         answer = self.send(api, *args, **kwargs)
-        assert answer["overallRC"] == 0, answer
+        assert answer["overallRC"] == 0, answer["errmsg"]
         return answer["output"]
 
     def refused(self, api: str, *args: object, **kwargs: object) -> tuple[int, int, int]:
