@@ -15,7 +15,7 @@ used,5005076306138411,4010400500000000,10G,1f00-1f0f,lnx1,1f01,replace_root
 reserved,5005076306138411,4010400600000000,,,lnx2,,
 """
 
-DIGITS = st.text("0123456789abcdef", min_size=16, max_size=16)
+DIGITS = st.integers(0, 2**64 - 1).map("{:016x}".format)
 DEVICE = st.integers(0, 0xFFFF).map("{:04x}".format)
 RANGE = st.tuples(DEVICE, DEVICE).map(lambda pair: "-".join(sorted(pair))) | DEVICE
 
