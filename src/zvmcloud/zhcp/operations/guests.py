@@ -25,8 +25,11 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
-        # A first run needs no look: z/VM refuses a userid that it has (400/8), and nothing was touched then.
-        entry = await entries.query(context, userid) if context.intended("entry") else None
+        # Not left to z/VM, which would refuse it: were that answer lost, or this program killed before it came, the
+        # entry that is there would be taken for ours, and undone.
+        entry = await entries.query(context, userid)
+        if entry is not None and not context.intended("entry"):
+            raise entries.guest_exists(userid)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
