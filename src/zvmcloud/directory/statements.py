@@ -165,6 +165,13 @@ def make(*words: object) -> Statement:
     return _statement([*records, line])
 
 
+def wrapped(text: str) -> Statement:
+    """A statement or comment from one text of any length. Raises DirectoryError as `make` and `split` do."""
+    if text.lstrip().startswith("*"):
+        return split([text])[0]
+    return make(*_QUOTED.findall(upper(text)))
+
+
 def _one_piece(text: str) -> bool:
     if text.startswith("'") and text.endswith("'") and len(text) > 1:
         return "'" not in text[1:-1].replace("''", "")

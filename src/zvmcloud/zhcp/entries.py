@@ -148,6 +148,24 @@ def guest_exists(userid: str) -> AgentError:
     )  # fmt: skip
 
 
+def masked(entry: Entry) -> list[Json]:
+    """The statements of an entry, one text each, without passwords and the directory manager's own comments."""
+    return [" ".join(item.masked()) for item in entry.statements if item.keyword != "*DVHOPT"]
+
+
+def facts_json(entry: Entry) -> dict[str, Json]:
+    """What an entry says of its virtual machine; memory in MiB."""
+    return {
+        "entry": masked(entry),
+        "vcpus": len(entry.cpus) or 1,
+        "max_cpus": entry.machine[1],
+        "memory_mb": entry.storage_kib // 1024,
+        "max_memory_mb": entry.max_storage_kib // 1024,
+        "ipl": entry.ipl.source if entry.ipl else "",
+        "disks": disks_json(entry),
+    }
+
+
 def disks_json(entry: Entry) -> list[Json]:
     """The minidisks of an entry: vdev, type, device type, size in its unit, volume and place."""
     found: list[Json] = []

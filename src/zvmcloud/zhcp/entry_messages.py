@@ -113,3 +113,25 @@ class ChangeGuest(Operation):
             check_share("parameters.share", self.share)
         if self.live and not self.share:
             raise FieldError("parameters.live", self.live, "only a share can be changed in the running guest")
+
+
+@kind("guest.restore")
+@dataclass(frozen=True, slots=True)
+class RestoreGuest(Operation):
+    """Bring a directory entry back to statements that it had: those of `entry`, as the inventory shows them.
+
+    A password that is masked there stays what it is now. Minidisks must be those that the entry has now: space that
+    was given up may be another's, so disks are added and removed by operations of their own. `digest`: of the entry
+    that is replaced, as the inventory tells it; nothing is done when the entry is another one by then.
+    """
+
+    userid: str = fields.userid()
+    entry: tuple[str, ...] = field(
+        default=(), repr=False, metadata={"pattern": r"[ -~]{1,1024}", "rule": "1 to 1024 printable characters"}
+    )
+    digest: str = fields.limits(default="", pattern=r"([0-9a-f]{64})?", rule="64 hexadecimal digits")
+
+    def check(self) -> None:
+        """There is something to bring back."""
+        if not self.entry:
+            raise FieldError("parameters.entry", "nothing", "the statements of the entry are given")

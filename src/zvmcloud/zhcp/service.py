@@ -2,7 +2,7 @@
 
 PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
-GET /v1/space  /v1/samples?io=userid,...
+GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[/{name}]  /v1/lans
 POST /v1/guests/{userid}/command
@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.zhcp import queries, samples, system_queries
+from zvmcloud.zhcp import inventory, queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
@@ -123,6 +123,7 @@ class Service:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._inventory = inventory.Inventory()
 
     def application(self) -> Starlette:
         """The ASGI application; its lifespan detaches leftovers at the start and stops the runner at the end."""
@@ -147,6 +148,8 @@ class Service:
             self._query("/v1/osas", lambda c, _: system_queries.osas(c)),
             self._query("/v1/space", lambda c, _: system_queries.space(c)),
             self._query("/v1/samples", lambda c, r: samples.sample(c, r.query_params.get("io", ""))),
+            self._query("/v1/inventory", lambda c, r: self._inventory.look(c, r.query_params.get("known", ""))),
+            self._query("/v1/inventory/{userid}", lambda c, r: inventory.one(c, r.path_params["userid"])),
             self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),

@@ -25,6 +25,7 @@ from zvmcloud.zhcp.operations import (
     reader,
     relocate,
     resize,
+    restore,
     vswitches,
 )
 from zvmcloud.zhcp.operations.context import Context
@@ -36,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
     "guest.create": guests.create,
     "guest.define": definitions.define,
     "guest.change": definitions.change,
+    "guest.restore": restore.restore,
     "guest.delete": guests.delete,
     "guest.start": power.start,
     "guest.stop": power.stop,
