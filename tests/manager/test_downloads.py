@@ -11,9 +11,9 @@ import pytest
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
-from zvmcloud.manager import images
 from zvmcloud.manager.downloads import _public
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed
+from zvmcloud.manager.images.localfiles import is_here
 
 
 class Server:
@@ -155,6 +155,6 @@ def test_a_host_name_is_never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None
 
     for name in ("getaddrinfo", "gethostbyname", "getfqdn", "gethostbyaddr"):
         monkeypatch.setattr(f"socket.{name}", looked_up)
-    assert not images._is_here("root@localhost", [])
-    assert not images._is_here("root@nfs.example.com", [])
-    assert images._is_here("root@::1", []) or images._is_here("root@127.0.0.1", [])
+    assert not is_here("root@localhost", [])
+    assert not is_here("root@nfs.example.com", [])
+    assert is_here("root@::1", []) or is_here("root@127.0.0.1", [])

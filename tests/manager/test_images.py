@@ -17,7 +17,7 @@ from starlette.routing import Route
 from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed
-from zvmcloud.manager.images import _is_here
+from zvmcloud.manager.images.localfiles import is_here
 from zvmcloud.manager.node import Node
 
 
@@ -75,11 +75,11 @@ async def test_other_schemes_and_other_machines_are_refused(node: Node, tmp_path
 
 
 def test_a_host_is_here_by_configuration_name_or_address() -> None:
-    assert _is_here("root@nfs.example.com", ["nfs.example.com"])
-    assert _is_here(f"root@{socket.gethostname()}", [])
-    assert _is_here("root@127.0.0.1", [])
-    assert not _is_here("root@0.0.0.0", [])
-    assert not _is_here("root@198.51.100.7", [])
+    assert is_here("root@nfs.example.com", ["nfs.example.com"])
+    assert is_here(f"root@{socket.gethostname()}", [])
+    assert is_here("root@127.0.0.1", [])
+    assert not is_here("root@0.0.0.0", [])
+    assert not is_here("root@198.51.100.7", [])
 
 
 async def test_of_two_imports_under_one_name_at_once_one_fails_for_good(node: Node, tmp_path: Path) -> None:

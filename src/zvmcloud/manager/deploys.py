@@ -70,7 +70,7 @@ class Deploys:
                 )
             )
         if request.transport:
-            file = self._images.local_file(request.transport, "transportfiles", remote_host=request.remote_host)
+            file = self._images.files.existing(request.transport, "transportfiles", remote_host=request.remote_host)
             data = await asyncio.to_thread(_read_small, file)
             name, _, kind = file.path.name.rpartition(".")
             name, kind = (name, kind) if name else (kind, "FILE")

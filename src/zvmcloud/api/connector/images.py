@@ -71,7 +71,8 @@ async def export_image(ask: Ask) -> Reply:
         raise BadInput("dest_url", "it", "file:///path") from None
     if url.scheme != "file":
         raise NotSupported("images are exported to file:// URLs; fetch other copies with GET /v1/images/{name}/content")
-    await ask.node.images.export(image, unquote(url.path), remote_host=text(location.get("remote_host")))
+    source = ask.node.images.path(image)
+    await ask.node.images.files.export(source, unquote(url.path), remote_host=text(location.get("remote_host")))
     return Reply(
         {
             "image_name": image.name,

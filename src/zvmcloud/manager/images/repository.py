@@ -1,39 +1,29 @@
-"""The image repository: each image's bytes are kept once, under their SHA-256, and known by any number of names.
-
-``<state>/images/<first two digits>/<sha256>`` holds the bytes as imported. An import streams into ``incoming/`` while
-it is digested, is checked (header, size, md5 when given) and then renamed, so a file under its digest is always whole.
-"""
+"""Names and bytes: import, query, delete, and the path of the bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
-import ipaddress
-import os
 import re
-import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
 
 from zvmcloud.images import header
-from zvmcloud.manager import confined
-from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import CAPTURED, Core
-from zvmcloud.manager.downloads import Limits, download
-from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotAllowed, NotFound
+from zvmcloud.manager.downloads import Limits
+from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotFound
 from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
+from zvmcloud.manager.images.localfiles import LocalFiles
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
-from zvmcloud.manager.placing import copy_new, into_place
+from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import images
 
-_CHUNK = 1 << 20
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}")
 
 
@@ -68,7 +58,7 @@ class Images:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.folder = core.settings.state / "images"
-        self._files = core.settings.state / "files"
+        self.files = LocalFiles(core.settings)
 
     async def list(self) -> tuple[Image, ...]:
         async with self._core.database.read() as connection:
@@ -114,12 +104,12 @@ class Images:
         try:
             parts = _split(url)
             if parts.scheme == "file":
-                source = self.local_file(unquote(parts.path), "url", remote_host=remote_host)
-                digest = await asyncio.to_thread(_copy_file, source, incoming)
+                source = self.files.existing(unquote(parts.path), "url", remote_host=remote_host)
+                digest = await asyncio.to_thread(copy_file, source, incoming)
             elif parts.scheme in {"http", "https"}:
                 settings = self._core.settings
                 limits = Limits(settings.import_hosts, settings.import_limit, settings.import_seconds)
-                digest = await _download(url, incoming, limits)
+                digest = await fetch(url, incoming, limits)
             else:
                 raise BadInput("url", f"{parts.scheme}:", "file:///path, http://... or https://...")
             return await self._keep(name, incoming, digest, os_version, md5, comments, origin)
@@ -144,7 +134,7 @@ class Images:
         target = await asyncio.to_thread(self._core.materials.path, job, CAPTURED)
         incoming = target.with_name(f"{uuid.uuid4()}.part")
         try:
-            digest = await _store(pieces, incoming)
+            digest = await store(pieces, incoming)
             try:
                 header.parse(digest.first)
             except header.HeaderError as error:
@@ -152,7 +142,7 @@ class Images:
                 raise ImageUnusable(detail, code="image-tag", subject=job) from None
             await asyncio.to_thread(incoming.replace, target)
         except OSError as error:
-            failure = _storage_error(error)
+            failure = storage_error(error)
             failure.status = 507 if error.errno == errno.ENOSPC else 500
             raise failure from error
         finally:
@@ -194,59 +184,8 @@ class Images:
             if (await connection.execute(query)).first() is None:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    async def export(self, image: Image, path: str, *, remote_host: str = "") -> None:
-        """Copy an image's bytes to a new file below an export folder or the manager's own files folder.
-
-        Raises NotAllowed (remote-host, path-not-allowed, file-unreadable), Conflict (file-exists): no file is ever
-        replaced.
-        """
-        _only_here("dest_url", remote_host, self._core.settings.remote_hosts)
-        target = await asyncio.to_thread(confined.below, path, (*self._core.settings.export_folders, self._files))
-        if target is None:
-            raise NotAllowed(
-                f"dest_url: {path} is not below a folder that this manager may write to",
-                code="path-not-allowed",
-                remedy=f"name a file below {self._files}, or add the folder to export_folders in the settings",
-                subject=path,
-            )
-        try:
-            await asyncio.to_thread(copy_new, self.path(image), target.root, target.path)
-        except FileExistsError:
-            raise Conflict(
-                f"dest_url: {path} exists already",
-                code="file-exists",
-                remedy="name another file, or remove that one",
-                subject=path,
-            ) from None
-        except OSError as error:
-            raise NotAllowed(
-                f"dest_url: cannot write {path}: {error.strerror}", code="file-unreadable", subject=path
-            ) from error
-
-    def local_file(self, path: str, field: str, *, remote_host: str = "") -> Confined:
-        """A file that a client names by path, if this manager may read it.
-
-        Raises NotAllowed (remote-host) when ``user@host`` is another machine, NotAllowed (path-not-allowed) outside
-        the import folders, NotFound (file-unknown).
-        """
-        _only_here(field, remote_host, self._core.settings.remote_hosts)
-        folders: list[str | Path] = [*self._core.settings.import_folders, self._files]
-        if confined.below(path, folders) is None:
-            raise NotAllowed(
-                f"{field}: {path} is not below a folder that this manager may read",
-                code="path-not-allowed",
-                remedy="add its folder to import_folders in the manager's settings, or use PUT and POST /files",
-                subject=path,
-            )
-        found = confined.existing(path, folders)
-        if found is None:
-            raise NotFound(
-                f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
-            )
-        return found
-
     async def _keep(
-        self, name: str, incoming: Path, digest: _Digest, os_version: str, md5: str, comments: str | None, origin: str
+        self, name: str, incoming: Path, digest: Digest, os_version: str, md5: str, comments: str | None, origin: str
     ) -> JobRecord:
         if md5 and md5.lower() != digest.md5:
             raise ImageUnusable(
@@ -290,94 +229,10 @@ class Images:
                 await asyncio.to_thread(into_place, incoming, target, digest.length)
                 return await self._core.runner.run(plan, origin)
             except OSError as error:
-                raise _storage_error(error) from error
+                raise storage_error(error) from error
             except ManagerError:
                 await self._drop_unused(target, digest.sha256)
                 raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Digest:
-    sha256: str
-    md5: str
-    first: bytes
-    length: int
-
-
-class _Digester:
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._bytes = 0
-        self._first = b""
-
-    def update(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._md5.update(data)
-        self._bytes += len(data)
-        if len(self._first) < header.PROBE_BYTES:
-            self._first = (self._first + data)[: header.PROBE_BYTES]
-
-    def digest(self) -> _Digest:
-        return _Digest(self._sha256.hexdigest(), self._md5.hexdigest(), self._first, self._bytes)
-
-
-def _copy_file(source: Confined, target: Path) -> _Digest:
-    digester = _Digester()
-    try:
-        with source.open() as reader, target.open("xb") as writer:
-            while data := reader.read(_CHUNK):
-                digester.update(data)
-                writer.write(data)
-            writer.flush()
-            os.fsync(writer.fileno())
-    except OSError as error:
-        raise _storage_error(error) from error
-    return digester.digest()
-
-
-async def _download(url: str, target: Path, limits: Limits) -> _Digest:
-    digester = _Digester()
-    try:
-        with await asyncio.to_thread(target.open, "xb") as writer:
-
-            def flush(data: bytes) -> None:
-                digester.update(data)
-                writer.write(data)
-
-            async def write(data: bytes) -> None:
-                await asyncio.to_thread(flush, data)
-
-            await download(url, limits, write)
-    except OSError as error:
-        raise _storage_error(error) from error
-    return digester.digest()
-
-
-async def _store(pieces: AsyncIterator[bytes], target: Path) -> _Digest:
-    """Write the pieces and make them durable. OSError when the disk refuses."""
-    digester = _Digester()
-    buffer = bytearray()
-
-    def flush(file: BinaryIO, data: bytes) -> None:
-        digester.update(data)
-        file.write(data)
-
-    with await asyncio.to_thread(target.open, "xb") as writer:
-        async for piece in pieces:
-            buffer += piece
-            if len(buffer) >= _CHUNK:
-                await asyncio.to_thread(flush, writer, bytes(buffer))
-                buffer.clear()
-        await asyncio.to_thread(flush, writer, bytes(buffer))
-        await asyncio.to_thread(writer.flush)
-        await asyncio.to_thread(os.fsync, writer.fileno())
-    return digester.digest()
-
-
-def _storage_error(error: OSError) -> ImageUnusable:
-    reason = "the manager's disk is full" if error.errno == errno.ENOSPC else (error.strerror or "input/output error")
-    return ImageUnusable(f"cannot copy the image: {reason}", code="file-unreadable", subject=str(error.filename or ""))
 
 
 def _complaint(error: header.HeaderError) -> str:
@@ -395,39 +250,6 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise BadInput("url", "it", "file:///path, http://... or https://...") from None
-
-
-def _only_here(field: str, remote_host: str, known: Sequence[str]) -> None:
-    """Raises NotAllowed (remote-host) when ``user@host`` is another machine."""
-    if remote_host and not _is_here(remote_host, known):
-        raise NotAllowed(
-            f"{field}: the file is on {remote_host}, and this manager neither fetches nor sends files elsewhere",
-            code="remote-host",
-            remedy="upload it with PUT /files and use the URL that is returned, or add the host to remote_hosts in "
-            "the settings when its folder is mounted here",
-            subject=remote_host,
-        )
-
-
-def _is_here(remote_host: str, known: Sequence[str]) -> bool:
-    """Whether ``user@host`` is this machine: configured, its host name, or a literal address that it has. No name is
-    looked up: that could take long, and what it says is not ours to trust."""
-    host = remote_host.rpartition("@")[2].lower()
-    if host in {name.lower() for name in known} or host == socket.gethostname().lower():
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    if address.is_unspecified or address.is_multicast:
-        return False
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
 
 
 def _image(row: sa.RowMapping) -> Image:
