@@ -12,10 +12,10 @@ import hashlib
 from weakref import WeakValueDictionary
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zvmcloud.api.v1.problems import MEDIA_TYPE
+from zvmcloud.api.v1 import problems
 from zvmcloud.manager.errors import Changed
 
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
@@ -71,7 +71,7 @@ class EntityTags:
                 remedy="GET it again, look at what changed, and repeat the change with the new ETag",
                 subject=str(scope["path"]),
             )
-            await JSONResponse(error.problem(), error.status, media_type=MEDIA_TYPE)(scope, receive, send)
+            await problems.answer(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

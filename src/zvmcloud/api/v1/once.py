@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 
-from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zvmcloud.api.v1.problems import MEDIA_TYPE
+from zvmcloud.api.v1 import problems
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError
 from zvmcloud.manager.idempotency import Answer, Idempotency
 from zvmcloud.manager.node import Node
@@ -46,7 +45,7 @@ class OnceOnly:
             said = f"{path}?{request.url.query}\n".encode() + body
             known = await self._kept.begin(identity, hashlib.sha256(said).hexdigest())
         except ManagerError as error:
-            await _problem(error)(scope, receive, send)
+            await problems.answer(error)(scope, receive, send)
             return
         if known is not None:
             await _again(known)(scope, receive, send)
@@ -94,8 +93,8 @@ class OnceOnly:
                 code="idempotency-secret",
                 remedy="look at what was made; if the secret is lost, revoke it and make another with a new key",
             )
-            problem = _problem(told)
-            headers = {"content-type": MEDIA_TYPE}
+            problem = problems.answer(told)
+            headers = {"content-type": problems.MEDIA_TYPE}
             await self._kept.end(identity, Answer(told.status, headers, bytes(problem.body).decode()))
         else:
             await self._kept.end(identity, answer)
@@ -113,7 +112,3 @@ async def _body(request: Request) -> bytes:
 
 def _again(answer: Answer) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, REPLAYED: "true"})
-
-
-def _problem(error: ManagerError) -> JSONResponse:
-    return JSONResponse(error.problem(), error.status, media_type=MEDIA_TYPE)

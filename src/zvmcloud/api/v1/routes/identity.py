@@ -139,14 +139,14 @@ class Verified(BaseModel):
     reason: str = ""
 
 
-@router.post("/login")
+@router.post("/login", name="session.login")
 async def login(node: TheNode, request: Request, body: Login) -> NewToken:
     """A token for twelve hours; needs none. Failed logins slow further ones down."""
     made, text = await node.accounts.login(body.user, body.password.get_secret_value(), address_of(request))
     return NewToken(**_token(made).model_dump(), token=text)
 
 
-@router.get("/whoami")
+@router.get("/whoami", name="session.whoami")
 async def whoami(caller: Reader) -> Whoami:
     """Who the token makes the caller."""
     return Whoami(user=caller.user, role=caller.role, project=caller.project, projects=caller.projects)
@@ -189,6 +189,7 @@ async def revoke(node: TheNode, caller: Reader, token: str) -> Response:
 
 @router.get("/users")
 async def list_users(node: TheNode, _caller: Admin) -> list[User]:
+    """All users."""
     return [_user(user) for user in await node.accounts.users()]
 
 
@@ -200,6 +201,7 @@ async def add_user(node: TheNode, caller: Admin, body: UserRequest) -> User:
 
 @router.get("/users/{name}")
 async def get_user(node: TheNode, _caller: Admin, name: str) -> User:
+    """One user."""
     return _user(await node.accounts.user(name))
 
 
@@ -227,11 +229,13 @@ async def list_projects(node: TheNode, caller: Reader) -> list[Project]:
 
 @router.post("/projects", status_code=201)
 async def add_project(node: TheNode, caller: Admin, body: ProjectRequest) -> Project:
+    """A new project, which owns nothing yet."""
     return _project(await node.accounts.add_project(caller, body.name, body.description, body.quota))
 
 
 @router.get("/projects/{name}")
 async def get_project(node: TheNode, caller: Reader, name: str) -> Project:
+    """One project."""
     caller.enters(name, Role.READER, f"project {name}")
     return _project(await node.accounts.project(name))
 
@@ -250,20 +254,21 @@ async def remove_project(node: TheNode, caller: Admin, name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.put("/projects/{name}/members/{user}", status_code=204)
+@router.put("/projects/{name}/members/{user}", name="project.admit", status_code=204)
 async def admit(node: TheNode, caller: Admin, name: str, user: str, body: Membership) -> Response:
     """Make a user a member (or reader) of a project."""
     await node.accounts.admit(caller, name, user, body.role)
     return Response(status_code=204)
 
 
-@router.delete("/projects/{name}/members/{user}", status_code=204)
+@router.delete("/projects/{name}/members/{user}", name="project.expel", status_code=204)
 async def expel(node: TheNode, caller: Admin, name: str, user: str) -> Response:
+    """End a user's membership of a project."""
     await node.accounts.expel(caller, name, user)
     return Response(status_code=204)
 
 
-@router.get("/audit")
+@router.get("/audit", name="audit.list")
 async def audit(
     node: TheNode,
     _caller: Admin,

@@ -42,7 +42,12 @@ async def image(node: TheNode, caller: Reader, name: str) -> Image:
     return Image.of(await node.images.seen_by(caller, name))
 
 
-@router.get("/images/{name}/content", response_class=FileResponse)
+@router.get(
+    "/images/{name}/content",
+    name="image.download",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)
 async def content(
     node: TheNode, request: Request, name: str, image_token: ImageToken = "", credentials: Credentials = None
 ) -> Response:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode
+from zvmcloud.api.v1.document import EVENT_STREAM
 from zvmcloud.api.v1.models import Job
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
 from zvmcloud.manager import tables
@@ -59,7 +60,7 @@ async def cancel(node: TheNode, caller: Member, job: str) -> Job:
     return Job.of(await node.runner.cancel(job))
 
 
-@router.get("/jobs/{job}/events", response_class=StreamingResponse)
+@router.get("/jobs/{job}/events", name="job.watch", response_class=StreamingResponse, responses={200: EVENT_STREAM})
 async def events(node: TheNode, caller: Reader, job: str) -> StreamingResponse:
     """Server-sent events: the job as a ``job`` event now and after every change, until it is over."""
     record = await node.journal.get(job, with_calls=False)

@@ -120,13 +120,13 @@ async def scsi_pool(node: TheNode, _caller: Operator, system: str, pool: str) ->
     return [ScsiVolume.of(volume) for volume in await node.scsi.volumes(node.core.system(system), pool)]
 
 
-@router.get(f"{POOL}/file", response_class=PlainTextResponse)
+@router.get(f"{POOL}/file", name="scsi-pool.export", response_class=PlainTextResponse)
 async def export_pool(node: TheNode, _caller: Operator, system: str, pool: str) -> str:
     """The pool as zHCP's pool file."""
     return await node.scsi.export(node.core.system(system), pool)
 
 
-@router.put(f"{POOL}/file")
+@router.put(f"{POOL}/file", name="scsi-pool.import")
 async def import_pool(
     node: TheNode, _caller: Operator, system: str, pool: str, file: Annotated[str, Body(media_type="text/plain")]
 ) -> list[ScsiVolume]:
@@ -134,7 +134,7 @@ async def import_pool(
     return [ScsiVolume.of(volume) for volume in await node.scsi.load(node.core.system(system), pool, file)]
 
 
-@router.post(f"{POOL}/reservations", status_code=201)
+@router.post(f"{POOL}/reservations", name="scsi-pool.reserve", status_code=201)
 async def reserve(node: TheNode, _caller: Operator, system: str, pool: str, wanted: Reservation) -> ScsiVolume:
     """Keep a LUN for a guest."""
     found = await node.scsi.reserve(
@@ -148,7 +148,7 @@ async def reserve(node: TheNode, _caller: Operator, system: str, pool: str, want
     return ScsiVolume.of(found)
 
 
-@router.delete("/systems/{system}/scsi-volumes/{volume}/reservation")
+@router.delete("/systems/{system}/scsi-volumes/{volume}/reservation", name="scsi-volume.release")
 async def release(node: TheNode, _caller: Operator, system: str, volume: str) -> ScsiVolume:
     """Give a reserved LUN back; nothing on it is erased."""
     return ScsiVolume.of(await node.scsi.release(node.core.system(system), volume))
