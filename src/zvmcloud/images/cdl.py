@@ -36,6 +36,12 @@ _KEY_IPL1, _KEY_IPL2, _KEY_VOL1 = ("IPL1".encode(EBCDIC), "IPL2".encode(EBCDIC),
 _DSCB_BYTES, _DSCB_KEY_BYTES = 140, 44
 _CCHH = struct.Struct(">HH")
 
+SHORT_BLOCKS = 2 * BLOCKS_PER_TRACK
+"""Blocks of 4096 bytes among which are those that Linux's DASD driver keeps as shorter records."""
+_IPL_LENGTHS = (28, 148, 84)
+_IPL_KEY_BYTES = 4
+_FILLERS = (b"\0", b"\xe5")
+
 
 class LayoutError(ValueError):
     """The disk has no compatible disk layout, or an address is outside of a partition."""
@@ -62,6 +68,28 @@ class Partition:
     def blocks(self) -> int:
         """4096-byte blocks in it."""
         return (self.last_track - self.first_track + 1) * BLOCKS_PER_TRACK
+
+
+def short_record(block: int) -> tuple[int, int] | None:
+    """Key length and whole length of the record that the DASD driver keeps of a 4096-byte block, when it is shorter
+    than the block. Source: Linux, drivers/s390/block/dasd_eckd.c, dasd_eckd_cdl_special."""
+    if block < len(_IPL_LENGTHS):
+        return _IPL_KEY_BYTES, _IPL_LENGTHS[block]
+    if BLOCKS_PER_TRACK <= block < SHORT_BLOCKS:
+        return _DSCB_KEY_BYTES, _DSCB_BYTES
+    return None
+
+
+def keeps(block: int, data: bytes) -> bool:
+    """Whether nothing of a block's bytes is lost on an ECKD disk: behind a short record are only fillers."""
+    short = short_record(block)
+    lost = data[short[1] :] if short is not None else b""
+    return any(lost == filler * len(lost) for filler in _FILLERS)
+
+
+def is_volume_label(block: bytes) -> bool:
+    """Whether block 2 of a raw disk is the label of an ECKD volume."""
+    return block.startswith(_KEY_VOL1)
 
 
 def check_volser(volser: str) -> str:

@@ -21,6 +21,8 @@ HEADER_BYTES = 512
 PROBE_BYTES = 514
 """Bytes that `parse` needs to find where the body starts (fewer only if the file is shorter)."""
 MAX_CYL = 65_520
+FBA_PARTITION_START = 2048
+"""Block of an FBA disk at which the partition of a partition image begins."""
 MAX_BLK = 2**31 - 1
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -151,17 +151,18 @@ class Deploys:
             raise NotFound(f"{owner} {number} not linked; not in CP directory", code="disk-unknown", subject=number)
         size = disk.number("size")
         kind = disk_kind(disk)
-        if kind and kind != image.disk_type:
+        needed = image.needs(kind) if kind else image.units
+        if needed is None:
             raise Conflict(
                 f"image {image.name} is for {image.disk_type} disks, {owner} {number} is {kind}",
                 code="disk-type",
                 subject=number,
             )
-        if size and size < image.units:
+        if size and size < needed:
             raise Conflict(
-                f"image {image.name} needs {image.units} {image.kind}, {owner} {number} has {size}",
+                f"image {image.name} needs {needed} {'CYL' if kind == 'ECKD' else 'BLK'}, {owner} {number} has {size}",
                 code="disk-too-small",
-                remedy="create the guest with the size that GET /images/{name}/root_disk_size returns",
+                remedy="create the guest with a disk of the size that GET /v1/images/{name} tells",
                 subject=number,
             )
 

@@ -28,6 +28,7 @@ from zvmcloud.manager.identity.audit import Audit
 from zvmcloud.manager.identity.quotas import Quotas
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
+from zvmcloud.manager.images import records as image_records
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.lease import HEARTBEAT, Lease
@@ -177,5 +178,5 @@ def _dbos(runner: Runner, settings: Settings) -> JobEngine:
     return Engine(runner, settings.state, settings.node)
 
 
-LOCAL_STEPS = records
-"""Importing it registers the local steps."""
+LOCAL_STEPS = (records, image_records)
+"""Importing them registers the local steps."""

@@ -5,18 +5,14 @@ Each runs in the transaction that also ends the job's step, and is harmless when
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.core import CAPTURED
-from zvmcloud.manager.errors import Conflict, ImageUnusable
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json
-from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
 
@@ -126,51 +122,6 @@ async def vswitch_deleted(context: LocalContext, parameters: Mapping[str, Json])
         .where(nics.c.system == context.system, nics.c.vswitch == parameters["name"])
         .values(vswitch=None, vlan=None)
     )
-    return None
-
-
-@local("manager.image_added")
-async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """A new name. Raises Conflict (image-exists): somebody else was faster."""
-    now = time.time()
-    taken = sa.select(images.c.name).where(images.c.name == parameters["name"])
-    if (await context.connection.execute(taken)).first() is not None:
-        raise Conflict(
-            f"Image import error: image name {parameters['name']} already exist in image database",
-            code="image-exists",
-            subject=str(parameters["name"]),
-        )
-    await context.connection.execute(sa.insert(images), {**parameters, "created": now, "last_used": now})
-    return None
-
-
-@local("manager.image_captured")
-async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """The image that the agent sent for this job gets its name. Raises Conflict (image-exists)."""
-    read = context.results["read-image"]
-    received = read["received"]
-    if not isinstance(received, Mapping):
-        raise ImageUnusable("the agent did not say what it sent", code="image-tag", subject=str(parameters["name"]))
-    sha256 = str(received["sha256"])
-    target = context.state / "images" / sha256[:2] / sha256
-    await asyncio.to_thread(into_place, context.state / "jobs" / context.job / CAPTURED, target, int(received["bytes"]))
-    row = {
-        "name": parameters["name"],
-        "sha256": sha256,
-        "md5": str(received["md5"]),
-        "bytes": received["bytes"],
-        "kind": read["unit"],
-        "units": read["units"],
-        "os_version": parameters["os_version"],
-        "type": "rootonly",
-        "comments": None,
-    }
-    return await image_added(context, row)
-
-
-@local("manager.image_deleted")
-async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    await context.connection.execute(sa.delete(images).where(images.c.name == parameters["name"]))
     return None
 
 

@@ -14,6 +14,8 @@
     import_limit = 1099511627776         # bytes of an http(s) image
     import_seconds = 7200                # for a whole http(s) image
     reservation_seconds = 3600           # until FCP devices and LUNs that nobody attaches are free again; 0: never
+    [images]  limit = 0                  # bytes of all images; the least recently used go first; 0: no limit
+              upload_seconds = 86400     # after which an upload that nobody continues is forgotten
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
@@ -88,6 +90,15 @@ class ConnectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """``limit``: bytes of all images together, 0 for no limit; ``upload_seconds``: how long an upload waits for its
+    next bytes."""
+
+    limit: int = 0
+    upload_seconds: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a manager; immutable. ``systems[0]`` is the default system unless ``default_system`` names
     another."""
@@ -110,6 +121,7 @@ class Settings:
     tls_key: str = ""
     defaults: Defaults = field(default_factory=Defaults)
     connector: ConnectorSettings = field(default_factory=ConnectorSettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
     systems: tuple[SystemSettings, ...] = ()
     admin_token: str = field(default="", repr=False)
     """A /v1 admin token to accept besides those in the database; only from the environment (ZVMCLOUD_ADMIN_TOKEN)."""
@@ -190,6 +202,7 @@ def build(document: Mapping[str, object]) -> Settings:
         tls_key=_text(tls.pop("key", ""), "tls.key"),
         defaults=_defaults(_table(rest.pop("defaults", {}), "defaults")),
         connector=_connector(_table(rest.pop("connector", {}), "connector")),
+        images=_images(_table(rest.pop("images", {}), "images")),
         systems=_systems(rest.pop("systems", ())),
         admin_token=_text(rest.pop("admin_token", ""), "admin_token"),
     )
@@ -242,6 +255,18 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
             ipaddress.ip_network(address, strict=False)
         except ValueError as error:
             raise SettingsError(f"connector.open_from: {error}") from error
+    return values
+
+
+def _images(table: dict[str, object]) -> ImageSettings:
+    base = ImageSettings()
+    values = ImageSettings(
+        limit=_number(table.pop("limit", base.limit), "images.limit", 0, 2**60),
+        upload_seconds=_number(
+            table.pop("upload_seconds", base.upload_seconds), "images.upload_seconds", 1, 31 * 86400
+        ),
+    )
+    _nothing_left(table, "images.")
     return values
 
 

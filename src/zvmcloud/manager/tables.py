@@ -76,6 +76,30 @@ images = sa.Table(
     sa.Column("project", sa.String(64), nullable=False, server_default="default"),
     sa.Column("public", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
+    sa.Column("format", sa.String(32), nullable=False, server_default="connector"),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disk_type", sa.String(8), nullable=False, server_default=""),
+    sa.Column("cylinders", sa.BigInteger),
+    sa.Column("blocks", sa.BigInteger),
+    sa.Column("architecture", sa.String(16), nullable=False, server_default="s390x"),
+    sa.Column("boot", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("protected", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False, index=True),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("node", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("digests", sa.JSON, nullable=False),
+    sa.Column("about", sa.JSON, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("touched", sa.Float, nullable=False),
+    sa.Column("job", sa.String(36)),
 )
 
 jobs = sa.Table(

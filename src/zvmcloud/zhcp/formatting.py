@@ -19,11 +19,11 @@ from pathlib import Path
 
 from zvmcloud.images import cdl
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
+from zvmcloud.images.header import FBA_PARTITION_START
 from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.joining import in_thread, to_its_end
 
-FBA_PARTITION_START = 2048
 _PIECE = BLOCKS_PER_TRACK * BLOCK_BYTES
 _FBA_LOOK = 2048
 """Blocks that are looked at together."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zvmcloud.images import ckd
+from zvmcloud.images import cdl, ckd
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
-from zvmcloud.images.header import ImageHeader
+from zvmcloud.images.header import FBA_PARTITION_START, ImageHeader
 from zvmcloud.images.tracks import (
     BLOCK_BYTES,
     BLOCKS_PER_TRACK,
@@ -27,14 +27,11 @@ from zvmcloud.images.tracks import (
     Record,
     Track,
 )
-from zvmcloud.zhcp.formatting import FBA_PARTITION_START, partition_table
+from zvmcloud.zhcp.formatting import partition_table
 from zvmcloud.zhcp.image_errors import ImageError, too_large
 
 _FIRST_BLOCKS = 64
 _ZEROS = bytes(1024 * 1024)
-_FILLERS = (b"\0", b"\xe5")
-_IPL_LENGTHS = (28, 148, 84)
-_IPL_KEY, _LABEL_KEY, _LABEL_LENGTH = 4, 44, 140
 
 
 class Body(Protocol):
@@ -184,14 +181,14 @@ class CdlBody(_Tracks):
 
 def _record(track: int, number: int, block: bytes) -> Record:
     """A block of the first two tracks, as the record that the DASD driver keeps of it."""
-    if track == 0 and number >= len(_IPL_LENGTHS):
+    position = track * BLOCKS_PER_TRACK + number
+    short = cdl.short_record(position)
+    if short is None:
         return Record(number + 1, b"", block)
-    key = _LABEL_KEY if track else _IPL_KEY
-    length = _LABEL_LENGTH if track else _IPL_LENGTHS[number]
-    lost = block[length:]
-    if not any(lost == filler * len(lost) for filler in _FILLERS):
+    key, length = short
+    if not cdl.keeps(position, block):
         raise ImageError(
-            f"the raw image has data in block {track * BLOCKS_PER_TRACK + number} where an ECKD disk keeps only the "
+            f"the raw image has data in block {position} where an ECKD disk keeps only the "
             f"first {length} bytes: it was made of a disk with another layout (such as MBR or GPT)",
             "image-layout",
             "deploy it to an FBA disk or a SCSI LUN, or use an image that was made of an ECKD disk",

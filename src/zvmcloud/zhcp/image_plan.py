@@ -10,12 +10,11 @@ from zvmcloud.images import formats, header
 from zvmcloud.images.compression import Codec, CompressionError, Expander, zstd_size
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES
 from zvmcloud.images.formats import Format
-from zvmcloud.images.header import HeaderError, ImageHeader, ImageKind
+from zvmcloud.images.header import FBA_PARTITION_START, HeaderError, ImageHeader, ImageKind
 from zvmcloud.images.qcow2 import Qcow2Error
 from zvmcloud.images.qcow2 import parse_header as parse_qcow2
 from zvmcloud.images.tracks import CYLINDER_DATA_BYTES
 from zvmcloud.zhcp.errors import AgentError
-from zvmcloud.zhcp.formatting import FBA_PARTITION_START
 from zvmcloud.zhcp.image_errors import ImageError, too_large
 
 _FITS = {ImageKind.CKD: "ECKD", ImageKind.FBA_DISK: "FBA", ImageKind.FBA_PARTITION: "FBA", ImageKind.FCP_DISK: "SCSI"}

@@ -18,11 +18,12 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.identity.tables import members, projects, users
 from zvmcloud.manager.identity.throttle import Throttle
 from zvmcloud.manager.identity.tokens import Token, Tokens
-from zvmcloud.manager.tables import guests
+from zvmcloud.manager.tables import guests, images, uploads
 
-QUOTAS = ("guests", "vcpus", "memory_mb", "disk_mb", "fcp_devices")
+QUOTAS = ("guests", "vcpus", "memory_mb", "disk_mb", "fcp_devices", "image_mb")
 LOGIN_SECONDS = 12 * 3600.0
 """How long the token of a login lasts."""
+_OWNED = {"guests": guests.c.userid, "images": images.c.name, "uploads": uploads.c.name}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -208,17 +209,18 @@ class Accounts:
         return await self.project(name)
 
     async def remove_project(self, caller: Caller, name: str) -> None:
-        """Raises NotFound (project-unknown), Conflict (project-in-use) while it owns guests."""
+        """Raises NotFound (project-unknown), Conflict (project-in-use) while it owns guests, images or uploads."""
         async with self._database.write() as connection:
-            owns = await connection.execute(sa.select(guests.c.userid).where(guests.c.project == name).limit(1))
-            owned = owns.scalar_one_or_none()
-            if owned is not None:
-                raise Conflict(
-                    f"project {name} owns guests, {owned} for one",
-                    code="project-in-use",
-                    remedy="delete its guests or give them to another project first",
-                    subject=name,
-                )
+            for what, column in _OWNED.items():
+                owns = await connection.execute(sa.select(column).where(column.table.c.project == name).limit(1))
+                owned = owns.scalar_one_or_none()
+                if owned is not None:
+                    raise Conflict(
+                        f"project {name} owns {what}, {owned} for one",
+                        code="project-in-use",
+                        remedy=f"delete its {what} or give them to another project first",
+                        subject=name,
+                    )
             if not (await connection.execute(sa.delete(projects).where(projects.c.name == name))).rowcount:
                 raise _no_project(name)
             await audit.append(connection, caller, "project.remove", name, project=name)

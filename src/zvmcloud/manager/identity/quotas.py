@@ -1,8 +1,8 @@
 """Quotas of projects: what a project uses, and whether more fits.
 
-Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks) and from
-the FCP devices assigned to guests of the project. Two requests at the same moment are counted one after the other only
-within one manager; see :meth:`Quotas.check`.
+Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks; images)
+and from the FCP devices assigned to guests of the project. Two requests at the same moment are counted one after the
+other only within one manager; see :meth:`Quotas.check`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import QuotaExceeded
 from zvmcloud.manager.identity.accounts import QUOTAS
 from zvmcloud.manager.identity.tables import projects
-from zvmcloud.manager.tables import fcp_devices, guests
+from zvmcloud.manager.tables import fcp_devices, guests, images, uploads
+
+
+def megabytes(size: int) -> int:
+    """Bytes as quotas count them: in MiB, a begun one is a whole one."""
+    return -(-size // 2**20)
 
 
 class Amounts(Protocol):
@@ -32,6 +37,8 @@ class Amounts(Protocol):
     def disk_mb(self) -> int: ...
     @property
     def fcp_devices(self) -> int: ...
+    @property
+    def image_mb(self) -> int: ...
 
 
 class Quotas:
@@ -41,7 +48,8 @@ class Quotas:
         self._database = database
 
     async def used(self, project: str) -> Mapping[str, int]:
-        """What the project's guests use now, by quota."""
+        """What the project uses now, by quota: its guests, and its images (each file once) with the uploads that are
+        under way."""
         async with self._database.read() as connection:
             row = (
                 await connection.execute(
@@ -61,7 +69,11 @@ class Quotas:
                 )
                 .where(guests.c.project == project)
             )
-            return dict(zip(QUOTAS, (*row, fcps.scalar_one()), strict=True))
+            kept = sa.select(images.c.sha256, images.c.bytes).where(images.c.project == project).distinct().subquery()
+            image_bytes = (await connection.execute(sa.select(sa.func.sum(kept.c.bytes)))).scalar_one() or 0
+            coming = sa.select(sa.func.sum(uploads.c.bytes)).where(uploads.c.project == project)
+            image_bytes += (await connection.execute(coming)).scalar_one() or 0
+            return dict(zip(QUOTAS, (*row, fcps.scalar_one(), megabytes(int(image_bytes))), strict=True))
 
     async def check(self, project: str, more: Amounts) -> None:
         """Raises QuotaExceeded (quota), naming the first limit that ``more`` would break."""

@@ -18,6 +18,8 @@ from zvmcloud.manager.errors import ImageUnusable
 
 _CHUNK = 1 << 20
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:
@@ -104,5 +106,13 @@ async def store(pieces: AsyncIterator[bytes], target: Path) -> Digest:
 
 def storage_error(error: OSError) -> ImageUnusable:
     """What the storage refused, as an error for clients."""
-    reason = "the manager's disk is full" if error.errno == errno.ENOSPC else (error.strerror or "input/output error")
-    return ImageUnusable(f"cannot copy the image: {reason}", code="file-unreadable", subject=str(error.filename or ""))
+    full = error.errno in _FULL
+    reason = "the manager's disk is full" if full else (error.strerror or "input/output error")
+    failure = ImageUnusable(
+        f"cannot copy the image: {reason}",
+        code="file-unreadable",
+        remedy="delete images that are not needed (zvm image prune), or enlarge the file system" if full else "",
+        subject=str(error.filename or ""),
+    )
+    failure.status = 507 if full else 500
+    return failure

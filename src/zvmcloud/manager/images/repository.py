@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -13,13 +12,16 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
 
-from zvmcloud.images import header
+from zvmcloud.images import facts, header
+from zvmcloud.images.facts import Facts, FactsError, examine
+from zvmcloud.images.formats import Format
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits
-from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, ManagerError, NotFound
+from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotFound
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
 from zvmcloud.manager.images.localfiles import LocalFiles
+from zvmcloud.manager.images.records import in_use, lock_bytes, taken
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import images
@@ -29,8 +31,13 @@ _NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One name in the repository. ``units`` counts cylinders (kind CYL) or 512-byte blocks (kind BLK) of the disk it
-    needs."""
+    """One name in the repository.
+
+    ``bytes`` is the file's length, ``size`` that of the raw disk inside it (0 when only its header counts units).
+    ``cylinders`` and ``blocks`` (of 512 bytes) are what it needs on an ECKD and on an FBA disk, None where it does not
+    go; ``disk_type`` is ECKD, FBA, SCSI, or "" when both kinds of minidisk take it. ``kind`` and ``units`` say the
+    same in one number: CYL or BLK. A ``protected`` image is not deleted, nor pruned.
+    """
 
     name: str
     sha256: str
@@ -46,10 +53,33 @@ class Image:
     project: str = "default"
     public: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
+    format: str = "connector"
+    size: int = 0
+    disk_type: str = ""
+    cylinders: int | None = None
+    blocks: int | None = None
+    architecture: str = "s390x"
+    boot: bool = True
+    protected: bool = False
 
-    @property
-    def disk_type(self) -> str:
-        return "FBA" if self.kind == "BLK" else "ECKD"
+    def needs(self, kind: str) -> int | None:
+        """Cylinders or blocks of an ECKD or FBA disk that it needs; None when it does not go onto such a disk."""
+        return self.cylinders if kind == "ECKD" else self.blocks
+
+
+def shape(found: Facts) -> dict[str, Json]:
+    """What a row keeps of an image's facts."""
+    kind, units = ("CYL", found.cylinders) if found.disk_type == "ECKD" else ("BLK", found.blocks)
+    return {
+        "format": found.format,
+        "size": found.size,
+        "disk_type": found.disk_type,
+        "cylinders": found.cylinders,
+        "blocks": found.blocks,
+        "kind": kind,
+        "units": units or 0,
+        "boot": found.bootable is not False,
+    }
 
 
 class Images:
@@ -122,11 +152,7 @@ class Images:
             raise BadInput("image_name", name, "1 to 255 characters without '/', '\\' or control characters")
         async with self._core.database.read() as connection:
             if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
-                raise Conflict(
-                    f"Image import error: image name {name} already exist in image database",
-                    code="image-exists",
-                    subject=name,
-                )
+                raise taken(name)
 
     async def receive(self, job: str, pieces: AsyncIterator[bytes]) -> dict[str, Json]:
         """Keep the image that an agent sends for a capture; what was received. Raises ImageUnusable (image-tag,
@@ -135,19 +161,17 @@ class Images:
         incoming = target.with_name(f"{uuid.uuid4()}.part")
         try:
             digest = await store(pieces, incoming)
-            try:
-                header.parse(digest.first)
-            except header.HeaderError as error:
-                detail = f"the agent sent no image: {_complaint(error)}"
-                raise ImageUnusable(detail, code="image-tag", subject=job) from None
+            found = await asyncio.to_thread(examine, incoming)
+            if Format.CONNECTOR not in found.format.split("+"):
+                raise ImageUnusable(f"the agent sent {found.format}, no image", code="image-tag", subject=job)
             await asyncio.to_thread(incoming.replace, target)
+        except FactsError as error:
+            raise ImageUnusable(f"the agent sent no image: {error}", code="image-tag", subject=job) from None
         except OSError as error:
-            failure = storage_error(error)
-            failure.status = 507 if error.errno == errno.ENOSPC else 500
-            raise failure from error
+            raise storage_error(error) from error
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
-        return {"sha256": digest.sha256, "md5": digest.md5, "bytes": digest.length}
+        return {"sha256": digest.sha256, "md5": digest.md5, "bytes": digest.length, **shape(found)}
 
     async def delete(self, name: str, *, origin: str = "") -> JobRecord:
         """Forget a name; the bytes go with the last name. Raises NotFound, Conflict (image-in-use) while a job reads
@@ -159,12 +183,7 @@ class Images:
                     continue
                 user = await self._core.journal.uses_image(image.sha256)
                 if user is not None:
-                    raise Conflict(
-                        f"image {name} is in use: job {user} is reading it",
-                        code="image-in-use",
-                        remedy=f"wait for the job to end, or cancel it (zvm job show {user})",
-                        subject=name,
-                    )
+                    raise in_use(name, user)
                 job = await self._core.runner.run(
                     Plan(
                         kind="image.delete",
@@ -180,6 +199,7 @@ class Images:
     async def _drop_unused(self, path: Path, sha256: str) -> None:
         """Remove bytes that no name has. In a write transaction, because a capture places its bytes in one."""
         async with self._core.database.write() as connection:
+            await lock_bytes(connection, sha256)
             query = sa.select(images.c.name).where(images.c.sha256 == sha256).limit(1)
             if (await connection.execute(query)).first() is None:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -211,7 +231,7 @@ class Images:
             "sha256": digest.sha256,
             "md5": digest.md5,
             "bytes": digest.length,
-            "kind": found.unit,
+            **shape(facts.of_header(found)),
             "units": found.size,
             "os_version": os_version.lower(),
             "type": "rootonly",

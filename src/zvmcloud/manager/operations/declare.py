@@ -31,6 +31,7 @@ class Uses:
     memory_mb: int = 0
     disk_mb: int = 0
     fcp_devices: int = 0
+    image_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Project(BaseModel):
 
 
 class ProjectRequest(Strict):
-    """``quota``: limits of guests, vcpus, memory_mb, disk_mb, fcp_devices; what is absent has none."""
+    """``quota``: limits of guests, vcpus, memory_mb, disk_mb, fcp_devices, image_mb; what is absent has none."""
 
     name: str
     description: str = Field(default="", max_length=255)

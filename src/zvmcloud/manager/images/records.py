@@ -1,0 +1,104 @@
+"""Local steps of the image repository: names come and go, each in the transaction that ends its job's step."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.core import CAPTURED
+from zvmcloud.manager.database import Connection
+from zvmcloud.manager.errors import Conflict, ImageUnusable
+from zvmcloud.manager.jobs.local import LocalContext, local
+from zvmcloud.manager.jobs.plan import FINAL, Json
+from zvmcloud.manager.placing import into_place
+from zvmcloud.manager.tables import images, jobs, uploads
+
+RECEIVED = "received"
+"""The file of a job that holds an image as it came in."""
+_FACTS = ("sha256", "md5", "bytes", "format", "size", "disk_type", "cylinders", "blocks", "kind", "units", "boot")
+
+
+async def lock_bytes(connection: Connection, sha256: str) -> None:
+    """From here to the end of the transaction nobody else places, names or removes the bytes with this digest. SQLite
+    has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(bytes.fromhex(sha256)[:8], "big", signed=True)
+        await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+@local("manager.image_added")
+async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """A new name for bytes that are in their place. Raises Conflict (image-exists): somebody else was faster."""
+    await _name(context.connection, parameters)
+    return None
+
+
+@local("manager.image_received")
+async def image_received(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """What came in for this job and was checked gets its place and its name. Raises Conflict (image-exists)."""
+    await _place(context, RECEIVED, context.results["check"], parameters)
+    await context.connection.execute(sa.delete(uploads).where(uploads.c.id == context.job))
+    return None
+
+
+@local("manager.image_captured")
+async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The image that the agent sent for this job gets its name. Raises Conflict (image-exists)."""
+    received = context.results["read-image"]["received"]
+    if not isinstance(received, Mapping):
+        raise ImageUnusable("the agent did not say what it sent", code="image-tag", subject=str(parameters["name"]))
+    await _place(context, CAPTURED, received, parameters)
+    return None
+
+
+@local("manager.image_deleted")
+async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """A name goes. Raises Conflict (image-in-use) when a job began to read it meanwhile."""
+    found = sa.select(images.c.sha256).where(images.c.name == parameters["name"])
+    sha256 = (await context.connection.execute(found)).scalar_one_or_none()
+    if sha256 is not None:
+        await lock_bytes(context.connection, sha256)
+        user = await context.connection.execute(
+            sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)
+        )
+        if (job := user.scalar_one_or_none()) is not None:
+            raise in_use(str(parameters["name"]), job)
+        await context.connection.execute(sa.delete(images).where(images.c.name == parameters["name"]))
+    return None
+
+
+def in_use(name: str, job: str) -> Conflict:
+    """A job reads the image."""
+    return Conflict(
+        f"image {name} is in use: job {job} is reading it",
+        code="image-in-use",
+        remedy=f"wait for the job to end, or cancel it (zvm job show {job})",
+        subject=name,
+    )
+
+
+def taken(name: str) -> Conflict:
+    """There is an image of that name."""
+    return Conflict(
+        f"Image import error: image name {name} already exist in image database", code="image-exists", subject=name
+    )
+
+
+async def _place(context: LocalContext, file: str, found: Mapping[str, Json], parameters: Mapping[str, Json]) -> None:
+    """Bytes and name in one transaction. Harmless when the file is in its place already."""
+    sha256, size = str(found["sha256"]), int(str(found["bytes"]))
+    await lock_bytes(context.connection, sha256)
+    target = context.state / "images" / sha256[:2] / sha256
+    await asyncio.to_thread(into_place, context.state / "jobs" / context.job / file, target, size)
+    await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters})
+
+
+async def _name(connection: Connection, row: Mapping[str, Json]) -> None:
+    now = time.time()
+    same = sa.select(images.c.name).where(images.c.name == row["name"])
+    if (await connection.execute(same)).first() is not None:
+        raise taken(str(row["name"]))
+    await connection.execute(sa.insert(images), {**row, "created": now, "last_used": now})
