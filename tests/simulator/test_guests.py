@@ -8,7 +8,7 @@ from simulator.checks import consistent
 from simulator.support import config_drive, linux, write_image
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guest_agent, guests, network, spool, storage
+from zvmcloud.simulator import guest_agent, guests, network, spool, storage, traffic
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import CpRefused
@@ -153,6 +153,59 @@ def test_a_reboot_loads_the_same_disk_again(vm: System, clock: ManualClock) -> N
     clock.advance(1)
     assert guest_agent.reachable(vm, "LINUX01")
     assert console(vm).count("login:") == 2
+
+
+def test_a_machine_that_restarts_itself_is_forced_when_its_time_is_over(vm: System, clock: ManualClock) -> None:
+    deploy(vm)
+    start(vm, clock)
+    run(vm, "shutdown -r now")
+    with vm.transaction():
+        # Its system has begun to restart and does not hear the signal.
+        assert guests.deactivate(vm, "LINUX01", 300) == 300
+    clock.advance(299)
+    assert guest_agent.reachable(vm, "LINUX01")
+    clock.advance(2)
+    assert "LINUX01" not in vm.machines
+
+
+def test_a_limit_of_an_earlier_session_does_not_end_the_next(vm: System, clock: ManualClock) -> None:
+    deploy(vm)
+    start(vm, clock)
+    with vm.transaction():
+        guests.deactivate(vm, "LINUX01", 300)
+    clock.advance(1)
+    start(vm, clock)
+    clock.advance(400)
+    assert guest_agent.reachable(vm, "LINUX01")
+
+
+def test_what_a_machine_consumed_stays_consumed_when_its_system_ends(vm: System, clock: ManualClock) -> None:
+    def consumed() -> tuple[int, int]:
+        machine = vm.machines["LINUX01"]
+        return traffic.processor_microseconds(vm, machine), traffic.disk_operations(vm, machine)
+
+    with vm.transaction():
+        guests.log_on(vm, "LINUX01")
+    booting = consumed()
+    clock.advance(1)
+    # Nothing is on its disk: the boot ended in a wait.
+    assert consumed() == booting > (1_000_000, 0)
+    deploy(vm)
+    execute(vm, "LINUX01", "IPL 0100")
+    clock.advance(100)
+    run(vm, "stress-ng --cpu 1 --timeout 600")
+    clock.advance(100)
+    for command, phase in (("shutdown -r now", "up"), ("halt", "halted")):
+        before = consumed()
+        run(vm, command)
+        clock.advance(1)
+        running = vm.machines["LINUX01"].system
+        assert running is not None
+        assert running.phase == phase
+        assert all(now >= then for now, then in zip(consumed(), before, strict=True)), command
+    stopped = consumed()
+    clock.advance(60)
+    assert consumed() == stopped
 
 
 def test_a_paused_machine_does_not_answer(vm: System, clock: ManualClock) -> None:

@@ -84,7 +84,7 @@ def _releases(_system: System, machine: Machine, _found: re.Match[str]) -> guest
 
 def _shutdown(system: System, machine: Machine, found: re.Match[str]) -> guest_commands.Result:
     reboot = found[0].startswith("reboot") or (found.groupdict().get("flag") == "r")
-    guests.stop(system, machine.userid, "reipl" if reboot else "off")
+    guests.stop(system, machine.userid, "reipl" if reboot else "halt" if found[0] == "halt" else "off")
     return 0, ""
 
 

@@ -8,10 +8,10 @@ were first seen.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from zvmcloud.simulator import luns, storage
-from zvmcloud.simulator.model import Dasd, Machine
+from zvmcloud.simulator import dedicated_disks, luns, storage
+from zvmcloud.simulator.model import Dasd, Machine, RealDevice
 from zvmcloud.simulator.model_devices import Lun
 from zvmcloud.simulator.system import System
 
@@ -53,16 +53,45 @@ def _letters(number: int) -> str:
     return text
 
 
-def dasds(machine: Machine) -> list[tuple[str, Dasd]]:
-    """Names and devices of the DASD."""
+@dataclass(frozen=True, slots=True)
+class DasdDisk:
+    """A DASD as Linux has it: dasda, its address, its kind (ECKD or FBA), cylinders or blocks (0 when it is gone), and
+    the key of a root file system on it."""
+
+    name: str
+    vdev: str
+    kind: str
+    size: int
+    root: str
+
+    @property
+    def bytes(self) -> int:
+        """What a file system could use: 180 blocks of 4096 bytes on a cylinder."""
+        return self.size * 180 * 4096 if self.kind == "ECKD" else self.size * storage.BLOCK
+
+
+def dasds(system: System, machine: Machine) -> list[DasdDisk]:
+    """The DASD: minidisks and real disks."""
     boot = machine.system.ipl if machine.system else ""
-    ordered = sorted(machine.disks, key=lambda disk: disk.vdev != boot)
-    return [(f"dasd{_letters(number)}", disk) for number, disk in enumerate(ordered)]
+    found = []
+    for device in machine.devices:
+        if isinstance(device, Dasd):
+            row = system.disks.get(storage.key(device.owner, device.owner_vdev))
+            kind, size = (row.kind, row.size) if row is not None else ("ECKD", 0)
+            found.append(DasdDisk("", device.vdev, kind, size, device.file))
+        elif isinstance(device, RealDevice) and (whole := _whole(system, device)) is not None:
+            found.append(DasdDisk("", device.vdev, whole.kind, whole.size, f"luns/{whole.file}"))
+    found.sort(key=lambda disk: disk.vdev != boot)
+    return [replace(disk, name=f"dasd{_letters(number)}") for number, disk in enumerate(found)]
 
 
-def name_of(machine: Machine, device: Dasd) -> str:
+def _whole(system: System, device: RealDevice) -> dedicated_disks.Whole | None:
+    return dedicated_disks.find(system, device.rdev) if device.kind == "DASD" else None
+
+
+def name_of(system: System, machine: Machine, vdev: str) -> str:
     """dasda, dasdb ... of a DASD of the machine."""
-    return next(name for name, disk in dasds(machine) if disk.vdev == device.vdev)
+    return next(disk.name for disk in dasds(system, machine) if disk.vdev == vdev)
 
 
 def scsis(system: System, machine: Machine) -> list[Scsi]:
@@ -89,13 +118,11 @@ def multipaths(system: System, machine: Machine) -> list[Multipath]:
 def dasd_lines(system: System, machine: Machine) -> list[str]:
     """/proc/dasd/devices: reference/connector/cp_corpus.md 3."""
     lines = []
-    for number, (name, device) in enumerate(dasds(machine)):
-        row = system.disks.get(storage.key(device.owner, device.owner_vdev))
-        if row is not None:
-            blocks = row.size * 180 if row.kind == "ECKD" else row.size // 8
+    for number, disk in enumerate(dasds(system, machine)):
+        if disk.size:
             lines.append(
-                f"0.0.{device.vdev.lower()}({row.kind:<4}) at ( 94:{4 * number:>6}) is {name:<12}: active at "
-                f"blocksize: 4096, {blocks} blocks, {blocks * 4096 >> 20} MB"
+                f"0.0.{disk.vdev.lower()}({disk.kind:<4}) at ( 94:{4 * number:>6}) is {disk.name:<12}: active at "
+                f"blocksize: 4096, {disk.bytes // 4096} blocks, {disk.bytes >> 20} MB"
             )
     return lines
 
@@ -103,18 +130,20 @@ def dasd_lines(system: System, machine: Machine) -> list[str]:
 def root_device(system: System, machine: Machine) -> str:
     """The partition with the root file system."""
     root = machine.system.root if machine.system else ""
+    name = next((disk.name for disk in dasds(system, machine) if disk.root == root), "")
+    if name:
+        return f"/dev/{name}1"
     if root.startswith("luns/"):
         return "/dev/mapper/mpatha1" if multipaths(system, machine) else "/dev/sda1"
-    name = next((name for name, disk in dasds(machine) if disk.file == root), "")
-    return f"/dev/{name}1" if name else "rootfs"
+    return "rootfs"
 
 
 def _links(system: System, machine: Machine) -> dict[str, str]:
     """Every name of a whole disk to the device node that it leads to."""
     found: dict[str, str] = {}
-    for name, dasd in dasds(machine):
-        found[f"/dev/{name}"] = f"/dev/{name}"
-        found[f"/dev/disk/by-path/ccw-0.0.{dasd.vdev.lower()}"] = f"/dev/{name}"
+    for dasd in dasds(system, machine):
+        found[f"/dev/{dasd.name}"] = f"/dev/{dasd.name}"
+        found[f"/dev/disk/by-path/ccw-0.0.{dasd.vdev.lower()}"] = f"/dev/{dasd.name}"
     for disk in scsis(system, machine):
         found[f"/dev/{disk.name}"] = f"/dev/{disk.name}"
         found[f"/dev/disk/by-path/{luns.device_name(disk.path)}"] = f"/dev/{disk.name}"

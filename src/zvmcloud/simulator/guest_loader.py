@@ -21,7 +21,7 @@ from zvmcloud.images import cpio, kernel, zipl
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.ipl import IPL_BYTES, IplRecord, read_ipl_record
 from zvmcloud.images.sample import InstalledSystem, read_root, read_scsi_system, read_system
-from zvmcloud.simulator import fabric, guest_disks, loaddev, luns, parm_line, spool, storage
+from zvmcloud.simulator import dedicated_disks, guest_disks, loaddev, luns, parm_line, spool, storage
 from zvmcloud.simulator.model import Dasd, Device, Machine, RealDevice, SpoolFile, UnitRecord
 from zvmcloud.simulator.system import System
 
@@ -111,13 +111,13 @@ def _from_minidisk(system: System, device: Dasd) -> Loaded:
 
 
 def _from_real_disk(system: System, device: RealDevice) -> Loaded:
-    """An EDEV has the bytes of its LUN; other real disks have none here, so nothing is on them."""
-    lun = fabric.edev_lun(system, device.rdev)
-    if lun is None:
+    """The disk that was dedicated, with whatever its holders wrote to it."""
+    whole, path = dedicated_disks.find(system, device.rdev), dedicated_disks.file(system, device.rdev)
+    if whole is None or path is None:
         raise NotLoaded(PROGRAM_LOOP.render())
-    installed = _installed(luns.file(system, lun), "FBA")
-    told = disk_lines("dasda", device.vdev, "FBA", lun.blocks, "")
-    return Loaded(installed, f"luns/{luns.file_name(lun)}", True, installed.cmdline, told)
+    installed = _installed(path, whole.kind)
+    told = disk_lines("dasda", device.vdev, whole.kind, whole.size, installed.volser)
+    return Loaded(installed, f"luns/{whole.file}", not device.readonly, installed.cmdline, told)
 
 
 def _installed(path: Path, kind: str) -> InstalledSystem:
@@ -261,7 +261,7 @@ def _with_root(system: System, machine: Machine, loaded: Loaded, root: str) -> L
         system=replace(installed, kernel=loaded.system.kernel or installed.kernel),
         root=disk.file,
         writable=device.write,
-        disk=disk_lines(guest_disks.name_of(machine, device), device.vdev, disk.kind, disk.size, installed.volser),
+        disk=disk_lines(guest_disks.name_of(system, machine, device.vdev), device.vdev, disk.kind, disk.size, installed.volser),
     )
 
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 
 from zvmcloud.images.netfiles import Network
-from zvmcloud.simulator import guest_configuration, guest_loader, guest_memory, luns, releases, spool
+from zvmcloud.simulator import guest_configuration, guest_loader, guest_memory, luns, releases, spool, traffic
 from zvmcloud.simulator.guest_loader import Loaded, NotLoaded
 from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic
 from zvmcloud.simulator.system import System
@@ -48,8 +48,7 @@ def finish(system: System, userid: str) -> None:
         loaded = guest_loader.from_device(system, machine, machine.device(running.ipl))
     except NotLoaded as stopped:
         spool.write_console(system, userid, *stopped.lines)
-        halted = replace(running, phase="halted", agent=False)
-        system.machines.put(userid, replace(system.machines[userid], system=halted))
+        halt(system, userid)
         return
     _start(system, userid, running, loaded)
 
@@ -191,8 +190,18 @@ def _coupled(machine: Machine, address: Address) -> bool:
 
 def unload(system: System, userid: str) -> None:
     """What ran in the machine is gone: its SCSI disks are offline, what it had in memory only is lost."""
+    traffic.keep(system, userid)
     luns.forget(system, userid)
     guest_memory.forget(system, userid)
+
+
+def halt(system: System, userid: str) -> None:
+    """The system has stopped; the machine stays logged on with nothing running."""
+    traffic.keep(system, userid)
+    machine = system.machines[userid]
+    if machine.system is not None:
+        halted = replace(machine.system, phase="halted", agent=False)
+        system.machines.put(userid, replace(machine, system=halted))
 
 
 def say_stopping(system: System, userid: str) -> None:

@@ -189,12 +189,10 @@ def _lsblk(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     given, others = options(arguments[1:], "o")
     root = guest_disks.root_device(shell.files.system, _machine(shell))
     rows: list[tuple[str, int, str, str]] = []
-    for name, device in guest_disks.dasds(_machine(shell)):
-        row = shell.files.system.disks.get(f"{device.owner}.{device.owner_vdev}")
-        size = 0 if row is None else row.size * 180 * 4096 if row.kind == "ECKD" else row.size * 512
-        rows.append((name, size, "disk", ""))
-        if root == f"/dev/{name}1" and "d" not in given:
-            rows.append((f"└─{name}1", size, "part", "/"))
+    for dasd in guest_disks.dasds(shell.files.system, _machine(shell)):
+        rows.append((dasd.name, dasd.bytes, "disk", ""))
+        if root == f"/dev/{dasd.name}1" and "d" not in given:
+            rows.append((f"└─{dasd.name}1", dasd.bytes, "part", "/"))
     by_uuid = {item.lun.uuid: item.name for item in _multipaths(shell)}
     for disk in _scsis(shell):
         size = disk.lun.blocks * disk.lun.block_size
@@ -261,8 +259,8 @@ def _readlink(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
 
 def _lsdasd(shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
     rows = [
-        f"0.0.{disk.vdev.lower()}   active      {name:<8} 94:{4 * at:<6}"
-        for at, (name, disk) in enumerate(guest_disks.dasds(_machine(shell)))
+        f"0.0.{disk.vdev.lower()}   active      {disk.name:<8} 94:{4 * at:<6}"
+        for at, disk in enumerate(guest_disks.dasds(shell.files.system, _machine(shell)))
     ]
     return Result(0, joined(["Bus-ID     Status      Name     Device", *rows]))
 

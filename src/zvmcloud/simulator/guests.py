@@ -15,7 +15,7 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
 from zvmcloud.directory.devices import Dedicate, Mdisk, Nicdef
-from zvmcloud.simulator import channels, dasd, events, guest_lans, guest_os, loaddev, luns, network, spool, storage
+from zvmcloud.simulator import channels, dasd, dedicated_disks, events, guest_lans, guest_os, loaddev, luns, network, spool, storage
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System
@@ -158,7 +158,7 @@ def give_device(system: System, userid: str, vdev: str, rdev: str, *, readonly: 
     changed = replace(machine, devices=(*machine.devices, device))
     system.machines.put(userid, changed)
     name = system.device_name(userid, vdev).name
-    if kind == "DASD" and (path := luns.shown(system, changed).get(name)) is not None:
+    if kind == "DASD" and (path := dedicated_disks.file(system, rdev)) is not None:
         storage.show_device(system, userid, name, lambda: path)
     return device
 
@@ -207,6 +207,7 @@ def claim_real(system: System, userid: str, device: RealDevice) -> None:
 def load(system: System, userid: str, source: str) -> None:
     """IPL: forget the running system and start the one on the device, or the named saved system.
 
+    A machine that was to be forced off at a certain time still is: an IPL does not end FORCE ... WITHIN (judgement).
     LOADDEV stands for the FCP device that the LOADDEV parameters name.
     """
     machine = system.machines[userid]
@@ -224,7 +225,6 @@ def load(system: System, userid: str, source: str) -> None:
             machine,
             generation=generation,
             paused=False,
-            forced_at=0.0,
             system=GuestSystem("booting", source, since=system.now()),
         ),
     )
@@ -293,7 +293,7 @@ def wait_for_stop(system: System, userid: str) -> None:
         if machine.system.then == "reipl":
             load(system, userid, machine.system.ipl)
         elif machine.system.then == "halt":
-            system.machines.put(userid, replace(machine, system=replace(machine.system, phase="halted")))
+            guest_os.halt(system, userid)
         else:
             log_off(system, userid)
 
@@ -320,11 +320,11 @@ def deactivate(system: System, userid: str, seconds: float | None) -> int:
 def wait_for_force(system: System, userid: str) -> None:
     """Set the timer that forces a machine whose time has come."""
     machine = system.machines[userid]
-    generation = machine.generation
 
     def force() -> None:
         current = system.machines.get(userid)
-        if current is not None and current.generation == generation and current.forced_at:
+        # Not the generation: a machine that restarts its system is forced all the same.
+        if current is not None and (current.logon_at, current.forced_at) == (machine.logon_at, machine.forced_at):
             log_off(system, userid)
 
     system.later(machine.forced_at - system.now(), force)

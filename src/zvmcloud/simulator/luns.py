@@ -84,17 +84,12 @@ def device_name(path: str) -> str:
 
 
 def shown(system: System, machine: Machine) -> dict[str, Path]:
-    """Names and files of the SCSI disks that a machine has: units that are online, and EDEVs that it was given."""
+    """Names and files of the SCSI disks that a machine has online."""
     found = {}
     for path in machine.units:
         lun = unit(system, machine, path)
         if lun is not None:
             found[device_name(path)] = file(system, lun)
-    for item in machine.devices:
-        if isinstance(item, RealDevice) and item.kind == "DASD":
-            lun = fabric.edev_lun(system, item.rdev)
-            if lun is not None:
-                found[system.device_name(machine.userid, item.vdev).name] = file(system, lun)
     return found
 
 

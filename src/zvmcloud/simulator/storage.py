@@ -267,14 +267,14 @@ def open_devices(system: System, userid: str) -> Path:
 
 def _shown(system: System, machine: Machine) -> dict[str, Callable[[], Path]]:
     """The links that the device folder of a machine has, and what makes the file that each leads to."""
-    from zvmcloud.simulator import luns  # noqa: PLC0415 (disks behind FCP devices are built on this module)
+    from zvmcloud.simulator import dedicated_disks, luns  # noqa: PLC0415 (these are built on this module)
 
     found: dict[str, Callable[[], Path]] = {
         system.device_name(machine.userid, device.vdev).name: partial(_file_behind, system, device)
         for device in machine.disks
         if device.file
     }
-    for name, path in luns.shown(system, machine).items():
+    for name, path in (luns.shown(system, machine) | dedicated_disks.shown(system, machine)).items():
         found[name] = lambda path=path: path  # type: ignore[misc]
     return found
 

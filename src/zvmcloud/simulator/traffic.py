@@ -12,6 +12,7 @@ from zvmcloud.simulator.model import Machine, Nic
 from zvmcloud.simulator.model_devices import Activity
 from zvmcloud.simulator.system import System
 
+_LOGON_MICROSECONDS = 10_000
 _BOOT_MICROSECONDS = 2_100_000
 _IDLE_MICROSECONDS_PER_SECOND = 4_000
 _FRAMES_AT_BOOT = 12
@@ -107,11 +108,15 @@ def cpu_percent(system: System, machine: Machine) -> float:
 
 def disk_operations(system: System, machine: Machine) -> int:
     """Disk operations since logon."""
+    return _own_operations(system, machine) + activity(system, machine).operations
+
+
+def _own_operations(system: System, machine: Machine) -> int:
+    """Disk operations of the system that runs, since its IPL."""
     running = machine.system
     if running is None or running.phase == "halted":
         return 0
-    idle = _IO_AT_BOOT + int(uptime(system, machine) * _IDLE_IO_PER_SECOND)
-    return idle + activity(system, machine).operations
+    return _IO_AT_BOOT + int(uptime(system, machine) * _IDLE_IO_PER_SECOND)
 
 
 def io_rate(system: System, machine: Machine) -> float:
@@ -130,13 +135,37 @@ def uptime(system: System, machine: Machine) -> float:
 
 
 def processor_microseconds(system: System, machine: Machine) -> int:
-    """Processor time used since logon."""
+    """Processor time used since logon, by all systems that ran in the machine."""
+    return _LOGON_MICROSECONDS + _own_microseconds(system, machine) + activity(system, machine).cpu_us
+
+
+def _own_microseconds(system: System, machine: Machine) -> int:
+    """Processor time of the system that runs, since its IPL, beside its load."""
     running = machine.system
     if running is None or running.phase == "halted":
-        return 10_000
+        return 0
     base = _BOOT_MICROSECONDS if running.phase != "booting" else _BOOT_MICROSECONDS // 2
-    idle = int(uptime(system, machine) * _IDLE_MICROSECONDS_PER_SECOND * len(machine.cpus))
-    return base + idle + activity(system, machine).cpu_us
+    return base + int(uptime(system, machine) * _IDLE_MICROSECONDS_PER_SECOND * len(machine.cpus))
+
+
+def keep(system: System, userid: str) -> None:
+    """Before the system of a machine ends (halt, IPL of another): what it consumed stays consumed, its load is over."""
+    machine = system.machines[userid]
+    if machine.system is None or machine.system.phase == "halted":
+        return
+    row = activity(system, machine)
+    system.activities.put(
+        userid,
+        replace(
+            row,
+            cpu_us=row.cpu_us + _own_microseconds(system, machine),
+            operations=row.operations + _own_operations(system, machine),
+            cpu=0,
+            frame_rate=0,
+            io_rate=0,
+            until=0.0,
+        ),
+    )
 
 
 def storage_kib(system: System, machine: Machine) -> int:

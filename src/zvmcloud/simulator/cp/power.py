@@ -54,7 +54,7 @@ def system(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
         raise CpRefused(messages.INVALID_OPTION, module="SYS", option=action)
     generation = issuer.system.next_number("generation")
     guest_os.unload(issuer.system, issuer.userid)
-    machine = replace(issuer.machine, system=None, paused=False, forced_at=0.0, generation=generation)
+    machine = replace(issuer.machine, system=None, paused=False, generation=generation)
     issuer.system.machines.put(issuer.userid, machine)
     return ["Storage cleared - system reset."] if clear else ["System reset."]
 
