@@ -203,3 +203,66 @@ def test_load_between_guests_moves_the_counters_of_both(maint: System, clock: Ma
         nic = network.nic(maint, name, "1000")
         assert traffic.adapter_traffic(maint, maint.machines[name], nic).frames_in >= 800_000
     assert run(maint, "iperf3 -c 192.0.2.99 -t 10")[0] == 1
+
+
+def layered(name: str, layer2: str) -> dict[str, bytes]:
+    path, text = next(iter(address(name).items()))
+    return {path: text + f'OPTIONS="layer2={layer2} portno=0"\n'.encode()}
+
+
+@pytest.mark.parametrize(("transport", "layer2", "passes"), [
+    ("ETHERNET", "1", True), ("ETHERNET", "0", False), ("IP", "1", False), ("IP", "0", True),
+])  # fmt: skip
+def test_an_adapter_in_another_layer_than_its_switch_exchanges_no_frames(
+    maint: System, clock: ManualClock, transport: str, layer2: str, passes: bool
+) -> None:
+    prepare(maint, clock, "VLAN UNAWARE RDEV 1F00", *(text.format("") for text in BOTH))
+    with maint.transaction():
+        maint.vswitches.put("VSW1", replace(maint.vswitches["VSW1"], transport=transport))
+    assert reaches(maint), "drivers that are told nothing ask CP"
+    punch(maint, "NETWORK", doscript.write(layered("LINUX01", layer2), ()), kind="DOSCRIPT", spool_class="X")
+    with maint.transaction():
+        guests.log_off(maint, "LINUX01")
+    start(maint, clock, "LINUX01")
+    assert reaches(maint) is reaches(maint, "LINUX02", "LINUX01") is passes
+    assert (run(maint, f"ping -c 1 {GATEWAY}")[0] == 0) is passes
+    nic = network.nic(maint, "LINUX01", "1000")
+    assert (traffic.adapter_traffic(maint, maint.machines["LINUX01"], nic).frames_in > 0) is passes
+    assert ("(no carrier: VSW1 is not of layer" in console(maint)) is not passes
+
+
+def test_an_uplink_does_not_see_what_stays_inside_the_switch(maint: System, clock: ManualClock) -> None:
+    prepare(maint, clock, "VLAN 5 RDEV 1F00", *(text.format("") for text in BOTH))
+    switch = maint.vswitches["VSW1"]
+    before = uplinks.carried(maint, switch, "1F00")
+    assert reaches(maint)
+    run(maint, f"iperf3 -c {IP['LINUX02']} -t 10")
+    clock.advance(10)
+    between = uplinks.carried(maint, switch, "1F00")
+    # Ten seconds of two idle guests.
+    assert between.frames_in - before.frames_in == 10
+    run(maint, f"ping -c 200 {GATEWAY}")
+    run(maint, f"iperf3 -c {GATEWAY} -t 10")
+    clock.advance(10)
+    assert uplinks.carried(maint, switch, "1F00").frames_in - between.frames_in == 10 + 200 + 800_000
+
+
+@pytest.mark.parametrize(("grant", "vlan", "command", "dropped"), [
+    (" VLAN 10", 10, "", 3),
+    (" PORTTYPE TRUNK VLAN 20-30", 40, "", 3),
+    (" VLAN 5", 0, "SET VSWITCH VSW1 ISOLATION ON", 3),
+    (" VLAN 10", 0, "", 0),
+], ids=["tagged on access", "VLAN not allowed", "isolated", "sent to nobody"])  # fmt: skip
+def test_frames_that_a_switch_discards_are_counted(
+    maint: System, clock: ManualClock, grant: str, vlan: int, command: str, dropped: int
+) -> None:
+    prepare(maint, clock, "VLAN 5", BOTH[0].format(grant), BOTH[1].format(""), vlans=(vlan, 0))
+    if command:
+        assert execute(maint, "MAINT", command).rc == 0
+    nic = network.nic(maint, "LINUX01", "1000")
+    sent = traffic.adapter_traffic(maint, maint.machines["LINUX01"], nic).frames_out
+    assert not reaches(maint)
+    counted = traffic.adapter_traffic(maint, maint.machines["LINUX01"], nic)
+    assert (counted.dropped, counted.frames_out) == (dropped, sent)
+    shown = "\n".join(execute(maint, "MAINT", "QUERY VSWITCH VSW1 DETAILS").lines)
+    assert f"TX Packets: {sent:<10} Discarded: {dropped}" in shown

@@ -25,7 +25,10 @@ _VLAN_NAME = re.compile(r"(?P<parent>.+)\.(?P<id>\d{1,4})")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One address of the guest. `address` has the prefix length (192.0.2.10/24), or is empty for DHCP."""
+    """One address of the guest. `address` has the prefix length (192.0.2.10/24), or is empty for DHCP.
+
+    `layer` is 2 or 3 when the file says how the qeth device is to work (layer2=1, layer2=0), 0 when the device finds out.
+    """
 
     address: str = ""
     gateway: str = ""
@@ -34,6 +37,13 @@ class Network:
     mtu: int = 0
     vlan: int = 0
     dns: tuple[str, ...] = ()
+    layer: int = 0
+
+
+def layer_of(options: str) -> int:
+    """2 or 3 of options of a qeth device ("layer2=1 portno=0", a udev rule's layer2}="1"); 0 when they say neither."""
+    found = re.search(r"layer2\}?\s*=\s*['\"]?([01])", options, re.IGNORECASE)
+    return 0 if found is None else 2 if found[1] == "1" else 3
 
 
 def networks(files: Mapping[str, bytes]) -> tuple[Network, ...]:
@@ -104,7 +114,7 @@ def _ifcfg(name: str, text: str) -> Iterator[Network]:
         addresses = [""]
     for address in addresses:
         own = gateway if ":" not in address else values.get("IPV6_DEFAULTGW", "")
-        yield Network(address, own, mac, device, mtu, vlan, dns)
+        yield Network(address, own, mac, device, mtu, vlan, dns, layer_of(values.get("OPTIONS", "")))
 
 
 def _keyfile(text: str) -> Iterator[Network]:
@@ -119,6 +129,8 @@ def _keyfile(text: str) -> Iterator[Network]:
         return
     name = vlan.get("parent") or connection.get("interface-name") or connection.get("id", "")
     mac = _mac(ethernet.get("mac-address") or ethernet.get("cloned-mac-address"))
+    layer = layer_of(f"layer2={data.get('ethernet-s390-options', {}).get('layer2', '')}")
+    mtu, tag = _number(ethernet.get("mtu")), _number(vlan.get("id"))
     for family in ("ipv4", "ipv6"):
         values = data.get(family, {})
         dns = tuple(server for server in re.split(r"[;,]", values.get("dns", "")) if server)
@@ -132,9 +144,9 @@ def _keyfile(text: str) -> Iterator[Network]:
                 if full := _interface(address.strip()):
                     found = True
                     gateway = gateway.strip() or values.get("gateway", "")
-                    yield Network(full, gateway, mac, name, _number(ethernet.get("mtu")), _number(vlan.get("id")), dns)
+                    yield Network(full, gateway, mac, name, mtu, tag, dns, layer)
         if not found and method == "auto" and family == "ipv4":
-            yield Network("", "", mac, name, _number(ethernet.get("mtu")), _number(vlan.get("id")), dns)
+            yield Network("", "", mac, name, mtu, tag, dns, layer)
 
 
 def _interfaces(text: str) -> Iterator[Network]:

@@ -70,9 +70,10 @@ def _iperf(system: System, machine: Machine, found: re.Match[str]) -> Result:
     if other is False:
         return 1, "iperf3: error - unable to connect to server: No route to host\n"
     seconds = float(found["seconds"] or 10)
-    traffic.set_load(system, machine, cpu=20, frame_rate=80_000, seconds=seconds)
+    inside = 80_000 if guest_network.stays_inside(system, machine, other) else 0
+    traffic.set_load(system, machine, cpu=20, frame_rate=80_000, inside_rate=inside, seconds=seconds)
     if isinstance(other, guest_network.End) and other.machine.userid != machine.userid:
-        traffic.set_load(other.system, other.machine, cpu=20, frame_rate=80_000, seconds=seconds)
+        traffic.set_load(other.system, other.machine, cpu=20, frame_rate=80_000, inside_rate=inside, seconds=seconds)
     return 0, ""
 
 
@@ -83,11 +84,14 @@ def _ping(system: System, machine: Machine, found: re.Match[str]) -> Result:
     other = guest_network.reach(system, machine, target)
     head = f"PING {target} ({target}) 56(84) bytes of data.\n"
     if other is False:
+        if guest_network.dropped(system, machine, target):
+            traffic.add_dropped(system, machine, count)
         text = f"{count} packets transmitted, 0 received, 100% packet loss"
         return 1, f"{head}\n--- {target} ping statistics ---\n{text}\n"
-    traffic.add_frames(system, machine, count)
+    inside = guest_network.stays_inside(system, machine, other)
+    traffic.add_frames(system, machine, count, inside=inside)
     if isinstance(other, guest_network.End):
-        traffic.add_frames(other.system, other.machine, count)
+        traffic.add_frames(other.system, other.machine, count, inside=inside)
     replies = "".join(
         f"64 bytes from {target}: icmp_seq={number} ttl=64 time=0.3 ms\n" for number in range(1, count + 1)
     )

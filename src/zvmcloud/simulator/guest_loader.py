@@ -261,7 +261,9 @@ def _with_root(system: System, machine: Machine, loaded: Loaded, root: str) -> L
         system=replace(installed, kernel=loaded.system.kernel or installed.kernel),
         root=disk.file,
         writable=device.write,
-        disk=disk_lines(guest_disks.name_of(system, machine, device.vdev), device.vdev, disk.kind, disk.size, installed.volser),
+        disk=disk_lines(
+            guest_disks.name_of(system, machine, device.vdev), device.vdev, disk.kind, disk.size, installed.volser
+        ),
     )
 
 

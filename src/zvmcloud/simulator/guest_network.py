@@ -4,10 +4,12 @@
     TRUNK port    tagged frames pass when the port may use their VLAN; untagged ones belong to the native VLAN
     isolation     frames go between a port and the uplink only, not from port to port
     uplink        what is outside is reached while the switch has an uplink device that works
+    layer         an adapter that its guest runs in layer 2 works on an ETHERNET LAN only, one in layer 3 on an IP LAN
 
 A VLAN-unaware switch, a guest LAN and HiperSockets pass frames as they are: both ends must use the same tag. A port's
 VLANs and type are those of its grant (USERBASED) or port number (PORTBASED); NICDEF ... VLAN ... PORTTYPE goes before.
-Outside, routers answer (the gateways that guests name), and the guests of other members of the cluster (judgement).
+Linux' qeth driver asks CP for the layer of a virtual adapter's LAN (DIAGNOSE X'26C') unless its configuration says
+layer2=, so most guests fit. Outside, routers answer (the gateways that guests name), and the guests of other members of the cluster (judgement).
 """
 
 from __future__ import annotations
@@ -31,14 +33,22 @@ class End:
     address: Address
 
 
+def layer_fits(system: System, nic: Nic, address: Address) -> bool:
+    """Whether an address works in the layer of the LAN that its adapter is coupled to."""
+    if not address.layer:
+        return True
+    lan = switch_of(system, nic) or system.guest_lans.get(guest_lans.key(nic.lan_owner or "SYSTEM", nic.lan_name))
+    return lan is None or address.layer == (2 if lan.transport == "ETHERNET" else 3)
+
+
 def ends(system: System, machine: Machine) -> Iterator[End]:
-    """The addresses of a machine whose system is up, on adapters that are coupled."""
+    """The addresses of a machine whose system is up, on adapters that are coupled and work in the LAN's layer."""
     running = machine.system
     if running is None or running.phase != "up" or machine.paused:
         return
     for address in running.addresses:
         nic = machine.device(address.vdev)
-        if isinstance(nic, Nic) and nic.lan_name:
+        if isinstance(nic, Nic) and nic.lan_name and layer_fits(system, nic, address):
             yield End(system, machine, nic, address)
 
 
@@ -110,13 +120,44 @@ def reach(system: System, machine: Machine, target: str) -> End | bool:
     own = list(ends(system, machine))
     local = [end for end in own if wanted in ipaddress.ip_network(f"{end.address.ip}/{end.address.prefix}", False)]
     for member in (system, *system.peers):
-        for userid in sorted(_with_address(member, str(wanted))):
-            for other in ends(member, member.machines[userid]):
-                if other.address.ip != str(wanted):
-                    continue
-                if other.machine.userid == machine.userid or any(pass_between(end, other) for end in local):
-                    return other
+        for other in _ends_with(member, str(wanted)):
+            if other.machine.userid == machine.userid or any(pass_between(end, other) for end in local):
+                return other
     return any(end.address.gateway == str(wanted) and outside(end) for end in local)
+
+
+def dropped(system: System, machine: Machine, target: str) -> bool:
+    """Whether a switch discards what a guest sends to an address that nobody answers at: its port may not use the
+    VLAN, or isolation keeps it from another port. False when the frames arrive somewhere, or none is sent."""
+    try:
+        wanted = ipaddress.ip_address(target)
+    except ValueError:
+        return False
+    for end in ends(system, machine):
+        switch = switch_of(system, end.nic)
+        if switch is None or wanted not in ipaddress.ip_network(f"{end.address.ip}/{end.address.prefix}", False):
+            continue
+        if vlan_of(switch, machine.userid, end.nic, end.address.vlan) is None:
+            return True
+        if switch.isolation and any(same_lan(end, other) for other in _ends_with(system, target)):
+            return True
+    return False
+
+
+def same_lan(one: End, other: End) -> bool:
+    """Whether frames between two adapters stay inside one switch or guest LAN."""
+    key, other_key = ((end.system, network.lan_key(end.nic.lan_owner, end.nic.lan_name)) for end in (one, other))
+    return key == other_key
+
+
+def stays_inside(system: System, machine: Machine, other: End | bool) -> bool:
+    """Whether frames from a guest to the one that answered (see `reach`) go through no uplink."""
+    return isinstance(other, End) and any(same_lan(own, other) for own in ends(system, machine))
+
+
+def _ends_with(system: System, ip: str) -> Iterator[End]:
+    for userid in sorted(_with_address(system, ip)):
+        yield from (end for end in ends(system, system.machines[userid]) if end.address.ip == ip)
 
 
 def _with_address(system: System, ip: str) -> Iterator[str]:

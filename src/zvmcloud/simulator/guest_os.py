@@ -12,10 +12,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from zvmcloud.images.netfiles import Network
-from zvmcloud.simulator import guest_configuration, guest_loader, guest_memory, luns, releases, spool, traffic
+from zvmcloud.images.netfiles import Network, layer_of
+from zvmcloud.simulator import (
+    guest_configuration,
+    guest_loader,
+    guest_memory,
+    guest_network,
+    luns,
+    releases,
+    spool,
+    traffic,
+)
 from zvmcloud.simulator.guest_loader import Loaded, NotLoaded
-from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic
+from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic, Remembered
 from zvmcloud.simulator.system import System
 
 #: What can be loaded by name; see releases for the first line it writes.
@@ -89,7 +98,7 @@ def _start(system: System, userid: str, running: GuestSystem, loaded: Loaded) ->
     machine = system.machines[userid]
     up = _configured(system, machine, replace(machine.system or starting, phase="up"))
     told += [
-        f"{interface(address)}: {address.ip}/{address.prefix}" + ("" if _coupled(machine, address) else " (no carrier)")
+        f"{interface(address)}: {address.ip}/{address.prefix}{_carrier(system, machine, address)}"
         for address in up.addresses
     ]
     spool.write_console(system, userid, *_boot_lines(machine, loaded, up, told))
@@ -100,7 +109,7 @@ def _configured(system: System, machine: Machine, running: GuestSystem) -> Guest
     """The running system with the name and the addresses that its root file system says."""
     memory = guest_memory.get(system, running.root)
     networks = guest_memory.networks(memory)
-    found = tuple(address for network in networks if (address := _address(machine, network)) is not None)
+    found = tuple(address for network in networks if (address := _address(machine, memory, network)) is not None)
     hostname = memory.hostname or running.hostname or "localhost"
     return replace(running, hostname=hostname, addresses=found, authorized=memory.authorized)
 
@@ -119,7 +128,7 @@ def reconfigure(system: System, userid: str) -> int:
     return running.status
 
 
-def _address(machine: Machine, network: Network) -> Address | None:
+def _address(machine: Machine, memory: Remembered, network: Network) -> Address | None:
     """The address on the adapter that the network is meant for: by MAC, by the device number in its name, or the
     only adapter there is."""
     if not network.address:
@@ -137,7 +146,14 @@ def _address(machine: Machine, network: Network) -> Address | None:
             chosen = nics[0]
     if chosen is None:
         return None
-    return Address(chosen.vdev, chosen.mac, ip, int(prefix or "24"), network.vlan, network.gateway)
+    layer = network.layer or _udev_layer(memory, chosen.vdev)
+    return Address(chosen.vdev, chosen.mac, ip, int(prefix or "24"), network.vlan, network.gateway, layer)
+
+
+def _udev_layer(memory: Remembered, vdev: str) -> int:
+    """The layer in the udev rule of a qeth device, as SLES keeps it; 0 when there is none."""
+    names = (f"/etc/udev/rules.d/{number}-qeth-0.0.{vdev.lower()}.rules" for number in (41, 51))
+    return layer_of("".join(guest_memory.text(memory, name) or "" for name in names))
 
 
 def interface(address: Address) -> str:
@@ -183,9 +199,14 @@ def _boot_lines(machine: Machine, loaded: Loaded, up: GuestSystem, told: list[st
     return lines
 
 
-def _coupled(machine: Machine, address: Address) -> bool:
+def _carrier(system: System, machine: Machine, address: Address) -> str:
+    """Why an address is of no use; empty when it is."""
     device = machine.device(address.vdev)
-    return isinstance(device, Nic) and bool(device.lan_name)
+    if not isinstance(device, Nic) or not device.lan_name:
+        return " (no carrier)"
+    if not guest_network.layer_fits(system, device, address):
+        return f" (no carrier: {device.lan_name} is not of layer {address.layer})"
+    return ""
 
 
 def unload(system: System, userid: str) -> None:

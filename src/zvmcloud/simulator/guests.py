@@ -15,7 +15,19 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import Entry, statements
 from zvmcloud.directory.devices import Dedicate, Mdisk, Nicdef
-from zvmcloud.simulator import channels, dasd, dedicated_disks, events, guest_lans, guest_os, loaddev, luns, network, spool, storage
+from zvmcloud.simulator import (
+    channels,
+    dasd,
+    dedicated_disks,
+    events,
+    guest_lans,
+    guest_os,
+    loaddev,
+    luns,
+    network,
+    spool,
+    storage,
+)
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Ctca, GuestSystem, Machine, Nic, RealDevice, UnitRecord
 from zvmcloud.simulator.system import System

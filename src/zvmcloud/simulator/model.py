@@ -160,6 +160,8 @@ class Address:
     prefix: int = 24
     vlan: int = 0
     gateway: str = ""
+    layer: int = 0
+    """2 or 3 when the guest's configuration says so; 0 when its driver asks CP, and works as the LAN does."""
 
 
 @dataclass(frozen=True, slots=True)

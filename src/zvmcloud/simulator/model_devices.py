@@ -195,6 +195,8 @@ class Threshold:
 class Activity:
     """What a guest's load has consumed until `at` beside idling, and what it consumes per second from there.
 
+    Of the frames, `inside` went to guests of the same switch, and no uplink saw them. `dropped` were sent on top of
+    them and discarded by the switch.
     cpu is in percent of one virtual CPU; the load ends at `until` (0 for never).
     """
 
@@ -208,6 +210,9 @@ class Activity:
     frame_rate: int = 0
     io_rate: int = 0
     until: float = 0.0
+    inside: int = 0
+    inside_rate: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
     nameserver=9.9.9.9  hostname=web01                                 dracut, cloud images
     HostIP=192.0.2.5/24 Gateway=192.0.2.1 Hostname=web01 Nameserver=.. SLES (linuxrc)
     vlan=enc1000.10:enc1000                                            dracut
+    rd.znet=qeth,0.0.1000,0.0.1001,0.0.1002,layer2=0  Layer2=0         dracut, SLES
     root=/dev/dasda1  root=/dev/nfs nfsroot=server:/dir  root=nfs:..   the root file system
     ignition.config.url= coreos.inst.ignition_url=  inst.ks= ks=  autoyast=  autoinstall ds=nocloud;s=   configuration
 
@@ -18,7 +19,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zvmcloud.images.netfiles import Network
+from zvmcloud.images.netfiles import Network, layer_of
 
 #: Parameters that name a configuration for an installer, by its kind.
 _CONFIGURATIONS = {
@@ -75,8 +76,10 @@ def read(line: str) -> Parms:
         full = address(ip, mask or lower.get("netmask", ""))
         networks += [Network(full, lower.get("gateway", ""), "", _channel(lower), dns=dns)] if full else []
     vlans = {parts[1]: parts[0] for text in given.get("vlan", []) if len(parts := text.split(":")) == 2}
+    layer = layer_of(" ".join([*given.get("rd.znet", []), f"layer2={lower.get('layer2', '')}"]))
     networks = [
-        Network(item.address, item.gateway, item.mac, *_on_vlan(item.name, vlans), dns=item.dns) for item in networks
+        Network(item.address, item.gateway, item.mac, *_on_vlan(item.name, vlans), dns=item.dns, layer=layer)
+        for item in networks
     ]
     root = lower.get("root", "")
     nfs = lower.get("nfsroot", "") or (root.partition(":")[2] if root.startswith(("nfs:", "nfs4:")) else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from zvmcloud.simulator.guest_network import layer_fits
 from zvmcloud.simulator.model import Machine, Nic
 from zvmcloud.simulator.model_devices import Activity
 from zvmcloud.simulator.system import System
@@ -32,6 +33,8 @@ class Counters:
     frames_out: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    dropped: int = 0
+    """Frames that the adapter sent and the switch discarded; not among frames_out."""
 
     def plus(self, other: Counters) -> Counters:
         return Counters(
@@ -39,6 +42,7 @@ class Counters:
             self.frames_out + other.frames_out,
             self.bytes_in + other.bytes_in,
             self.bytes_out + other.bytes_out,
+            self.dropped + other.dropped,
         )
 
     def minus(self, other: Counters) -> Counters:
@@ -64,17 +68,26 @@ def activity(system: System, machine: Machine) -> Activity:
         at=now,
         cpu_us=row.cpu_us + int(seconds * row.cpu * 10_000),
         frames=row.frames + int(seconds * row.frame_rate),
+        inside=row.inside + int(seconds * row.inside_rate),
         operations=row.operations + int(seconds * row.io_rate),
     )
     if machine.paused or (row.until and now >= row.until):
-        return replace(summed, cpu=0, frame_rate=0, io_rate=0, until=0.0)
+        return replace(summed, cpu=0, frame_rate=0, inside_rate=0, io_rate=0, until=0.0)
     return summed
 
 
 def set_load(
-    system: System, machine: Machine, *, cpu: int = 0, frame_rate: int = 0, io_rate: int = 0, seconds: float = 0.0
+    system: System,
+    machine: Machine,
+    *,
+    cpu: int = 0,
+    frame_rate: int = 0,
+    inside_rate: int = 0,
+    io_rate: int = 0,
+    seconds: float = 0.0,
 ) -> Activity:
-    """Begin a load in place of the one that runs: percent of one CPU, frames and disk operations per second.
+    """Begin a load in place of the one that runs: percent of one CPU, frames (and of them those that stay inside the
+    switch) and disk operations per second.
 
     It ends after `seconds` (0: when it is replaced or the machine logs off). More than its CPUs can do is cut down.
     """
@@ -84,6 +97,7 @@ def set_load(
         at=system.now(),
         cpu=min(cpu, 100 * len(machine.cpus)),
         frame_rate=frame_rate,
+        inside_rate=inside_rate,
         io_rate=io_rate,
         until=system.now() + seconds if seconds else 0.0,
     )
@@ -91,10 +105,17 @@ def set_load(
     return row
 
 
-def add_frames(system: System, machine: Machine, count: int) -> None:
-    """Frames that were exchanged at once, on top of what the load does."""
+def add_frames(system: System, machine: Machine, count: int, *, inside: bool) -> None:
+    """Frames that were exchanged at once, on top of what the load does; `inside` for those that no uplink sees."""
     row = activity(system, machine)
-    system.activities.put(machine.userid, replace(row, frames=row.frames + count))
+    more = count if inside else 0
+    system.activities.put(machine.userid, replace(row, frames=row.frames + count, inside=row.inside + more))
+
+
+def add_dropped(system: System, machine: Machine, count: int) -> None:
+    """Frames that were sent, and discarded by the switch."""
+    row = activity(system, machine)
+    system.activities.put(machine.userid, replace(row, dropped=row.dropped + count))
 
 
 def cpu_percent(system: System, machine: Machine) -> float:
@@ -162,6 +183,7 @@ def keep(system: System, userid: str) -> None:
             operations=row.operations + _own_operations(system, machine),
             cpu=0,
             frame_rate=0,
+            inside_rate=0,
             io_rate=0,
             until=0.0,
         ),
@@ -182,17 +204,36 @@ def adapter_traffic(system: System, machine: Machine, nic: Nic) -> Counters:
     running = machine.system
     if not nic.lan_name or running is None or running.phase != "up":
         return Counters()
-    if not any(address.vdev == nic.vdev for address in running.addresses):
+    if not any(address.vdev == nic.vdev and layer_fits(system, nic, address) for address in running.addresses):
         return Counters()
-    frames = _FRAMES_AT_BOOT + int(uptime(system, machine) * _FRAMES_PER_SECOND)
-    # A load goes over the first coupled adapter.
+    loaded, _, dropped = _loaded(system, machine, nic)
+    return _counted(_FRAMES_AT_BOOT + int(uptime(system, machine) * _FRAMES_PER_SECOND), loaded, dropped)
+
+
+def uplink_traffic(system: System, machine: Machine, nic: Nic) -> Counters:
+    """What of an adapter's traffic an uplink carries, seen from the uplink: in and out change places.
+
+    An idle guest's frames are broadcasts and their answers: they go outside too.
+    """
+    found = adapter_traffic(system, machine, nic)
+    if not found.frames_in:
+        return found
+    _, inside, _ = _loaded(system, machine, nic)
+    outside = found.minus(_counted(0, inside, 0))
+    return Counters(outside.frames_out, outside.frames_in, outside.bytes_out, outside.bytes_in)
+
+
+def _loaded(system: System, machine: Machine, nic: Nic) -> tuple[int, int, int]:
+    """Frames of a load, those of them that stayed inside, and those that were discarded: all on the first adapter that
+    is coupled."""
     first = next((item.vdev for item in machine.nics if item.lan_name), "")
-    loaded = activity(system, machine).frames if nic.vdev == first else 0
+    if nic.vdev != first:
+        return 0, 0, 0
+    row = activity(system, machine)
+    return row.frames, row.inside, row.dropped
+
+
+def _counted(idle: int, loaded: int, dropped: int) -> Counters:
     return Counters(
-        frames + loaded, frames + loaded, frames * 98 + loaded * _LOAD_FRAME, frames * 74 + loaded * _LOAD_FRAME
+        idle + loaded, idle + loaded, idle * 98 + loaded * _LOAD_FRAME, idle * 74 + loaded * _LOAD_FRAME, dropped
     )
-
-
-def uplink_traffic(total: Counters) -> Counters:
-    """The uplink carries what the adapters exchange with the outside; in and out change places."""
-    return Counters(total.frames_out, total.frames_in, total.bytes_out, total.bytes_in)

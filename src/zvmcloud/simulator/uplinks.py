@@ -16,7 +16,7 @@ from zvmcloud.simulator import network, spool
 from zvmcloud.simulator.model import Vswitch
 from zvmcloud.simulator.model_devices import UplinkCount
 from zvmcloud.simulator.system import System
-from zvmcloud.simulator.traffic import Counters, adapter_traffic, uplink_traffic
+from zvmcloud.simulator.traffic import Counters, uplink_traffic
 
 CONNECTION_LOST = Message(2832, "SWU", "E", "Connection {rdev}.P00 for VSWITCH SYSTEM {name} is not active.")
 DEVICE_DETACHED = Message(2832, "SWU", "E", "Device is detached from {controller}.")
@@ -25,11 +25,11 @@ CONTROLLER_IS = Message(2830, "SWU", "I", "{controller} is VSWITCH controller fo
 
 
 def total(system: System, switch: Vswitch) -> Counters:
-    """What all adapters of a switch exchanged, seen from the uplink."""
+    """What all adapters of a switch exchanged with the outside, seen from the uplink."""
     counted = Counters()
     for userid, nic in network.adapters(system, switch):
-        counted = counted.plus(adapter_traffic(system, system.machines[userid], nic))
-    return uplink_traffic(counted)
+        counted = counted.plus(uplink_traffic(system, system.machines[userid], nic))
+    return counted
 
 
 def _key(switch: str, rdev: str) -> str:

@@ -237,7 +237,7 @@ def counter_lines(counted: Counters, indent: str) -> list[str]:
     """Frames and bytes as CP prints them."""
     return [
         f"{indent}RX Packets: {counted.frames_in:<10} Discarded: 0          Errors: 0",
-        f"{indent}TX Packets: {counted.frames_out:<10} Discarded: 0          Errors: 0",
+        f"{indent}TX Packets: {counted.frames_out:<10} Discarded: {counted.dropped:<10} Errors: 0",
         f"{indent}RX Bytes: {counted.bytes_in:<20} TX Bytes: {counted.bytes_out}",
     ]
 

@@ -69,7 +69,7 @@ def _texts(prefix: str, counted: Counters) -> dict[str, str]:
         f"{prefix}_fr_rx_dsc": "0",
         f"{prefix}_fr_rx_err": "0",
         f"{prefix}_fr_tx": str(counted.frames_out),
-        f"{prefix}_fr_tx_dsc": "0",
+        f"{prefix}_fr_tx_dsc": str(counted.dropped),
         f"{prefix}_fr_tx_err": "0",
         f"{prefix}_rx": str(counted.bytes_in),
         f"{prefix}_tx": str(counted.bytes_out),
@@ -125,7 +125,7 @@ def _segments(call: Call, switch: Vswitch) -> list[str]:
     for userid, _nic in network.adapters(call.system, switch):
         counts[vlan_of(switch, userid)] += 1
     return [
-        f"{vlan:04d} {counted.frames_in} 0 {counted.frames_out} 0 {started} {started} {counts[vlan]} 0 {device}"
+        f"{vlan:04d} {counted.frames_in} 0 {counted.frames_out} {counted.dropped} {started} {started} {counts[vlan]} 0 {device}"
         for vlan, counted in sorted(_by_vlan(call, switch).items())
     ]
 
@@ -172,4 +172,4 @@ def _port(switch: Vswitch, userid: str, nic: Nic) -> int:
 
 
 def _counted(vlan: int, counted: Counters) -> str:
-    return f"{vlan:04d} {counted.frames_in} 0 {counted.frames_out} 0"
+    return f"{vlan:04d} {counted.frames_in} 0 {counted.frames_out} {counted.dropped}"
