@@ -316,3 +316,22 @@ async def test_profiles_are_entries_of_their_own(client: Client) -> None:
     assert [record.rstrip() for record in reply.profile_record_array] == list(changed)
     await client.call(f.ProfileDeleteDM(target="MINE"))
     assert await refused(client, f.ProfileQueryDM(target="MINE")) == (400, 4)
+
+
+async def test_domain_and_scope_of_a_switch_are_kept_and_shown(sim: Simulator, client: Client) -> None:
+    made = (
+        switch("VSWI", vswitch_type="IVL", vswitch_domain="C"),
+        switch("VSWG", vswitch_global="GLOBAL"),
+        switch("VSWD", vswitch_type="IVL", vswitch_global="DOMAIN"),
+    )
+    for request in made:
+        await client.call(request)
+    kept = {name: (row.ivl_domain, row.scope) for name, row in sim.system.vswitches.items()}
+    assert kept == {"VSWI": ("C", "LOCAL"), "VSWG": ("", "GLOBAL"), "VSWD": ("A", "DOMAIN")}
+    answer = await client.call(f.VirtualNetworkVswitchQueryExtended(target="MAINT", switch_name="*"))
+    assert answer.data is not None
+    shown = {row.vswitch_attributes[0].split()[0]: row.global_member_array for row in answer.data.vswitch_array}
+    assert shown == {"VSWI": (), "VSWG": ("ZVM1 ACTIVE",), "VSWD": ()}
+    assert await refused(client, switch("VSW9", vswitch_domain="A")) == (8, 3002)
+    assert await refused(client, switch("VSW9", vswitch_type="IVL", vswitch_domain="Z")) == (8, 3003)
+    assert await refused(client, switch("VSW9", vswitch_global="WORLD")) == (8, 3003)

@@ -27,7 +27,7 @@ _VLAN_NAME = re.compile(r"(?P<parent>.+)\.(?P<id>\d{1,4})")
 class Network:
     """One address of the guest. `address` has the prefix length (192.0.2.10/24), or is empty for DHCP.
 
-    `layer` is 2 or 3 when the file says how the qeth device is to work (layer2=1, layer2=0), 0 when the device finds out.
+    `layer` is 2 or 3 when the file says how the qeth device is to work (layer2=1 or 0), and 0 when it finds out itself.
     """
 
     address: str = ""

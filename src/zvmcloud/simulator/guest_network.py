@@ -9,7 +9,8 @@
 A VLAN-unaware switch, a guest LAN and HiperSockets pass frames as they are: both ends must use the same tag. A port's
 VLANs and type are those of its grant (USERBASED) or port number (PORTBASED); NICDEF ... VLAN ... PORTTYPE goes before.
 Linux' qeth driver asks CP for the layer of a virtual adapter's LAN (DIAGNOSE X'26C') unless its configuration says
-layer2=, so most guests fit. Outside, routers answer (the gateways that guests name), and the guests of other members of the cluster (judgement).
+layer2=, so most guests fit. Outside, routers answer (the gateways that guests name), and the guests of other members
+of the cluster (judgement).
 """
 
 from __future__ import annotations

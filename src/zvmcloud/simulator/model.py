@@ -324,6 +324,10 @@ class Vswitch:
     ivl_vlan: int = 0
     ivl_heartbeat: int = 30
     """Seconds between the heartbeats of an inter-VSWITCH link switch."""
+    ivl_domain: str = ""
+    """Letter A to H of the domain that a switch of type IVL joins its systems to."""
+    scope: str = "LOCAL"
+    """LOCAL to the system, GLOBAL in the cluster, or of an IVL DOMAIN."""
 
     @property
     def aware(self) -> bool:

@@ -13,6 +13,8 @@ from zvmcloud.simulator.model import Grant, Machine, Nic, Vswitch
 from zvmcloud.simulator.system import System
 
 MAX_VLAN = 4094
+#: Letters of the domains of inter-VSWITCH link switches.
+IVL_DOMAINS = tuple("ABCDEFGH")
 
 
 def new_mac(system: System, mac_id: str = "") -> str:

@@ -35,6 +35,9 @@ def statements(switch: Vswitch) -> tuple[str, ...]:
         words += ["GVRP" if switch.gvrp else "NOGVRP"]
     words += ["USERBASED" if switch.user_based else "PORTBASED"]
     words += ["GROUP", switch.group] if switch.group else []
+    words += ["TYPE", switch.switch_type] if switch.switch_type != "QDIO" else []
+    words += ["DOMAIN", switch.ivl_domain] if switch.ivl_domain else []
+    words += [switch.scope] if switch.scope == "GLOBAL" else []
     found = [*_records(words)]
     for grant in switch.grants:
         let_in = ["GRANT", grant.userid] if not grant.port else ["PORTNUMBER", str(grant.port), "USERID", grant.userid]

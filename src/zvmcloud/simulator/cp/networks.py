@@ -34,11 +34,12 @@ _FLAGS: tuple[tuple[str, int, str, object], ...] = (
     ("USERBASED", 4, "user_based", True),
     ("PORTBASED", 4, "user_based", False),
     ("NOUPLINK", 4, "rdevs", ()),
-    ("LOCAL", 3, "switch_type", "QDIO"),
+    ("LOCAL", 3, "scope", "LOCAL"),
+    ("GLOBAL", 4, "scope", "GLOBAL"),
     ("UPLINK", 6, "", None),
 )
 #: Those of the words that only DEFINE takes.
-_ONLY_DEFINE = ("transport", "user_based", "switch_type")
+_ONLY_DEFINE = ("transport", "user_based", "scope")
 
 
 def couple(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
@@ -142,9 +143,10 @@ def _with_operands(issuer: Issuer, switch: Vswitch, words: Sequence[str], *, def
             if flag[0]:
                 values[flag[0]] = flag[1]
         elif word == "TYPE" and define:
-            if operand(rest, 0, "SWU") not in ("QDIO", "IEDN", "INMN"):
+            if operand(rest, 0, "SWU") not in ("QDIO", "IEDN", "INMN", "IVL"):
                 raise CpRefused(messages.INVALID_OPTION, module="SWU", option=rest[0])
             values["switch_type"] = rest.pop(0)
+            values |= {"ivl_domain": _ivl_domain(rest)} if values["switch_type"] == "IVL" else {}
         elif word == "VLAN" and define:
             values["vlan"] = _vlan_default(rest)
         elif abbreviates(word, "NATIVE", 3) and define:
@@ -211,6 +213,17 @@ def _set_only(issuer: Issuer, word: str, rest: list[str]) -> dict[str, object]:
             rest.pop(0)
             return {field: flag}
     raise CpRefused(messages.INVALID_OPTION, module="SWU", option=word)
+
+
+def _ivl_domain(rest: list[str]) -> str:
+    """DOMAIN letter behind TYPE IVL; A when it is left out."""
+    if rest[:1] != ["DOMAIN"]:
+        return "A"
+    letter = operand(rest, 1, "SWU")
+    if letter not in network.IVL_DOMAINS:
+        raise CpRefused(messages.INVALID_OPTION, module="SWU", option=letter)
+    del rest[:2]
+    return letter
 
 
 def _vlan_default(rest: list[str]) -> str:

@@ -52,8 +52,9 @@ def switch_lines(system: System, switch: Vswitch, *, details: bool, access: bool
             "Maxconn: INFINITE"
         ),
         f"  {'PERSISTENT' if switch.persistent else 'TRANSIENT':<10}  RESTRICTED    {kind:<25} Accounting: OFF",
-        f"  {'USERBASED' if switch.user_based else 'PORTBASED'}",
+        f"  {'USERBASED' if switch.user_based else 'PORTBASED'} {switch.scope}",
     ]
+    lines += [f"  IVL Domain: {switch.ivl_domain}"] if switch.ivl_domain else []
     if switch.aware:
         lines += [
             (

@@ -125,7 +125,7 @@ def _segments(call: Call, switch: Vswitch) -> list[str]:
     for userid, _nic in network.adapters(call.system, switch):
         counts[vlan_of(switch, userid)] += 1
     return [
-        f"{vlan:04d} {counted.frames_in} 0 {counted.frames_out} {counted.dropped} {started} {started} {counts[vlan]} 0 {device}"
+        f"{_counted(vlan, counted)} {started} {started} {counts[vlan]} 0 {device}"
         for vlan, counted in sorted(_by_vlan(call, switch).items())
     ]
 

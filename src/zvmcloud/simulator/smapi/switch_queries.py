@@ -10,6 +10,9 @@ from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.smapi.switches import MISSING
 from zvmcloud.smapi import functions as f
 
+#: Status of a switch whose uplink works; see `network.status`.
+_READY = 8
+
 
 def _chosen(call: Call, name: str) -> list[Vswitch]:
     """All switches by name for an asterisk, or the one. Refused 212/40 when there is none."""
@@ -130,7 +133,20 @@ def _extended(call: Call, switch: Vswitch, with_vepa: bool) -> f.VswitchRecords:
             for userid, nic in network.adapters(call.system, switch)
         ),
         uplink_NIC_array=(_uplink_nic(call, switch),) if switch.nic_userid else (),
-        global_member_array=(),
+        global_member_array=_members(call, switch),
+    )
+
+
+def _members(call: Call, switch: Vswitch) -> tuple[str, ...]:
+    """The members of the cluster that have the global switch, and its state there (judgement: the words of CP)."""
+    if switch.scope != "GLOBAL":
+        return ()
+    members = sorted((call.system, *call.system.peers), key=lambda member: member.facts.name)
+    found = ((member, member.vswitches.get(switch.name)) for member in members)
+    return tuple(
+        f"{member.facts.name} {'ACTIVE' if network.status(member, there) == _READY else 'INACTIVE'}"
+        for member, there in found
+        if there is not None and there.scope == "GLOBAL"
     )
 
 

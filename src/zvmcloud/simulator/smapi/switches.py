@@ -93,6 +93,12 @@ def virtual_network_vswitch_create_extended(call: Call, request: f.VirtualNetwor
         request.connection_value, {"CON": "CONNECT", "DISCON": "DISCONNECT", "NOUPLINK": "NOUPLINK"}, "CONNECT"
     )
     transport = one_of(request.transport_type, {"IP": "IP", "ETH": "ETHERNET"}, "IP")
+    kind = one_of(request.vswitch_type, {"QDIO": "QDIO", "IEDN": "IEDN", "INMN": "INMN", "IVL": "IVL"}, "QDIO")
+    domain = upper(request.vswitch_domain)
+    if domain and kind != "IVL":
+        raise Refused(*BAD_KEY)
+    if domain not in network.IVL_DOMAINS and domain:
+        raise Refused(*BAD_VALUE)
     routing = one_of(request.routing_value, {"NON": "NONROUTER", "PRI": "PRIROUTER"}, "NONROUTER")
     switch = Vswitch(
         name,
@@ -110,12 +116,12 @@ def virtual_network_vswitch_create_extended(call: Call, request: f.VirtualNetwor
         tuple((request.port_name or "").upper().split()),
         persistent=upper(request.persist) == "YES",
         ip_timeout=number(request.iptimeout, 1, 240, 5),
-        switch_type=one_of(
-            request.vswitch_type, {"QDIO": "QDIO", "IEDN": "IEDN", "INMN": "INMN", "IVL": "IVL"}, "QDIO"
-        ),
+        switch_type=kind,
         user_based=one_of(request.port_selection, {"PORT": "PORTBASED", "USER": "USERBASED"}, "USERBASED")
         == "USERBASED",
         group=(request.group_name or "").upper(),
+        ivl_domain=domain or ("A" if kind == "IVL" else ""),
+        scope=one_of(request.vswitch_global, {"LOCAL": "LOCAL", "GLOBAL": "GLOBAL", "DOMAIN": "DOMAIN"}, "LOCAL"),
     )
     _create(call, switch)
     keep_in_config(call, switch, request.persist)
