@@ -148,9 +148,14 @@ def guest_exists(userid: str) -> AgentError:
     )  # fmt: skip
 
 
-def masked(entry: Entry) -> list[Json]:
+def shown(entry: Entry) -> list[str]:
     """The statements of an entry, one text each, without passwords and the directory manager's own comments."""
     return [" ".join(item.masked()) for item in entry.statements if item.keyword != "*DVHOPT"]
+
+
+def masked(entry: Entry) -> list[Json]:
+    """The same as JSON."""
+    return [*shown(entry)]
 
 
 def facts_json(entry: Entry) -> dict[str, Json]:

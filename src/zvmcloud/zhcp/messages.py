@@ -14,6 +14,7 @@ from typing import Any
 from zvmcloud.zhcp import (
     boot_messages,
     entry_messages,
+    expected,
     fcp_messages,
     fields,
     kinds,
@@ -393,6 +394,7 @@ def parse_operation(kind: object, parameters: object) -> Operation:
     """An operation from its wire form. FieldError names what is unknown, missing or beyond a limit."""
     if not isinstance(kind, str) or kind not in OPERATIONS:
         raise FieldError("kind", kind, "one of " + ", ".join(sorted(OPERATIONS)))
+    parameters, _ = expected.taken_out(parameters)
     if kind == "reader.punch":
         parameters = _rename_class(parameters, "class", "class_")
     operation = fields.read(OPERATIONS[kind], parameters, "parameters")

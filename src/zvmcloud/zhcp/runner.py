@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
+from zvmcloud.zhcp import entries, expected
 from zvmcloud.zhcp.errors import AgentError, Json, Problem
 from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.journal import Journal, digest
@@ -105,10 +107,25 @@ class Runner:
             return key
         running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else {}))
         self._running[key] = running
-        work = HANDLERS[operation.kind](running.context, operation)
+        held = {} if known is not None else expected.taken_out(parameters)[1]
+        work = self._held(running.context, operation, held)
         running.work = asyncio.ensure_future(work)
         running.task = asyncio.create_task(self._run(running, running.work), name=f"operation {key}")
         return key
+
+    @staticmethod
+    async def _held(context: Context, operation: Operation, wanted: Mapping[str, str]) -> dict[str, Json]:
+        """The operation's work, once the entries are what was expected. AgentError 409 `entry-changed`."""
+        for userid, looked_at in sorted(wanted.items()):
+            async with context.writing(userid):
+                entry = await entries.query(context, userid)
+                now = expected.ABSENT if entry is None else expected.entry_digest(entries.shown(entry))
+                if now != looked_at:
+                    raise AgentError(
+                        409, "entry-changed", f"the entry of {userid} is not the one that was looked at",
+                        remedy="look at it again, then repeat",
+                    )  # fmt: skip
+        return await HANDLERS[operation.kind](context, operation)
 
     def _check_open(self) -> None:
         if self._stopping:

@@ -5,7 +5,7 @@ GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi 
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[/{name}]  /v1/lans
-POST /v1/guests/{userid}/command
+POST /v1/guests/{userid}/command  /v1/operations/rehearse
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from zvmcloud.zhcp import inventory, queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.rehearsal import rehearse
 from zvmcloud.zhcp.runner import Runner
 
 MAX_BODY = 128 * 1024 * 1024
@@ -138,6 +139,7 @@ class Service:
 
         operation = "/v1/operations/{job}/{step}"
         routes = [
+            self._query("/v1/operations/rehearse", _rehearse, "POST"),
             Route(operation, self.put, methods=["PUT"]),
             Route(operation, self.get, methods=["GET"]),
             Route(operation, self.delete, methods=["DELETE"]),
@@ -222,6 +224,14 @@ class Service:
         if epoch is not None:
             await self._runner.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
         return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
+
+
+async def _rehearse(context: Context, request: Request) -> dict[str, Json]:
+    body = await _body(request)
+    for name in body:
+        if name != "operations":
+            raise FieldError(name, body[name], "unknown; expected is operations")
+    return await rehearse(context, body)
 
 
 async def _lans(context: Context, _: Request) -> dict[str, Json]:

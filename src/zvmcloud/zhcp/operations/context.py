@@ -36,6 +36,9 @@ _LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
 class Context:
     """Of one operation (or query): what it can do, and what it did."""
 
+    rehearsing = False
+    """Whether nothing may be changed, so that disks have no device to open (zhcp/rehearsal)."""
+
     def __init__(
         self,
         settings: Settings,

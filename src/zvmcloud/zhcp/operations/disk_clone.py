@@ -49,6 +49,10 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
         unit = "CYL" if kind_of(original) == "ECKD" else "BLK"
         if original.size > copy.size:
             raise too_large(f"{original.size} {unit}", copy.size, unit, original.size)
+        if context.rehearsing:
+            flashed = kind_of(original) == "ECKD" and await _flashcopy(context, source, target, original.size)
+            context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", userid=userid, vdev=vdev)
+            return {"vdev": vdev, "units": original.size}
         worker = _Copy(source_path, target_path, kind_of(original), original.size, context)
         started = time.monotonic()
         try:

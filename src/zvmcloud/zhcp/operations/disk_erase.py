@@ -22,7 +22,8 @@ async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
     async with context.linked(userid, vdev, write=True) as (alias, path):
         kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
         started = time.monotonic()
-        await in_thread(partial(erase_disk, path, kind))
+        if not context.rehearsing:
+            await in_thread(partial(erase_disk, path, kind))
         context.did("disk", "erase", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
     context.report(1.0, f"erased disk {vdev} of {userid}")
     return {"vdev": vdev, "kind": kind}

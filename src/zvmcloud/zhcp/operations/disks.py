@@ -75,7 +75,8 @@ async def format_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
     """Label and format a disk that is in the entry, through an exclusive link."""
     started = time.monotonic()
     async with context.linked(userid, disk.vdev, write=True, blank=True) as (vdev, path):
-        await formatting.format_disk(path, disk.type, disk.vdev, disk.format, context.settings.state / "scratch")
+        if not context.rehearsing:
+            await formatting.format_disk(path, disk.type, disk.vdev, disk.format, context.settings.state / "scratch")
         took = (time.monotonic() - started) * 1000
         context.did("disk", f"format {disk.format}", took, userid=userid, vdev=disk.vdev, linked_as=vdev)
 

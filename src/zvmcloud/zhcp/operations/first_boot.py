@@ -63,7 +63,7 @@ async def _onto_disk(context: Context, request: ConfigDrive, data: bytes) -> Non
     await require_off(context, userid, "a config drive is written to the disk of a guest that is off")
     async with context.linked(userid, vdev, write=True) as (alias, path):
         kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
-        writable = request.overwrite or context.intended("drive")
+        writable = request.overwrite or context.intended("drive") or context.rehearsing
         if not (writable or await in_thread(partial(formatting.is_empty, path, kind))):
             raise AgentError(
                 409, "disk-not-empty", f"disk {vdev} of {userid} holds data",
@@ -72,7 +72,8 @@ async def _onto_disk(context: Context, request: ConfigDrive, data: bytes) -> Non
         await context.intend("drive")
         started = time.monotonic()
         try:
-            await formatting.write_volume(path, kind, vdev, data)
+            if not context.rehearsing:
+                await formatting.write_volume(path, kind, vdev, data)
         except BaseException:
             await in_thread(partial(erase_disk, path, kind))
             raise

@@ -75,7 +75,8 @@ async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
         existed = await delete_entry(context, userid)
         if context.journal.granted(userid):
             await context.journal.revoked(userid)
-        await asyncio.to_thread(queries.forget_console, context, userid)
+        if not context.rehearsing:
+            await asyncio.to_thread(queries.forget_console, context, userid)
     return {"userid": userid, "existed": existed}
 
 

@@ -44,6 +44,10 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
             remedy="stop the guest first",
         )  # fmt: skip
     vdev = request.vdev or await boot_disk(context, userid)
+    if context.rehearsing:
+        async with context.linked(userid, vdev, write=False):
+            context.did("disk", "read image", userid=userid, vdev=vdev)
+        return {"vdev": vdev}
     context.report(0.01, f"linking disk {vdev} of {userid}")
     async with context.linked(userid, vdev, write=False) as (alias, path):
         seen = await context.cp(commands.query_virtual(alias))

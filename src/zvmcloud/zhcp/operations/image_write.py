@@ -39,6 +39,10 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     await asyncio.to_thread(sources.check, source.url, folders)
     userid, vdev = request.userid, request.vdev
     await require_off(context, userid, "an image is written to a guest that is off")
+    if context.rehearsing:
+        async with context.linked(userid, vdev, write=True):
+            context.did("disk", "write image", userid=userid, vdev=vdev)
+        return {"vdev": vdev}
     async with contextlib.AsyncExitStack() as stack:
         fetched = await stack.enter_async_context(context.images.use(source, folders))
         file_bytes, expanded = await asyncio.to_thread(_sizes, fetched.file, source)
