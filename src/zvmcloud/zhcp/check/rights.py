@@ -18,7 +18,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "Profile_Query_DM", "Image_Create_DM", "Image_Delete_DM", "Image_Query_DM", "Image_Replace_DM", "Image_Lock_DM",
         "Image_Unlock_DM", "Image_Name_Query_DM", "Image_Definition_Update_DM", "Image_Definition_Delete_DM",
         "Image_Activate", "Image_Deactivate", "Image_Pause", "Image_Console_Get", "System_RDR_File_Manage",
-        "System_RDR_File_Query",
+        "System_RDR_File_Query", "Prototype_Query_DM", "Image_Status_Query", "Query_All_DM",
     ),
     "disks": (
         "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Create", "Image_Disk_Delete",
