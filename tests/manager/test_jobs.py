@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
-from zvmcloud.manager import node as node_module
 from zvmcloud.manager.agents import Agent
 from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError, NotFound
@@ -189,8 +188,10 @@ async def test_a_request_that_never_left_is_a_failure(node: Node, monkeypatch: p
     assert await over(node, job) == "failed"
 
 
-async def test_two_nodes_do_not_share_a_database(tmp_path: Path, zhcp: FakeZhcp) -> None:
-    first, second = settings(tmp_path / "state", node="one"), settings(tmp_path / "state", node="two")
+async def test_two_nodes_do_not_share_a_file(tmp_path: Path, zhcp: FakeZhcp) -> None:
+    file = f"sqlite:///{tmp_path / 'manager.sqlite'}"
+    first = settings(tmp_path / "first", node="one", database=file)
+    second = settings(tmp_path / "second", node="two", database=file)
     async with running(zhcp, first):
         with pytest.raises(Conflict, match="'one' uses this database"):
             await Node.open(second)
@@ -204,11 +205,10 @@ async def test_the_heart_beats_while_a_recovery_hangs(
     async def hangs(_self: runner.Runner) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(node_module, "HEARTBEAT", 0.05)
     monkeypatch.setattr(runner.Runner, "recover", hangs)
-    async with running(zhcp, settings(tmp_path / "beating")) as opened:
+    async with running(zhcp, settings(tmp_path / "beating", heartbeat_seconds=1)) as opened:
         begun = time.time()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.5)
         async with opened.core.database.read() as connection:
             beat = (await connection.execute(sa.select(manager_nodes.c.heartbeat))).scalar_one()
         assert beat > begun

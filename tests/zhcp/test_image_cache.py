@@ -167,3 +167,20 @@ async def test_a_size_that_was_not_named_and_does_not_fit_is_an_error(tmp_path: 
             await read(ImageCache(tmp_path, MIB // 2), unnamed)
         assert (caught.value.problem.status, caught.value.problem.code) == (507, "cache-full")
         assert await read(ImageCache(tmp_path, 2 * MIB), unnamed) == DATA[0]
+
+
+async def test_an_image_whose_server_stands_still_comes_on_from_another_one(tmp_path: Path) -> None:
+    cache = ImageCache(tmp_path, 10 * MIB)
+    async with servers(DATA[0], DATA[0]) as [(still, first), (other, second)]:
+        still.pause_after = 500_000
+        still.go_on.clear()
+        reading = asyncio.create_task(read(cache, first))
+        await asyncio.sleep(0.3)
+        assert not reading.done()
+        await cache.moved(second)
+        assert await asyncio.wait_for(reading, 5) == DATA[0]
+        still.go_on.set()
+        await cache.moved(first)
+    (asked,) = other.requests
+    assert "range: bytes=500000-" in asked.lower()
+    assert len(still.requests) == 1, "an image that is here is not fetched again"

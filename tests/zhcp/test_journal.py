@@ -129,3 +129,14 @@ async def test_the_disk_is_waited_for_before_z_vm_is_changed_and_when_a_new_mana
     with pytest.raises(AgentError, match="epoch"):
         await journal.admit("job", "fifth", 7, "guest.start", body)
     await journal.close()
+
+
+def test_the_same_image_from_another_server_is_the_same_request() -> None:
+    source = {"url": "http://one/image", "headers": {"token": "a"}, "sha256": "1" * 64}
+    moved = {**source, "url": "http://two/image", "headers": {"token": "b"}}
+    first = digest("disk.write_image", {"userid": "LINUX01", "source": source})
+    assert digest("disk.write_image", {"userid": "LINUX01", "source": moved}) == first
+    assert digest("disk.write_image", {"userid": "LINUX01", "source": {**moved, "sha256": "2" * 64}}) != first
+    assert digest("guest.create", {"userid": "LINUX01", "url": "a"}) != digest(
+        "guest.create", {"userid": "LINUX01", "url": "b"}
+    )

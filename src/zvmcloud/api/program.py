@@ -43,7 +43,7 @@ _SECRET_FILE = "connector.token"  # noqa: S105  a name
 
 def doors(node: Node) -> Starlette:
     """The ASGI application with both doors: ``/v1`` and, at the root, the connector's API."""
-    door = Door(node.settings.connector, node.settings.state / _SECRET_FILE)
+    door = Door(node.settings.connector, node.settings.folder / _SECRET_FILE)
     return connector(node, door, [Mount("/v1", native(node))])
 
 
@@ -53,7 +53,7 @@ async def socket_door(node: Node) -> tuple[SocketDoor, int] | None:
     settings = node.settings.connector
     if settings.socket_port < 0:
         return None
-    door = SocketDoor(connector(node, OpenDoor(settings, node.settings.state / _SECRET_FILE)))
+    door = SocketDoor(connector(node, OpenDoor(settings, node.settings.folder / _SECRET_FILE)))
     return door, await door.start(settings.socket_port)
 
 
@@ -72,7 +72,7 @@ async def _serve(settings: Settings, *, announce: bool, token_file: Path | None)
     listeners = [_listen(settings.host, settings.port)]
     host, port = listeners[0].getsockname()[:2]
     settings = settings.listening(settings.host, port)
-    await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
+    await asyncio.to_thread(make_secret, settings.folder / _SECRET_FILE)
     node = await Node.open(settings)
     sockets: tuple[SocketDoor, int] | None = None
     try:
@@ -128,7 +128,7 @@ async def _serve(settings: Settings, *, announce: bool, token_file: Path | None)
 
 async def initialize(settings: Settings) -> tuple[str, str]:
     """Make the state and a new API token named admin. Returns (API token, connector admin secret)."""
-    secret = await asyncio.to_thread(make_secret, settings.state / _SECRET_FILE)
+    secret = await asyncio.to_thread(make_secret, settings.folder / _SECRET_FILE)
     database = await Database.open(settings.database_url)
     try:
         return await Tokens(database).admin(), secret

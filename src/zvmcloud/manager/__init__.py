@@ -10,5 +10,6 @@ May import: the leaves (``smapi``, ``cp``, ``directory``, ``images``) and the ag
 outside ``jobs/engine.py``; must never speak SMAPI or CP itself.
 
 One service per subject: :mod:`.guests`, :mod:`.deploys`, :mod:`.disks`, :mod:`.networks`, :mod:`.images`,
-:mod:`.hosts`; :mod:`.node` ties them together.
+:mod:`.hosts`; :mod:`.node` ties them together; :mod:`.membership` lets several
+nodes work with one database.
 """

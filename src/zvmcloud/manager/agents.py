@@ -77,13 +77,13 @@ class Agent:
                 return _outcome(found)
 
     async def cancel(self, job: str, step: str, epoch: int) -> None:
-        """Ask the agent to stop and undo a running operation; unknown ones are fine."""
+        """Ask the agent to stop and undo a running operation; unknown ones are fine. Raises AgentUnreachable, and
+        AgentFailure (stale-epoch)."""
         try:
             await self._client.cancel(job, step, epoch=epoch)
-        except ZhcpUnreachable as error:
-            raise self._failure(error) from error
-        except ZhcpError:
-            return
+        except ZhcpError as error:
+            if isinstance(error, ZhcpUnreachable) or error.problem.code == "stale-epoch":
+                raise self._failure(error) from error
 
     async def get(self, path: str, **query: str | int) -> Json:
         """A question: the parsed answer. Raises AgentFailure with the agent's problem, or AgentUnreachable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -11,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,8 @@ class JobEngine(Protocol):
 
     async def submit(self, job: str) -> None: ...
 
+    async def adopt(self, members: Collection[str]) -> None: ...
+
     async def stop(self) -> None: ...
 
 
@@ -62,13 +65,20 @@ class Core:
     _beginning: set[asyncio.Task[None]] = field(default_factory=set)
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    def exclusive(self, system: str, userid: str) -> asyncio.Lock:
+    def exclusive(self, system: str, userid: str) -> contextlib.AbstractAsyncContextManager[None]:
         """One at a time for a guest: for choices that depend on what it has (device numbers), until they are made."""
-        return self._locks.setdefault((system, userid), asyncio.Lock())
+        return self._alone(system, userid)
 
-    def image_lock(self, sha256: str) -> asyncio.Lock:
+    def image_lock(self, sha256: str) -> contextlib.AbstractAsyncContextManager[None]:
         """One at a time for the bytes of an image: placing and naming them, beginning to read them, removing them."""
-        return self._locks.setdefault(("image", sha256), asyncio.Lock())
+        return self._alone("image", sha256)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, kind: str, name: str) -> AsyncIterator[None]:
+        """One task of this process, and one manager of the database."""
+        lock = self._locks.setdefault((kind, name), asyncio.Lock())
+        async with lock, self.journal.membership.alone_with(f"{kind}.{name}"):
+            yield
 
     async def begin(self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes] | None = None) -> None:
         """Write a durable job with its files down and hand it to the engine, all of it even if the caller goes away.
@@ -125,22 +135,22 @@ class Core:
 
 
 class JobFiles:
-    """Bulk data of jobs, outside the database: ``<state>/jobs/<job>/<name>``, mode 0600, gone when the job is over.
+    """Bulk data of jobs, outside the database: ``<folder>/jobs/<job>/<name>``, mode 0600, gone when the job is over.
 
     Config drives hold passwords and keys, so they are never in a job's row. The image token is an HMAC over image and
-    job with a key that lives in the state folder, so a resumed step sends the same request; the image route honours
+    job with a key that all managers share, so a resumed step sends the same request; the image route honours
     it only while the job runs.
     """
 
     def __init__(self, settings: Settings, key: bytes) -> None:
         self._settings = settings
-        self._folder = settings.state / "jobs"
+        self._folder = settings.folder / "jobs"
         self._key = key
 
     @property
-    def state(self) -> Path:
-        """The manager's state folder."""
-        return self._settings.state
+    def folder(self) -> Path:
+        """The folder that all managers of the database share."""
+        return self._settings.folder
 
     def path(self, job: str, name: str) -> Path:
         """Where a file of the job is; its folder is made when it is not there. Blocking."""
@@ -216,12 +226,16 @@ def vdev(value: str, field: str = "vdev") -> str:
 
 
 def secret(path: Path) -> bytes:
-    """The 32-byte key in ``path``, made with mode 0600 when it is not there yet. Blocking."""
-    try:
+    """The 32-byte key in ``path``, made with mode 0600 when it is not there yet; another program may make it at the
+    same time. Blocking."""
+    with contextlib.suppress(FileNotFoundError):
         return path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data := secrets.token_bytes(32))
-        return data
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(32))
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(new)
+    new.unlink()
+    return path.read_bytes()

@@ -5,6 +5,10 @@ takes ten times as long as running it (docs/decisions/0010). No statement waits 
 the log, and the log is brought into the file by a thread. Readers never wait for a writer; writers of this process
 queue on a lock instead of on SQLite's busy handler, which sleeps. PostgreSQL (``postgresql+psycopg://``) is asked
 without blocking.
+
+Writers on PostgreSQL queue as well, those of all managers: a choice that is read and then written (the next free
+device) holds as it does on SQLite. A manager that stands still in the middle of a transaction loses it after
+:data:`_IDLE` seconds, so it keeps nobody waiting for longer.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVarTuple, overload
 
@@ -31,6 +35,12 @@ log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOG_LIMIT = 4 * 2**20
 """Bytes of SQLite's write-ahead log after which it is brought into the database file."""
+
+_IDLE = 5.0
+"""Seconds after which PostgreSQL ends a transaction whose manager does nothing with it."""
+_WRITERS = 0x7A766D01
+_MIGRATING = 0x7A766D02
+"""Advisory locks of PostgreSQL, of one database each: who writes; who changes the schema."""
 
 _Columns = TypeVarTuple("_Columns")
 Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
@@ -70,6 +80,11 @@ class Connection:
 class Database(abc.ABC):
     """An open database. ``read()`` and ``write()`` are the only two ways in; each block is one transaction."""
 
+    shared = False
+    """Whether several managers can work with it."""
+    guard: Callable[[Connection], Awaitable[None]] | None = None
+    """What every write to a shared database begins with; it raises when this manager may write no more."""
+
     @staticmethod
     async def open(url: str) -> Database:
         """Bring the schema up to date, then open. A SQLite file is readable by its owner only. Raises BadInput."""
@@ -85,6 +100,10 @@ class Database(abc.ABC):
     @abc.abstractmethod
     def write(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Change the database: everything in the block, or nothing when it raises."""
+
+    @abc.abstractmethod
+    def heart(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A write that waits for no other manager and is not guarded: only for saying that one lives."""
 
     @abc.abstractmethod
     async def close(self) -> None:
@@ -128,6 +147,9 @@ class _Sqlite(Database):
         if idle and self._file.with_name(self._file.name + "-wal").stat().st_size > _LOG_LIMIT:
             self._checkpoint = asyncio.create_task(self._empty_log())
 
+    def heart(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        return self.write()
+
     async def close(self) -> None:
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
@@ -145,13 +167,19 @@ class _Sqlite(Database):
 class _Server(Database):
     """PostgreSQL."""
 
+    shared = True
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._writer = asyncio.Lock()
+        """Before the server's own lock, so that those who wait take no connection each."""
 
     @classmethod
     async def opened(cls, url: sa.URL) -> Self:
-        engine = create_async_engine(url)
+        options = {} if "options" in url.query else {"options": f"-c idle_in_transaction_session_timeout={_IDLE:g}s"}
+        engine = create_async_engine(url, connect_args=options)
         async with engine.begin() as connection:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             await connection.run_sync(_migrate)
         return cls(engine)
 
@@ -162,6 +190,15 @@ class _Server(Database):
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
+        async with self._writer, self._engine.begin() as opened:
+            connection = Connection(opened)
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
+            if self.guard is not None:
+                await self.guard(connection)
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def heart(self) -> AsyncIterator[Connection]:
         async with self._engine.begin() as connection:
             yield Connection(connection)
 

@@ -185,6 +185,14 @@ class Busy(ManagerError):
     retryable = True
 
 
+class Replaced(ManagerError):
+    """Another manager has taken over from this one: it must do nothing more, and end."""
+
+    status = 503
+    code = "node-replaced"
+    title = "Replaced"
+
+
 class AgentUnreachable(ManagerError):
     status = 503
     code = "agent-unreachable"

@@ -123,11 +123,10 @@ class Guests:
 
     async def command(self, system: str, name: str, command: str) -> Document:
         """Run a command in the guest through its agent. Raises AgentFailure when the guest cannot be reached."""
+        agent, path = self._core.agent(system), f"/v1/guests/{quote(userid(name), safe='')}/command"
+        membership = self._core.journal.membership
         return Document(
-            await self._core.agent(system).post(
-                f"/v1/guests/{quote(userid(name), safe='')}/command",
-                {"command": command, "epoch": self._core.journal.epoch},
-            )
+            await membership.under_epoch(lambda epoch: agent.post(path, {"command": command, "epoch": epoch}))
         )
 
     async def describe(

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import BadInput, Conflict
-from zvmcloud.manager.tables import idempotency
+from zvmcloud.manager.tables import idempotency, manager_nodes
 
 KEPT = 86400.0
 """Seconds for which an answer is given again."""
@@ -35,11 +35,12 @@ class Answer:
 
 
 class Idempotency:
-    """The kept answers. ``epoch`` tells requests under way here from those that a crash cut off."""
+    """The kept answers. The epoch in which a manager joined tells requests under way at a living manager from those
+    that a crash cut off."""
 
-    def __init__(self, database: Database, epoch: int) -> None:
+    def __init__(self, database: Database, joined: int) -> None:
         self._database = database
-        self._epoch = epoch
+        self._joined = joined
 
     @staticmethod
     def identify(token: str, key: str) -> str:
@@ -60,7 +61,7 @@ class Idempotency:
         Raises Conflict (idempotency-mismatch, idempotency-running).
         """
         now = time.time()
-        row = {"id": identity, "request": request, "epoch": self._epoch, "created": now}
+        row = {"id": identity, "request": request, "epoch": self._joined, "created": now}
         try:
             async with self._database.write() as connection:
                 await connection.execute(sa.delete(idempotency).where(idempotency.c.created < now - KEPT))
@@ -97,13 +98,14 @@ class Idempotency:
                 )
             if row is not None and row["status"] is not None:
                 return Answer(row["status"], row["headers"], row["body"])
-            if row is not None and row["epoch"] == self._epoch:
+            alive = sa.select(manager_nodes.c.epoch)
+            if row is not None and row["epoch"] in (await connection.execute(alive)).scalars().all():
                 raise Conflict(
                     "the request with this Idempotency-Key is still being done",
                     code="idempotency-running",
                     remedy="wait, then send it again",
                 )
             await connection.execute(
-                sa.update(idempotency).where(idempotency.c.id == identity).values(epoch=self._epoch)
+                sa.update(idempotency).where(idempotency.c.id == identity).values(epoch=self._joined)
             )
         return None

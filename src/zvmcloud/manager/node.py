@@ -18,7 +18,7 @@ from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
-from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.errors import Replaced
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
@@ -31,7 +31,7 @@ from zvmcloud.manager.images import Images
 from zvmcloud.manager.images import records as image_records
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
-from zvmcloud.manager.lease import HEARTBEAT, Lease
+from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.resources import Resources
@@ -42,6 +42,8 @@ from zvmcloud.manager.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
+_RECOVERY = 3.0
+"""Seconds between two looks for interrupted jobs."""
 _SWEEP = 15.0
 """Seconds between two looks for reservations that have ended."""
 
@@ -51,7 +53,7 @@ EngineFactory = Callable[[Runner, Settings], JobEngine]
 class Node:
     """The services of a started manager. Use :meth:`open`, then :meth:`start`, and :meth:`close` at the end."""
 
-    def __init__(self, core: Core, tokens: Tokens, lease: Lease, admin_token: str | None) -> None:
+    def __init__(self, core: Core, tokens: Tokens, membership: Membership, admin_token: str | None) -> None:
         self.core = core
         self.settings = core.settings
         self.disks = Disks(core)
@@ -70,7 +72,7 @@ class Node:
         self.audit = Audit(core.database)
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
-        self.idempotency = Idempotency(core.database, core.journal.epoch)
+        self.idempotency = Idempotency(core.database, membership.joined)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token
@@ -79,7 +81,7 @@ class Node:
         """Set when the program is told to stop: requests cancelled from then on are answered as such."""
         self.replaced = asyncio.Event()
         """Set when another manager works with the database: this one must end."""
-        self._lease = lease
+        self._membership = membership
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -87,23 +89,26 @@ class Node:
         cls, settings: Settings, *, engine: EngineFactory | None = None, agents: Agents | None = None
     ) -> Self:
         """Open (and if needed create) the state. ``engine`` and ``agents`` are seams for tests. Raises Conflict
-        (node-running) while another node works with the database."""
+        (node-running) while another node works with a database that it cannot share."""
         database = await Database.open(settings.database_url)
         try:
-            key = await asyncio.to_thread(secret, settings.state / "image.key")
-            lease = await Lease.take(database, settings.node, key)
+            key = await asyncio.to_thread(secret, settings.folder / "image.key")
+            own = await asyncio.to_thread(secret, settings.state / "node.key")
+            membership = await Membership.join(
+                database, settings.node, own=own, shared=key, heartbeat=settings.heartbeat_seconds
+            )
             await _write_systems(database, settings)
             tokens = Tokens(database, settings.admin_token)
             admin = None if settings.admin_token else await tokens.first()
             agents = agents or Agents([Agent(system) for system in settings.systems])
-            journal = Journal(database, settings.node, lease.epoch)
+            journal = Journal(database, membership)
             files = JobFiles(settings, key)
             runner = Runner(journal, agents, files)
             core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))
         except BaseException:
             await database.close()
             raise
-        return cls(core, tokens, lease, admin)
+        return cls(core, tokens, membership, admin)
 
     async def start(self) -> None:
         """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
@@ -111,6 +116,8 @@ class Node:
         await self.core.engine.start()
         self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
         self._tasks.append(asyncio.create_task(self._expire(), name="manager-expiry"))
+        if self.core.database.shared:
+            self._tasks.append(asyncio.create_task(self._bury(), name="manager-burials"))
 
     async def close(self) -> None:
         """Stop; durable jobs that run now go on at the next start."""
@@ -122,7 +129,7 @@ class Node:
         await self.core.engine.stop()
         await self.core.agents.close()
         try:
-            await self._lease.release()
+            await self._membership.leave()
         except sa.exc.SQLAlchemyError:
             log.exception("other nodes cannot be told that this one stopped")
         await self.core.database.close()
@@ -130,14 +137,27 @@ class Node:
     async def _beat(self) -> None:
         """Says that this node lives, until another one has taken its place."""
         while not self.replaced.is_set():
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(self._membership.heartbeat)
             try:
-                await self._lease.renew()
-            except Conflict as problem:
+                await self._membership.renew()
+            except Replaced as problem:
                 log.critical("%s: this one ends", problem.detail)
                 self.replaced.set()
             except Exception:
                 log.exception("heartbeat failed")
+
+    async def _bury(self) -> None:
+        """Takes over from nodes that fell silent."""
+        while True:
+            await asyncio.sleep(self._membership.heartbeat)
+            try:
+                for name in await self._membership.bury():
+                    log.warning("node %s fell silent: its jobs go on here", name)
+                await self.core.engine.adopt(await self._membership.members())
+            except Replaced:
+                continue
+            except Exception:
+                log.exception("other nodes cannot be looked at")
 
     async def _expire(self) -> None:
         """Gives back reservations that have ended."""
@@ -156,7 +176,7 @@ class Node:
                 await self.core.runner.recover()
             except Exception:
                 log.exception("recovery failed")
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(_RECOVERY)
 
 
 async def _write_systems(database: Database, settings: Settings) -> None:
@@ -175,7 +195,7 @@ def _dbos(runner: Runner, settings: Settings) -> JobEngine:
     """Imported late: DBOS takes a second to import, and tests of the doors do without it."""
     from zvmcloud.manager.jobs.engine import Engine  # noqa: PLC0415
 
-    return Engine(runner, settings.state, settings.node)
+    return Engine(runner, settings)
 
 
 LOCAL_STEPS = (records, image_records)

@@ -2,12 +2,15 @@
 
 ::
 
-    state = "/var/lib/zvmcloud"          # folder of the database, images, keys      ZVMCLOUD_STATE
+    state = "/var/lib/zvmcloud"          # this manager's own folder                 ZVMCLOUD_STATE
     database = ""                        # SQLAlchemy URL; "" = SQLite in the folder  ZVMCLOUD_DATABASE
     host = "127.0.0.1"                   #                                            ZVMCLOUD_HOST
     port = 8080                          #                                            ZVMCLOUD_PORT
     base_url = ""                        # how a zHCP reaches this manager            ZVMCLOUD_BASE_URL
-    node = "manager"                     # name of this manager among several
+    node = "manager"                     # name of this manager among several                  ZVMCLOUD_NODE
+    shared = ""                          # folder of images, files of jobs and keys that all managers of a database
+                                         # reach (decision 12); "" = the state folder           ZVMCLOUD_SHARED
+    heartbeat_seconds = 3                # a manager that misses four is replaced by another one of its database
     import_folders = ["/srv/images"]     # file:// images and config drives may be read from below these; "/" allows all
     export_folders = []                  # images may be written below these too, besides <state>/files
     import_hosts = []                    # http(s) images may come from these hosts even if not public
@@ -109,6 +112,8 @@ class Settings:
     port: int = 8080
     base_url: str = ""
     node: str = "manager"
+    shared: str = ""
+    heartbeat_seconds: int = 3
     default_system: str = ""
     import_folders: tuple[str, ...] = ()
     export_folders: tuple[str, ...] = ()
@@ -129,6 +134,11 @@ class Settings:
     def reserved_until(self) -> float | None:
         """When a reservation that is made now ends, in seconds since 1970; None for never."""
         return time.time() + self.reservation_seconds if self.reservation_seconds else None
+
+    @property
+    def folder(self) -> Path:
+        """What all managers of a database share: images, files of jobs, keys."""
+        return Path(self.shared).absolute() if self.shared else self.state
 
     @property
     def database_url(self) -> str:
@@ -167,7 +177,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None,
             raise SettingsError(f"cannot read {path}: {error.strerror}") from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{path}: {error}") from error
-    for name in ("state", "database", "host", "port", "base_url", "node"):
+    for name in ("state", "database", "host", "port", "base_url", "node", "shared"):
         value = source.get(f"ZVMCLOUD_{name.upper()}")
         if value:
             document[name] = value
@@ -190,6 +200,8 @@ def build(document: Mapping[str, object]) -> Settings:
         port=_number(rest.pop("port", 8080), "port", 0, 65535),
         base_url=_text(rest.pop("base_url", ""), "base_url"),
         node=_text(rest.pop("node", "manager"), "node"),
+        shared=_text(rest.pop("shared", ""), "shared"),
+        heartbeat_seconds=_number(rest.pop("heartbeat_seconds", 3), "heartbeat_seconds", 1, 5),
         default_system=_text(rest.pop("default_system", ""), "default_system"),
         import_folders=_texts(rest.pop("import_folders", ()), "import_folders"),
         export_folders=_texts(rest.pop("export_folders", ()), "export_folders"),

@@ -169,7 +169,19 @@ manager_nodes = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("heartbeat", sa.Float, nullable=False),
     sa.Column("instance", sa.String(32), nullable=False, server_default=""),
+    sa.Column("folder", sa.String(32), nullable=False, server_default=""),
 )
+
+fence = sa.Table("fence", metadata, sa.Column("epoch", sa.BigInteger, nullable=False))
+"""One row: the highest epoch that was given out."""
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("node", sa.String(64), sa.ForeignKey("manager_nodes.node", ondelete="CASCADE"), nullable=False),
+)
+"""What one member has for itself for a while; what a dead member had is free with its burial."""
 
 fcp_devices = sa.Table(
     "fcp_devices",

@@ -98,6 +98,7 @@ class _Entry:
         self.started = 0
         """How often fetching began at the first byte again: whoever read along is lost then."""
         self.finished = False
+        self.moving = False
         self.problem: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
         self.changed = asyncio.Condition()
@@ -190,6 +191,24 @@ class ImageCache:
         entry.task = asyncio.create_task(self._fetch(entry, source, digest), name=f"fetch {digest}")
         return True
 
+    async def moved(self, source: ImageSource) -> None:
+        """The image is to be had elsewhere now: what is under way goes on there, from the byte that it has reached."""
+        digest = sources.digest_of(source)
+        entry = self._entries.get(f"{digest.algorithm}-{digest.hex}")
+        if entry is None or not source.url.startswith(("http://", "https://")):
+            return
+        async with entry.turn:
+            before = entry.task
+            if before is None or entry.finished or entry.problem is not None:
+                return
+            entry.moving = True
+            before.cancel()
+            await asyncio.wait([before])
+            entry.moving = False
+            if not entry.finished:
+                entry.problem = None
+                entry.task = asyncio.create_task(self._fetch(entry, source, digest), name=f"fetch {digest}")
+
     def _usable(self, path: Path, digest: Digest) -> bool:
         """Whether the file is here and right. A damaged one is deleted."""
         if not path.is_file():
@@ -223,6 +242,8 @@ class ImageCache:
         except AgentError as problem:
             entry.problem = problem
         except asyncio.CancelledError:
+            if entry.moving:
+                raise
             entry.problem = AgentError(409, "cancelled", "fetching the image was cancelled", retryable=True)
             raise
         finally:

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch I
 INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
 KEEP_DAYS = 30
+_ENDS, _PLACES = ("source", "target"), ("url", "headers")
 
 T = TypeVar("T")
 
@@ -89,7 +90,18 @@ class Locked:
 
 
 def digest(kind: str, parameters: object) -> str:
-    """What two requests have in common when they ask for the same."""
+    """What two requests have in common when they ask for the same.
+
+    Where an image's bytes come from or go to is no part of that: another manager that goes on with a job has other
+    addresses and credentials, and the image's digest says what it is.
+    """
+    if isinstance(parameters, dict):
+        parameters = {
+            name: {key: item for key, item in value.items() if key not in _PLACES}
+            if name in _ENDS and isinstance(value, dict)
+            else value
+            for name, value in parameters.items()
+        }
     body = json.dumps([kind, parameters], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(body.encode()).hexdigest()
 

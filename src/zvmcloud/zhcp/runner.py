@@ -1,7 +1,7 @@
 """Runs operations: each key once, with undo on failure, and a report of what was done.
 
     PUT of a new key             journal, then run
-    PUT of a key that runs       join it
+    PUT of a key that runs       join it; an image is fetched from where the newest request says
     PUT of a key that is over    its outcome again
     PUT of a key a crash cut off run again; the operation observes first and knows its own traces by its notes
 
@@ -28,7 +28,7 @@ from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.journal import Journal, digest
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
-from zvmcloud.zhcp.messages import Operation, OperationOutcome, parse_operation, parse_outcome
+from zvmcloud.zhcp.messages import Operation, OperationOutcome, WriteImage, parse_operation, parse_outcome
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.recovery import Recovery
@@ -104,6 +104,7 @@ class Runner:
         # From here on nothing is awaited, so of two equal requests the second one finds the first.
         self._check_open()
         if known is not None and (known.state != "running" or key in self._running):
+            await self._moved(self._running.get(key), operation)
             return key
         running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else {}))
         self._running[key] = running
@@ -126,6 +127,12 @@ class Runner:
                         remedy="look at it again, then repeat",
                     )  # fmt: skip
         return await HANDLERS[operation.kind](context, operation)
+
+    async def _moved(self, running: _Running | None, operation: Operation) -> None:
+        """Another manager goes on with a job whose image comes from the one before it, which may stand still."""
+        if running is not None and isinstance(operation, WriteImage) and operation != running.operation:
+            running.operation = operation
+            await self._images.moved(operation.source)
 
     def _check_open(self) -> None:
         if self._stopping:

@@ -141,7 +141,7 @@ async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
 
 
 def _files(ask: Ask) -> Path:
-    return ask.node.settings.state / "files"
+    return ask.node.settings.folder / "files"
 
 
 def _image(ask: Ask, image: Image) -> dict[str, Json]:

@@ -20,7 +20,7 @@ class LocalFiles:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._files = settings.state / "files"
+        self._files = settings.folder / "files"
 
     async def export(self, source: Path, path: str, *, remote_host: str = "") -> None:
         """Copy an image's file to a new file below an export folder or the manager's own files folder.

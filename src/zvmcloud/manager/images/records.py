@@ -91,8 +91,8 @@ async def _place(context: LocalContext, file: str, found: Mapping[str, Json], pa
     """Bytes and name in one transaction. Harmless when the file is in its place already."""
     sha256, size = str(found["sha256"]), int(str(found["bytes"]))
     await lock_bytes(context.connection, sha256)
-    target = context.state / "images" / sha256[:2] / sha256
-    await asyncio.to_thread(into_place, context.state / "jobs" / context.job / file, target, size)
+    target = context.folder / "images" / sha256[:2] / sha256
+    await asyncio.to_thread(into_place, context.folder / "jobs" / context.job / file, target, size)
     await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters})
 
 

@@ -87,7 +87,7 @@ class Images:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self.folder = core.settings.state / "images"
+        self.folder = core.settings.folder / "images"
         self.files = LocalFiles(core.settings)
 
     async def list(self) -> tuple[Image, ...]:

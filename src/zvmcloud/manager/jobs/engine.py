@@ -6,8 +6,12 @@ not. What a step does, and what it did, lives in the journal, so DBOS stores not
 failed, cancelled.
 
 Workflows run on DBOS' threads; their steps hop onto the manager's event loop, where the database and the agents live.
-When the manager stops on purpose, waiting steps leave with :class:`_Stopping`, a BaseException that DBOS does not
-record: the workflow stays pending and continues at the next start.
+When the manager stops on purpose, or learns that it was replaced, waiting steps leave with :class:`_Stopping`, a
+BaseException that DBOS does not record: the workflow stays pending and continues at the next start, or elsewhere.
+
+On SQLite DBOS has a file of its own in the state folder. On PostgreSQL it has a schema in the manager's database, so
+that the jobs of a manager that died are there for the others: :meth:`Engine.adopt` puts them back into DBOS' queue,
+from which exactly one manager takes each.
 """
 
 from __future__ import annotations
@@ -15,19 +19,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import CancelledError, Future
-from pathlib import Path
+from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from sqlalchemy.exc import SQLAlchemyError
 
 from zvmcloud.manager.database import private_file
+from zvmcloud.manager.errors import Replaced
 from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _APPLICATION_VERSION = "1"
 """Recovery only takes up workflows of this version. Plans are data, so it changes only when `_workflow` below does."""
+_AGAIN = 1.0
+"""Seconds until a step whose end could not be written down is asked for again."""
+
+T = TypeVar("T")
 
 
 class _Stopping(BaseException):
@@ -37,16 +49,17 @@ class _Stopping(BaseException):
 class Engine:
     """Starts and resumes durable jobs. One per process, because DBOS is.
 
-    ``executor`` must be the same after a restart: it is the name under which unfinished jobs are found again.
+    The manager's name must be the same after a restart: unfinished jobs are found again under it.
     """
 
-    def __init__(self, runner: Runner, folder: Path, executor: str, *, threads: int = 128) -> None:
+    def __init__(self, runner: Runner, settings: Settings, *, threads: int = 128) -> None:
         self._runner = runner
-        self._file = folder / "dbos.sqlite"
-        self._executor = executor
+        self._settings = settings
         self._threads = threads
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: set[Future[object]] = set()
+        self._waiting: set[Future[Any]] = set()
+        self._known: set[str] = set()
+        """Jobs that DBOS knows."""
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -56,14 +69,27 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         _engine = self
         await asyncio.to_thread(self._launch)
+        await self._submit_all()
+
+    async def adopt(self, members: Collection[str]) -> None:
+        """Go on with the jobs of executors that are none of ``members``."""
+        await asyncio.to_thread(_requeue, members)
+        await self._submit_all()
+
+    async def _submit_all(self) -> None:
+        """Jobs of ours that DBOS was never told of."""
         for job in await self._runner.journal.unfinished(durable=True):
+            if job in self._known:
+                continue
             if await asyncio.to_thread(DBOS.get_workflow_status, job) is None:
                 await self.submit(job)
+            self._known.add(job)
 
     async def submit(self, job: str) -> None:
         """Hand a journaled durable job over; returns when DBOS has written it down."""
         steps = len((await self._runner.journal.get(job, with_calls=False)).steps)
         await asyncio.to_thread(_submit, job, steps)
+        self._known.add(job)
 
     async def stop(self) -> None:
         """Leave running jobs as they are (they resume at the next start) and end DBOS' threads."""
@@ -76,8 +102,18 @@ class Engine:
         await asyncio.to_thread(DBOS.destroy)
         _engine = None
 
-    def call(self, work: Coroutine[object, object, object]) -> object:
-        """From a DBOS thread: run ``work`` on the manager's loop and wait for it."""
+    def call(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """From a DBOS thread: run ``work`` on the manager's loop and wait for it; again while the database is away."""
+        while True:
+            try:
+                return self._call(work())
+            except (CancelledError, Replaced):
+                raise _Stopping from None
+            except SQLAlchemyError:
+                log.exception("the database does not take the end of a step; it is asked again")
+                time.sleep(_AGAIN)
+
+    def _call(self, work: Coroutine[object, object, T]) -> T:
         with self._lock:
             if self._stopping or self._loop is None or self._loop.is_closed():
                 work.close()
@@ -86,8 +122,6 @@ class Engine:
             self._waiting.add(future)
         try:
             return future.result()
-        except CancelledError:
-            raise _Stopping from None
         finally:
             with self._lock:
                 self._waiting.discard(future)
@@ -97,11 +131,16 @@ class Engine:
         return self._runner
 
     def _launch(self) -> None:
-        private_file(self._file)
+        database = self._settings.database_url
+        if database.startswith("sqlite"):
+            private_file(file := self._settings.state / "dbos.sqlite")
+            database = f"sqlite:///{file}"
         config: DBOSConfig = {
             "name": "zvmcloud",
-            "system_database_url": f"sqlite:///{self._file}",
-            "executor_id": self._executor,
+            "system_database_url": database,
+            "dbos_system_schema": "dbos",
+            "sys_db_idle_transaction_timeout_sec": 5.0,
+            "executor_id": self._settings.node,
             "application_version": _APPLICATION_VERSION,
             "log_level": "WARNING",
             "console_log_level": "ERROR",
@@ -128,22 +167,29 @@ def _submit(job: str, steps: int) -> None:
         DBOS.start_workflow(_workflow, job, steps)
 
 
+def _requeue(members: Collection[str]) -> None:
+    pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    gone = {str(found.executor_id) for found in pending} - set(members)
+    if gone:
+        DBOS._recover_pending_workflows(sorted(gone))  # the recovery of its own management server
+
+
 @DBOS.step(name="zvmcloud.step")
 def _step(job: str, number: int) -> str:
     engine = _current()
-    return str(engine.call(engine.runner.step(job, number)))
+    return engine.call(lambda: engine.runner.step(job, number))
 
 
 @DBOS.step(name="zvmcloud.undo")
 def _undo(job: str, number: int) -> None:
     engine = _current()
-    engine.call(engine.runner.undo(job, number))
+    engine.call(lambda: engine.runner.undo(job, number))
 
 
 @DBOS.step(name="zvmcloud.close")
 def _close(job: str, state: str) -> None:
     engine = _current()
-    engine.call(engine.runner.close(job, state))
+    engine.call(lambda: engine.runner.close(job, state))
 
 
 @DBOS.workflow(name="zvmcloud.job", max_recovery_attempts=1000)

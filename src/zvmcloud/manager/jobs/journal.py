@@ -20,6 +20,7 @@ from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan
 from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
+from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
 _PROGRESS_INTERVAL = 0.5
@@ -53,15 +54,22 @@ def new_job() -> str:
 
 
 class Journal:
-    """Reads and writes jobs. ``node`` and ``epoch`` are stamped on every job this manager begins."""
+    """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with."""
 
-    def __init__(self, database: Database, node: str, epoch: int) -> None:
+    def __init__(self, database: Database, membership: Membership) -> None:
         self.database = database
-        self.node = node
-        self.epoch = epoch
+        self.membership = membership
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._progress_written: dict[tuple[str, int], float] = {}
         self._live: dict[tuple[str, int], tuple[float, str]] = {}
+
+    @property
+    def node(self) -> str:
+        return self.membership.node
+
+    @property
+    def epoch(self) -> int:
+        return self.membership.epoch
 
     async def begin(self, plan: Plan, origin: str = "", job: str = "") -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable

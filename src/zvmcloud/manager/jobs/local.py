@@ -13,14 +13,14 @@ from zvmcloud.manager.jobs.plan import Json, Step
 @dataclass(frozen=True, slots=True)
 class LocalContext:
     """What a local step may use: the transaction that also records its end, its job, the results of earlier steps by
-    name, the manager's state folder, and the project the job is for."""
+    name, the folder that all managers share, and the project the job is for."""
 
     connection: Connection
     job: str
     system: str
     userid: str
     results: Mapping[str, Mapping[str, Json]]
-    state: Path
+    folder: Path
     project: str
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from zvmcloud.manager.agents import Agents
-from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError
+from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, Replaced
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, StepRecord
 from zvmcloud.zhcp.errors import AgentError
@@ -47,7 +47,7 @@ class Materials(Protocol):
     async def discard(self, job: str) -> None: ...
 
     @property
-    def state(self) -> Path: ...
+    def folder(self) -> Path: ...
 
 
 class Remote:
@@ -127,7 +127,7 @@ class Remote:
             try:
                 await self._agents[system].get("/v1/health")
                 if cancels and (await self._journal.get(job, with_calls=False)).cancel:
-                    await self._agents[system].cancel(job, step, self._journal.epoch)
+                    await self.cancel(job, system, step)
             except (AgentUnreachable, AgentFailure):
                 continue
             return
@@ -142,6 +142,8 @@ class Remote:
                 error.job = record.id
                 raise
             return Outcome("failed", detail=error.detail, error=error.problem())
+        except Replaced:
+            raise
         except ManagerError as error:
             return Outcome("failed", detail=error.detail, error=error.problem())
         except asyncio.CancelledError:
@@ -154,7 +156,8 @@ class Remote:
 
     async def cancel(self, job: str, system: str, step: str) -> None:
         """Tell the agent to stop a step that runs, under the name it is tried with. Raises AgentUnreachable."""
-        await self._agents[system].cancel(job, self._trying.get(job, step), self._journal.epoch)
+        agent, trying = self._agents[system], self._trying.get(job, step)
+        await self._journal.membership.under_epoch(lambda epoch: agent.cancel(job, trying, epoch))
 
     async def _ask(
         self,
@@ -173,14 +176,11 @@ class Remote:
                 code="job-file",
                 remedy="repeat the request",
             ) from error
-        return await self._agents[record.system].run(
-            record.id,
-            item.step.name,
-            self._journal.epoch,
-            item.step.kind,
-            parameters,
-            progress=progress,
-            patience=patience,
+        agent = self._agents[record.system]
+        return await self._journal.membership.under_epoch(
+            lambda epoch: agent.run(
+                record.id, item.step.name, epoch, item.step.kind, parameters, progress=progress, patience=patience
+            )
         )
 
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
-from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, from_problem
+from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
@@ -108,7 +108,8 @@ class Runner:
         )
 
     async def step(self, job: str, number: int) -> str:
-        """Run one step of a durable job; returns done, failed or cancelled. Never raises a ManagerError."""
+        """Run one step of a durable job; returns done, failed or cancelled. Never raises a ManagerError but
+        Replaced, and errors of a database that is away: then nobody knows yet."""
         record = await self.journal.get(job, with_calls=False)
         item = record.steps[number]
         if item.state == "done":
@@ -127,10 +128,17 @@ class Runner:
                 return "done"
 
             async def progress(fraction: float, detail: str) -> None:
-                await self.journal.progress(job, number, fraction, detail)
+                try:
+                    await self.journal.progress(job, number, fraction, detail)
+                except SQLAlchemyError as error:  # the operation goes on, and its end is what matters
+                    log.warning("job %s: progress cannot be written down: %s", job, error)
 
             outcome = await self._remote.patiently(record, item, progress)
+        except Replaced:
+            raise
         except (ManagerError, SQLAlchemyError) as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                raise
             outcome = _failed(error)
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, job, [(number, outcome)])
@@ -158,6 +166,8 @@ class Runner:
                 outcome = await self._remote.patiently(record, replace(item, step=backwards), backwards=True)
             else:
                 outcome = await self._remote.once(record, replace(item, step=backwards))
+        except Replaced:
+            raise
         except ManagerError as error:
             outcome = Outcome("failed", detail=error.detail)
         if outcome.state != "done":
@@ -211,6 +221,8 @@ class Runner:
             except AgentUnreachable:
                 away.add(system)
                 await self.journal.interrupt(job)
+            except Replaced:
+                return
             except ManagerError as error:
                 log.info("job %s: finished as failed after a restart: %s", job, error.detail)
             except Exception:
@@ -228,7 +240,7 @@ class Runner:
         self, connection: Connection, record: JobRecord, step: Step, results: Mapping[str, Mapping[str, Json]]
     ) -> Mapping[str, Json]:
         context = LocalContext(
-            connection, record.id, record.system, record.userid, results, self.materials.state, record.project
+            connection, record.id, record.system, record.userid, results, self.materials.folder, record.project
         )
         return await run_local(context, step)
 

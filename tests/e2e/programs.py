@@ -1,0 +1,175 @@
+"""A simulated z/VM inside the test, and an agent and managers as processes that can be killed, frozen and started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from zvmcloud.simulator.embed import Simulator
+
+TOKEN = "a-token-for-this-test"
+OVER = {"done", "failed", "cancelled", "undone"}
+_PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """A process of ours, from `start` to its end, again and again."""
+
+    def __init__(self, folder: Path, name: str, module: str, settings: str, url: str, *, uds: str = "") -> None:
+        self.name = name
+        self._file = folder / f"{name}.toml"
+        self._file.write_text(settings)
+        self._log = folder / f"{name}.log"
+        self._command = [sys.executable, "-c", f"from {module} import app; app()", "run", "--settings", str(self._file)]
+        self.process: subprocess.Popen[bytes] | None = None
+        transport = httpx.AsyncHTTPTransport(uds=uds) if uds else None
+        self.client = httpx.AsyncClient(
+            base_url=url, timeout=20, transport=transport, headers={"authorization": f"Bearer {TOKEN}"}
+        )
+
+    async def start(self, *, wait: bool = True) -> None:
+        assert self.process is None or self.process.poll() is not None
+        with self._log.open("ab") as log:
+            environment = {**os.environ, "ZVMCLOUD_ADMIN_TOKEN": TOKEN}
+            self.process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+        if wait:
+            await self.ready()
+
+    async def ready(self) -> None:
+        async def answers() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log()
+            with contextlib.suppress(httpx.TransportError):
+                return (await self.client.get("/v1/health")).status_code == 200
+            return False
+
+        await until(answers, self.log)
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def end(self, number: int = signal.SIGKILL) -> int:
+        """End it, if it runs; its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            if number == signal.SIGKILL:
+                self.process.send_signal(signal.SIGCONT)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+    def log(self) -> str:
+        return self._log.read_text()[-4000:] if self._log.exists() else ""
+
+
+class Manager(Program):
+    """A manager, and what one asks of it."""
+
+    async def post(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = await self.client.post(f"/v1{path}", json=body)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def job(self, job: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/v1/jobs/{job}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.client.get("/v1/jobs", params={"limit": 500})).json()["items"]
+        return found
+
+    async def over(self, job: str, seconds: float = _PATIENCE) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        async def ended() -> bool:
+            nonlocal found
+            found = await self.job(job)
+            return found["state"] in OVER
+
+        await until(ended, lambda: f"{found}\n{self.log()}", seconds)
+        return found
+
+    async def done(self, path: str, **body: Any) -> dict[str, Any]:
+        """Ask for a change and wait until it is done."""
+        found = await self.over((await self.post(path, **body))["id"])
+        assert found["state"] == "done", found
+        return found
+
+
+async def until(
+    true: Callable[[], Awaitable[bool]], tell: Callable[[], str], seconds: float = _PATIENCE, pause: float = 0.05
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not await true():
+        assert time.monotonic() < deadline, tell()
+        await asyncio.sleep(pause)
+
+
+class Fleet:
+    """One z/VM system with its agent, and managers."""
+
+    def __init__(self, folder: Path, vm: Simulator) -> None:
+        self.folder = folder
+        self.vm = vm
+        self.socket = folder / "zhcp.sock"
+        (folder / "password").write_text("ZHCP")
+        self.agent = Program(
+            folder,
+            "zhcp",
+            "zvmcloud.zhcp.program",
+            f'[smapi]\nhost = "127.0.0.1"\nport = {vm.smapi_port}\nuserid = "ZHCP"\n'
+            f'password_file = "{folder / "password"}"\n'
+            f'[machine]\nhost = "127.0.0.1"\nport = {vm.machine_port}\n'
+            f'[listen]\nunix = "{self.socket}"\n[storage]\nstate = "{folder / "zhcp"}"\n',
+            "http://zhcp",
+            uds=str(self.socket),
+        )
+        self.managers: list[Manager] = []
+
+    def manager(self, name: str, more: str = "") -> Manager:
+        port = free_port()
+        found = Manager(
+            self.folder,
+            name,
+            "zvmcloud.api.program",
+            f'state = "{self.folder / name}"\nport = {port}\nnode = "{name}"\n'
+            f'import_folders = ["{self.folder}"]\n{more}\n[connector]\nmode = "open"\n'
+            f'[[systems]]\nname = "ZVM1"\nurl = "unix:{self.socket}"\n',
+            f"http://127.0.0.1:{port}",
+        )
+        self.managers.append(found)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def fleet(folder: Path) -> AsyncIterator[Fleet]:
+    """A z/VM and its agent; all programs end with the block."""
+    async with Simulator(state=folder / "vm") as vm:
+        found = Fleet(folder, vm)
+        await found.agent.start()
+        try:
+            yield found
+        finally:
+            for program in (*found.managers, found.agent):
+                if program.process is not None:
+                    await program.end()
+                await program.client.aclose()
