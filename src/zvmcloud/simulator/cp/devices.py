@@ -21,6 +21,7 @@ from zvmcloud.simulator.cp.language import (
     is_device_list,
     logged_on,
     operand,
+    rdev,
     userid,
     vdev,
 )
@@ -233,7 +234,16 @@ def _attach_volume(issuer: Issuer, address: str, words: Sequence[str]) -> str:
     return f"DASD {address} ATTACHED TO SYSTEM {volser}"
 
 
+def give(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """GIVE rdev [TO] userid: hands on a tape drive; there are none, so every device is of the wrong type"""
+    address = rdev(words, 0)
+    if not dasd.exists(issuer.system, address):
+        raise CpRefused(messages.DEVICE_MISSING, module="GIV", vdev=address)
+    raise CpRefused(messages.DEVICE_TYPE_WRONG, module="GIV", vdev=address)
+
+
 COMMANDS = (
+    Command("GIVE", 3, "B", give),
     Command("LINK", 3, "G", link),
     Command("DETACH", 3, "BG", detach),
     Command("ATTACH", 3, "B", attach),

@@ -9,6 +9,7 @@
     relocate        SSI, RELODOMAIN
     query_spool     READER, PRINTER, PUNCH, FILES
     trace, flashcopy    what these commands have set up
+    query_absent    TAPES, CRYPTO, CPUPOOL ...: what no modelled system has
 
 An operand that the issuer's classes do not cover is taken for a userid, as CP does, and refused as an invalid option
 when it is none.
@@ -22,6 +23,7 @@ from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.simulator.cp import (
     flashcopy,
+    query_absent,
     query_devices,
     query_disks,
     query_networks,
@@ -46,6 +48,7 @@ _OPERANDS: tuple[Command, ...] = (
     *query_spool.OPERANDS,
     *trace.QUERIES,
     *flashcopy.QUERIES,
+    *query_absent.OPERANDS,
 )
 
 

@@ -15,6 +15,7 @@ from zvmcloud.simulator.cp.language import (
     abbreviates,
     columns,
     device_list,
+    no_more,
     operand,
     rdev,
     userid,
@@ -213,7 +214,24 @@ def _cpowned(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     return [lines[0], *sorted(lines[1:])]
 
 
+def _vdisk(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY VDISK [USERLIM | SYSLIM]: virtual disks in storage are not limited, and so many blocks are in use"""
+    used = sum(disk.size for disk in issuer.system.disks.values() if disk.temporary == "VDSK")
+    lines = {
+        "USERLIM": "VDISK USER   LIMIT IS INFINITE",
+        "SYSLIM": f"VDISK SYSTEM LIMIT IS INFINITE, {used:>14} BLK IN USE",
+    }
+    if not words:
+        return list(lines.values())
+    no_more(words, 1)
+    for name, line in lines.items():
+        if abbreviates(words[0], name, 4):
+            return [line]
+    raise CpRefused(messages.INVALID_OPTION, module="QVD", option=words[0])
+
+
 OPERANDS: tuple[Command, ...] = (
+    Command("VDISK", 5, "B", _vdisk),
     Command("DASD", 2, "B", _dasd),
     Command("SYSTEM", 6, "B", _system),
     Command("MDISK", 2, "BG", _mdisk),

@@ -65,6 +65,14 @@ def _share(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     return settings.share_lines(logged_on(issuer, words or ["*"], 0))
 
 
+def _quickdsp(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
+    """QUERY QUICKDSP userid: as OPTION QUICKDSP of its entry says"""
+    machine = logged_on(issuer, words, 0)
+    entry = issuer.system.full_entry(machine.userid)
+    quick = entry is not None and any("QUICKDSP" in option.words for option in entry.every("OPTION"))
+    return [f"USER {machine.userid:<8}: QUICKDSP = {'ON' if quick else 'OFF'}"]
+
+
 def _set(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     row = settings.of(issuer.system, issuer.machine)
     cells = [f"{name} {row.get(name, default):<4}" for name, (_, default) in settings.SWITCHES.items()]
@@ -133,6 +141,7 @@ OPERANDS: tuple[Command, ...] = (
     Command("NAMES", 1, EVERY_CLASS, _names),
     Command("PRIVCLASS", 4, EVERY_CLASS, _privclass),
     Command("SHARE", 3, "AEG", _share),
+    Command("QUICKDSP", 5, "AE", _quickdsp),
     Command("SET", 3, "G", _set),
     _switch("VMRELOCATE", 4),
     _switch("CPUAFFINITY", 6),

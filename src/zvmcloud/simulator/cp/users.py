@@ -74,22 +74,35 @@ def force(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 
 def signal(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """SIGNAL SHUTDOWN userid | ALL [WITHIN seconds]: without a limit, that of SET SIGNAL"""
+    """SIGNAL SHUTDOWN [USER] userid | * | ALL [WITHIN seconds]: without a limit, that of SET SIGNAL
+
+    Class G signals its own machine and names none. A machine that is still on at the limit is logged off. Source:
+    SIGNAL in z/VM's CP Commands and Utilities Reference.
+    """
     if not abbreviates(operand(words, 0, "SIG"), "SHUTDOWN", 4):
         raise CpRefused(messages.INVALID_OPTION, module="SIG", option=words[0])
+    rest = list(words[1:])
+    named = bool(rest) and not abbreviates(rest[0], "WITHIN", 2)
+    if named and not issuer.has("AC"):
+        raise CpRefused(messages.INVALID_OPTION, module="SIG", option=rest[0])
+    if not named and issuer.has("G"):
+        rest.insert(0, issuer.userid)
+    everyone = rest[:1] == ["ALL"]
+    if rest[:1] == ["USER"]:
+        rest.pop(0)
     seconds = settings.signal_seconds(issuer.system)
-    if len(words) > 2:
-        if not abbreviates(words[2], "WITHIN", 2):
-            raise CpRefused(messages.INVALID_OPTION, module="SIG", option=words[2])
-        seconds = number(words, 3, 1, MAX_SECONDS, "SIG")
+    if len(rest) > 1:
+        if not abbreviates(rest[1], "WITHIN", 2):
+            raise CpRefused(messages.INVALID_OPTION, module="SIG", option=rest[1])
+        seconds = number(rest, 2, 1, MAX_SECONDS, "SIG")
     system = issuer.system
-    if words[1:2] == ["ALL"]:
+    if everyone:
         ready = [item for item in system.machines.values() if item.system is not None and item.system.phase == "up"]
         chosen = [
             item for item in ready if item.system is not None and item.system.signals and item.userid != issuer.userid
         ]
     else:
-        machine = logged_on(issuer, words, 1)
+        machine = logged_on(issuer, rest, 0)
         if machine.system is None or machine.system.phase != "up" or not machine.system.signals:
             raise CpRefused(messages.SIGNAL_NOT_ENABLED, userid=machine.userid)
         chosen = [machine]
@@ -169,7 +182,7 @@ COMMANDS = (
     Command("XAUTOLOG", 5, "ABG", xautolog),
     Command("AUTOLOG", 5, "AB", autolog),
     Command("FORCE", 5, "A", force),
-    Command("SIGNAL", 3, "AC", signal),
+    Command("SIGNAL", 3, "ACG", signal),
     Command("SEND", 3, "CG", send),
     Command("MESSAGE", 1, EVERY_CLASS, message),
     Command("MSGNOH", 6, "B", no_header),
