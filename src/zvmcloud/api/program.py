@@ -173,6 +173,7 @@ def run(
 def init(
     settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder for database, images and keys.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Write the admin token here instead of showing it.")] = None,
 ) -> None:
     """Make the state folder and print the secrets. Replaces an earlier admin token."""
     found = _settings(settings, state)
@@ -180,7 +181,10 @@ def init(
         token, secret = asyncio.run(initialize(found))
     except OSError as error:
         raise _unusable(found, error) from error
-    _say(f"admin token for /v1 (stored as a hash only, keep it): {token}")
+    if token_file is not None:
+        _keep(token_file, token)
+    else:
+        _say(f"admin token for /v1 (stored as a hash only, keep it): {token}")
     _say(f"connector admin secret (X-Admin-Token of POST /token): {secret}")
 
 

@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from zvmcloud.cli import jobs
+from zvmcloud.cli import progress
 from zvmcloud.cli.processes import STOP_SIGNALS, StartError
 from zvmcloud.cli.up import Facts, Wishes, stack
 from zvmcloud.client import Client
@@ -154,7 +154,7 @@ def _run(facts: Facts, folder: Path) -> None:
         console.print("[bold]4. What happened: HTTP call -> steps -> SMAPI functions and CP commands[/bold]")
         for what, job in road.jobs:
             console.print(f"  [bold]{what}[/bold]")
-            jobs.show_steps(console, road.manager.job(job), indent="    ")
+            progress.show_steps(console, road.manager.job(job), indent="    ")
         console.print(f"[bold]5. The console of {USERID}[/bold]")
         for line in log.splitlines():
             console.print(f"  | {line}", markup=False)

@@ -33,6 +33,11 @@ def _end_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def program(*words: str) -> list[str]:
+    """The command line of `zvm WORDS` as a process of its own."""
+    return [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words]
+
+
 class StartError(Exception):
     """A program did not come up; the text says which, why, and where its log is."""
 
@@ -76,11 +81,10 @@ class Family:
         """Start `zvm WORDS` and wait until `ready`. StartError when it ends first or takes too long."""
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
-        program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words]
         with log.open("ab") as output:
             begin = output.tell()
             process = subprocess.Popen(  # noqa: S603 (our own program)
-                program,
+                program(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -28,6 +28,7 @@ import httpx
 import typer
 
 from zvmcloud.cli.processes import STOP_SIGNALS, Child, Family, StartError
+from zvmcloud.cli.profiles import default_state
 from zvmcloud.serving import TakenError, alone
 
 app = typer.Typer(add_completion=False)
@@ -106,11 +107,6 @@ class Facts:
             "logs": str(self.state / "logs"),
             "state": str(self.state),
         }
-
-
-def default_state() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "zvmcloud" / "up"
 
 
 @app.command()

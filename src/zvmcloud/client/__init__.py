@@ -5,6 +5,17 @@ the connector's API, and keeps no state but its connections.
 """
 
 from zvmcloud.client.errors import AnswerError, ClientError, ConnectionFailed, ProblemError
-from zvmcloud.client.http import Client
+from zvmcloud.client.http import Client, Event
+from zvmcloud.client.operations import Operation, Parameter, operations
 
-__all__ = ["AnswerError", "Client", "ClientError", "ConnectionFailed", "ProblemError"]
+__all__ = [
+    "AnswerError",
+    "Client",
+    "ClientError",
+    "ConnectionFailed",
+    "Event",
+    "Operation",
+    "Parameter",
+    "ProblemError",
+    "operations",
+]

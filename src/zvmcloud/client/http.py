@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 import httpx
@@ -21,16 +23,27 @@ Document = dict[str, Any]
 
 _FINAL = frozenset({"done", "failed", "cancelled"})
 _UNAVAILABLE = 503
+_NOT_MODIFIED = 304
 _PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A server-sent event: its id ("" when it has none), its name, its data."""
+
+    id: str
+    name: str
+    data: str
 
 
 class Client:
     """A manager at ``url`` (``http://host:port``, without ``/v1``).
 
-    ``ca``: file with the certificate authority to trust for https (default: the system's). ``timeout``: seconds for
-    one answer. ``retries``: how often a reading call is repeated after a lost connection, and any call after 503,
-    with growing pauses; calls that change something are repeated only when the request cannot have arrived.
-    ``transport`` is a seam for tests.
+    ``token`` "" asks without one, which few routes answer. ``ca``: file with the certificate authority to trust for
+    https (default: the system's). ``timeout``: seconds for one answer. ``retries``: how often a reading call is
+    repeated after a lost connection, and any call after 503, with growing pauses; calls that change something are
+    repeated when they carry an Idempotency-Key, else only when the request cannot have arrived. ``transport`` is a
+    seam for tests.
     """
 
     def __init__(
@@ -49,7 +62,7 @@ class Client:
         self._sleep = sleep
         self._http = httpx.Client(
             base_url=f"{self.url}/v1",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
             verify=ssl.create_default_context(cafile=str(ca)) if ca else True,
             transport=transport,
@@ -69,9 +82,85 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Json] | None = None,
+        body: Json = None,
+        content: bytes | Iterable[bytes] | None = None,
+        media: str = "application/octet-stream",
+    ) -> Json:
+        """Any route: its JSON answer, its text, or None for an empty one. ``body`` is sent as JSON, ``content`` as it
+        is. Every POST carries an Idempotency-Key, so it is repeated after a lost connection without being done twice.
+        """
+        headers: dict[str, str] = {}
+        if method == "POST" and path != "/login":
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        if content is not None:
+            headers["Content-Type"] = media
+        return self._call(method, path, dict(query or {}), headers, body, content)
+
+    def download(self, path: str, target: BinaryIO, told: Callable[[int, int], None] | None = None) -> int:
+        """Write the bytes of a route to a file; ``told`` hears how many of how many there are (0: unknown)."""
+        size = 0
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._parsed(answer)
+                whole = int(answer.headers.get("content-length", "0"))
+                for piece in answer.iter_bytes(1 << 20):
+                    size += target.write(piece)
+                    if told is not None:
+                        told(size, whole)
+        except httpx.TransportError as error:
+            raise ConnectionFailed(f"{self.url}: {error}") from error
+        return size
+
+    def events(self, path: str, query: Mapping[str, Json] | None = None, last: str = "") -> Iterator[Event]:
+        """The server-sent events of a route, until the manager ends them. A lost connection is made anew, behind the
+        last event that has an id (``last`` at first)."""
+        lost = 0
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            try:
+                with self._http.stream(
+                    "GET", path, params=_given(query or {}), headers=headers, timeout=httpx.Timeout(30.0, read=None)
+                ) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        self._parsed(answer)
+                    for event in _parse_events(answer.iter_lines()):
+                        lost, last = 0, event.id or last
+                        yield event
+            except httpx.TransportError as error:
+                self._again(error, lost)
+            else:
+                return
+            lost += 1
+
+    def document(self, tag: str = "") -> tuple[Document | None, str]:
+        """The OpenAPI document and its ETag; no document when it is still the one of ``tag``."""
+        try:
+            answer = self._http.get("/openapi.json", headers={"If-None-Match": tag} if tag else {})
+        except httpx.TransportError as error:
+            raise ConnectionFailed(f"{self.url}: {error}") from error
+        if answer.status_code == _NOT_MODIFIED:
+            return None, tag
+        found = self._parsed(answer)
+        if not isinstance(found, dict) or "paths" not in found:
+            raise AnswerError(f"{self.url}: the answer to /v1/openapi.json is no OpenAPI document")
+        return found, answer.headers.get("etag", "")
+
     def health(self) -> Document:
         """Version and epoch of the manager."""
         return self._object("GET", "/health")
+
+    def whoami(self) -> Document:
+        """User, role and projects of the token, and the default system."""
+        return self._object("GET", "/whoami")
 
     def systems(self) -> list[Document]:
         """The z/VM systems, and whether each one's agent answers."""
@@ -79,11 +168,11 @@ class Client:
 
     def guests(self, *, system: str = "", project: str = "") -> Iterator[Document]:
         """The guests the manager owns, page after page."""
-        return self._pages("/guests", system=system, project=project)
+        return self.pages("/guests", {"system": system, "project": project})
 
     def images(self) -> Iterator[Document]:
         """The images the caller sees, page after page."""
-        return self._pages("/images")
+        return self.pages("/images", {})
 
     def image(self, name: str) -> Document:
         """One image; ProblemError with status 404 when there is none of that name."""
@@ -91,8 +180,8 @@ class Client:
 
     def jobs(self, *, userid: str = "", state: str = "", system: str = "", limit: int = 100) -> list[Document]:
         """The newest jobs first, ``limit`` at most, without their steps."""
-        page = str(min(limit, _PAGE))
-        return list(islice(self._pages("/jobs", limit=page, userid=userid, state=state, system=system), limit))
+        query = {"limit": min(limit, _PAGE), "userid": userid, "state": state, "system": system}
+        return list(islice(self.pages("/jobs", query), limit))
 
     def job(self, job: str) -> Document:
         """One job with its steps and every call they made."""
@@ -144,13 +233,16 @@ class Client:
             raise AnswerError(f"{self.url}: the answer to {path} is not an object")
         return found
 
-    def _pages(self, path: str, **query: str) -> Iterator[Document]:
+    def pages(self, path: str, query: Mapping[str, Json]) -> Iterator[Document]:
         """The items of a list, which is fetched page by page as they are asked for."""
-        asked = {"limit": str(_PAGE), **{name: value for name, value in query.items() if value}}
+        asked: dict[str, Json] = {"limit": _PAGE, **query}
         while True:
             found = self._call("GET", path, asked)
+            if isinstance(found, list):
+                yield from found
+                return
             if not isinstance(found, dict) or not isinstance(found.get("items"), list):
-                raise AnswerError(f"{self.url}: the answer to {path} is not a page of a list")
+                raise AnswerError(f"{self.url}: the answer to {path} is not a list")
             yield from found["items"]
             if not found.get("next"):
                 return
@@ -162,22 +254,37 @@ class Client:
             raise AnswerError(f"{self.url}: the answer to {path} is not a list")
         return found
 
-    def _call(self, method: str, path: str, query: Mapping[str, str]) -> Json:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Json],
+        headers: Mapping[str, str] | None = None,
+        body: Json = None,
+        content: bytes | Iterable[bytes] | None = None,
+    ) -> Json:
         attempt = 0
+        once = content is not None and not isinstance(content, bytes)
+        safe = not once and (method == "GET" or "Idempotency-Key" in (headers or {}))
         while True:
             try:
-                answer = self._http.request(method, path, params=dict(query))
+                answer = self._http.request(
+                    method, path, params=_given(query), headers=dict(headers or {}), json=body, content=content
+                )
             except httpx.TransportError as error:
-                if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                if once or (not safe and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
                     raise ConnectionFailed(f"{self.url}: {error}") from error
                 self._again(error, attempt)
             else:
-                if answer.status_code != _UNAVAILABLE or attempt >= self._retries:
+                if answer.status_code != _UNAVAILABLE or attempt >= self._retries or once:
                     return self._parsed(answer)
                 self._sleep(0.2 * 2**attempt)
             attempt += 1
 
     def _parsed(self, answer: httpx.Response) -> Json:
+        kind = answer.headers.get("content-type", "")
+        if answer.is_success and (not answer.content or kind.startswith("text/plain")):
+            return answer.text or None
         try:
             document: Json = answer.json()
         except ValueError:
@@ -187,3 +294,27 @@ class Client:
         if answer.is_success:
             return document
         raise ProblemError(document if isinstance(document, dict) else {}, answer.status_code)
+
+
+def _given(query: Mapping[str, Json]) -> httpx.QueryParams:
+    """What a query has, lists as repeated names."""
+    pairs: list[tuple[str, str | int | float | bool | None]] = []
+    for name, value in query.items():
+        values = value if isinstance(value, list) else [] if value is None or value == "" else [value]
+        pairs += [(name, str(item).lower() if isinstance(item, bool) else str(item)) for item in values]
+    return httpx.QueryParams(pairs)
+
+
+def _parse_events(lines: Iterable[str]) -> Iterator[Event]:
+    """Events out of the lines of a stream; comments, which only keep the connection open, are left out."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if line and name:
+            value = value.removeprefix(" ")
+            fields[name] = f"{fields['data']}\n{value}" if name == "data" and "data" in fields else value
+        elif not line and "data" in fields:
+            yield Event(fields.get("id", ""), fields.get("event", "message"), fields["data"])
+            fields = {}
+        elif not line:
+            fields = {}

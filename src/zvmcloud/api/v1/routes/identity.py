@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -31,10 +32,13 @@ class Login(Strict):
 
 
 class Whoami(BaseModel):
+    """Who the token makes the caller. ``system``: the z/VM system that is meant when none is named."""
+
     user: str
     role: Role
     project: str
     projects: dict[str, Role]
+    system: str
 
 
 class Token(BaseModel):
@@ -147,9 +151,24 @@ async def login(node: TheNode, request: Request, body: Login) -> NewToken:
 
 
 @router.get("/whoami", name="session.whoami")
-async def whoami(caller: Reader) -> Whoami:
+async def whoami(node: TheNode, caller: Reader) -> Whoami:
     """Who the token makes the caller."""
-    return Whoami(user=caller.user, role=caller.role, project=caller.project, projects=caller.projects)
+    system = node.settings.system()
+    return Whoami(
+        user=caller.user,
+        role=caller.role,
+        project=caller.project,
+        projects=caller.projects,
+        system=system.name if system is not None else "",
+    )
+
+
+@router.post("/logout", name="session.logout", status_code=204)
+async def logout(node: TheNode, caller: Reader) -> Response:
+    """End the token that asks. One from the manager's environment stays."""
+    with contextlib.suppress(NotFound):
+        await node.tokens.revoke(caller, caller.token)
+    return Response(status_code=204)
 
 
 @router.get("/tokens")
