@@ -17,17 +17,8 @@ from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import samples
 from zvmcloud.zhcp import settings as settings_module
-from zvmcloud.zhcp.messages import (
-    AddDisks,
-    CreateGuest,
-    CreateVswitch,
-    ImageSource,
-    NewDisk,
-    Operation,
-    StartGuest,
-    WriteImage,
-    operation_json,
-)
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.messages import AddDisks, CreateGuest, CreateVswitch, NewDisk, Operation, StartGuest, operation_json
 from zvmcloud.zhcp.network_messages import AttachNic
 from zvmcloud.zhcp.program import runner_of
 

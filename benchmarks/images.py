@@ -22,7 +22,8 @@ from benchmarks.table import Row
 from zvmcloud.images.tracks import CYLINDER_DATA_BYTES
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient
-from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, ImageSource, NewDisk, WriteImage
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, NewDisk
 
 MEBIBYTES = 512
 ROUNDS = 4

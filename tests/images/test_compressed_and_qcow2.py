@@ -88,7 +88,7 @@ def test_sizes_are_known_before_anything_is_expanded() -> None:
     assert compression.xz_size(io.BytesIO(two)) == len(CONTENT) + 4
     for damaged in (b"", b"short", two[:-5], bytes(64)):
         assert not compression.xz_size(io.BytesIO(damaged))
-    assert compression.gzip_at_least(io.BytesIO(gzip.compress(CONTENT))) == len(CONTENT)
+    assert compression.gzip_size(gzip.compress(CONTENT)[-4:]) == len(CONTENT)
 
 
 @pytest.mark.parametrize(

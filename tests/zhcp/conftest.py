@@ -15,7 +15,8 @@ from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import settings as settings_module
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
 from zvmcloud.zhcp.errors import Problem
-from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, Operation, OperationOutcome, WriteImage
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, NewDisk, Operation, OperationOutcome
 from zvmcloud.zhcp.program import runner_of
 from zvmcloud.zhcp.runner import Runner
 from zvmcloud.zhcp.service import Service

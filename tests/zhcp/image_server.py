@@ -14,6 +14,8 @@ class ImageServer:
         self.data, self.behave, self.ranges = data, behave, ranges
         self.etag = ""
         self.requests: list[str] = []
+        self.redirects: dict[str, str] = {}
+        """Paths that lead elsewhere."""
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.pause_after = -1
@@ -32,6 +34,12 @@ class ImageServer:
         for line in request.splitlines():
             if self.ranges and holds and line.lower().startswith("range: bytes="):
                 start = int(line.partition("=")[2].rstrip("-"))
+                start += len(self.data) if start < 0 else 0
+        elsewhere = self.redirects.get(request.split()[1])
+        if elsewhere:
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode())
+            writer.close()
+            return
         limit = self.behave(len(self.requests))
         rest = self.data[start:]
         status = "206 Partial Content" if start else "200 OK"

@@ -30,7 +30,7 @@ def program(agent: Agent, folder: Path, text: str) -> None:
 async def test_the_paths_of_a_volume_are_found(agent: Agent) -> None:
     lun, ports = a_lun(agent)
     outcome = await agent.run(RefreshBootmap(lun=lun, devices=DEVICES, wwpns=ports, min_paths=2))
-    assert outcome.result == {"paths": {device: list(ports) for device in DEVICES}, "written": False}
+    assert outcome.result == {"paths": {device: list(ports) for device in DEVICES}, "written": False, "bootable": None}
 
 
 async def test_a_lun_that_too_few_devices_see_is_refused(agent: Agent) -> None:
@@ -48,7 +48,7 @@ async def test_the_program_gets_the_volume_and_its_words_are_the_result(agent: A
     lun, ports = a_lun(agent)
     program(agent, tmp_path, f'echo "$*" > {tmp_path}/words; echo "RESULT PATHS: 1a00:500a 500b,1b00:500c"')
     outcome = await agent.run(RefreshBootmap(lun=lun, devices=DEVICES, wwpns=ports, wwid="3600", min_paths=1))
-    assert outcome.result == {"paths": {"1a00": ["500a", "500b"], "1b00": ["500c"]}, "written": True}
+    assert outcome.result == {"paths": {"1a00": ["500a", "500b"], "1b00": ["500c"]}, "written": True, "bootable": None}
     words = (tmp_path / "words").read_text().split()
     assert words == [
         "--fcpchannel=1a00,1b00", f"--wwpn={','.join(ports)}", f"--lun={lun}", "--wwid=3600", "--minfcp=1",

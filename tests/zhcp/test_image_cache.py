@@ -13,7 +13,7 @@ import pytest
 from zhcp.image_server import ImageServer
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_cache import ImageCache
-from zvmcloud.zhcp.messages import ImageSource
+from zvmcloud.zhcp.image_messages import ImageSource
 
 MIB = 1 << 20
 DATA = [random.Random(seed).randbytes(MIB + seed) for seed in range(4)]

@@ -24,8 +24,9 @@ from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
 from zvmcloud.zhcp.machine import SimulatedMachine
-from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, WriteImage, operation_json
+from zvmcloud.zhcp.messages import CreateGuest, NewDisk, operation_json
 from zvmcloud.zhcp.smapi_port import SmapiPort
 
 __all__ = ["receiver"]

@@ -15,7 +15,8 @@ import trustme
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
-from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, WriteImage, operation_json
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, NewDisk, operation_json
 
 PROGRAM = "from zvmcloud.zhcp.program import app; app()"
 

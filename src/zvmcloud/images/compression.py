@@ -5,7 +5,7 @@ stream claims, `feed` gives at most PIECE_BYTES at a time, so its caller can sto
 dictionaries of more than WINDOW_BYTES are refused, so memory is bounded as well.
 
 Sizes that can be known before anything is expanded: a zstd frame may name its content (`zstd_size`), an xz file has an
-index at its end (`xz_size`), and the last four bytes of a gzip file are the least it can hold (`gzip_at_least`).
+index at its end (`xz_size`), and the last four bytes of a gzip file are the least it can hold (`gzip_size`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _XZ_MEMORY = WINDOW_BYTES + 2 * 1024 * 1024
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _FRAME_HEADER = 18
 _GZIP_WINDOW = 31
+GZIP_SIZE_BYTES = 4
+"""Bytes at the end of a gzip file that hold a size."""
 
 
 class Codec(StrEnum):
@@ -194,11 +196,10 @@ def zstd_size(first: bytes) -> int | None:
         return None
 
 
-def gzip_at_least(file: BinaryIO) -> int:
-    """The least that a gzip file expands to: its last member's length modulo 2**32. Source: RFC 1952, ISIZE."""
-    file.seek(-4, 2)
-    (size,) = struct.unpack("<I", file.read(4))
-    return int(size)
+def gzip_size(end: bytes) -> int:
+    """The least that a gzip file expands to, from its last GZIP_SIZE_BYTES bytes: the length of its last member modulo
+    2**32. Source: RFC 1952, ISIZE."""
+    return int.from_bytes(end[-GZIP_SIZE_BYTES:], "little")
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zvmcloud.images import zipl
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 
 IPL_BYTES = 24
@@ -44,7 +45,12 @@ def read_ipl_record(disk: EckdDisk | FbaDisk) -> IplRecord | None:
     return IplRecord(data) if any(data) else None
 
 
-def is_bootable(disk: EckdDisk | FbaDisk) -> bool:
-    """Whether an IPL of this disk starts a program."""
+def is_bootable(disk: EckdDisk | FbaDisk, *, scsi: bool = False) -> bool:
+    """Whether an IPL of this disk starts a program: with `scsi` the program 0 of its boot record (see `zipl`)."""
+    if scsi and isinstance(disk, FbaDisk):
+        try:
+            return bool(zipl.components(disk))
+        except zipl.BootRecordError:
+            return False
     record = read_ipl_record(disk)
     return record is not None and record.bootable

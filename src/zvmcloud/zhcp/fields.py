@@ -51,14 +51,25 @@ def limits(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def _or_empty(pattern: str, default: object) -> str:
+    return f"({pattern})?" if default == "" else pattern
+
+
 def userid(*, default: object = dataclasses.MISSING) -> Any:
-    """A userid; made upper case."""
-    return limits(default=default, pattern=USERID, upper=True, rule="1 to 8 characters A-Z, 0-9, @, #, $, _, +, : or -")
+    """A userid; made upper case. It may be empty when that is its default."""
+    return limits(
+        default=default,
+        pattern=_or_empty(USERID, default),
+        upper=True,
+        rule="1 to 8 characters A-Z, 0-9, @, #, $, _, +, : or -",
+    )
 
 
 def vdev(*, default: object = dataclasses.MISSING) -> Any:
-    """A virtual device number; made four upper-case digits."""
-    return limits(default=default, pattern=VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
+    """A virtual device number; made four upper-case digits. It may be empty when that is its default."""
+    return limits(
+        default=default, pattern=_or_empty(VDEV, default), upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
 
 
 def name(*, default: object = dataclasses.MISSING) -> Any:

@@ -28,8 +28,8 @@ from typing import BinaryIO, Protocol
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_errors import digest_mismatch
+from zvmcloud.zhcp.image_messages import ImageSource
 from zvmcloud.zhcp.joining import to_its_end
-from zvmcloud.zhcp.messages import ImageSource
 from zvmcloud.zhcp.sources import PIECE, Digest, HttpFile
 
 _RESERVE = 256 * 1024 * 1024

@@ -62,7 +62,7 @@ def check_bytes(size: int, kind: str, disk_units: int) -> int:
     return needed
 
 
-def check(first: bytes, kind: str, disk_units: int, file_bytes: int, expanded_bytes: int) -> None:
+def check(first: bytes, kind: str, disk_units: int, *, file_bytes: int, expanded_bytes: int) -> None:
     """All that can be known: `first` are the file's first bytes (formats.PROBE_BYTES at least, or all of it)."""
     found, size = detect(first), file_bytes
     if found.codec is not None:

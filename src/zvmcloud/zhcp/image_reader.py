@@ -2,8 +2,8 @@
 
 With gzip the body alone is compressed, as the connector's own images are; with zstd the whole file is, header and all.
 
-An ECKD disk gives the track stream, an FBA disk its blocks (`images.header` and `images.ckd` draw the bytes). Default
-tracks and zero blocks at the end are left out: whoever writes the image clears what lies beyond it. Memory: one
+An ECKD disk gives the track stream, an FBA or SCSI disk its blocks (`images.header` and `images.ckd` draw the bytes).
+Default tracks and zero blocks at the end are left out: whoever writes the image clears what lies beyond it. Memory: one
 track, and what the compressor holds.
 """
 
@@ -23,6 +23,7 @@ from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER
 
 _PIECE = 256 * 1024
 _BLOCKS = 512
+_KINDS = {"ECKD": ImageKind.CKD, "FBA": ImageKind.FBA_DISK, "SCSI": ImageKind.FCP_DISK}
 _DEFAULT = ckd.encode_track(DEFAULT_TRACK)
 
 
@@ -48,7 +49,7 @@ class ImageReader:
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         codec: Codec = Codec.GZIP,
     ) -> None:
-        """`kind`: ECKD or FBA. `compression`: level of `codec` (gzip or zstd), 0 for none.
+        """`kind`: ECKD, FBA or SCSI. `compression`: level of `codec` (gzip or zstd), 0 for none.
 
         `progress` is told (units read, units of the disk).
         """
@@ -57,7 +58,7 @@ class ImageReader:
         self._progress = progress
         disk = self._disk
         self.units = disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks
-        image_kind = ImageKind.CKD if isinstance(disk, EckdDisk) else ImageKind.FBA_DISK
+        image_kind = _KINDS[kind]
         self._compress = packer(codec, compression) if compression else None
         level = compression if codec is Codec.GZIP else 0
         head = header.render(ImageHeader(image_kind, self.units, level))
@@ -92,7 +93,10 @@ class ImageReader:
 
     def result(self) -> ReadDisk:
         """What the file is, once its last piece was taken."""
-        return ReadDisk(self._kind, self.units, self._bytes, self._digest.hexdigest(), is_bootable(self._disk))
+        return ReadDisk(self._kind, self.units, self._bytes, self._digest.hexdigest(), self._boots())
+
+    def _boots(self) -> bool:
+        return is_bootable(self._disk, scsi=self._kind == "SCSI")
 
     def close(self) -> None:
         """Close the disk."""

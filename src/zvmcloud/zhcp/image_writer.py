@@ -208,7 +208,7 @@ class ImageWriter:
             tracks_used=body.used,
             file_bytes=self._bytes,
             digest=self._expected,
-            bootable=is_bootable(disk),
+            bootable=is_bootable(disk, scsi=self._kind == "SCSI"),
         )
 
     def _check_digest(self) -> None:

@@ -6,6 +6,7 @@ digest only (they may hold a password); whoever asks again sends them again. The
     operation   key, epoch, kind, digest of kind and parameters, state, outcome (JSON)
     note        key, name, value: what an operation is about to do, so that a second run knows its own traces
     link        vdev, owner, disk, run: disks that are linked; those left by a crash are detached at the start
+    volume      lun, place (JSON), run: SCSI volumes that are online in the agent's own machine; given back likewise
     granted     userid, vswitch: rights on VSWITCHes that were given to a userid, until its guest is deleted
     lock        userid, run: entries that are about to be locked; those left by a crash are unlocked at the start
 
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS operation (
 CREATE TABLE IF NOT EXISTS note (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name));
 CREATE TABLE IF NOT EXISTS link (
   vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL, run TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS volume (lun TEXT PRIMARY KEY, place TEXT NOT NULL, run TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS lock (userid TEXT PRIMARY KEY, run TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS granted (userid TEXT NOT NULL, vswitch TEXT NOT NULL, PRIMARY KEY (userid, vswitch));
 CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL);
@@ -79,6 +81,15 @@ class Linked:
     owner: str
     disk: str
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A SCSI volume that is, or may be, online in the agent's machine."""
+
+    lun: str
+    devices: tuple[str, ...]
+    wwpns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +267,21 @@ class Journal:
         """Every link not yet given back."""
         rows = self._committed.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
         return tuple(Linked(*row) for row in rows)
+
+    async def opening(self, volume: Opened) -> None:
+        """A SCSI volume is about to be brought online."""
+        row = (volume.lun, json.dumps([volume.devices, volume.wwpns]), self._run)
+        await self._change(lambda db: db.execute("INSERT OR REPLACE INTO volume VALUES (?, ?, ?)", row))
+
+    async def closed(self, volume: Opened) -> None:
+        """A SCSI volume is offline again."""
+        await self._change(lambda db: db.execute("DELETE FROM volume WHERE lun = ?", (volume.lun,)))
+
+    def volumes(self) -> tuple[Opened, ...]:
+        """Every SCSI volume not yet given back."""
+        rows = self._committed.execute("SELECT lun, place FROM volume ORDER BY lun").fetchall()
+        places = [(lun, *json.loads(place)) for lun, place in rows]
+        return tuple(Opened(lun, tuple(devices), tuple(wwpns)) for lun, devices, wwpns in places)
 
     async def locking(self, userid: str) -> bool:
         """An entry is about to be locked. Whether a lock that was noted before may still be there."""

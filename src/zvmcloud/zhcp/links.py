@@ -1,6 +1,9 @@
-"""The virtual device numbers at which the agent links disks."""
+"""What of the agent's machine one operation has for itself: device numbers of linked disks, and SCSI volumes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from zvmcloud.zhcp.errors import AgentError
 
@@ -13,6 +16,7 @@ class Links:
     def __init__(self) -> None:
         self._taken: set[int] = set()
         self._next = FIRST_LINK
+        self._luns: set[str] = set()
 
     def take(self) -> str:
         """A free number. AgentError 503 when all are in use."""
@@ -32,3 +36,17 @@ class Links:
     def give_back(self, vdev: str) -> None:
         """The number is free again."""
         self._taken.discard(int(vdev, 16))
+
+    @contextmanager
+    def only(self, lun: str) -> Iterator[None]:
+        """Be the one operation that has this LUN. AgentError 409 `disk-in-use`."""
+        if lun in self._luns:
+            raise AgentError(
+                409, "disk-in-use", f"LUN 0x{lun} is being used by another operation", retryable=True,
+                remedy="wait for its end",
+            )  # fmt: skip
+        self._luns.add(lun)
+        try:
+            yield
+        finally:
+            self._luns.discard(lun)

@@ -11,13 +11,16 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.joining import to_its_end
 
 _LINE_LIMIT = 96 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
@@ -95,6 +98,15 @@ class Machine(Protocol):
     async def release(self, vdev: str) -> None:
         """Let go of a linked disk, so that it can be detached; one that is not there is fine."""
 
+    def volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> AbstractAsyncContextManager[Path]:
+        """A SCSI volume, through FCP devices of ours, for the time of the block: its block device.
+
+        AgentError 409 `lun-unreachable` when no path leads to it. WWPNs and LUN have 16 digits.
+        """
+
+    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+        """Take a SCSI volume offline that a crash left; one that is not there is fine."""
+
     async def close(self) -> None:
         """Let the connection go; links stay."""
 
@@ -107,6 +119,18 @@ def _unreachable(detail: str) -> AgentError:
         retryable=True,
         remedy="see whether the system runs and the agent's settings name its machine port",
     )
+
+
+def lun_unreachable(devices: Sequence[str], lun: str, why: str) -> AgentError:
+    """No path leads to a LUN: 409 `lun-unreachable`."""
+    return AgentError(
+        409, "lun-unreachable", f"LUN 0x{lun} has no path through {', '.join(devices)}: {why}",
+        remedy="give the agent's virtual machine the FCP devices; see the zoning and the LUN masking",
+    )  # fmt: skip
+
+
+def _scsi(device: str, wwpn: str, lun: str, *, online: bool) -> dict[str, object]:
+    return {"op": "scsi", "fcp": device, "wwpn": wwpn, "lun": lun, "online": online}
 
 
 class SimulatedMachine:
@@ -206,6 +230,31 @@ class SimulatedMachine:
     async def release(self, vdev: str) -> None:
         """Nothing: the file is nobody's after it is closed."""
 
+    @asynccontextmanager
+    async def volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> AsyncIterator[Path]:
+        """The file of a LUN, once for all its paths: `scsi` of the machine port. See Machine."""
+        found, why = "", "there is no path"
+        try:
+            for device, wwpn in itertools.product(devices, wwpns):
+                try:
+                    answer = await self._ask(_scsi(device, wwpn, lun, online=True))
+                except AgentError as problem:
+                    if problem.problem.code != "machine-refused":
+                        raise
+                    why = str(problem)
+                else:
+                    found = found or str(answer.get("device") or "")
+            if not found:
+                raise lun_unreachable(devices, lun, why)
+            yield self._devices / found
+        finally:
+            await to_its_end(self.drop_volume(devices, wwpns, lun))
+
+    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+        """See Machine."""
+        for device, wwpn in itertools.product(devices, wwpns):
+            await self._ask(_scsi(device, wwpn, lun, online=False))
+
     async def close(self) -> None:
         """Close the connections."""
         streams, self._streams = self._streams, None
@@ -288,7 +337,7 @@ class SimulatedMachine:
                 if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
                     raise
                 idle = not fresh and isinstance(problem, ConnectionError | EOFError)
-                if not idle or request["op"] not in ("cp", "reader"):
+                if not idle or request["op"] not in ("cp", "reader", "scsi"):
                     raise _unreachable(str(problem) or type(problem).__name__) from problem
                 answer = await self._again(request, problem)
         if not answer.get("ok"):
@@ -296,7 +345,7 @@ class SimulatedMachine:
         return answer
 
     async def _again(self, request: Mapping[str, object], first: BaseException) -> dict[str, object]:
-        """A connection that was idle may have been closed by a restart: CP queries are sent once more."""
+        """A connection that was idle may have been closed by a restart: what may be said twice is sent once more."""
         command = str(request.get("command") or "QUERY")
         if not command.startswith("QUERY"):
             raise _unreachable(str(first) or type(first).__name__) from first

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from zvmcloud.zhcp import (
     expected,
     fcp_messages,
     fields,
+    image_messages,
     kinds,
     network_messages,
     reader_messages,
@@ -27,7 +27,15 @@ from zvmcloud.zhcp.kinds import kind as _kind
 
 Operation = kinds.Operation
 OPERATIONS = kinds.OPERATIONS
-SUBJECTS = (boot_messages, entry_messages, fcp_messages, network_messages, reader_messages, resource_messages)
+SUBJECTS = (
+    boot_messages,
+    entry_messages,
+    fcp_messages,
+    image_messages,
+    network_messages,
+    reader_messages,
+    resource_messages,
+)
 """Importing them registers the operations declared there."""
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
@@ -331,42 +339,6 @@ class SetVswitchVlan(Operation):
     userid: str = fields.userid()
     vlan: int = fields.limits(low=1, high=4094)
     persist: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSource:
-    """Where an image file is. `url`: http, https, or file below a folder the agent allows. `bytes` 0: not known.
-
-    One digest is required; of several the strongest is compared.
-    """
-
-    url: str = fields.text(default=dataclasses.MISSING, high=2000)
-    sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
-    bytes: int = fields.limits(default=0, low=0, high=2**50)
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
-    )
-    sha512: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{128})?", rule="128 hexadecimal digits")
-    md5: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{32})?", rule="32 hexadecimal digits")
-
-
-@_kind("disk.write_image")
-@dataclass(frozen=True, slots=True)
-class WriteImage(Operation):
-    """Write an image onto a minidisk of a guest that is off."""
-
-    source: ImageSource
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
-
-
-@_kind("disk.erase")
-@dataclass(frozen=True, slots=True)
-class EraseDisk(Operation):
-    """Make a minidisk of a guest that is off as empty as a new one."""
-
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,16 @@ class Recovery:
         """Reads the journal, and keeps the numbers of leftover disks from being given out."""
         self._smapi, self._machine, self._journal, self._links = smapi, machine, journal, links
         self._disks: list[Linked] = list(journal.links())
+        self._volumes = list(journal.volumes())
         self._locks = list(journal.locks())
         for link in self._disks:
             links.reserve(link.vdev)
         self._turn = asyncio.Lock()
 
     async def disks(self) -> tuple[str, ...]:
-        """Detach the leftover disks; returns their numbers. AgentError 503, retryable, when CP cannot be reached."""
-        if not self._disks:
+        """Detach the leftover disks and volumes; returns their numbers. AgentError 503, retryable, when CP cannot be
+        reached."""
+        if not self._disks and not self._volumes:
             return ()
         returned: list[str] = []
         async with self._turn:
@@ -54,6 +56,13 @@ class Recovery:
                     text = " / ".join(answer.lines)
                     log.error("disk %s (%s %s) stays linked: %s", link.vdev, link.owner, link.disk, text)
                 self._disks.pop(0)
+            while self._volumes:
+                volume = self._volumes[0]
+                await self._machine.drop_volume(volume.devices, volume.wwpns, volume.lun)
+                log.warning("took LUN %s offline, which a crash left online", volume.lun)
+                await self._journal.closed(volume)
+                self._volumes.pop(0)
+                returned.append(volume.lun)
         return tuple(returned)
 
     async def locks(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""Operations about what a guest has of the machine: processors, storage, its disk as an image."""
+"""Operations about what a guest has of the machine: processors, storage, the machine itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.kinds import Operation, kind
@@ -32,45 +32,6 @@ class ResizeMemory(Operation):
     userid: str = fields.userid()
     memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
     live: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTarget:
-    """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256."""
-
-    url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL")
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
-    )
-
-
-@kind("disk.read_image")
-@dataclass(frozen=True, slots=True)
-class ReadImage(Operation):
-    """Send a minidisk of a guest that is off as an image file.
-
-    Without `vdev` the disk that the guest's IPL statement names. `compression`: the level of `codec` (gzip 1 to 9, zstd
-    1 to 19), 0 for none.
-    """
-
-    target: ImageTarget
-    userid: str = fields.userid()
-    vdev: str = fields.limits(
-        default="", pattern=f"({fields.VDEV})?", upper=True, pad=4, rule="1 to 4 hexadecimal digits"
-    )
-    compression: int = fields.limits(default=6, low=0, high=19)
-    codec: str = fields.limits(default="gzip", choices=("gzip", "zstd"))
-
-
-@kind("disk.clone")
-@dataclass(frozen=True, slots=True)
-class CloneDisk(Operation):
-    """Make a minidisk the copy of another of the same kind, both of guests that are off. A larger one is fine."""
-
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
-    source_userid: str = fields.userid()
-    source_vdev: str = fields.vdev()
 
 
 @kind("guest.relocate")

@@ -17,6 +17,7 @@
     [storage]
     state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
     cache_mb = 20480              (images kept in the state folder, in MiB; 0: none)
+    fcps = ["1A00", "1B00"]       (FCP devices of the agent's own machine, through which it writes SCSI volumes)
     bootmap_program = "path"      (writes the boot map of a SCSI volume; operations/bootmap.py says how it is called)
 
 Relative paths are relative to the file. Unknown members are errors, so a misspelt one is noticed.
@@ -87,6 +88,9 @@ class StorageSettings:
     image_folders: tuple[str, ...] = ()
     pools: tuple[str, ...] = fields.limits(default=(), pattern=fields.NAME8, upper=True, rule="1 to 8 characters")
     cache_mb: int = fields.limits(default=20_480, low=0, high=2**30)
+    fcps: tuple[str, ...] = fields.limits(
+        default=(), pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
     bootmap_program: str = ""
 
 

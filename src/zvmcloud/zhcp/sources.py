@@ -4,6 +4,8 @@ A lost HTTP connection is taken up again with a Range request from the next byte
 strong ETag (RFC 9110, 13.1.5). A server that ignores Range sends the file again; the bytes that are known are dropped.
 A file that is another one by then (other ETag, other size) is an error: half of one and half of the other would be
 found only by the digest. Five losses without a byte in between are the end.
+
+Redirects are followed on the same host only (not from https to http): the caller's headers may hold a token.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,11 +22,13 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from zvmcloud.zhcp.errors import AgentError, FieldError
+from zvmcloud.zhcp.image_messages import ImageSource
 from zvmcloud.zhcp.joining import to_its_end
-from zvmcloud.zhcp.messages import ImageSource
 
 PIECE = 4 * 1024 * 1024
 _LOSSES = 5
+_REDIRECTS = 5
+_END_SECONDS = 15.0
 _PAUSE = 0.2
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _ALGORITHMS = ("sha512", "sha256", "md5")
@@ -67,6 +72,53 @@ def check(url: str, folders: tuple[Path, ...]) -> Path | None:
     if not path.is_file():
         raise AgentError(404, "image-missing", f"source.url: there is no file {path.name} in the image folder")
     return path
+
+
+async def end_of(source: ImageSource, length: int) -> tuple[bytes, int]:
+    """The last bytes of a file on a server and its size; (b"", 0) when the server does not tell.
+
+    Whatever is wrong is left to who reads the file itself.
+    """
+    asked = {**source.headers, "accept-encoding": "identity", "range": f"bytes=-{length}"}
+    timeout = httpx.Timeout(_END_SECONDS)
+    try:
+        async with (
+            httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+            _answer(client, source.url, asked) as answer,
+        ):
+            found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+            if answer.status_code != 206 or found is None or found[2] == "*":
+                return b"", 0
+            end = b""
+            async for piece in answer.aiter_raw():
+                end += piece
+                if len(end) > length:
+                    return b"", 0
+            return (end, int(found[2])) if len(end) == length else (b"", 0)
+    except (httpx.HTTPError, httpx.InvalidURL, AgentError):
+        return b"", 0
+
+
+@asynccontextmanager
+async def _answer(client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+    """The answer to a GET, its body still to be read; redirects to the same host are followed.
+
+    AgentError 502 `source-refused` for others: the headers may hold a token that only this host should see.
+    """
+    for _ in range(_REDIRECTS):
+        async with client.stream("GET", url, headers=headers) as answer:
+            if answer.next_request is None:
+                yield answer
+                return
+            old, new = answer.request.url, answer.next_request.url
+            if new.host != old.host or (old.scheme == "https" and new.scheme != "https"):
+                raise AgentError(
+                    502, "source-refused",
+                    f"the image's server answered {answer.status_code} and leads to {new.scheme}://{new.host}",
+                    remedy="name the address it leads to in source.url, if that server is to be trusted",
+                )  # fmt: skip
+            url = str(new)
+    raise AgentError(502, "source-refused", f"the image's server redirects more than {_REDIRECTS} times")
 
 
 async def pieces(url: str, headers: Mapping[str, str], folders: tuple[Path, ...]) -> AsyncGenerator[bytes, None]:
@@ -130,7 +182,7 @@ class HttpFile:
             asked["range"] = f"bytes={self._done}-"
             if self.etag:
                 asked["if-range"] = self.etag
-        async with client.stream("GET", self._url, headers=asked) as answer:
+        async with _answer(client, self._url, asked) as answer:
             if self._done and answer.status_code == 416 and self._done == self.total:
                 return
             if answer.status_code not in (200, 206, 416):

@@ -23,8 +23,9 @@ from zvmcloud.zhcp.check import authlist, rights
 from zvmcloud.zhcp.check.findings import Mend, State
 from zvmcloud.zhcp.check.steps import Check
 from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
 from zvmcloud.zhcp.machine import CpAnswer
-from zvmcloud.zhcp.messages import CreateGuest, ImageSource, NewDisk, PunchFiles, ReaderFile, StartGuest, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, NewDisk, PunchFiles, ReaderFile, StartGuest
 from zvmcloud.zhcp.program import app, machine_of, runner_of
 from zvmcloud.zhcp.service import Service
 from zvmcloud.zhcp.smapi_port import SmapiPort

@@ -100,5 +100,9 @@ class LinuxMachine:
         async with self._zfcp.volume(devices, wwpns, lun) as path:
             yield path
 
+    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+        """Take a SCSI volume offline that a crash left."""
+        await self._zfcp.drop(devices, wwpns, lun)
+
     async def close(self) -> None:
         """Nothing is held."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.linux.ccw import Ccw, busid
 from zvmcloud.zhcp.linux.kernel import Kernel
+from zvmcloud.zhcp.machine import lun_unreachable
 
 _DRIVER = "/sys/bus/ccw/drivers/zfcp"
 _SCSI = "/sys/bus/scsi/devices"
@@ -58,11 +59,16 @@ class Zfcp:
                     except AgentError as problem:
                         why = str(problem)
             if not disks:
-                raise AgentError(
-                    409, "lun-unreachable", f"LUN {_hex(lun)} has no path through {', '.join(devices)}: {why}",
-                    remedy="see the zoning of the fabric and the LUN masking of the storage box",
-                )  # fmt: skip
+                raise lun_unreachable(devices, lun, why)
             yield await self._over(disks)
+
+    async def drop(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+        """Take a LUN off every path on which it is; the FCP devices stay as they are."""
+        for device in devices:
+            for wwpn in wwpns:
+                port = f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"
+                if await self._kernel.exists(port):
+                    await self._remove(port, device, wwpn, lun)
 
     async def _path(self, made: AsyncExitStack, device: str, wwpn: str, lun: str) -> str:
         folder, port = f"{_DRIVER}/{busid(device)}", f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"

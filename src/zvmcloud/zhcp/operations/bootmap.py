@@ -2,7 +2,8 @@
 
 z/VM tells which ports and LUNs each free FCP device reaches; a device without the LUN is no path. Then the program
 that the settings name (`[storage] bootmap_program`) brings the volume online here, writes its boot map for these paths,
-and lets it go. Without such a program only the paths are found.
+and lets it go. Without such a program only the paths are found. An agent with FCP devices of its own (storage.fcps)
+reads the boot record at the end, and says whether it leads to a program.
 
 The program is run without a shell as
 
@@ -17,10 +18,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from functools import partial
+from pathlib import Path
 
+from zvmcloud.images.diskfile import FbaDisk
+from zvmcloud.images.ipl import is_bootable
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.fcp_messages import RefreshBootmap
+from zvmcloud.zhcp.image_messages import Volume
+from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
 
 _SECONDS = 1200.0
@@ -48,7 +55,22 @@ async def refresh(context: Context, request: RefreshBootmap) -> dict[str, Json]:
     if program:
         context.report(0.5, "writing the boot map")
         paths = await _run(context, program, request)
-    return {"paths": {device: [*ports] for device, ports in paths.items()}, "written": bool(program)}
+    found: dict[str, Json] = {device: [*ports] for device, ports in paths.items()}
+    return {"paths": found, "written": bool(program), "bootable": await _boots(context, request)}
+
+
+async def _boots(context: Context, request: RefreshBootmap) -> bool | None:
+    """Whether the volume has a boot record that leads to a program; None when the agent has no FCP devices to look."""
+    if context.rehearsing or not context.settings.storage.fcps:
+        return None
+    context.report(0.9, "looking at the boot record")
+    async with context.volume(Volume(request.lun, request.wwpns)) as path:
+        return await in_thread(partial(_read, path))
+
+
+def _read(path: Path) -> bool:
+    with FbaDisk(path) as disk:
+        return is_bootable(disk, scsi=True)
 
 
 async def _ports(context: Context, device: str, request: RefreshBootmap) -> list[str]:

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.smapi.declare import Answer, Reply, Request
-from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
+from zvmcloud.zhcp.errors import AgentError, Call, FieldError, Json, from_cp
 from zvmcloud.zhcp.image_cache import ImageCache
+from zvmcloud.zhcp.image_messages import Volume
 from zvmcloud.zhcp.joining import to_its_end
-from zvmcloud.zhcp.journal import Journal
+from zvmcloud.zhcp.journal import Journal, Opened
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Machine
 from zvmcloud.zhcp.recovery import Recovery
@@ -219,6 +220,35 @@ class Context:
             yield vdev, await self.machine.device(vdev)
         finally:
             await to_its_end(self._detach(vdev))
+
+    @asynccontextmanager
+    async def volume(self, volume: Volume) -> AsyncIterator[Path]:
+        """Have a SCSI volume online for the time of the block: its file or block device.
+
+        FieldError without FCP devices, AgentError 409 `disk-in-use` when another operation has it, `lun-unreachable`.
+        A volume that cannot be taken offline keeps its row in the journal; the next start takes it offline.
+        """
+        devices = volume.devices or self.settings.storage.fcps
+        if not devices:
+            raise FieldError("volume.devices", "", "FCP devices of the agent, or storage.fcps in its settings")
+        opened = Opened(volume.lun, devices, volume.wwpns)
+        await self._recovery.disks()
+        with self.links.only(volume.lun):
+            await self.journal.opening(opened)
+            try:
+                async with self.machine.volume(devices, volume.wwpns, volume.lun) as path:
+                    yield path
+            finally:
+                await to_its_end(self._drop(opened))
+
+    async def _drop(self, volume: Opened) -> None:
+        """See that a volume is offline, and forget it."""
+        try:
+            await self.machine.drop_volume(volume.devices, volume.wwpns, volume.lun)
+        except AgentError as problem:
+            log.error("LUN %s stays online: %s", volume.lun, problem)  # noqa: TRY400 (the problem says it all)
+        else:
+            await self.journal.closed(volume)
 
     async def _link(self, owner: str, disk: str, mode: str) -> tuple[str, CpAnswer]:
         """Link at a number of ours; one that is in use on z/VM all the same is passed over.

@@ -1,6 +1,6 @@
-"""disk.clone: a minidisk becomes the copy of another, both of guests that are off.
+"""disk.clone: a minidisk or a SCSI volume becomes the copy of another; guests that have one of them are off.
 
-Both are linked. Of ECKD disks CP is asked to FLASHCOPY; when it refuses, for whatever reason (no such feature, volumes
+Both are opened. Of ECKD disks CP is asked to FLASHCOPY; when it refuses, for whatever reason (no such feature, volumes
 of different storage servers, no privilege), what the disk holds is copied track by track, and the report shows CP's
 refusal. SMAPI's Image_Disk_Copy_DM is not used: it defines a disk of its own and leaves the copying to DATAMOVE
 machines. Of a copy every track is read back and compared; of a FLASHCOPY the first one, which is what is IPLed.
@@ -18,57 +18,57 @@ from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER, TrackError, encode_explicit
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_errors import too_large
+from zvmcloud.zhcp.image_messages import CloneDisk
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
-from zvmcloud.zhcp.operations.image_write import kind_of, linked_disk, require_off
-from zvmcloud.zhcp.resource_messages import CloneDisk
+from zvmcloud.zhcp.operations.places import opened, require_off
 
+_WHY = "a disk is cloned when its guest is off"
 _BLOCKS = 2048
 _BOOT_BLOCKS = 64
 
 
 async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
     """The size, `method` (flashcopy or copy), and the kind. A failure erases the disk that was to be the copy."""
-    userid, vdev = request.userid, request.vdev
-    if (userid, vdev) == (request.source_userid, request.source_vdev):
-        raise FieldError("source_vdev", request.source_vdev, "another disk than the one that becomes the copy")
-    for owner in dict.fromkeys((userid, request.source_userid)):
-        await require_off(context, owner, "a disk is cloned when its guest is off")
+    place, source = request.place, request.source
+    if str(place) == str(source):
+        raise FieldError("source_vdev", str(source), "another disk than the one that becomes the copy")
+    for owner in dict.fromkeys((place.userid, source.userid)):
+        if owner:
+            await require_off(context, owner, _WHY)
     async with (
-        context.linked(request.source_userid, request.source_vdev, write=False) as (source, source_path),
-        context.linked(userid, vdev, write=True) as (target, target_path),
+        opened(context, source, _WHY, write=False) as original,
+        opened(context, place, _WHY, write=True) as copy,
     ):
-        original = await linked_disk(context, source, f"device {request.source_vdev} of {request.source_userid}")
-        copy = await linked_disk(context, target, f"device {vdev} of {userid}")
-        if kind_of(original) != kind_of(copy):
+        if original.kind != copy.kind:
             raise AgentError(
-                409, "disk-kind-mismatch", f"the source is an {kind_of(original)} disk, disk {vdev} is {kind_of(copy)}",
+                409, "disk-kind-mismatch", f"the source is an {original.kind} disk, {copy.name} is {copy.kind}",
                 remedy="clone it to a disk of its kind",
             )  # fmt: skip
-        unit = "CYL" if kind_of(original) == "ECKD" else "BLK"
         if original.size > copy.size:
-            raise too_large(f"{original.size} {unit}", copy.size, unit, original.size)
+            raise too_large(f"{original.size} {original.unit}", copy.size, copy.unit, original.size)
         if context.rehearsing:
-            flashed = kind_of(original) == "ECKD" and await _flashcopy(context, source, target, original.size)
-            context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", userid=userid, vdev=vdev)
-            return {"vdev": vdev, "units": original.size}
-        worker = _Copy(source_path, target_path, kind_of(original), original.size, context)
+            flashed = copy.kind == "ECKD" and await _flashcopy(context, original.alias, copy.alias, original.size)
+            context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", userid=place.userid, **copy.facts)
+            return {**copy.facts, "units": original.size}
+        worker = _Copy(original.path, copy.path, copy.kind, original.size, context)
         started = time.monotonic()
         try:
-            flashed = kind_of(original) == "ECKD" and await _flashcopy(context, source, target, original.size)
+            flashed = copy.kind == "ECKD" and await _flashcopy(context, original.alias, copy.alias, original.size)
             work = worker.after_flashcopy if flashed else worker.copy
             await in_thread(work, stop=worker.stop)
         except TrackError as problem:
-            await in_thread(partial(erase_disk, target_path, kind_of(copy)))
-            raise AgentError(502, "disk-unreadable", f"disk {request.source_vdev}: {problem}") from problem
+            await in_thread(partial(erase_disk, copy.path, copy.kind))
+            raise AgentError(502, "disk-unreadable", f"{original.name}: {problem}") from problem
         except BaseException:
-            await in_thread(partial(erase_disk, target_path, kind_of(copy)))
+            await in_thread(partial(erase_disk, copy.path, copy.kind))
             raise
         method = "flashcopy" if flashed else "copy"
-        context.did("disk", f"clone by {method}", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
-    context.report(1.0, f"cloned {original.size} {unit} to disk {vdev}")
-    return {"vdev": vdev, "kind": kind_of(copy), "units": original.size, "disk_units": copy.size, "method": method}
+        facts: dict[str, Json] = {"userid": request.userid, **copy.facts}
+        context.did("disk", f"clone by {method}", (time.monotonic() - started) * 1000, **facts)
+    context.report(1.0, f"cloned {original.size} {original.unit} to {copy.name}")
+    return {**copy.facts, "kind": copy.kind, "units": original.size, "disk_units": copy.size, "method": method}
 
 
 async def _flashcopy(context: Context, source: str, target: str, cylinders: int) -> bool:

@@ -1,4 +1,4 @@
-"""disk.erase: make a minidisk as empty as a new one; the undo of an image that was written."""
+"""disk.erase: make a minidisk or a SCSI volume as empty as a new one; the undo of an image that was written."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import TRACKS_PER_CYLINDER
 from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.image_messages import EraseDisk
 from zvmcloud.zhcp.joining import in_thread
-from zvmcloud.zhcp.messages import EraseDisk
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.image_write import disk_kind, require_off
+from zvmcloud.zhcp.operations.places import opened
 
 
 async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
     """Nothing of what was on the disk can be read or IPLed afterwards."""
-    userid, vdev = request.userid, request.vdev
-    await require_off(context, userid, "the disk of a guest that is off is erased")
-    async with context.linked(userid, vdev, write=True) as (alias, path):
-        kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
+    why = "the disk of a guest that is off is erased"
+    async with opened(context, request.place, why, write=True) as disk:
         started = time.monotonic()
         if not context.rehearsing:
-            await in_thread(partial(erase_disk, path, kind))
-        context.did("disk", "erase", (time.monotonic() - started) * 1000, userid=userid, vdev=vdev)
-    context.report(1.0, f"erased disk {vdev} of {userid}")
-    return {"vdev": vdev, "kind": kind}
+            await in_thread(partial(erase_disk, disk.path, disk.kind))
+        took = (time.monotonic() - started) * 1000
+        facts: dict[str, Json] = {"userid": request.userid, **disk.facts}
+        context.did("disk", "erase", took, **facts)
+    context.report(1.0, f"erased {disk.name}")
+    return {**disk.facts, "kind": disk.kind}
 
 
 def erase_disk(path: Path, kind: str) -> None:

@@ -12,11 +12,12 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import formatting, sources
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
+from zvmcloud.zhcp.image_messages import Place
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations import power, reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
-from zvmcloud.zhcp.operations.image_write import disk_kind, require_off
+from zvmcloud.zhcp.operations.places import opened, require_off
 
 _PARM_RECORD = 80
 _READER = "000C"
@@ -60,9 +61,9 @@ def _drive(request: ConfigDrive) -> bytes:
 async def _onto_disk(context: Context, request: ConfigDrive, data: bytes) -> None:
     """In the first partition of an ECKD disk, from the first block of an FBA disk; undone by emptying the disk."""
     userid, vdev = request.userid, request.vdev
-    await require_off(context, userid, "a config drive is written to the disk of a guest that is off")
-    async with context.linked(userid, vdev, write=True) as (alias, path):
-        kind = await disk_kind(context, alias, f"device {vdev} of {userid}")
+    why = "a config drive is written to the disk of a guest that is off"
+    async with opened(context, Place(userid, vdev), why, write=True) as disk:
+        path, kind = disk.path, disk.kind
         writable = request.overwrite or context.intended("drive") or context.rehearsing
         if not (writable or await in_thread(partial(formatting.is_empty, path, kind))):
             raise AgentError(

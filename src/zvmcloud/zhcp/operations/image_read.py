@@ -1,4 +1,4 @@
-"""disk.read_image: stream a minidisk of a guest that is off to whoever keeps images."""
+"""disk.read_image: stream a minidisk of a guest that is off, or a SCSI volume, to whoever keeps images."""
 
 from __future__ import annotations
 
@@ -6,82 +6,72 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 
 import httpx
 
-from zvmcloud.cp import answers, commands
-from zvmcloud.cp.answers import PowerState
 from zvmcloud.images.compression import Codec
 from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.images.tracks import TrackError
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.image_messages import ReadImage
 from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.boot_disk import boot_disk
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.resource_messages import ReadImage
+from zvmcloud.zhcp.operations.places import Disk, opened, require_off
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SECONDS = 120.0
+_WHY = "an image is made of the disk of a guest that is off"
 _GZIP_LEVELS = 9
 
 
 async def read(context: Context, request: ReadImage) -> dict[str, Json]:
-    """The guest must be off; the disk is linked for reading only, and nothing on z/VM is changed."""
+    """The guest must be off; a minidisk is linked for reading only, and nothing on z/VM is changed."""
     for name in request.target.headers:
         if not _HEADER_NAME.fullmatch(name):
             raise FieldError("target.headers", name, "names of letters, digits and -, at most 64")
     if request.codec == "gzip" and request.compression > _GZIP_LEVELS:
         raise FieldError("compression", request.compression, f"gzip has levels up to {_GZIP_LEVELS}")
-    userid = request.userid
-    state = await context.power(userid)
-    if state is PowerState.UNKNOWN_USER:
-        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
-    if state is not PowerState.OFF:
-        raise AgentError(
-            409, "guest-active", f"{userid} is {state}: an image is made of the disk of a guest that is off",
-            remedy="stop the guest first",
-        )  # fmt: skip
-    vdev = request.vdev or await boot_disk(context, userid)
+    place = request.place
+    if place.volume is None and not place.vdev:
+        await require_off(context, place.userid, _WHY)
+        place = replace(place, vdev=await boot_disk(context, place.userid))
     if context.rehearsing:
-        async with context.linked(userid, vdev, write=False):
-            context.did("disk", "read image", userid=userid, vdev=vdev)
-        return {"vdev": vdev}
-    context.report(0.01, f"linking disk {vdev} of {userid}")
-    async with context.linked(userid, vdev, write=False) as (alias, path):
-        seen = await context.cp(commands.query_virtual(alias))
-        disk = answers.query_virtual(seen.lines)
-        if disk is None:
-            raise AgentError(409, "not-a-disk", f"device {vdev} of {userid} is no disk: {' / '.join(seen.lines)}")
-        unit = "cylinders" if disk.units == "CYL" else "blocks"
+        async with opened(context, place, _WHY, write=False) as disk:
+            context.did("disk", "read image", userid=request.userid, **disk.facts)
+        return {**disk.facts}
+    context.report(0.01, f"opening {place}")
+    async with opened(context, place, _WHY, write=False) as disk:
 
         def copied(done: int, total: int) -> None:
-            context.report(0.02 + 0.95 * done / total, f"read {done} of {total} {unit}")
+            context.report(0.02 + 0.95 * done / total, f"read {done} of {total} {disk.units}")
 
         started = time.monotonic()
-        kind = "ECKD" if disk.units == "CYL" else "FBA"
         try:
-            opening = partial(ImageReader, path, kind, request.compression, copied, Codec(request.codec))
+            opening = partial(ImageReader, disk.path, disk.kind, request.compression, copied, Codec(request.codec))
             reader = await to_its_end(asyncio.to_thread(opening), ImageReader.close)
         except DiskFileError as problem:
-            raise _unreadable(userid, vdev, problem) from problem
+            raise _unreadable(disk, problem) from problem
         try:
             received = await _send(request, reader)
             found = await to_its_end(asyncio.to_thread(reader.result))
         except (DiskFileError, TrackError) as problem:
-            raise _unreadable(userid, vdev, problem) from problem
+            raise _unreadable(disk, problem) from problem
         finally:
             await to_its_end(asyncio.to_thread(reader.close))
         _compare(found, received)
         took = (time.monotonic() - started) * 1000
-        context.did("disk", "read image", took, userid=userid, vdev=vdev, units=found.units, bytes=found.file_bytes)
-    context.report(1.0, f"read {found.units} {unit} of disk {vdev}")
+        facts: dict[str, Json] = {"userid": request.userid, **disk.facts}
+        context.did("disk", "read image", took, **facts, units=found.units, bytes=found.file_bytes)
+    context.report(1.0, f"read {found.units} {disk.units} of {disk.name}")
     return {
-        "vdev": vdev,
+        **disk.facts,
         "kind": found.kind,
         "units": found.units,
-        "unit": "CYL" if kind == "ECKD" else "BLK",
+        "unit": disk.unit,
         "file_bytes": found.file_bytes,
         "sha256": found.sha256,
         "bootable": found.bootable,
@@ -139,5 +129,5 @@ def _compare(found: ReadDisk, received: dict[str, Json]) -> None:
         )  # fmt: skip
 
 
-def _unreadable(userid: str, vdev: str, problem: Exception) -> AgentError:
-    return AgentError(502, "disk-unreadable", f"disk {vdev} of {userid}: {problem}")
+def _unreadable(disk: Disk, problem: Exception) -> AgentError:
+    return AgentError(502, "disk-unreadable", f"{disk.name}: {problem}")

@@ -1,0 +1,239 @@
+"""SCSI volumes: images onto LUNs and back through FCP devices of the agent's own machine; guests boot from them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from zhcp.conftest import Agent
+from zhcp.image_server import ImageServer
+from zhcp.test_image_read import Receiver, receiver
+from zhcp.test_road import until_up
+from zvmcloud.images import header
+from zvmcloud.images.diskfile import FbaDisk
+from zvmcloud.images.sample import write_sample_blocks
+from zvmcloud.simulator import luns
+from zvmcloud.simulator.model_devices import Lun
+from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.fcp_messages import RefreshBootmap
+from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk, ImageSource, ImageTarget, ReadImage, Volume, WriteImage
+from zvmcloud.zhcp.messages import CreateGuest, NewDisk, StartGuest, parse_operation
+
+BLOCKS = 8192
+PORT, OTHER_PORT = "500507630708d3b3", "50050763071bc5e3"
+FIRST, SECOND = "4010400000000000", "4010400100000000"
+__all__ = ["receiver"]
+
+
+def lun(agent: Agent, number: str = FIRST, blocks: int = BLOCKS) -> Lun:
+    """A LUN behind two ports."""
+    system = agent.simulator.system
+    with system.transaction():
+        for port in (PORT.upper(), OTHER_PORT.upper()):
+            made = Lun(port, number, f"60050763{number}00000010".ljust(32, "0"), blocks)
+            system.luns.put(f"{port} {number}", made)
+    return made
+
+
+def content(agent: Agent, number: str = FIRST) -> bytes:
+    found = next(item for item in agent.simulator.system.luns.values() if item.lun == number)
+    return luns.file(agent.simulator.system, found).read_bytes()
+
+
+def volume(number: str = FIRST, devices: tuple[str, ...] = ("1A00", "1B00")) -> Volume:
+    return Volume(lun=number, wwpns=(PORT, OTHER_PORT), devices=devices)
+
+
+def an_image(agent: Agent, blocks: int = BLOCKS) -> ImageSource:
+    """A system for a SCSI disk, as raw bytes."""
+    path = agent.folder / "images" / "scsi"
+    with FbaDisk.create(path, blocks) as disk:
+        write_sample_blocks(disk, scsi=True)
+    return ImageSource(url=path.as_uri(), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+async def with_devices(agent: Agent) -> None:
+    """The agent's machine has two FCP devices."""
+    for device in ("1A00", "1B00"):
+        answer = await agent.runner.machine.cp(f"ATTACH {device} TO * AS {device}")
+        assert answer.rc == 0, answer.lines
+
+
+def online(agent: Agent) -> tuple[str, ...]:
+    return agent.simulator.system.machines["ZHCP"].units
+
+
+def clean(agent: Agent) -> None:
+    assert online(agent) == ()
+    assert agent.runner.journal.volumes() == ()
+
+
+async def test_a_guest_boots_from_a_volume_that_the_agent_wrote(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    written = await agent.run(WriteImage(source=an_image(agent), volume=volume()))
+    assert written.result is not None
+    assert (written.result["kind"], written.result["lun"]) == ("SCSI", FIRST)
+    assert (written.result["units"], written.result["bootable"]) == (BLOCKS, True)
+    assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
+    clean(agent)
+    loaddev = {"portname": PORT.upper(), "lun": FIRST}
+    guest = CreateGuest("LINUX01", 1, 1024, ipl="1C00", loaddev=loaddev, dedicate=(("1C00", "1B02"),))
+    await agent.run(guest)
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+    problem = await agent.refused(EraseDisk(userid="LINUX01", volume=volume()))
+    assert (problem.status, problem.code) == (409, "guest-active")
+    assert any(content(agent))
+
+
+async def test_an_empty_volume_does_not_boot_and_its_boot_map_says_so(agent: Agent) -> None:
+    await with_devices(agent)
+    agent.runner.settings = dataclasses.replace(
+        agent.runner.settings, storage=dataclasses.replace(agent.runner.settings.storage, fcps=("1A00", "1B00"))
+    )
+    lun(agent)
+    look = RefreshBootmap(lun=FIRST, devices=("1a01", "1b01"), wwpns=(PORT, OTHER_PORT), min_paths=2)
+    outcome = await agent.run(look)
+    assert outcome.result is not None
+    assert outcome.result["bootable"] is False
+    # Without devices in the operation those of the settings are taken.
+    await agent.run(WriteImage(source=an_image(agent), volume=volume(devices=())))
+    outcome = await agent.run(look)
+    assert outcome.result is not None
+    assert outcome.result["bootable"] is True
+    clean(agent)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+async def test_a_volume_is_captured_and_written_again(agent: Agent, receiver: Receiver, codec: str) -> None:
+    await with_devices(agent)
+    lun(agent)
+    lun(agent, SECOND, BLOCKS + 64)
+    await agent.run(WriteImage(source=an_image(agent), volume=volume()))
+    captured = await agent.run(ReadImage(target=ImageTarget(url=receiver.url), volume=volume(), codec=codec))
+    assert captured.result is not None
+    assert (captured.result["kind"], captured.result["unit"], captured.result["bootable"]) == ("SCSI", "BLK", True)
+    (image,) = receiver.files
+    if codec == "gzip":
+        found = header.parse(image[: header.PROBE_BYTES])
+        assert (found.kind, found.size) == (header.ImageKind.FCP_DISK, BLOCKS)
+    path = agent.folder / "images" / "captured"
+    path.write_bytes(image)
+    source = ImageSource(url=path.as_uri(), sha256=hashlib.sha256(image).hexdigest())
+    await agent.run(WriteImage(source=source, volume=volume(SECOND)))
+    assert content(agent, SECOND)[: BLOCKS * 512] == content(agent)
+    clean(agent)
+
+
+async def test_a_volume_is_cloned_to_another_and_erased(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    lun(agent, SECOND, BLOCKS + 64)
+    await agent.run(WriteImage(source=an_image(agent), volume=volume()))
+    clone = CloneDisk(volume=volume(SECOND), source_volume=volume())
+    outcome = await agent.run(clone)
+    assert outcome.result is not None
+    assert (outcome.result["method"], outcome.result["lun"], outcome.result["units"]) == ("copy", SECOND, BLOCKS)
+    assert content(agent, SECOND)[: BLOCKS * 512] == content(agent)
+    problem = await agent.refused(CloneDisk(volume=volume(), source_volume=volume(SECOND)))
+    assert (problem.status, problem.code) == (409, "image-too-large")
+    await agent.run(EraseDisk(volume=volume(SECOND)))
+    assert not any(content(agent, SECOND))
+    await agent.run(agent.guest("LINUX01", NewDisk(vdev="0100", size_units=BLOCKS, type="FBA", pool="FBAPOOL")))
+    mixed = await agent.refused(CloneDisk(userid="LINUX01", vdev="0100", source_volume=volume()))
+    assert (mixed.status, mixed.code) == (409, "disk-kind-mismatch")
+    clean(agent)
+
+
+async def test_what_cannot_be_written_leaves_the_volume_as_it_was(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent, blocks=BLOCKS - 1)
+    problem = await agent.refused(WriteImage(source=an_image(agent), volume=volume()))
+    assert (problem.status, problem.code) == (409, "image-too-large")
+    wrong_kind = dataclasses.replace(agent.write_image(), userid="", vdev="", volume=volume())
+    assert (await agent.refused(wrong_kind)).code == "image-kind-mismatch"
+    source = dataclasses.replace(an_image_again(agent), sha256="0" * 64)
+    lun(agent, SECOND)
+    assert (await agent.refused(WriteImage(source=source, volume=volume(SECOND)))).code == "digest-mismatch"
+    assert not any(content(agent, SECOND))
+    clean(agent)
+
+
+def an_image_again(agent: Agent) -> ImageSource:
+    path = agent.folder / "images" / "scsi"
+    return ImageSource(url=path.as_uri(), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+async def test_a_volume_without_a_path_is_named_with_what_is_missing(agent: Agent) -> None:
+    source = an_image(agent)
+    lun(agent)
+    problem = await agent.refused(WriteImage(source=source, volume=volume()))
+    assert (problem.status, problem.code) == (409, "lun-unreachable")
+    assert "Device 0.0.1b00 not found" in problem.detail
+    await with_devices(agent)
+    problem = await agent.refused(WriteImage(source=source, volume=volume("4fff000000000000")))
+    assert "no LUN 0x4fff000000000000 behind port" in problem.detail
+    problem = await agent.refused(WriteImage(source=source, volume=volume(devices=())))
+    assert (problem.status, problem.code) == (400, "bad-parameter")
+    assert "storage.fcps" in problem.detail
+    # One path of two is enough.
+    await agent.run(WriteImage(source=source, volume=volume(devices=("1A00", "1FFF"))))
+    clean(agent)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"userid": "LINUX01"}, "parameters.vdev"),
+        ({"vdev": "0100"}, "parameters.userid"),
+        ({"vdev": "100", "volume": {"lun": FIRST, "wwpns": [PORT]}}, "either vdev or volume"),
+        ({"volume": {"lun": FIRST, "wwpns": []}}, "volume.wwpns"),
+        ({"volume": {"lun": "0x40", "wwpns": [PORT]}}, "volume.lun"),
+        ({"volume": {"lun": FIRST, "wwpns": [PORT], "devices": ["XYZ"]}}, "volume.devices"),
+    ],
+)
+def test_a_disk_is_a_minidisk_or_a_volume(parameters: dict[str, object], words: str) -> None:
+    with pytest.raises(FieldError, match=words):
+        parse_operation("disk.erase", parameters)
+
+
+async def test_a_copy_that_is_cancelled_lets_the_volume_go(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    source = an_image(agent)
+    server = ImageServer((agent.folder / "images" / "scsi").read_bytes())
+    server.pause_after = 1 << 20
+    server.go_on.clear()
+    async with server.running() as url:
+        write = WriteImage(source=dataclasses.replace(source, url=url), volume=volume())
+        running = asyncio.create_task(agent.client.run(job="v", step="w", epoch=1, operation=write))
+        for _ in range(500):
+            if online(agent):
+                break
+            await asyncio.sleep(0.02)
+        other = await agent.refused(EraseDisk(volume=volume()))
+        assert (other.status, other.code, other.retryable) == (409, "disk-in-use", True)
+        await agent.http.delete("/v1/operations/v/w?epoch=1")
+        server.go_on.set()
+        with pytest.raises(Exception, match="cancelled"):
+            await running
+    assert not any(content(agent))
+    clean(agent)
+
+
+async def test_a_volume_that_a_crash_left_online_is_given_back_at_the_next_start(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    holding = agent.runner.context("crash").volume(volume())
+    path: Path = await holding.__aenter__()
+    assert path.stat().st_size == BLOCKS * 512
+    assert len(online(agent)) == 4
+    agent.restart()
+    assert agent.runner.journal.volumes() != ()
+    await agent.runner.recover()
+    clean(agent)
