@@ -326,7 +326,7 @@ async def test_the_copy_tells_its_progress(agent: Agent) -> None:
         operation=agent.write_image(),
         progress=lambda o: seen.append((o.progress, o.detail)),
     )
-    assert seen[-1] == (1.0, "wrote 5 cylinders to disk 0100")
+    assert seen[-1] == (1.0, "wrote 5 cylinders to disk 0100 of LINUX01")
     assert [progress for progress, _ in seen] == sorted(progress for progress, _ in seen)
 
 
