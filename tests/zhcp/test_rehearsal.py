@@ -12,6 +12,7 @@ from zhcp.test_resize import running
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest
 from zvmcloud.zhcp.errors import Call, Json
+from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk
 from zvmcloud.zhcp.messages import (
     AddDisks,
     CoupleNic,
@@ -20,7 +21,6 @@ from zvmcloud.zhcp.messages import (
     DeleteGuest,
     DeleteNic,
     DeleteVswitch,
-    EraseDisk,
     GrantVswitch,
     NewDisk,
     Operation,
@@ -41,7 +41,7 @@ from zvmcloud.zhcp.network_messages import AttachNic, ChangeVswitch, CreateLan, 
 from zvmcloud.zhcp.reader_messages import OrderFiles, PurgeFiles, TransferFiles
 from zvmcloud.zhcp.rehearsal.kinds import changes
 from zvmcloud.zhcp.rehearsal.rehearse import shown
-from zvmcloud.zhcp.resource_messages import CloneDisk, ResizeCpus, ResizeMemory
+from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
 
 DATA = base64.b64encode(b"echo hello\n").decode()
 DISK = NewDisk(vdev="0101", size_units=5, pool="POOL1", format="none")

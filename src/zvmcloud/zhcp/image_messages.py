@@ -117,9 +117,9 @@ class ReadImage(Operation):
     target: ImageTarget
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
-    volume: Volume | None = None
     compression: int = fields.limits(default=6, low=0, high=19)
     codec: str = fields.limits(default="gzip", choices=("gzip", "zstd"))
+    volume: Volume | None = None
 
     @property
     def place(self) -> Place:
@@ -160,9 +160,9 @@ class CloneDisk(Operation):
 
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
-    volume: Volume | None = None
     source_userid: str = fields.userid(default="")
     source_vdev: str = fields.vdev(default="")
+    volume: Volume | None = None
     source_volume: Volume | None = None
 
     @property

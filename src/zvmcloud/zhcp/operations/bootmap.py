@@ -52,7 +52,7 @@ async def refresh(context: Context, request: RefreshBootmap) -> dict[str, Json]:
             remedy="see the zoning of the fabric and the LUN masking of the storage box",
         )  # fmt: skip
     program = context.settings.storage.bootmap_program
-    if program:
+    if program and not context.rehearsing:
         context.report(0.5, "writing the boot map")
         paths = await _run(context, program, request)
     found: dict[str, Json] = {device: [*ports] for device, ports in paths.items()}

@@ -50,7 +50,7 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
             raise too_large(f"{original.size} {original.unit}", copy.size, copy.unit, original.size)
         if context.rehearsing:
             flashed = copy.kind == "ECKD" and await _flashcopy(context, original.alias, copy.alias, original.size)
-            context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", userid=place.userid, **copy.facts)
+            context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", 0.0, **copy.named)
             return {**copy.facts, "units": original.size}
         worker = _Copy(original.path, copy.path, copy.kind, original.size, context)
         started = time.monotonic()
@@ -65,8 +65,7 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
             await in_thread(partial(erase_disk, copy.path, copy.kind))
             raise
         method = "flashcopy" if flashed else "copy"
-        facts: dict[str, Json] = {"userid": request.userid, **copy.facts}
-        context.did("disk", f"clone by {method}", (time.monotonic() - started) * 1000, **facts)
+        context.did("disk", f"clone by {method}", (time.monotonic() - started) * 1000, **copy.named)
     context.report(1.0, f"cloned {original.size} {original.unit} to {copy.name}")
     return {**copy.facts, "kind": copy.kind, "units": original.size, "disk_units": copy.size, "method": method}
 

@@ -23,8 +23,7 @@ async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
         if not context.rehearsing:
             await in_thread(partial(erase_disk, disk.path, disk.kind))
         took = (time.monotonic() - started) * 1000
-        facts: dict[str, Json] = {"userid": request.userid, **disk.facts}
-        context.did("disk", "erase", took, **facts)
+        context.did("disk", "erase", took, **disk.named)
     context.report(1.0, f"erased {disk.name}")
     return {**disk.facts, "kind": disk.kind}
 

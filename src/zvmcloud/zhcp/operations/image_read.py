@@ -41,7 +41,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         place = replace(place, vdev=await boot_disk(context, place.userid))
     if context.rehearsing:
         async with opened(context, place, _WHY, write=False) as disk:
-            context.did("disk", "read image", userid=request.userid, **disk.facts)
+            context.did("disk", "read image", 0.0, **disk.named)
         return {**disk.facts}
     context.report(0.01, f"opening {place}")
     async with opened(context, place, _WHY, write=False) as disk:
@@ -64,8 +64,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
             await to_its_end(asyncio.to_thread(reader.close))
         _compare(found, received)
         took = (time.monotonic() - started) * 1000
-        facts: dict[str, Json] = {"userid": request.userid, **disk.facts}
-        context.did("disk", "read image", took, **facts, units=found.units, bytes=found.file_bytes)
+        context.did("disk", "read image", took, **disk.named, units=found.units, bytes=found.file_bytes)
     context.report(1.0, f"read {found.units} {disk.units} of {disk.name}")
     return {
         **disk.facts,

@@ -40,7 +40,7 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         await require_off(context, request.userid, why)  # before the image is fetched
     if context.rehearsing:
         async with opened(context, request.place, why, write=True) as target:
-            context.did("disk", "write image", userid=request.userid, **target.facts)
+            context.did("disk", "write image", 0.0, **target.named)
         return {**target.facts}
     async with contextlib.AsyncExitStack() as stack:
         fetched = await stack.enter_async_context(context.images.use(source, folders))
@@ -68,8 +68,7 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         finally:
             await in_thread(writer.close)
         took = (time.monotonic() - started) * 1000
-        facts: dict[str, Json] = {"userid": request.userid, **disk.facts}
-        context.did("disk", "write image", took, **facts, units=written.units, bytes=written.file_bytes)
+        context.did("disk", "write image", took, **disk.named, units=written.units, bytes=written.file_bytes)
     context.report(1.0, f"wrote {written.units} {disk.units} to {disk.name}")
     return {
         **disk.facts,

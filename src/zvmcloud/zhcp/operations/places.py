@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zvmcloud.cp import answers, commands
@@ -19,7 +19,7 @@ from zvmcloud.zhcp.operations.context import Context
 @dataclass(frozen=True, slots=True)
 class Disk:
     """`kind`: ECKD, FBA or SCSI. `size` counts cylinders or 512-byte blocks. `alias`: where it is linked, "" for SCSI.
-    `facts`: what names it in results and reports."""
+    `facts`: what names it in results."""
 
     name: str
     kind: str
@@ -27,6 +27,12 @@ class Disk:
     path: Path
     alias: str
     facts: dict[str, Json]
+    userid: str = ""
+
+    @property
+    def named(self) -> dict[str, Json]:
+        """What names it in reports."""
+        return {"userid": self.userid, **self.facts}
 
     @property
     def unit(self) -> str:
@@ -51,11 +57,11 @@ async def opened(
     if place.userid:
         await require_off(context, place.userid, why)
     if place.volume is not None and context.rehearsing:
-        yield Disk(str(place), "SCSI", 0, Path(), "", {"lun": place.volume.lun})
+        yield Disk(str(place), "SCSI", 0, Path(), "", {"lun": place.volume.lun}, place.userid)
         return
     if place.volume is not None:
         async with context.volume(place.volume) as path:
-            disk = await _volume(place.volume, path)
+            disk = replace(await _volume(place.volume, path), userid=place.userid)
             if check is not None:
                 check(disk.kind, disk.size)
             yield disk
@@ -77,7 +83,7 @@ async def opened(
         if not found:
             await look(alias)
         facts: dict[str, Json] = {"vdev": place.vdev}
-        yield Disk(str(place), _kind(found[0]), found[0].size, path, alias, facts)
+        yield Disk(str(place), _kind(found[0]), found[0].size, path, alias, facts, place.userid)
 
 
 async def require_off(context: Context, userid: str, why: str) -> None:

@@ -206,6 +206,14 @@ class RehearsedMachine(Machine):
     async def release(self, vdev: str) -> None:
         """Nothing."""
 
+    @asynccontextmanager
+    async def volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> AsyncIterator[Path]:
+        """No device: nobody opens it."""
+        yield Path()
+
+    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+        """Nothing was brought online."""
+
     async def close(self) -> None:
         """The real machine stays open."""
 
