@@ -72,6 +72,8 @@ class FakeZhcp:
         self.highest_epoch = 0
         self.refuse_next: Refused | None = None
         self.delay = 0.0
+        self.deaf = False
+        """Whether no guest answers the agent."""
         self.write_seconds = 0.0
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
@@ -266,7 +268,7 @@ class FakeZhcp:
     def _do_guest_configure(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
         if guest.get("refuses"):
-            raise Refused(409, "configure-failed", "no target WWPN can be reached")
+            raise Refused(409, f"{parameters['scripts']}-script-failed", "no target WWPN can be reached")
         return {"configured": guest["state"] == "on"}
 
     def _do_guest_relocate(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -426,6 +428,8 @@ class FakeZhcp:
         return JSONResponse({"adapters": found})
 
     async def _command(self, request: Request) -> Response:
+        if self.deaf:
+            return _refuse(Refused(409, "guest-unreachable", "the guest does not answer"))
         command = json.loads(await request.body())["command"]
         output = {
             "uname -srm": "Linux 5.14.0 s390x",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
+
+import pytest
 
 from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
-from zvmcloud.zhcp.messages import StartGuest
+from zvmcloud.zhcp.messages import PunchFiles, ReaderFile, StartGuest
 
 
 async def fcps(agent: Agent) -> dict[str, dict[str, Any]]:
@@ -75,13 +78,13 @@ async def test_a_device_of_another_guest_is_refused_before_anything_changes(agen
 
 async def test_the_guest_reads_its_files_when_it_is_up_and_not_before(agent: Agent) -> None:
     await agent.run(agent.guest())
-    off = await agent.run(ConfigureGuest(userid="LINUX01"))
+    off = await agent.run(ConfigureGuest(userid="LINUX01", scripts="volume"))
     assert off.result is not None
     assert off.result["configured"] is False
     await agent.run(agent.write_image())
     await agent.run(StartGuest(userid="LINUX01"))
     await until_up(agent)
-    on = await agent.run(ConfigureGuest(userid="LINUX01"))
+    on = await agent.run(ConfigureGuest(userid="LINUX01", scripts="volume"))
     assert on.result is not None
     assert on.result["configured"] is True
 
@@ -132,3 +135,21 @@ async def test_of_two_guests_that_want_a_device_at_once_one_gets_it(agent: Agent
     ended = await asyncio.gather(*wishes, return_exceptions=True)
     assert sorted(isinstance(item, ZhcpError) for item in ended) == [False, True, True]
     assert sorted([len(await dedicated(agent, name)) for name in names]) == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "said"),
+    [
+        ("volume", "ended with status 3: no target WWPN can be reached"),
+        ("disks", "ended with status 3"),
+        ("network", "ended with status 3"),
+    ],
+)
+async def test_a_script_that_fails_is_told_with_whose_it_was(agent: Agent, scripts: str, said: str) -> None:
+    """An exit status means something in the scripts of a volume only."""
+    await running(agent)
+    file = ReaderFile(base64.b64encode(b"#!/bin/bash\nexit 3\n").decode(), "TEST", "SH")
+    await agent.run(PunchFiles(userid="LINUX01", files=(file,)))
+    problem = await agent.refused(ConfigureGuest(userid="LINUX01", scripts=scripts))
+    assert (problem.status, problem.code) == (409, f"{scripts}-script-failed")
+    assert problem.detail.endswith(said)

@@ -42,6 +42,9 @@ _WRITERS = 0x7A766D01
 _MIGRATING = 0x7A766D02
 """Advisory locks of PostgreSQL, of one database each: who writes; who changes the schema."""
 
+DatabaseError = sa.exc.SQLAlchemyError
+"""What callers catch when a statement cannot be run: the database is gone, full, or of another version."""
+
 _Columns = TypeVarTuple("_Columns")
 Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
 """Values of one row, or of many."""

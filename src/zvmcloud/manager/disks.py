@@ -173,7 +173,7 @@ class Disks:
             "disk.configure",
             f"Configure {len(disks)} disk(s) inside {owner}",
             system,
-            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner)),
+            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner, "disks")),
             owner,
         )
         return await self._core.runner.run(plan, origin, job)
@@ -184,9 +184,11 @@ class Disks:
         return answer.documents("disks")
 
 
-def configure_step(owner: str) -> Step:
-    """Have a guest that is up read the files of its reader now; one that is not reads them at its next boot."""
-    return Step("configure", f"have {owner} run it, if it is up", "guest.configure", {"userid": owner})
+def configure_step(owner: str, scripts: str) -> Step:
+    """Have a guest that is up read the files of its reader now; one that is not reads them at its next boot.
+    ``scripts`` (volume, disks, network) says in errors what they were for."""
+    parameters: dict[str, Json] = {"userid": owner, "scripts": scripts}
+    return Step("configure", f"have {owner} run it, if it is up", "guest.configure", parameters)
 
 
 def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:

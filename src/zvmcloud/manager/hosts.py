@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import AgentFailure, BadInput, NotFound
 from zvmcloud.manager.facts import Document
+
+_POOL = re.compile(r"[A-Z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ class Hosts:
         """A pool ``ECKD:NAME`` or ``FBA:NAME``; the default pool for "". Raises NotFound (pool-unknown), BadInput."""
         wanted = (name or self._core.settings.defaults.disk_pool).upper()
         kind, colon, pool = wanted.partition(":")
-        if not colon or kind not in {"ECKD", "FBA"}:
-            raise BadInput("disk_pool", name, "ECKD:name or FBA:name")
+        if not colon or kind not in {"ECKD", "FBA"} or not _POOL.fullmatch(pool):
+            raise BadInput("disk_pool", name, "ECKD:name or FBA:name; a name has letters, digits and '_'")
         try:
             answer = Document(await self._core.agent(system).get(f"/v1/pools/{quote(pool, safe='')}"))
         except AgentFailure as error:

@@ -8,6 +8,7 @@ the guest.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import nics
 
 _NIC_STRIDE = 3
+_SWITCH = re.compile(r"[A-Za-z0-9@#$_]{1,8}")
 _OSA = "OSA="
 """What the comments of a row begin with whose adapter is real; the device number follows."""
 
@@ -188,7 +190,7 @@ class Networks:
             if data is not None:
                 await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
                 steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
-                steps += [configure_step(owner)] if active else []
+                steps += [configure_step(owner, "network")] if active else []
             rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
             steps.append(_record_step(rows, net_set=True))
             plan = Plan(
@@ -212,7 +214,7 @@ class Networks:
         steps = (
             *_delete_steps(owner, number, active, await self._is_osa(system, owner, number)),
             punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
-            *([configure_step(owner)] if active else []),
+            *([configure_step(owner, "network")] if active else []),
         )
         plan = Plan("interface.delete", f"Delete network interface {number} of {owner}", system, steps, owner)
         return await self._core.runner.run(plan, origin, job)
@@ -223,7 +225,9 @@ class Networks:
         return tuple(item.text("name") for item in answer.documents("vswitches"))
 
     async def vswitch(self, system: str, name: str) -> Document:
-        """One virtual switch as z/VM reports it. Raises NotFound (vswitch-unknown)."""
+        """One virtual switch as z/VM reports it. Raises NotFound (vswitch-unknown), also for what can be no name."""
+        if not _SWITCH.fullmatch(name):
+            raise _vswitch_unknown(name)
         try:
             return Document(await self._core.agent(system).get(f"/v1/vswitches/{quote(name.upper(), safe='')}"))
         except AgentFailure as error:
@@ -306,7 +310,15 @@ class Networks:
             else:
                 base = int(self._core.settings.defaults.nic_vdev, 16)
                 highest = max((int(number, 16) for number in used), default=base - _NIC_STRIDE)
-                number = f"{max(highest + _NIC_STRIDE, base):04X}"
+                following = max(highest + _NIC_STRIDE, base)
+                if following > 0x10000 - _NIC_STRIDE:
+                    raise Conflict(
+                        f"no number follows {highest:04X}, the highest NIC of guest {owner}",
+                        code="nic-numbers",
+                        remedy="name a free virtual device number for the NIC",
+                        subject=owner,
+                    )
+                number = f"{following:04X}"
             used.add(number)
             settled.append(replace(request, vdev=number))
         return tuple(settled)

@@ -54,7 +54,7 @@ class Volumes:
 
     async def attach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
         """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown), BadInput, Conflict (fcp-owned), AgentFailure
-        (fcp-in-use, configure-failed); everything is as before then."""
+        (fcp-in-use, volume-script-failed); everything is as before then."""
         wish = await self._checked(system, wish)
         owner = wish.userid
         async with self._core.exclusive(system, owner):
@@ -204,7 +204,7 @@ def script_steps(owner: str, name: str, script: bytes) -> list[Step]:
     """Put the script, which is a file of the job, into the guest's reader, and have the guest run it."""
     return [
         punch_step(owner, name, "sh", f"{name}.sh", len(script)),
-        configure_step(owner),
+        configure_step(owner, "volume"),
     ]
 
 

@@ -29,9 +29,11 @@ class UndedicateFcps(Operation):
 @kind("guest.configure")
 @dataclass(frozen=True, slots=True)
 class ConfigureGuest(Operation):
-    """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot."""
+    """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot.
+    `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings."""
 
     userid: str = fields.userid()
+    scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
 
 
 @kind("volume.refresh_bootmap")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from zvmcloud.api.connector.envelope import Code
 from zvmcloud.manager.errors import AgentFailure, ManagerError
 
-SMT, GUEST, NETWORK, VOLUME, IMAGE, FILE, CLIENT, WSGI, SDK = 1, 10, 20, 30, 40, 60, 110, 120, 400
+SMT, GUEST, NETWORK, VOLUME, IMAGE, MONITOR, FILE, CLIENT, WSGI, SDK = 1, 10, 20, 30, 40, 50, 60, 110, 120, 400
 
 _BY_CODE: dict[str, Code] = {
     "bad-input": Code(100, SDK, 100, 3),
@@ -34,6 +34,7 @@ _BY_CODE: dict[str, Code] = {
     "pool-unknown": Code(4, SMT, 5, 402),
     "profile-unknown": Code(404, GUEST, 404, 1),
     "nic-exists": Code(409, NETWORK, 409, 6),
+    "nic-numbers": Code(300, NETWORK, 300, 2),
     "osa-unavailable": Code(409, NETWORK, 409, 14),
     "nic-unknown": Code(404, NETWORK, 404, 1),
     "vswitch-unknown": Code(404, NETWORK, 404, 1),
@@ -76,7 +77,9 @@ _BY_CODE: dict[str, Code] = {
     "fcp-owned": Code(300, VOLUME, 300, 8),
     "fcp-in-use": Code(300, VOLUME, 300, 8),
     "fcp-not-connected": Code(300, VOLUME, 300, 9),
-    "configure-failed": Code(300, VOLUME, 300, 8),
+    "volume-script-failed": Code(300, VOLUME, 300, 8),
+    "network-script-failed": Code(300, NETWORK, 300, 5),
+    "disks-script-failed": Code(2, SMT, 8, 1),
     "bootmap-failed": Code(300, VOLUME, 300, 5),
     "bootmap-timeout": Code(300, VOLUME, 300, 7),
     "capture-failed": Code(300, GUEST, 300, 5),
@@ -85,35 +88,66 @@ _BY_CODE: dict[str, Code] = {
     "agent-unreachable": Code(101, CLIENT, 101, 2),
 }
 
-_DEPLOY: dict[str, Code] = {
-    "image-unknown": Code(300, IMAGE, 300, 20),
-    **{
-        code: Code(300, GUEST, 300, 4)
-        for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
-    },
-}
-
-_EXPORT: dict[str, Code] = {
-    "remote-host": Code(300, IMAGE, 300, 21),
-    "path-not-allowed": Code(300, IMAGE, 300, 22),
-    "file-unreadable": Code(300, IMAGE, 300, 22),
-}
-
+_NO_NIC = _BY_CODE["nic-unknown"]
 _LOCKED = (400, 12)
-_TAKEN = {(404, 4), (204, 4), (204, 28)}
+
+_BY_OPERATION: dict[str, dict[str, Code]] = {
+    "deploy": {
+        "image-unknown": Code(300, IMAGE, 300, 20),
+        **{
+            code: Code(300, GUEST, 300, 4)
+            for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
+        },
+    },
+    "export": {
+        "remote-host": Code(300, IMAGE, 300, 21),
+        "path-not-allowed": Code(300, IMAGE, 300, 22),
+        "file-unreadable": Code(300, IMAGE, 300, 22),
+    },
+    "disk.remove": {"guest-active": _BY_CODE["not-supported"]},
+    "volume.detach": {
+        "volume-script-failed": Code(300, VOLUME, 300, 9),
+        "fcp-owned": Code(300, VOLUME, 300, 9),
+        "fcp-in-use": Code(300, VOLUME, 300, 9),
+    },
+    "guest": {"directory-unknown": Code(404, GUEST, 404, 3)},
+}
+"""What the manager or the agent finds in these operations has a code of the operation. "guest": calls about a guest of
+ours, whose entry somebody else removed."""
+
+_BY_ANSWER: dict[str, dict[tuple[int, int], Code]] = {
+    "nic.create": {
+        _LOCKED: Code(409, NETWORK, 409, 7),
+        **dict.fromkeys(((404, 4), (204, 4), (204, 28)), Code(409, NETWORK, 409, 6)),
+    },
+    "nic.delete": {_LOCKED: Code(409, NETWORK, 409, 9), (204, 28): Code(409, NETWORK, 409, 8)},
+    "nic.couple": {
+        _LOCKED: Code(409, NETWORK, 409, 11),
+        **dict.fromkeys(((212, 8), (212, 28)), Code(409, NETWORK, 409, 10)),
+        **dict.fromkeys(((212, 40), (204, 8), (404, 8)), _NO_NIC),
+    },
+    "nic.uncouple": {
+        _LOCKED: Code(409, NETWORK, 409, 13),
+        (204, 28): Code(409, NETWORK, 409, 12),
+        **dict.fromkeys(((204, 8), (404, 8)), _NO_NIC),
+    },
+    "osa.dedicate": {_LOCKED: Code(409, NETWORK, 409, 15)},
+    "osa.undedicate": {_LOCKED: Code(409, NETWORK, 409, 17)},
+    "memory": {_LOCKED: Code(300, GUEST, 300, 9)},
+}
+"""The same for return and reason codes of SMAPI; those that are in no table keep SMAPI's numbers."""
 _REFUSED: dict[str, Code] = {
     "cpus": Code(300, GUEST, 300, 6),
     "memory": Code(300, GUEST, 300, 10),
+    "osa.dedicate": Code(409, NETWORK, 409, 14),
+    "osa.undedicate": Code(409, NETWORK, 409, 16),
 }
-"""What z/VM refuses in these operations has a code of the operation; elsewhere SMAPI's own codes are kept."""
-_WHEN_LOCKED: dict[str, Code] = {
-    "nic.create": Code(409, NETWORK, 409, 7),
-    "nic.delete": Code(409, NETWORK, 409, 9),
-    "nic.couple": Code(409, NETWORK, 409, 11),
-    "nic.uncouple": Code(409, NETWORK, 409, 13),
-    "memory": Code(300, GUEST, 300, 9),
+"""What z/VM refuses in these operations for any other reason."""
+_OF_AN_OSA = {
+    ("nic.create", "Image_Device_Dedicate"): "osa.dedicate",
+    ("nic.delete", "Image_Device_Undedicate"): "osa.undedicate",
 }
-"""The same for an entry that somebody else has locked."""
+"""An interface on a real OSA adapter is made of other functions than one on a NIC; their refusals have other codes."""
 
 _VSWITCH_CONFLICTS = {2838, 2846, 2853, 2856, 2858, 3022, 3033}
 _NOT_FOUND = {(8, 212, 40), (4, 5, 402), (300, 300, 20), (8, 400, 4), (8, 200, 4)}
@@ -121,24 +155,21 @@ _EXISTS = {(8, 212, 36), (300, 300, 13), (8, 400, 8)}
 _SELF = {400, 404, 409, 501, 503}
 
 
-def code_of(error: ManagerError, *, deploying: bool = False, doing: str = "") -> Code:
-    """The four numbers for an error. ``deploying`` puts what an agent refuses into the deploy's own codes (300/3);
-    ``doing`` names an operation with codes of its own: nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory,
-    disk.remove, export."""
-    if deploying and error.code in _DEPLOY:
-        return _DEPLOY[error.code]
-    if doing == "export" and error.code in _EXPORT:
-        return _EXPORT[error.code]
-    if doing == "disk.remove" and error.code == "guest-active":
-        return _BY_CODE["not-supported"]
+def code_of(error: ManagerError, doing: str = "") -> Code:
+    """The four numbers for an error. ``doing`` names an operation with codes of its own: deploy, export, disk.remove,
+    volume.detach, guest, nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory."""
+    code = error.code
+    if code == "guest-unknown" and isinstance(error, AgentFailure):
+        code = "directory-unknown" if doing == "guest" else code
+    named = _BY_OPERATION.get(doing, {}).get(code)
+    if named is not None:
+        return named
+    deploying = doing == "deploy"
     if error.smapi is not None and error.code not in _BY_CODE:
-        said = (error.smapi.rc, error.smapi.rs)
-        if said == _LOCKED and doing in _WHEN_LOCKED:
-            return _WHEN_LOCKED[doing]
-        if said in _TAKEN and doing == "nic.create":
-            return _BY_CODE["nic-exists"]
-        if doing in _REFUSED:
-            return _REFUSED[doing]
+        did = _OF_AN_OSA.get((doing, error.smapi.function.removesuffix("_DM")), doing)
+        own = _BY_ANSWER.get(did, {}).get((error.smapi.rc, error.smapi.rs)) or _REFUSED.get(did)
+        if own is not None:
+            return own
     if error.smapi is not None and error.code not in {"profile-unknown", "guest-unknown", "vswitch-unknown"}:
         if deploying:
             return Code(300, GUEST, 300, 3)
@@ -160,6 +191,24 @@ def code_of(error: ManagerError, *, deploying: bool = False, doing: str = "") ->
         if error.status in _SELF:
             return Code(error.status, GUEST, error.status, 1)
     return Code(500, None, 500, 1)
+
+
+def database_code(path: str) -> Code:
+    """The four numbers when the manager's database fails; the module goes by what the path is about."""
+    return next((code for part, code in _DATABASE.items() if part in path), Code(300, GUEST, 300, 1))
+
+
+_DATABASE = {
+    part: Code(300, module, 300, 1)
+    for part, module in (
+        ("stats", MONITOR),
+        ("nic", NETWORK),
+        ("interface", NETWORK),
+        ("vswitch", NETWORK),
+        ("volumes", VOLUME),
+        ("images", IMAGE),
+    )
+}
 
 
 def status_of(code: Code, message: str, *, creates: bool = False, acts: bool = False) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,10 @@ from starlette.routing import BaseRoute, Route
 from zvmcloud.api.connector import actions, guests, hosts, images, networks, schemas, volumes
 from zvmcloud.api.connector.ask import Ask, Handler
 from zvmcloud.api.connector.envelope import Reply, failure, fault, success
-from zvmcloud.api.connector.errors import code_of, message_of, status_of
+from zvmcloud.api.connector.errors import code_of, database_code, message_of, status_of
 from zvmcloud.api.connector.schemas import Checker, Schema
 from zvmcloud.api.connector.tokens import REFUSED, Door
+from zvmcloud.manager.database import DatabaseError
 from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.node import Node
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _BODY_LIMIT = 8 * 2**20
 """Bytes of a JSON body; ``PUT /files`` has its own limit."""
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,17 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/guests/interfacestats", guests.interface_stats, query=schemas.QUERY_USERIDS),
     Rule("GET", "/guests/nics", guests.nic_rows),
     Rule("POST", "/guests/volumes", volumes.attach, body=schemas.VOLUME),
-    Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME),
+    Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME, doing="volume.detach"),
     Rule("DELETE", "/guests/{userid}", guests.delete_guest),
-    Rule("GET", "/guests/{userid}", guests.definition, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}", guests.definition, named=schemas.PATH_USERID, doing="guest"),
     Rule("POST", "/guests/{userid}/action", actions.act, any_body=True, acts=True),
-    Rule("GET", "/guests/{userid}/power_state", guests.power_state, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/power_state", guests.power_state, named=schemas.PATH_USERID, doing="guest"),
     Rule("GET", "/guests/{userid}/power_state_real", guests.power_state_real, named=schemas.PATH_USERID),
-    Rule("GET", "/guests/{userid}/info", guests.info, named=schemas.PATH_USERID),
-    Rule("GET", "/guests/{userid}/os_info", guests.os_info, named=schemas.PATH_USERID),
-    Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/info", guests.info, named=schemas.PATH_USERID, doing="guest"),
+    Rule("GET", "/guests/{userid}/os_info", guests.os_info, named=schemas.PATH_USERID, doing="guest"),
+    Rule("GET", "/guests/{userid}/online_cpu_num", guests.online_cpu_num, named=schemas.PATH_USERID, doing="guest"),
     Rule("GET", "/guests/{userid}/user_direct", guests.user_direct, named=schemas.PATH_USERID),
-    Rule("GET", "/guests/{userid}/adapters", guests.adapters, named=schemas.PATH_USERID),
+    Rule("GET", "/guests/{userid}/adapters", guests.adapters, named=schemas.PATH_USERID, doing="guest"),
     Rule("POST", "/guests/{userid}/nic", networks.create_nic, body=schemas.NIC_CREATE, doing="nic.create"),
     Rule("DELETE", "/guests/{userid}/nic/{vdev}", networks.delete_nic, body=schemas.NIC_DELETE, doing="nic.delete"),
     Rule("PUT", "/guests/{userid}/nic/{vdev}", networks.couple_nic, body=schemas.NIC_COUPLE, doing="nic.couple"),
@@ -86,9 +89,9 @@ RULES: tuple[Rule, ...] = (
         body=schemas.INTERFACE_DELETE,
         doing="nic.delete",
     ),
-    Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID),
-    Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE),
-    Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG),
+    Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID, doing="guest"),
+    Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE, doing="guest"),
+    Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG, doing="guest"),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE, doing="disk.remove"),
     Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
     Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP),
@@ -114,9 +117,9 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/files", images.export_file, body=schemas.FILE_EXPORT),
     Rule("GET", "/vswitches", networks.list_vswitches),
     Rule("POST", "/vswitches", networks.create_vswitch, body=schemas.VSWITCH_CREATE, creates=True),
-    Rule("GET", "/vswitches/{name}", networks.query_vswitch),
-    Rule("DELETE", "/vswitches/{name}", networks.delete_vswitch),
-    Rule("PUT", "/vswitches/{name}", networks.update_vswitch, body=schemas.VSWITCH_UPDATE),
+    Rule("GET", "/vswitches/{name}", networks.query_vswitch, named=schemas.PATH_SWITCH),
+    Rule("DELETE", "/vswitches/{name}", networks.delete_vswitch, named=schemas.PATH_SWITCH),
+    Rule("PUT", "/vswitches/{name}", networks.update_vswitch, body=schemas.VSWITCH_UPDATE, named=schemas.PATH_SWITCH),
     Rule("GET", "/vswitch", networks.switch_port, body=schemas.SWITCH_PORT),
 )
 
@@ -161,6 +164,9 @@ class Connector:
                 if complaint is not None:
                     return fault(400, f"ValidationError: {complaint}")
                 document = parsed if isinstance(parsed, Mapping) else {}
+            complaint = _no_text([*request.path_params.values(), *request.query_params.values()])
+            if complaint is not None:
+                return fault(400, f"ValidationError: {complaint}")
             if named is not None:
                 complaint = named.complaint(dict(request.path_params))
                 if complaint is not None:
@@ -191,12 +197,15 @@ class Connector:
             )
             reply = await rule.handler(ask)
         except ManagerError as error:
-            code = code_of(error, deploying=rule.acts and body.get("action") == "deploy", doing=_doing(rule, body))
+            code = code_of(error, _doing(rule, body))
             message = message_of(error, code)
             status = status_of(code, message, creates=rule.creates, acts=rule.acts)
             if status >= 500:
                 log.warning("%s %s: %s", request.method, request.url.path, message)
             return failure(status, code, message, error.job)
+        except DatabaseError:
+            log.exception("%s %s: the database failed", request.method, request.url.path)
+            return failure(500, database_code(rule.path), "Database operation failed; the manager's log says why")
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return fault(500, "The server has either erred or is incapable of performing the requested operation.")
@@ -227,7 +236,8 @@ class Connector:
             return failure(status_of(code, message), code, message)
 
 
-_RESIZING = {
+_ACTIONS = {
+    "deploy": "deploy",
     "resize_cpus": "cpus",
     "live_resize_cpus": "cpus",
     "resize_mem": "memory",
@@ -238,7 +248,7 @@ _RESIZING = {
 def _doing(rule: Rule, body: Mapping[str, Json]) -> str:
     """The operation that a request stands for, where its errors have codes of their own."""
     if rule.acts:
-        return _RESIZING.get(str(body.get("action")), "")
+        return _ACTIONS.get(str(body.get("action")), "guest")
     info = body.get("info")
     if rule.doing == "nic.couple" and isinstance(info, Mapping) and not schemas.truth(info.get("couple")):
         return "nic.uncouple"
@@ -275,10 +285,30 @@ async def _json(request: Request) -> Json | Response:
         if len(data) > _BODY_LIMIT:
             return fault(413, f"the body has more than {_BODY_LIMIT} bytes")
     try:
-        parsed: Json = json.loads(bytes(data))
+        parsed: Json = json.loads(bytes(data), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return fault(400, f"Malformed JSON: {error}")
-    return parsed
+    complaint = _no_text(parsed)
+    return parsed if complaint is None else fault(400, f"Malformed JSON: {complaint}")
+
+
+def _no_constant(name: str) -> Json:
+    """NaN and Infinity are Python's, not JSON's."""
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _no_text(value: Json) -> str | None:
+    """What no table and no z/VM can hold: a NUL or half of a surrogate pair in a text; None when there is neither."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) and _NO_TEXT.search(item):
+            return f"{item[:100]!a} has a character that is none (NUL, or half of a surrogate pair)"
+        if isinstance(item, Mapping):
+            left += [*item, *item.values()]
+        elif isinstance(item, list):
+            left += item
+    return None
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -40,8 +40,10 @@ def _or_null(schema: Schema) -> Schema:
     return {"oneOf": [{"type": "null"}, schema]}
 
 
-def _count(low: int) -> Schema:
-    return {"type": ["integer", "string"], "pattern": r"^[0-9]+$", "minimum": low}
+def _count(low: int, high: int = 999_999_999) -> Schema:
+    """A number, or its digits: at most as many as the greatest number has."""
+    digits = rf"^[0-9]{{1,{len(str(high))}}}\Z"
+    return {"type": ["integer", "string"], "pattern": digits, "minimum": low, "maximum": high}
 
 
 def _number(low: int, high: int) -> Schema:
@@ -60,32 +62,32 @@ def _list(items: Schema, **more: Json) -> Schema:
 
 
 BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": [True, False, *_TRUE, *_FALSE]}
-USERID = _text(r"^[a-zA-Z0-9]{1,8}$", 1, 8)
-_USERIDS = _text(r"^(\s*[a-zA-Z0-9]{1,8}\s*)(,\s*[a-zA-Z0-9]{1,8}\s*)*$", 1)
-_VDEV = _text(r"^[0-9a-fA-F]{1,4}$", 1, 4)
-_POOL = _text(r"^[A-Za-z0-9_]+:[A-Za-z0-9_]+$")
+USERID = _text(r"^[a-zA-Z0-9]{1,8}\Z", 1, 8)
+_USERIDS = _text(r"^(\s*[a-zA-Z0-9]{1,8}\s*)(,\s*[a-zA-Z0-9]{1,8}\s*)*\Z", 1)
+_VDEV = _text(r"^[0-9a-fA-F]{1,4}\Z", 1, 4)
+_POOL = _text(r"^[A-Za-z0-9_]+:[A-Za-z0-9_]+\Z")
 _FORMAT = _one_of("ext2", "ext3", "ext4", "xfs", "swap", "none")
 _SHARE = _text(
-    r"^(ABS|ABS(O|OL|OLU|OLUT|OLUTE))\s*(?:[1-9]\d?|100)(\.\d+)?%$|^(REL|REL(A|AT|ATI|ATIV|ATIVE))\s*(?:[1-9]\d{0,3}|10000)$",
+    r"^(ABS|ABS(O|OL|OLU|OLUT|OLUTE))\s*(?:[1-9]\d?|100)(\.\d+)?%\Z|^(REL|REL(A|AT|ATI|ATIV|ATIVE))\s*(?:[1-9]\d{0,3}|10000)\Z",
     1,
     64,
 )
-_MEMORY = _text(r"^[1-9][0-9]{0,3}[mMgG]$")
-_MAC = _text(r"^([0-9a-fA-F]{2})(:[0-9a-fA-F]{2}){5}$")
+_MEMORY = _text(r"^[1-9][0-9]{0,3}[mMgG]\Z")
+_MAC = _text(r"^([0-9a-fA-F]{2})(:[0-9a-fA-F]{2}){5}\Z")
 _HOSTNAME = _or_null(_text(r"^[a-zA-Z0-9._-]+\Z", 1, 255))
 _NAME = _text("", 1, 255)
-_URL = _text(r"^https?:/{2}|^file:/{3}\w.+$")
-_REMOTE = _text(r"^[a-zA-Z0-9\-]+@([0-9]{1,3}(\.[0-9]{1,3}){3}$|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+$)")
+_URL = _text(r"^(https?://.*|file:///\w.+)\Z", 1, 4096)
+_REMOTE = _text(r"^[a-zA-Z0-9\-]+@([0-9]{1,3}(\.[0-9]{1,3}){3}\Z|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+\Z)")
 _IPV4 = _text("", format="ipv4")
 _OS_VERSION = _text(
     r"^(?i:rhel(6|7|8|9|10)(\.[0-9]{1,2})?"
     r"|redhat(6|7)(\.[0-9]{1,2})?"
     r"|(sles|suse)(11|12|15)((\.|sp)[0-9])?"
     r"|ubuntu(16|20|22|24|25)(\.[0-9]{2})?(\.[0-9])?"
-    r"|rhcos4(\.[0-9]{1,2})?(\.[0-9]{1,2})?)$"
+    r"|rhcos4(\.[0-9]{1,2})?(\.[0-9]{1,2})?)\Z"
 )
 _DISK = _object(("size",), size=_text(), format=_FORMAT, is_boot_disk=BOOLEAN, vdev=_VDEV, disk_pool=_POOL)
-_WORD8 = _text(r"^[A-Za-z0-9_]{1,8}$", 1, 8)
+_WORD8 = _text(r"^[A-Za-z0-9_]{1,8}\Z", 1, 8)
 
 GUEST_CREATE = _object(
     ("guest",),
@@ -101,10 +103,10 @@ GUEST_CREATE = _object(
         ipl_from=_text("", 0, 255),
         ipl_param=_text("", 0, 255),
         ipl_loadparam=_text("", 0, 255),
-        dedicate_vdevs=_list(_text(r"^[0-9a-fA-F]{1,4}$"), uniqueItems=True),
+        dedicate_vdevs=_list(_text(r"^[0-9a-fA-F]{1,4}\Z"), uniqueItems=True),
         loaddev=_object(
-            portname=_text(r"^[0-9a-fA-F]{1,16}$", 1, 16),
-            lun=_text(r"^[0-9a-fA-F]{1,16}$", 1, 16),
+            portname=_text(r"^[0-9a-fA-F]{1,16}\Z", 1, 16),
+            lun=_text(r"^[0-9a-fA-F]{1,16}\Z", 1, 16),
             alterdev=_text(),
         ),
         account=_text("", 0, 128),
@@ -113,7 +115,7 @@ GUEST_CREATE = _object(
         cschedule=_WORD8,
         cshare=_SHARE,
         rdomain=_WORD8,
-        pcif=_text(r"^\w{1,9}$", 1, 9),
+        pcif=_text(r"^\w{1,9}\Z", 1, 9),
     ),
 )
 NIC_CREATE = _object(("nic",), nic=_object(vdev=_or_null(_VDEV), nic_id=_text(), mac_addr=_MAC, active=BOOLEAN))
@@ -136,7 +138,7 @@ _NETWORK: Schema = {
         nic_id=_text(),
         osa_device=_VDEV,
         hostname=_HOSTNAME,
-        mtu=_count(0),
+        mtu=_count(0, 65535),
     ),
     "dependencies": {"ip_addr": ["cidr"]},
 }
@@ -159,7 +161,7 @@ DISKS_CONFIG = _object(
 )
 DISKS_DELETE = _object(
     ("vdev_info",),
-    vdev_info=_object(("vdev_list",), vdev_list=_list(_text(r"^[0-9a-fA-F]{1,4}$"), minItems=1, uniqueItems=True)),
+    vdev_info=_object(("vdev_list",), vdev_list=_list(_text(r"^[0-9a-fA-F]{1,4}\Z"), minItems=1, uniqueItems=True)),
 )
 IMAGE_IMPORT = _object(
     ("image",),
@@ -170,7 +172,7 @@ IMAGE_IMPORT = _object(
         image_meta=_object(
             ("os_version",),
             os_version=_OS_VERSION,
-            md5sum=_text(r"^[0-9a-fA-F]{32}$"),
+            md5sum=_text(r"^[0-9a-fA-F]{32}\Z"),
             disk_type=_one_of("DASD", "dasd", "SCSI", "scsi"),
         ),
         remote_host=_REMOTE,
@@ -182,9 +184,9 @@ VSWITCH_CREATE = _object(
     ("vswitch",),
     vswitch=_object(
         ("name",),
-        name=_text(r"^[a-zA-Z0-9@#$_]{1,8}$", 1, 8),
-        rdev=_or_null(_text(r"^[0-9a-fA-F]{1,4}(\s+[0-9a-fA-F]{1,4}){0,2}$")),
-        controller=_text(r"^(\*|[a-zA-Z0-9@#$_]{1,8})$", 1, 8),
+        name=_text(r"^[a-zA-Z0-9@#$_]{1,8}\Z", 1, 8),
+        rdev=_or_null(_text(r"^[0-9a-fA-F]{1,4}(\s+[0-9a-fA-F]{1,4}){0,2}\Z")),
+        controller=_text(r"^(\*|[a-zA-Z0-9@#$_]{1,8})\Z", 1, 8),
         persist=BOOLEAN,
         connection=_one_of(
             "CONnect", "CONNECT", "connect", "DISCONnect", "DISCONNECT", "disconnect", "NOUPLINK", "nouplink"
@@ -217,11 +219,11 @@ _TEMPLATE: Mapping[str, Schema] = {
     "description": _text(),
     "fcp_devices": _text(),
     "host_default": BOOLEAN,
-    "storage_providers": {"type": "array"},
+    "storage_providers": _list(_NAME),
     "min_fcp_paths_count": _count(1),
 }
-_WWN = _text(r"^0x[0-9a-fA-F]{16}$", 18, 18)
-_FCP = _text(r"^[0-9a-fA-F]{4}$", 4, 4)
+_WWN = _text(r"^0x[0-9a-fA-F]{16}\Z", 18, 18)
+_FCP = _text(r"^[0-9a-fA-F]{4}\Z", 4, 4)
 FCP_TEMPLATE_CREATE: Schema = {**_object(("name",)), "properties": _TEMPLATE}
 FCP_TEMPLATE_EDIT: Schema = {**_object(), "properties": {**_TEMPLATE, "fcp_template_id": _TEMPLATE_ID}}
 BOOTMAP = _object(
@@ -242,7 +244,7 @@ FCP_USAGE = _object(
         ("reserved", "connections"),
         userid=USERID,
         reserved=_number(0, 1),
-        connections={"type": "integer"},
+        connections=_number(0, 2**31 - 1),
         fcp_template_id=_TEMPLATE_ID,
     ),
 )
@@ -283,17 +285,20 @@ QUERY_TEMPLATES = _object(
 )  # fmt: skip
 QUERY_TEMPLATE_DETAILS = _object(template_id_list=_list(_text()), raw=_FLAG, statistics=_FLAG, sync_with_zvm=_FLAG)
 
+PATH_SWITCH = _object((), extra=True, name=_text(r"^[\x20-\x7e]+\Z", 1))
 QUERY_USERIDS = _object(userid=_list(_USERIDS))
 QUERY_POOL = _object(poolname=_list(_POOL, maxItems=1), details=_list(BOOLEAN, maxItems=1))
-QUERY_VOLUME = _object(volumename=_list(_text(r"^\w{1,6}$", 1), maxItems=1))
+QUERY_VOLUME = _object(volumename=_list(_text(r"^\w{1,6}\Z", 1), maxItems=1))
 QUERY_IMAGE = _object((), extra=True, imagename=_list(_NAME, maxItems=1))
 
 PATH_USERID = _object((), extra=True, userid=_USERIDS)
 PATH_FCP = _object((), extra=True, fcp_id=_FCP)
 
-_STOP = _object(userid=USERID, timeout=_count(0), poll_interval=_count(0))
+_SECONDS = _count(0, 86400)
+"""Seconds that a client waits: at most a day (judgement: the original has no limit)."""
+_STOP = _object(userid=USERID, timeout=_SECONDS, poll_interval=_SECONDS)
 ACTIONS: Mapping[str, Schema | None] = {
-    "start": _object(userid=USERID, timeout=_count(0)),
+    "start": _object(userid=USERID, timeout=_SECONDS),
     "stop": _STOP,
     "softstop": _STOP,
     "pause": None,
@@ -310,8 +315,8 @@ ACTIONS: Mapping[str, Schema | None] = {
         dest_zcc_userid=_or_null(USERID),
         destination=USERID,
         parms=_object(
-            maxtotal={"type": "integer"},
-            maxquiesce={"type": "integer"},
+            maxtotal=_number(-1, 99_999_999),
+            maxquiesce=_number(-1, 99_999_999),
             immediate=_text(),
             forcearch=_text(),
             forcedomain=_text(),

@@ -180,7 +180,8 @@ def _again(context: Context, userid: str, device: str) -> Undo:
 
 
 async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json]:
-    """guest.configure; AgentError 409 `configure-failed` with the service's exit status."""
+    """guest.configure; AgentError 409 `volume-script-failed`, `disks-script-failed` or `network-script-failed` with the
+    service's exit status."""
     userid = request.userid
     if await context.power(userid) is not PowerState.ON or await context.guest(userid, "pwd") is None:
         return {"userid": userid, "configured": False}
@@ -191,14 +192,19 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     said = await context.guest(userid, f"systemctl status {_SERVICE}")
     found = re.search(r"status=(\d+)", said.output) if said is not None else None
     status = int(found[1]) if found else (answer.rc if answer is not None else 0)
-    reason = _REASONS.get(status, f"its configuration service ended with {status}")
+    reason = f"its configuration service ended with status {status}"
+    if request.scripts == "volume" and status in _VOLUME_REASONS:
+        reason += f": {_VOLUME_REASONS[status]}"
     raise AgentError(
-        409, "configure-failed", f"{userid}: {reason}", remedy=f"see journalctl -u {_SERVICE} in the guest"
+        409,
+        f"{request.scripts}-script-failed",
+        f"{userid}: {reason}",
+        remedy=f"see journalctl -u {_SERVICE} in the guest",
     )
 
 
 # Exit statuses of the scripts that attach volumes, as clients know them.
-_REASONS = {
+_VOLUME_REASONS = {
     1: "multipathd is not active",
     2: "the script ended early",
     3: "no target WWPN can be reached",
