@@ -11,18 +11,22 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from simulator.support import codes, linux
 from zvmcloud.simulator import Simulator
 from zvmcloud.simulator.clock import ManualClock
+from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.filling import open_system
 from zvmcloud.simulator.model import Authorization, NameList
+from zvmcloud.simulator.model_file import load_model
 from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.simulator.smapi.access import Access
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import IMPATIENT, Client, Tls
 from zvmcloud.smapi.connection import RequestFrame, encode_request
+from zvmcloud.smapi.program import app as smapi_program
 
 NOT_AUTHORIZED = (100, 16)
 
@@ -172,6 +176,26 @@ async def test_the_trusted_port_knows_its_peer(trusted: Simulator) -> None:
     assert code(await exchange(trusted.trusted_port, given_too)) == (0, level)
     wrong = encode_request(f.QueryAPIFunctionalLevel(target="ZHCP"), "MAINT", "WRONG")
     assert code(await exchange(trusted.trusted_port, wrong)) == (120, 0)
+
+
+async def test_the_program_speaks_to_the_trusted_port_without_credentials(trusted: Simulator) -> None:
+    words = ["call", "Query_API_Functional_Level", "-T", "ZHCP", "--trusted", "--port", str(trusted.trusted_port)]
+    ended = await asyncio.to_thread(CliRunner().invoke, smapi_program, words, env={"ZVM_SMAPI_PASSWORD": ""})
+    assert (ended.exit_code, ended.output.split()[:2]) == (0, ["rc", "0,"]), ended.output
+
+
+async def test_a_trusted_userid_must_be_in_the_directory(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="trusted: NOBODY is not in the directory of ZVM1"):
+        async with Simulator(state=tmp_path / "state", trusted_userid="NOBODY"):
+            pass
+
+
+async def test_a_model_file_authorizes_its_users(tmp_path: Path) -> None:
+    (tmp_path / "model.toml").write_text('authorized = ["mytool"]\n[users]\nMYTOOL = "SECRET"\nOTHER = "SECRET"\n')
+    async with Simulator(state=tmp_path / "state", model=load_model(tmp_path / "model.toml", PRESETS["lpar"])) as sim:
+        for userid, expected in (("MYTOOL", (0, 0)), ("OTHER", NOT_AUTHORIZED)):
+            found = await exchange(sim.smapi_port, encode_request(f.ImageQueryDM(target="ZHCP"), userid, "SECRET"))
+            assert code(found) == expected
 
 
 async def test_legacy_requests_come_over_the_trusted_port_only(trusted: Simulator) -> None:

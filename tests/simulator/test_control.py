@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,6 +116,18 @@ async def test_a_member_of_a_cluster_goes_down_and_comes_back(tmp_path: Path) ->
         await control.close()
 
 
+async def test_the_journal_can_be_read_over_the_control_port(http: httpx.AsyncClient, client: Client) -> None:
+    await client.call(f.ImageQueryDM(target="ZHCP"))
+    control = str(http.base_url)
+    for words, code in ((("--json",), 0), (("--member", "NOPE"), 2)):
+        ended = await asyncio.to_thread(CliRunner().invoke, app, ["log", "--control", control, *words])
+        assert ended.exit_code == code, ended.output
+        if not code:
+            assert json.loads(ended.output.splitlines()[-1])["function"] == "Image_Query_DM"
+    ended = await asyncio.to_thread(CliRunner().invoke, app, ["log", "--control", "http://127.0.0.1:1"])
+    assert (ended.exit_code, "no simulator answers" in ended.output) == (1, True)
+
+
 async def test_a_system_alone_has_no_members(http: httpx.AsyncClient) -> None:
     assert (await http.post("/members/ZVM1/down")).status_code == 409
 
@@ -151,7 +164,11 @@ def test_commands(tmp_path: Path) -> None:
         assert json.loads(zvm("fault", "list", "--json")) == []
         assert json.loads(zvm("latency", "zero", "--set", "smapi=0.01"))["smapi"] == 0.01
         zvm("fault", "add", "--action", "explode", code=2)
-        zvm("save", saved)
+        assert "needs seconds" in zvm("fault", "add", "--action", "delay", code=2)
+        assert zvm("save", saved) == f"{saved}: {Path(saved).stat().st_size:,} bytes\n"
+        wrong = tmp_path / "wrong.tar"
+        wrong.write_text("no tar")
+        assert len(zvm("load", str(wrong), code=2).splitlines()) == 1
         zvm("load", saved)
         assert server.call(query) == (0, 0)
         assert json.loads(zvm("state"))["systems"][0]["smapi_port"] == server.port

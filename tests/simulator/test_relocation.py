@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from simulator.boot_support import NUMBER, PORT, add_lun
 from simulator.cluster_support import add_guest, add_switch, on_exactly
 from zvmcloud.simulator import (
     channels,
     directory_manager,
     eligibility,
     guests,
+    luns,
     network,
     relocation,
     spool,
@@ -389,6 +391,31 @@ def test_fcp_devices_become_those_of_equal_eqid(source: System, there: System, c
     assert there.machines[GUEST].device("3000") == RealDevice("3000", "1A02", "FCP")
     assert there.fcps["1A02"].owner == GUEST
     assert source.fcps["1A02"].owner == ""
+
+
+def test_scsi_disks_that_are_online_stay_online_where_the_guest_arrives(
+    source: System, there: System, clock: ManualClock
+) -> None:
+    path = f"3000 {PORT} {NUMBER}"
+    with source.transaction():
+        for member in (source, there):
+            lun = add_lun(member)
+        guests.give_device(source, GUEST, "3000", "1A02")
+        luns.set_online(source, GUEST, "3000", online=True)
+        luns.add(source, GUEST, path)
+    here = storage.open_devices(source, GUEST) / luns.device_name(path)
+    new = storage.open_devices(there, GUEST) / luns.device_name(path)
+    here.write_bytes(b"moved" + here.read_bytes()[5:])
+    assert not new.exists()
+    move(source)
+    clock.advance(1)
+    moved = there.machines[GUEST]
+    assert (moved.fcps, moved.units) == (("3000",), (path,))
+    assert luns.unit(there, moved, path) == lun
+    assert (new.read_bytes()[:5], here.is_symlink()) == (b"moved", False)
+    with there.transaction():
+        assert luns.remove(there, GUEST, path)
+    assert not new.is_symlink()
 
 
 def test_a_larger_guest_takes_longer(source: System) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -178,7 +179,7 @@ def save(
         if not control and not socket_of(state).exists():
             if not state.is_dir():
                 raise _fail(f"there is no state folder {state}", BAD_INPUT)
-            typer.echo(saving.save(state, file))
+            typer.echo(f"{file}: {saving.save(state, file):,} bytes")
             return
         with _client(state, control) as client, client.stream("POST", "/save") as answer:
             if answer.status_code != 200:
@@ -191,7 +192,7 @@ def save(
         raise _fail(f"no simulator answers at {control or socket_of(state)} ({error})", NO_ANSWER) from error
     except OSError as error:
         raise _fail(f"{file}: {error.strerror or error}", NO_ANSWER) from error
-    typer.echo(file.stat().st_size)
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes")
 
 
 def load(
@@ -212,6 +213,25 @@ def load(
         raise _fail(f"no simulator answers at {control or socket_of(state)} ({error})", NO_ANSWER) from error
     except OSError as error:
         raise _fail(f"{error.filename or file}: {error.strerror or error}", NO_ANSWER) from error
+
+
+def journal_lines(control: str, *, follow: bool, lines: int, member: str) -> Iterator[str]:
+    """The journal of a simulator, over its control port. Ends the program with a message when it does not answer."""
+    wanted = {"lines": str(lines or ""), "follow": "1" if follow else "", "member": member}
+    timeout = httpx.Timeout(_TIMEOUT, read=None)
+    try:
+        with (
+            _client(Path(), control) as client,
+            client.stream(
+                "GET", "/journal", params={key: value for key, value in wanted.items() if value}, timeout=timeout
+            ) as answer,
+        ):
+            if answer.status_code != 200:
+                answer.read()
+                _checked(answer)
+            yield from answer.iter_lines()
+    except httpx.HTTPError as error:
+        raise _fail(f"no simulator answers at {control} ({error})", NO_ANSWER) from error
 
 
 def coverage(

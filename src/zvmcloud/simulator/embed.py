@@ -221,6 +221,8 @@ class Simulator:
                 for number, system in enumerate(systems)
             )
             self.members[0].trusted_userid, self.members[0].trusted_port = self._trusted
+            if self._trusted[0] and systems[0].entry(self._trusted[0].upper()) is None:
+                raise ModelError("trusted", f"{self._trusted[0]} is not in the directory of {systems[0].name}")
             for member in self.members:
                 member.system.asynchronous = self._asynchronous
                 guests.resume(member.system)

@@ -73,6 +73,8 @@ class Rule:
             raise ModelError("fault.probability", f"{rule.probability} is not between 0 and 1")
         if not 0.0 <= rule.delay <= 86400.0:
             raise ModelError("fault.delay", f"{rule.delay} is not between 0 and 86400 seconds")
+        if rule.action == "delay" and not rule.delay:
+            raise ModelError("fault.delay", "is missing or 0; the action delay needs seconds")
         for key in ("skip", "count", "bytes", "rc", "rs"):
             if not 0 <= getattr(rule, key) <= 0x7FFFFFFF:
                 raise ModelError(f"fault.{key}", f"{getattr(rule, key)} is not between 0 and 2147483647")

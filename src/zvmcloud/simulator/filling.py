@@ -119,7 +119,7 @@ def _fill(system: System, model: Model) -> None:
     model_rows.fill(system, model_rows.DEVICES, model.rows)
     if imported:
         source_directory.note_added(system, imported)
-    fill_access(system)
+    fill_access(system, model)
     log_on_servers(system)
     fleet.add_guests(system, model.guests)
     if model.build is not None:
@@ -179,9 +179,9 @@ def fill_devices(system: System, model: Model, *, npiv: str = "C05076DDF700") ->
             system.fcps.put(rdev, Fcp(rdev, chpid, f"{npiv}{rdev}", f"C05076DDF7{chpid}0001"))
 
 
-def fill_access(system: System) -> None:
+def fill_access(system: System, model: Model) -> None:
     """Who may call SMAPI, and the function lists."""
-    for requester in ("MAINT", "ZHCP"):
+    for requester in dict.fromkeys(("MAINT", "ZHCP", *model.authorized)):
         system.authorizations.put(f"{requester} ALL ALL", Authorization(requester, "ALL", "ALL"))
     for name in FUNCTION_LISTS:
         pattern = _LIST_PATTERNS.get(name)

@@ -131,7 +131,7 @@ def _fill(cluster: Cluster, model: Model) -> None:
         cluster.local_volumes.put(volser, LocalVolume(volser, system.name))
     model_rows.fill(leader, model_rows.SPACE, model.rows)
     filling.fill_directory(leader, model)
-    filling.fill_access(leader)
+    filling.fill_access(leader, model)
     for number, system in enumerate(systems, 1):
         filling.fill_devices(system, model, npiv=f"C05076DDF7{number:02X}")
         texts = dict(leader.texts.items())

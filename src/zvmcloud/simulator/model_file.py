@@ -21,6 +21,8 @@ Every key may be left out; values not given are those of the preset::
     size = 30051              # cylinders, or 512-byte blocks, of each volume
     prefix = "LX"             # volume labels: prefix and number, six characters
 
+    authorized = ["MYAPP"]    # userids that AUTHLIST lets call every function, besides MAINT and ZHCP
+
     [users]                   # further userids of the system with their passwords, class G
     MYAPP = "SECRET"
 
@@ -52,7 +54,7 @@ from zvmcloud.simulator.system import System
 
 _KEYS = (
     "name", "release", "lpar", "storage", "cps", "ifls", "mac_prefix", "pool", "users", "passwords", "profiles", "osa",
-    "ssi", "members", "systems", "guests", *(section.name for section in model_rows.SECTIONS),
+    "authorized", "ssi", "members", "systems", "guests", *(section.name for section in model_rows.SECTIONS),
 )  # fmt: skip
 
 
@@ -103,6 +105,10 @@ def load_model(path: Path, base: Model) -> Model:
             values[key] = _number(key, data[key], low, high)
     if "members" in data:
         values["members"] = tuple(_text("members", name).upper() for name in _list("members", data["members"]))
+    if "authorized" in data:
+        values["authorized"] = tuple(
+            _text("authorized", name).upper() for name in _list("authorized", data["authorized"])
+        )
     if "profiles" in data:
         values["profiles"] = {
             name.upper(): tuple(_text(f"profiles.{name}", line) for line in _list(f"profiles.{name}", lines))

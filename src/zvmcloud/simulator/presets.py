@@ -56,6 +56,8 @@ class Model:
     )
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authorized: tuple[str, ...] = ()
+    """Userids that may call every SMAPI function, beside those of the preset."""
     profiles: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"LNXDFLT": _LINUX_PROFILE, "OSDFLT": _LINUX_PROFILE}
     )

@@ -19,7 +19,7 @@ import typer
 
 from zvmcloud.simulator import control_program, directory_program
 from zvmcloud.simulator.control import ControlPort
-from zvmcloud.simulator.control_program import socket_of
+from zvmcloud.simulator.control_program import ControlOption, journal_lines, socket_of
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.model_file import load_model
@@ -136,7 +136,7 @@ def run(
         typer.echo(f"zvm simulator: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
-        typer.echo(f"zvm simulator: {error.strerror or error} ({host})", err=True)
+        typer.echo(f"zvm simulator: {error.strerror or error}", err=True)
         raise typer.Exit(1) from error
 
 
@@ -187,8 +187,13 @@ def show_log(
     lines: Annotated[int, typer.Option(help="Show the last so many calls; 0 for all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they are in the journal.")] = False,
     member: Annotated[str, typer.Option(help="Which system, where the state holds several.")] = "",
+    control: ControlOption = "",
 ) -> None:
     """Show the calls that reached the system: when, who, function, target, codes, duration."""
+    if control:
+        for line in journal_lines(control, follow=follow, lines=lines, member=member):
+            typer.echo(line if as_json else readable(line))
+        return
     path = state / member.upper() / "journal.jsonl"
     if not path.exists():
         typer.echo(f"zvm simulator: there is no journal in {path.parent}", err=True)

@@ -172,7 +172,9 @@ def load(source: Path, state: Path) -> None:
         if made:
             state.rmdir()
         if isinstance(error, tarfile.TarError):
-            raise ModelError("file", f"{source} is not a saved system: {error}") from error
+            # The reasons of each form of compression that was tried are of no interest.
+            why = str(error).partition("\n")[0].rstrip(":")
+            raise ModelError("file", f"{source} is not a saved system: {why}") from error
         raise
 
 

@@ -120,6 +120,9 @@ def call(
     tls: Annotated[bool, typer.Option("--tls", help="Speak TLS and verify the server's certificate.")] = False,
     ca_file: Annotated[Path | None, typer.Option(help="Trust these certificates (implies --tls).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Speak TLS without verification.")] = False,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Send no credentials: the server knows the peer, as over IUCV.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the reply.")] = 240.0,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try a lost or refused connection again, for up to minutes.")
@@ -133,10 +136,14 @@ def call(
         request = build_request(function, target, parameters or [])
     except ParameterError as error:
         _fail(str(error), BAD_INPUT)
-    if not userid:
-        _fail("--userid (or ZVM_SMAPI_USERID) is needed: over TCP a request server wants credentials", BAD_INPUT)
-    secret = _password(password_file, userid)
-    if not secret:
+    if not userid and not trusted:
+        _fail(
+            "--userid (or ZVM_SMAPI_USERID) is needed: over TCP a request server wants credentials, unless it knows the "
+            "peer (--trusted)",
+            BAD_INPUT,
+        )
+    userid, secret = ("", "") if trusted else (userid, _password(password_file, userid))
+    if not secret and not trusted:
         _fail("the password is empty: use --password-file or ZVM_SMAPI_PASSWORD", BAD_INPUT)
     security = Tls(ca_file=ca_file, verify=not insecure) if tls or ca_file or insecure else None
     base = Patience() if retry else IMPATIENT
