@@ -138,8 +138,8 @@ def call(
         _fail(str(error), BAD_INPUT)
     if not userid and not trusted:
         _fail(
-            "--userid (or ZVM_SMAPI_USERID) is needed: over TCP a request server wants credentials, unless it knows the "
-            "peer (--trusted)",
+            "--userid (or ZVM_SMAPI_USERID) is needed: over TCP a request server wants credentials, "
+            "unless it knows the peer (--trusted)",
             BAD_INPUT,
         )
     userid, secret = ("", "") if trusted else (userid, _password(password_file, userid))
