@@ -18,7 +18,7 @@ from zvmcloud.manager.core import Core, JobEngine, JobFiles, secret
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
-from zvmcloud.manager.errors import Replaced
+from zvmcloud.manager.errors import Conflict, Replaced
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
@@ -26,6 +26,7 @@ from zvmcloud.manager.idempotency import Idempotency
 from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.audit import Audit
 from zvmcloud.manager.identity.quotas import Quotas
+from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.images import records as image_records
@@ -100,6 +101,8 @@ class Node:
             await _write_systems(database, settings)
             tokens = Tokens(database, settings.admin_token)
             admin = None if settings.admin_token else await tokens.first()
+            with contextlib.suppress(Conflict):
+                await Accounts(database, tokens).add_project(SYSTEM, settings.connector.project, "", {})
             agents = agents or Agents([Agent(system) for system in settings.systems])
             journal = Journal(database, membership)
             files = JobFiles(settings, key)

@@ -21,7 +21,8 @@
               upload_seconds = 86400     # after which an upload that nobody continues is forgotten
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
-    [connector]  mode = "token", open_from = ["127.0.0.1"], token_seconds = 3600, deploys = 20, console_kb = 100,
+    [connector]  mode = "token", role = "operator", project = "default", open_from = ["127.0.0.1"],
+                 token_seconds = 3600, deploys = 20, console_kb = 100,
                  capture_stopped = false, socket_port = 2000
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
@@ -79,6 +80,10 @@ class ConnectorSettings:
     nobody else."""
 
     mode: str = "token"
+    role: str = "operator"
+    """The role of those who come through this door, in the audit and in what they may do."""
+    project: str = "default"
+    """The project that their guests and images belong to; made when it is not there."""
     open_from: tuple[str, ...] = ("127.0.0.1", "::1")
     token_seconds: int = 3600
     deploys: int = 20
@@ -247,6 +252,8 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
     base = ConnectorSettings()
     values = ConnectorSettings(
         mode=_text(table.pop("mode", base.mode), "connector.mode"),
+        role=_text(table.pop("role", base.role), "connector.role"),
+        project=_text(table.pop("project", base.project), "connector.project"),
         open_from=_texts(table.pop("open_from", base.open_from), "connector.open_from"),
         token_seconds=_number(table.pop("token_seconds", base.token_seconds), "connector.token_seconds", 1, 31 * 86400),
         deploys=_number(table.pop("deploys", base.deploys), "connector.deploys", 1, 10000),
@@ -260,6 +267,10 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
         file_limit=_number(table.pop("file_limit", base.file_limit), "connector.file_limit", 1, 2**50),
     )
     _nothing_left(table, "connector.")
+    if values.role not in {"member", "operator", "admin"}:
+        raise SettingsError(f"connector.role: {values.role!r} is not member, operator or admin")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", values.project):
+        raise SettingsError(f"connector.project: {values.project!r} is not 1 to 64 letters, digits, '_', '.' or '-'")
     if values.mode not in {"token", "open"}:
         raise SettingsError(f"connector.mode: {values.mode!r} is neither 'token' nor 'open'")
     for address in values.open_from:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,6 +23,8 @@ from zvmcloud.api.connector.schemas import Checker, Schema
 from zvmcloud.api.connector.tokens import REFUSED, Door
 from zvmcloud.manager.database import DatabaseError
 from zvmcloud.manager.errors import ManagerError
+from zvmcloud.manager.identity.acting import act_for
+from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.node import Node
 
@@ -130,6 +132,10 @@ class Connector:
     def __init__(self, node: Node, door: Door) -> None:
         self._node = node
         self._door = door
+        settings = node.settings.connector
+        role = Role(settings.role)
+        projects = {} if role.everywhere else {settings.project: role}
+        self._caller = Caller("connector", role, projects, settings.project)
         self._deploys = asyncio.Semaphore(node.settings.connector.deploys)
         self._ports = {system.connector_port: system.name for system in node.settings.systems if system.connector_port}
 
@@ -153,6 +159,7 @@ class Connector:
         async def endpoint(request: Request) -> Response:
             if not self._door.admits(request):
                 return fault(401, REFUSED)
+            act_for(replace(self._caller, address=request.client.host if request.client else ""))
             document: Mapping[str, Json] = {}
             if body is not None or rule.any_body:
                 parsed = await _json(request)

@@ -23,6 +23,9 @@ BEGINNING = "0" * 64
 """The hash before the first entry."""
 _PAGE = 1000
 _CHAINED = tuple(column for column in audit.c if column.name != "hash")
+_LAST = sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+_INSERT = sa.insert(audit)
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,10 @@ async def append(
     """Append an entry in the transaction of the change it tells of; returns its number.
 
     ``action`` is a dotted word (guest.create, token.revoke); ``result`` is begun, done, failed, cancelled or refused.
-    ``detail`` holds no secrets. On PostgreSQL the table is locked until the transaction ends, so the chain has one end.
+    ``detail`` holds no secrets. The chain has one end, because there is one writer at a time
+    (:mod:`zvmcloud.manager.database`).
     """
-    if connection.dialect.name == "postgresql":
-        await connection.execute(sa.text("LOCK TABLE audit IN EXCLUSIVE MODE"))
-    last = (
-        await connection.execute(sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
-    ).first()
+    last = (await connection.execute(_LAST)).first()
     row: dict[str, object] = {
         "number": last.number + 1 if last else 1,
         "time": round(time.time(), 3),
@@ -119,10 +119,10 @@ async def append(
         "previous": last.hash if last else BEGINNING,
     }
     row["hash"] = _hash(row)
-    await connection.execute(sa.insert(audit), row)
+    await connection.execute(_INSERT, row)
     return int(str(row["number"]))
 
 
 def _hash(row: Mapping[str, object] | sa.RowMapping) -> str:
     document = {column.name: row[column.name] for column in _CHAINED}
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_JSON.encode(document).encode()).hexdigest()

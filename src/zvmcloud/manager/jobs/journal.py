@@ -17,7 +17,9 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
+from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan
 from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
 from zvmcloud.manager.membership import Membership
@@ -45,7 +47,12 @@ _END_OF_JOB = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("the_job"), jobs.c.state.not_in(FINAL))
     .values(state=sa.bindparam("state"), finished=sa.bindparam("finished"), error=sa.bindparam("error"))
+    .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project)
 )
+
+
+def _subject(system: str, userid: str) -> str:
+    return f"{system}/{userid}" if userid else system
 
 
 def new_job() -> str:
@@ -73,10 +80,11 @@ class Journal:
 
     async def begin(self, plan: Plan, origin: str = "", job: str = "") -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
-        ones as pending."""
+        ones as pending. The audit tells who began it, and at its end how it ended."""
         job = job or new_job()
         now = time.time()
         caller = actor()
+        project = plan.project or caller.project or "default"
         async with self.database.write() as connection:
             await connection.execute(
                 sa.insert(jobs),
@@ -93,7 +101,7 @@ class Journal:
                     "node": self.node,
                     "epoch": self.epoch,
                     "origin": origin[:128],
-                    "project": plan.project or caller.project or "default",
+                    "project": project,
                     "actor": caller.user,
                     "created": now,
                 },
@@ -118,6 +126,8 @@ class Journal:
                     for number, step in enumerate(plan.steps)
                 ],
             )
+            subject = _subject(plan.system, plan.userid)
+            await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
         return job
 
     async def started(self, job: str, number: int) -> bool:
@@ -209,10 +219,17 @@ class Journal:
         """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
         when it is in that state now. Whether it was changed."""
         query = _END_OF_JOB.where(jobs.c.state == only) if only else _END_OF_JOB
-        changed = await connection.execute(
-            query, {"the_job": job, "state": state, "finished": time.time(), "error": error}
+        row = (
+            await connection.execute(query, {"the_job": job, "state": state, "finished": time.time(), "error": error})
+        ).first()
+        if row is None:
+            return False
+        subject, code = _subject(row.system, row.userid), error.get("code") if error is not None else None
+        told = {"code": code} if code else None
+        await audit.append(
+            connection, SYSTEM, row.kind, subject, project=row.project, job=job, result=state, detail=told
         )
-        return bool(changed.rowcount)
+        return True
 
     async def interrupt(self, job: str) -> None:
         """It is not known what the zHCP did with the running step; recovery will ask it."""
