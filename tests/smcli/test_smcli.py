@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from zvmcloud.simulator.faults import Rule
 from zvmcloud.simulator.pytest_plugin import RunningSystem
 from zvmcloud.smapi.declare import Function, Style
 from zvmcloud.smapi.registry import REGISTRY
@@ -114,6 +115,40 @@ def test_a_script_makes_starts_and_deletes_a_guest(smcli: Smcli, tmp_path: Path)
     assert "  Reason Code: 12" in lines
     assert fine(smcli("Image_Delete_DM --addRCheader -T SCRIPT1 -e 0")) == ["Done"]
     assert "no such" in refused(smcli("Image_Query_DM --addRCheader -T SCRIPT1"), 400, 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "refusals", "pauses", "fails"),
+    [("Image_Activate", 2, 2, False), ("Image_Activate", 0, 5, True), ("Image_Deactivate", 0, 0, True)],
+)
+def test_a_guest_that_is_logging_off_is_started_again_every_15_seconds(
+    zvm: RunningSystem, smcli: Smcli, tmp_path: Path, function: str, refusals: int, pauses: int, fails: bool
+) -> None:
+    entry = tmp_path / "entry"
+    entry.write_text("USER GOING LBYONLY 512M 1G G\nIPL CMS\n")
+    fine(smcli(f"Image_Create_DM --addRCheader -T GOING -f {entry}"))
+    zvm.faults.add(Rule(function=function, target="GOING", rc=200, rs=16, count=refusals))
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    settings = Settings(port=zvm.smapi_port, userid="MAINT", password="MAINT", retry=True)
+    answer = run([function, "--addRCheader", "-T", "GOING"], lambda: settings, str, sleep)
+    if fails:
+        refused(answer, 200, 16)
+    else:
+        assert fine(answer) == ["Done"]
+    assert slept == [15.0] * pauses
+
+
+def test_letters_that_were_once_guessed_are_those_of_zthins_synopses() -> None:
+    """-u of a notification was a guess; zthin's synopsis has -r for the type of the subscription."""
+    line = "Asynchronous_Notification_Enable_DM -T X -t 1 -r 1 -c 2 -p 5000 -i 192.0.2.1 -e 1 -s text"
+    wanted = parse(line.split(), "MAINT", str)
+    assert getattr(wanted.request, "subscription_type", None) == 1
+    with pytest.raises(UsageError):
+        parse(line.replace("-r 1", "-u 1").split(), "MAINT", str)
 
 
 def test_without_the_header_a_script_reads_done_and_failed(smcli: Smcli) -> None:

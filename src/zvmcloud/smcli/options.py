@@ -34,7 +34,7 @@ _VMRM = "c=configuration_file_name t=configuration_file_type d=configuration_dir
 
 LETTERS: Mapping[str, str] = {
     "Asynchronous_Notification_Disable_DM": _NOTIFICATION,
-    "Asynchronous_Notification_Enable_DM": f"{_NOTIFICATION} u=subscription_type",
+    "Asynchronous_Notification_Enable_DM": f"{_NOTIFICATION} r=subscription_type",
     "Asynchronous_Notification_Query_DM": _NOTIFICATION,
     "Authorization_List_Add": "i=for_id f=function_id",
     "Authorization_List_Query": "i=for_id f=function_id",

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from zvmcloud.smcli import output
 from zvmcloud.smcli.arguments import UsageError, Wanted, parse, wants_header
 from zvmcloud.smcli.settings import Settings, SettingsError, load
 
+Sleep = Callable[[float], Awaitable[object]]
 FAILED = 1
 """The only exit code beside 0, as scripts expect; the header tells the classes apart."""
 
@@ -30,8 +31,11 @@ def _say(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
-def run(words: Sequence[str], settings: Callable[[], Settings], stdin: Callable[[], str]) -> tuple[int, list[str]]:
-    """Do what a command line says: exit code and lines. Settings are read only when something is sent."""
+def run(
+    words: Sequence[str], settings: Callable[[], Settings], stdin: Callable[[], str], sleep: Sleep = asyncio.sleep
+) -> tuple[int, list[str]]:
+    """Do what a command line says: exit code and lines. Settings are read only when something is sent. ``sleep`` waits
+    for a guest that is logging off."""
     if not words or words[0] in {"-h", "-?", "--help"}:
         return (0 if words else FAILED), [
             "smcli FUNCTION -T target [options] [--addRCheader] [--timeout seconds]",
@@ -54,16 +58,16 @@ def run(words: Sequence[str], settings: Callable[[], Settings], stdin: Callable[
     if found is None:
         return FAILED, list(output.misuse(problem, with_header=with_header))
     try:
-        return _send(wanted, found)
+        return _send(wanted, found, sleep)
     except SettingsError as error:
         return FAILED, list(output.misuse(str(error), with_header=with_header))
 
 
-def _send(wanted: Wanted, settings: Settings) -> tuple[int, list[str]]:
+def _send(wanted: Wanted, settings: Settings, sleep: Sleep) -> tuple[int, list[str]]:
     function, request = wanted.function, wanted.request
     assert request is not None  # noqa: S101 (only help has none)
     try:
-        answer = asyncio.run(_call(wanted, settings))
+        answer = asyncio.run(_call(wanted, settings, sleep))
     except SmapiError as error:
         return FAILED, list(output.refusal(function, error.rc, error.rs, error.text, with_header=wanted.header))
     except SmapiFault as error:
@@ -74,7 +78,7 @@ def _send(wanted: Wanted, settings: Settings) -> tuple[int, list[str]]:
     return 0, [*lines, *output.success(function, answer, request.target, wanted.only)]
 
 
-async def _call(wanted: Wanted, settings: Settings) -> Answer[Any]:
+async def _call(wanted: Wanted, settings: Settings, sleep: Sleep) -> Answer[Any]:
     assert wanted.request is not None  # noqa: S101
     patience = dataclasses.replace(Patience() if settings.retry else IMPATIENT, reply_timeout=wanted.seconds)
     client = Client(
@@ -87,7 +91,7 @@ async def _call(wanted: Wanted, settings: Settings) -> Answer[Any]:
         except SmapiError as error:
             if wanted.function.name != "Image_Activate" or (error.rc, error.rs) != LOGGING_OFF or not settings.retry:
                 raise
-        await asyncio.sleep(ACTIVATE_PAUSE)
+        await sleep(ACTIVATE_PAUSE)
     return await client.call(wanted.request)
 
 
