@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import socket
 import tempfile
 import threading
@@ -76,7 +77,16 @@ def _simulator(reply: Connection, state: str) -> None:
     asyncio.run(serve())
 
 
-def _measure(target: object, arguments: tuple[object, ...], requests: dict[str, bytes]) -> dict[str, float]:
+def _processor_seconds(pid: int | None) -> float:
+    """Processor time that a process has used (Linux: man 5 proc_pid_stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _measure(
+    target: object, arguments: tuple[object, ...], requests: dict[str, bytes]
+) -> dict[str, tuple[float, float]]:
+    """For each request: how many a second, and how many seconds of processor time the server spends on one."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=target, args=(there, *arguments), daemon=True)  # type: ignore[arg-type]
     process.start()
@@ -84,7 +94,13 @@ def _measure(target: object, arguments: tuple[object, ...], requests: dict[str, 
         if not here.poll(60):
             raise RuntimeError("the server did not start")
         port = here.recv()
-        return {name: requests_per_second(port, wire) for name, wire in requests.items()}
+        measured = {}
+        for name, wire in requests.items():
+            before = _processor_seconds(process.pid)
+            rate = requests_per_second(port, wire)
+            used = _processor_seconds(process.pid) - before
+            measured[name] = rate, used / (rate * SECONDS)
+        return measured
     finally:
         process.terminate()
         process.join()
@@ -98,13 +114,18 @@ def run() -> list[Row]:
         "Image_Status_Query": wire(f.ImageStatusQuery(target="MAINT")),
         "Image_Query_DM": wire(f.ImageQueryDM(target="ZHCP")),
     }
-    bare = _measure(_bare_server, (), {"bare": requests["Image_Query_DM"]})["bare"]
+    bare = _measure(_bare_server, (), {"bare": requests["Image_Query_DM"]})["bare"][0]
     with tempfile.TemporaryDirectory() as folder:
         measured = _measure(_simulator, (folder,), requests)
     rows = [
         Row(f"simulator: {name}, one connection each", value, "requests/s", 1500, "goal")
-        for name, value in measured.items()
+        for name, (value, _) in measured.items()
     ]
-    slowest = min(measured.values())
+    # What one core could answer, whatever else the machine does: the clients above want processors too.
+    rows += [
+        Row(f"simulator: {name}, for a second of its processor time", 1 / used, "requests/s", 1500, "goal")
+        for name, (_, used) in measured.items()
+    ]
+    slowest = min(value for value, _ in measured.values())
     rows.append(Row("simulator: the slower of both", slowest, "requests/s", bare, "a bare asyncio server, no SMAPI"))
     return rows

@@ -10,121 +10,13 @@ judgement. What an entry inherits from its profile is shown with _PROFILE behind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from zvmcloud.directory import Entry, Statement, statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator.errors import Refused
+from zvmcloud.simulator.smapi.definition_values import Keyword, Values, bad_input, beginning_with, joined, need
 from zvmcloud.simulator.system import System
-
-UNKNOWN = (8, 3002)
-BAD_INPUT = (8, 3032)
-Values = Mapping[str, str]
-
-
-def unknown(text: str) -> Refused:
-    return Refused(*UNKNOWN, (f"UNKNOWN_DIRECTORY_KEYWORD_PARAMETER={text}",))
-
-
-def bad_input(keyword: str, problem: str) -> Refused:
-    return Refused(*BAD_INPUT, (f"{keyword}: {problem}",))
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """One keyword that stands for statements of an entry."""
-
-    name: str
-    subkeys: tuple[str, ...]
-    """Known sub-keywords; none for a bare value."""
-    is_it: Callable[[Statement], bool]
-    show: Callable[[Statement], str]
-    make: Callable[[Values], Statement]
-    key: str = ""
-    """The sub-keyword that tells statements apart; empty when an entry has one."""
-    exists: tuple[int, int] = (404, 4)
-    missing: tuple[int, int] = (404, 8)
-    rest: str = ""
-    """The sub-keyword that takes everything behind it."""
-
-    def parse(self, text: str) -> dict[str, str]:
-        """The sub-keywords of a value; the bare value is under the empty name. Refused 8/3002 for an unknown one."""
-        if not self.subkeys:
-            return {"": " ".join(statements.upper(text).split())}
-        values: dict[str, str] = {}
-        words = text.split()
-        for number, word in enumerate(words):
-            name, equals, value = word.partition("=")
-            name = name.upper()
-            if not equals or name not in (*self.subkeys, "OPERATION"):
-                raise unknown(name)
-            if name == self.rest:
-                values[name] = statements.upper(" ".join([value, *words[number + 1 :]]))
-                break
-            values[name] = value.upper()
-        return values
-
-    def identity(self, values: Values) -> str:
-        """What tells the statement apart that the values are about; empty when they do not say."""
-        value = values.get(self.key, "")
-        if self.key == "CPUADDR":
-            return value.rjust(2, "0") if value else ""
-        return (statements.vdev(value) or value) if self.key else ""
-
-    def says(self, item: Statement, values: Values) -> bool:
-        """Whether a statement has every sub-keyword of the values, addresses in any length."""
-        if not self.subkeys:
-            return values.get("", "") in ("", self.show(item))
-        shown = dict(_pairs(self.show(item)))
-        return all(
-            value == shown.get(name)
-            or (name.startswith(("VDEV", "RDEV")) and statements.vdev(value) == statements.vdev(shown.get(name, "")))
-            or (name == "CPUADDR" and value.rjust(2, "0") == shown.get(name))
-            or name == self.rest
-            for name, value in values.items()
-            if name and value
-        )
-
-    def found(self, entry: Entry, identity: str = "") -> list[Statement]:
-        """The entry's statements of this keyword, or the one with that identity."""
-        items = [item for item in entry.statements if self.is_it(item)]
-        if not identity:
-            return items
-        return [item for item in items if self.identity(dict(_pairs(self.show(item)))) == identity]
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for word in text.split():
-        name, equals, value = word.partition("=")
-        if equals:
-            yield name, value
-
-
-def need(keyword: str, values: Values, *names: str) -> list[str]:
-    """Values that must be there. Refused 8/3032."""
-    for name in names:
-        if not values.get(name):
-            raise bad_input(keyword, f"{name} is missing")
-    return [values[name] for name in names]
-
-
-def _joined(**parts: str) -> str:
-    return " ".join(f"{name}={value}" for name, value in parts.items() if value)
-
-
-def _is(*words: str) -> Callable[[Statement], bool]:
-    def is_it(item: Statement) -> bool:
-        return item.words[: len(words)] == words or (
-            words[0] == "COMMAND"
-            and item.keyword == "COMMAND"
-            and len(item.words) > len(words) - 1
-            and all(long.startswith(word) for word, long in zip(item.words[1:], words[1:], strict=False))
-            and len(item.words[1]) >= 3
-        )
-
-    return is_it
-
 
 # -- single statements ------------------------------------------------------------------------------------------------
 
@@ -145,7 +37,7 @@ def _console(values: Values) -> Statement:
 
 
 def _show_console(item: Statement) -> str:
-    return _joined(VDEV=item.operand(1), DEVTYPE=item.operand(2), CLASS=item.operand(3), USERID=item.operand(4))
+    return joined(VDEV=item.operand(1), DEVTYPE=item.operand(2), CLASS=item.operand(3), USERID=item.operand(4))
 
 
 def _cpu(values: Values) -> Statement:
@@ -165,7 +57,7 @@ def cpu_address(text: str) -> str:
 
 
 def _show_cpu(item: Statement) -> str:
-    return _joined(
+    return joined(
         CPUADDR=item.operand(1).rjust(2, "0"),
         BASE="YES" if "BASE" in item.words else "",
         DEDICATE="YES" if "DEDICATE" in item.words else "NO",
@@ -189,7 +81,7 @@ def _ipl(values: Values) -> Statement:
 
 def _show_ipl(item: Statement) -> str:
     ipl = Entry((item,)).ipl
-    return _joined(VDEV=item.operand(1), LOADPARM=ipl.loadparm, PARM=ipl.parameters) if ipl else ""
+    return joined(VDEV=item.operand(1), LOADPARM=ipl.loadparm, PARM=ipl.parameters) if ipl else ""
 
 
 def _link(values: Values) -> Statement:
@@ -198,7 +90,7 @@ def _link(values: Values) -> Statement:
 
 
 def _show_link(item: Statement) -> str:
-    return _joined(
+    return joined(
         USERID=item.operand(1),
         VDEV1=item.operand(2),
         VDEV2=item.operand(3) or item.operand(2),
@@ -243,7 +135,7 @@ def _show_mdisk(item: Statement) -> str:
         place = {"COUNT": words[4]}
     else:
         place = {"COUNT": words[4], "NAME": disk.volser}
-    return _joined(**common, **place, MODE=disk.mode, **passwords)
+    return joined(**common, **place, MODE=disk.mode, **passwords)
 
 
 def _nicdef(values: Values) -> Statement:
@@ -262,7 +154,7 @@ def _show_nicdef(item: Statement) -> str:
     if parts["DEVICES"] == "3":
         # The usual number is not shown (recorded: VDEV, TYPE, LAN and SWITCHNAME alone).
         del parts["DEVICES"]
-    return _joined(
+    return joined(
         VDEV=item.operand(1),
         TYPE=item.after("TYPE") or "",
         LAN=item.operand(lan + 1),
@@ -278,7 +170,7 @@ def _dedicate(values: Values) -> Statement:
 
 
 def _show_dedicate(item: Statement) -> str:
-    return _joined(
+    return joined(
         VDEV=item.operand(1), RDEV=item.operand(2), READONLY="YES" if item.operand(3)[:5] in ("READO", "R/O") else ""
     )
 
@@ -292,8 +184,8 @@ def _spool(values: Values) -> Statement:
 def _show_spool(item: Statement) -> str:
     words = item.words
     if len(words) > 3 and words[3] in ("READER", "PUNCH"):
-        return _joined(VDEV=words[1], DEVTYPE=f"{words[2]}_{words[3]}", CLASS=item.operand(4))
-    return _joined(VDEV=words[1], DEVTYPE=item.operand(2), CLASS=item.operand(3))
+        return joined(VDEV=words[1], DEVTYPE=f"{words[2]}_{words[3]}", CLASS=item.operand(4))
+    return joined(VDEV=words[1], DEVTYPE=item.operand(2), CLASS=item.operand(3))
 
 
 _SHARES = ("RELATIVE", "ABSOLUTE")
@@ -316,7 +208,7 @@ def _share(values: Values) -> Statement:
 
 def _show_share(item: Statement) -> str:
     values = {name: item.after(name) or "" for name in _SHARES}
-    return _joined(**values, LIMIT=next((word for word in item.words if word in _LIMITS), ""))
+    return joined(**values, LIMIT=next((word for word in item.words if word in _LIMITS), ""))
 
 
 # -- commands at logon ------------------------------------------------------------------------------------------------
@@ -329,7 +221,7 @@ def _define_cpu(values: Values) -> Statement:
 
 
 def _show_define_cpu(item: Statement) -> str:
-    return _joined(CPUADDR=item.operand(3).rjust(2, "0"), TYPE=item.after("TYPE") or "")
+    return joined(CPUADDR=item.operand(3).rjust(2, "0"), TYPE=item.after("TYPE") or "")
 
 
 def _command(*words: str) -> Callable[[Values], Statement]:
@@ -369,32 +261,32 @@ _OTHER_CODES = ((404, 4), (8, 4))
 STATEMENTS: dict[str, Keyword] = {
     item.name: item
     for item in (
-        Keyword("COMMAND_DEFINE_CPU", ("CPUADDR", "TYPE"), _is("COMMAND", "DEFINE", "CPU"), _show_define_cpu,
+        Keyword("COMMAND_DEFINE_CPU", ("CPUADDR", "TYPE"), beginning_with("COMMAND", "DEFINE", "CPU"), _show_define_cpu,
                 _define_cpu, "CPUADDR", *_OTHER_CODES),
-        Keyword("COMMAND_SET_CPUAFFINITY", (), _is("COMMAND", "SET", "CPUAFFINITY"), _words_from(3),
+        Keyword("COMMAND_SET_CPUAFFINITY", (), beginning_with("COMMAND", "SET", "CPUAFFINITY"), _words_from(3),
                 _command("SET", "CPUAFFINITY"), "", *_OTHER_CODES),
-        Keyword("COMMAND_SET_SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), _is("COMMAND", "SET", "SHARE"), _show_share,
+        Keyword("COMMAND_SET_SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), beginning_with("COMMAND", "SET", "SHARE"), _show_share,
                 _command_share, "", *_OTHER_CODES),
-        Keyword("COMMAND_SET_VCONFIG", ("MODE",), _is("COMMAND", "SET", "VCONFIG"),
-                lambda item: _joined(MODE=item.after("MODE") or ""), _command_vconfig, "", *_OTHER_CODES),
-        Keyword("CONSOLE", ("VDEV", "DEVTYPE", "CLASS", "USERID"), _is("CONSOLE"), _show_console, _console),
-        Keyword("CPU", ("CPUADDR", "BASE", "DEDICATE", "CPUID", "CRYPTO"), _is("CPU"), _show_cpu, _cpu, "CPUADDR",
+        Keyword("COMMAND_SET_VCONFIG", ("MODE",), beginning_with("COMMAND", "SET", "VCONFIG"),
+                lambda item: joined(MODE=item.after("MODE") or ""), _command_vconfig, "", *_OTHER_CODES),
+        Keyword("CONSOLE", ("VDEV", "DEVTYPE", "CLASS", "USERID"), beginning_with("CONSOLE"), _show_console, _console),
+        Keyword("CPU", ("CPUADDR", "BASE", "DEDICATE", "CPUID", "CRYPTO"), beginning_with("CPU"), _show_cpu, _cpu, "CPUADDR",
                 (520, 28), (520, 30)),
-        Keyword("CPU_MAXIMUM", ("COUNT", "TYPE"), _is("MACHINE"),
-                lambda item: _joined(COUNT=item.operand(2), TYPE=item.operand(1)), _maximum, "", *_OTHER_CODES),
-        Keyword("DEDICATE", ("VDEV", "RDEV", "READONLY"), _is("DEDICATE"), _show_dedicate, _dedicate, "VDEV"),
-        Keyword("INCLUDE", (), _is("INCLUDE"), _words_from(1), _bare("INCLUDE"), "", *_OTHER_CODES),
-        Keyword("IPL", ("VDEV", "LOADPARM", "PARM"), _is("IPL"), _show_ipl, _ipl, "", (404, 4), (460, 4), "PARM"),
-        Keyword("LINK", ("USERID", "VDEV1", "VDEV2", "MODE"), _is("LINK"), _show_link, _link, "VDEV2", *_DISK_CODES),
+        Keyword("CPU_MAXIMUM", ("COUNT", "TYPE"), beginning_with("MACHINE"),
+                lambda item: joined(COUNT=item.operand(2), TYPE=item.operand(1)), _maximum, "", *_OTHER_CODES),
+        Keyword("DEDICATE", ("VDEV", "RDEV", "READONLY"), beginning_with("DEDICATE"), _show_dedicate, _dedicate, "VDEV"),
+        Keyword("INCLUDE", (), beginning_with("INCLUDE"), _words_from(1), _bare("INCLUDE"), "", *_OTHER_CODES),
+        Keyword("IPL", ("VDEV", "LOADPARM", "PARM"), beginning_with("IPL"), _show_ipl, _ipl, "", (404, 4), (460, 4), "PARM"),
+        Keyword("LINK", ("USERID", "VDEV1", "VDEV2", "MODE"), beginning_with("LINK"), _show_link, _link, "VDEV2", *_DISK_CODES),
         Keyword("MDISK", ("VDEV", "DEVTYPE", "DISKTYPE", "START", "COUNT", "VOLID", "NAME", "MODE", "READPASSWORD",
-                          "WRITEPASSWORD", "MULTIPASSWORD"), _is("MDISK"), _show_mdisk,
+                          "WRITEPASSWORD", "MULTIPASSWORD"), beginning_with("MDISK"), _show_mdisk,
                 lambda values: mdisk(values).statement(), "VDEV", *_DISK_CODES),
         Keyword("NICDEF", ("VDEV", "TYPE", "LAN", "SWITCHNAME", "DEVICES", "MACID", "CHPID", "VLAN", "PORTTYPE"),
-                _is("NICDEF"), _show_nicdef, _nicdef, "VDEV"),
-        Keyword("OPTION", (), _is("OPTION"), _words_from(1), _bare("OPTION"), "", *_OTHER_CODES),
-        Keyword("SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), _is("SHARE"), _show_share, _share, "", *_OTHER_CODES),
-        Keyword("SPOOL", ("VDEV", "DEVTYPE", "CLASS"), _is("SPOOL"), _show_spool, _spool, "VDEV"),
-        Keyword("VMRELOCATE", (), _is("VMRELOCATE"), _words_from(1), _bare("VMRELOCATE"), "", *_OTHER_CODES),
+                beginning_with("NICDEF"), _show_nicdef, _nicdef, "VDEV"),
+        Keyword("OPTION", (), beginning_with("OPTION"), _words_from(1), _bare("OPTION"), "", *_OTHER_CODES),
+        Keyword("SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), beginning_with("SHARE"), _show_share, _share, "", *_OTHER_CODES),
+        Keyword("SPOOL", ("VDEV", "DEVTYPE", "CLASS"), beginning_with("SPOOL"), _show_spool, _spool, "VDEV"),
+        Keyword("VMRELOCATE", (), beginning_with("VMRELOCATE"), _words_from(1), _bare("VMRELOCATE"), "", *_OTHER_CODES),
     )
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.smapi import definition_keywords as keywords
-from zvmcloud.simulator.smapi.definition_keywords import OPERANDS, STATEMENTS, Keyword, bad_input, need, unknown
+from zvmcloud.simulator.smapi.definition_keywords import OPERANDS, STATEMENTS
+from zvmcloud.simulator.smapi.definition_values import Keyword, bad_input, need, unknown
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
