@@ -15,7 +15,7 @@ from collections.abc import Callable
 from zvmcloud.directory import Entry, Statement, statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.simulator.errors import Refused
-from zvmcloud.simulator.smapi.definition_values import Keyword, Values, bad_input, beginning_with, joined, need
+from zvmcloud.simulator.smapi.definition_values import Keyword, Values, bad_input, joined, need, starts
 from zvmcloud.simulator.system import System
 
 # -- single statements ------------------------------------------------------------------------------------------------
@@ -261,32 +261,32 @@ _OTHER_CODES = ((404, 4), (8, 4))
 STATEMENTS: dict[str, Keyword] = {
     item.name: item
     for item in (
-        Keyword("COMMAND_DEFINE_CPU", ("CPUADDR", "TYPE"), beginning_with("COMMAND", "DEFINE", "CPU"), _show_define_cpu,
+        Keyword("COMMAND_DEFINE_CPU", ("CPUADDR", "TYPE"), starts("COMMAND", "DEFINE", "CPU"), _show_define_cpu,
                 _define_cpu, "CPUADDR", *_OTHER_CODES),
-        Keyword("COMMAND_SET_CPUAFFINITY", (), beginning_with("COMMAND", "SET", "CPUAFFINITY"), _words_from(3),
+        Keyword("COMMAND_SET_CPUAFFINITY", (), starts("COMMAND", "SET", "CPUAFFINITY"), _words_from(3),
                 _command("SET", "CPUAFFINITY"), "", *_OTHER_CODES),
-        Keyword("COMMAND_SET_SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), beginning_with("COMMAND", "SET", "SHARE"), _show_share,
+        Keyword("COMMAND_SET_SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), starts("COMMAND", "SET", "SHARE"), _show_share,
                 _command_share, "", *_OTHER_CODES),
-        Keyword("COMMAND_SET_VCONFIG", ("MODE",), beginning_with("COMMAND", "SET", "VCONFIG"),
+        Keyword("COMMAND_SET_VCONFIG", ("MODE",), starts("COMMAND", "SET", "VCONFIG"),
                 lambda item: joined(MODE=item.after("MODE") or ""), _command_vconfig, "", *_OTHER_CODES),
-        Keyword("CONSOLE", ("VDEV", "DEVTYPE", "CLASS", "USERID"), beginning_with("CONSOLE"), _show_console, _console),
-        Keyword("CPU", ("CPUADDR", "BASE", "DEDICATE", "CPUID", "CRYPTO"), beginning_with("CPU"), _show_cpu, _cpu, "CPUADDR",
+        Keyword("CONSOLE", ("VDEV", "DEVTYPE", "CLASS", "USERID"), starts("CONSOLE"), _show_console, _console),
+        Keyword("CPU", ("CPUADDR", "BASE", "DEDICATE", "CPUID", "CRYPTO"), starts("CPU"), _show_cpu, _cpu, "CPUADDR",
                 (520, 28), (520, 30)),
-        Keyword("CPU_MAXIMUM", ("COUNT", "TYPE"), beginning_with("MACHINE"),
+        Keyword("CPU_MAXIMUM", ("COUNT", "TYPE"), starts("MACHINE"),
                 lambda item: joined(COUNT=item.operand(2), TYPE=item.operand(1)), _maximum, "", *_OTHER_CODES),
-        Keyword("DEDICATE", ("VDEV", "RDEV", "READONLY"), beginning_with("DEDICATE"), _show_dedicate, _dedicate, "VDEV"),
-        Keyword("INCLUDE", (), beginning_with("INCLUDE"), _words_from(1), _bare("INCLUDE"), "", *_OTHER_CODES),
-        Keyword("IPL", ("VDEV", "LOADPARM", "PARM"), beginning_with("IPL"), _show_ipl, _ipl, "", (404, 4), (460, 4), "PARM"),
-        Keyword("LINK", ("USERID", "VDEV1", "VDEV2", "MODE"), beginning_with("LINK"), _show_link, _link, "VDEV2", *_DISK_CODES),
+        Keyword("DEDICATE", ("VDEV", "RDEV", "READONLY"), starts("DEDICATE"), _show_dedicate, _dedicate, "VDEV"),
+        Keyword("INCLUDE", (), starts("INCLUDE"), _words_from(1), _bare("INCLUDE"), "", *_OTHER_CODES),
+        Keyword("IPL", ("VDEV", "LOADPARM", "PARM"), starts("IPL"), _show_ipl, _ipl, "", (404, 4), (460, 4), "PARM"),
+        Keyword("LINK", ("USERID", "VDEV1", "VDEV2", "MODE"), starts("LINK"), _show_link, _link, "VDEV2", *_DISK_CODES),
         Keyword("MDISK", ("VDEV", "DEVTYPE", "DISKTYPE", "START", "COUNT", "VOLID", "NAME", "MODE", "READPASSWORD",
-                          "WRITEPASSWORD", "MULTIPASSWORD"), beginning_with("MDISK"), _show_mdisk,
+                          "WRITEPASSWORD", "MULTIPASSWORD"), starts("MDISK"), _show_mdisk,
                 lambda values: mdisk(values).statement(), "VDEV", *_DISK_CODES),
         Keyword("NICDEF", ("VDEV", "TYPE", "LAN", "SWITCHNAME", "DEVICES", "MACID", "CHPID", "VLAN", "PORTTYPE"),
-                beginning_with("NICDEF"), _show_nicdef, _nicdef, "VDEV"),
-        Keyword("OPTION", (), beginning_with("OPTION"), _words_from(1), _bare("OPTION"), "", *_OTHER_CODES),
-        Keyword("SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), beginning_with("SHARE"), _show_share, _share, "", *_OTHER_CODES),
-        Keyword("SPOOL", ("VDEV", "DEVTYPE", "CLASS"), beginning_with("SPOOL"), _show_spool, _spool, "VDEV"),
-        Keyword("VMRELOCATE", (), beginning_with("VMRELOCATE"), _words_from(1), _bare("VMRELOCATE"), "", *_OTHER_CODES),
+                starts("NICDEF"), _show_nicdef, _nicdef, "VDEV"),
+        Keyword("OPTION", (), starts("OPTION"), _words_from(1), _bare("OPTION"), "", *_OTHER_CODES),
+        Keyword("SHARE", ("RELATIVE", "ABSOLUTE", "LIMIT"), starts("SHARE"), _show_share, _share, "", *_OTHER_CODES),
+        Keyword("SPOOL", ("VDEV", "DEVTYPE", "CLASS"), starts("SPOOL"), _show_spool, _spool, "VDEV"),
+        Keyword("VMRELOCATE", (), starts("VMRELOCATE"), _words_from(1), _bare("VMRELOCATE"), "", *_OTHER_CODES),
     )
 }  # fmt: skip
 

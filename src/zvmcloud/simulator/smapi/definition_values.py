@@ -106,7 +106,7 @@ def joined(**parts: str) -> str:
     return " ".join(f"{name}={value}" for name, value in parts.items() if value)
 
 
-def beginning_with(*words: str) -> Callable[[Statement], bool]:
+def starts(*words: str) -> Callable[[Statement], bool]:
     """Whether a statement begins with these words; those of a COMMAND may be abbreviated."""
 
     def is_it(item: Statement) -> bool:
