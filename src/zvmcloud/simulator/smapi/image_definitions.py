@@ -17,7 +17,7 @@ from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.smapi import definition_keywords as keywords
 from zvmcloud.simulator.smapi.definition_keywords import OPERANDS, STATEMENTS
-from zvmcloud.simulator.smapi.definition_values import Keyword, bad_input, need, unknown
+from zvmcloud.simulator.smapi.definition_values import Keyword, Values, bad_input, need, unknown
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import functions as f
 
@@ -67,7 +67,7 @@ def image_definition_create_dm(call: Call, request: f.ImageDefinitionCreateDM) -
     return Done()
 
 
-def _made(keyword: Keyword, values: keywords.Values) -> Statement:
+def _made(keyword: Keyword, values: Values) -> Statement:
     try:
         return keyword.make(values)
     except DirectoryError as error:
@@ -161,7 +161,7 @@ class _Edit:
         if address in self.locked:
             raise Refused(*dm.DISK_LOCKED)
 
-    def add_disk(self, values: keywords.Values) -> None:
+    def add_disk(self, values: Values) -> None:
         self.store()
         dm.add_disk(self.call.system, self.target, keywords.mdisk(values))
         self.entry = _record(self.call, self.target).entry
@@ -266,7 +266,7 @@ def image_definition_delete_dm(call: Call, request: f.ImageDefinitionDeleteDM) -
     return Done()
 
 
-def _delete(edit: _Edit, keyword: Keyword, values: keywords.Values) -> None:
+def _delete(edit: _Edit, keyword: Keyword, values: Values) -> None:
     """Drop the statements that say what the values say."""
     old = [item for item in keyword.found(edit.entry) if keyword.says(item, values)]
     if not old:
