@@ -16,7 +16,28 @@ LEAST: dict[str, Role | None] = {
     "GET /health": ANYBODY,
     "POST /login": ANYBODY,
     "GET /images/{name}/content": Role.READER,
+    "GET /ready": ANYBODY,
+    "POST /enroll": ANYBODY,
+    "GET /metrics": Role.READER,
     "GET /systems": Role.READER,
+    "POST /systems": Role.ADMIN,
+    "GET /systems/{system}": Role.READER,
+    "DELETE /systems/{system}": Role.ADMIN,
+    "POST /systems/{system}/enrollment": Role.ADMIN,
+    "POST /systems/{system}/look": Role.OPERATOR,
+    "GET /inventory/guests": Role.READER,
+    "GET /inventory/disks": Role.READER,
+    "GET /inventory/nics": Role.READER,
+    "GET /inventory/resources": Role.OPERATOR,
+    "GET /inventory/clusters": Role.READER,
+    "GET /drift": Role.READER,
+    f"GET {GUEST}/history": Role.READER,
+    f"GET {GUEST}/history/{{number}}": Role.READER,
+    f"GET {GUEST}/history/{{number}}/diff": Role.READER,
+    f"POST {GUEST}/adopt": Role.OPERATOR,
+    f"POST {GUEST}/forget": Role.OPERATOR,
+    f"POST {GUEST}/repair": Role.MEMBER,
+    f"POST {GUEST}/restore": Role.OPERATOR,
     "GET /guests": Role.READER,
     f"GET {GUEST}": Role.READER,
     f"PATCH {GUEST}": Role.MEMBER,
@@ -81,6 +102,9 @@ BODIES: dict[str, dict[str, object]] = {
     f"POST {GUEST}/volumes/detach": {"volume": "x"},
     "POST /systems/{system}/scsi-pools/{pool}/reservations": {"owner": "NOBODY", "size_mb": 1},
     "POST /systems/{system}/guests": {"userid": "nobody"},
+    "POST /systems": {"name": "ZVM1", "url": "http://zhcp"},
+    "POST /enroll": {"token": "x", "csr": "x", "url": "https://zhcp"},
+    f"POST {GUEST}/restore": {"version": 1},
     "POST /login": {"user": "x", "password": "y"},
     "POST /tokens": {"name": "x", "seconds": 1},
     "POST /users": {"name": "x"},
@@ -109,8 +133,8 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     for route in sorted(LEAST, key=lambda one: one == "POST /logout"):  # the last: it ends the token
         least = LEAST[route]
         method, _, path = route.partition(" ")
-        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume"):
-            path = path.replace(f"{{{name}}}", {"system": "ZVM1"}.get(name, "nobody"))
+        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume", "number"):
+            path = path.replace(f"{{{name}}}", {"system": "ZVM1", "number": "1"}.get(name, "nobody"))
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
         sends_json = body if body is not None or method in {"GET", "DELETE"} else {}
         answer = await client(token).request(method, path, json=sends_json)

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,8 @@ class FakeZhcp:
                 Route("/v1/fcps", self._answer("fcps")),
                 Route("/v1/ssi", self._answer("ssi")),
                 Route("/v1/traffic", self._answer("traffic")),
+                Route("/v1/inventory", self._inventory),
+                Route("/v1/inventory/{userid}", self._inventory),
                 Route("/v1/pools/{name}", self._pool),
                 Route("/v1/guests", self._guests),
                 Route("/v1/guests/{userid}", self._guest),
@@ -408,6 +411,22 @@ class FakeZhcp:
             ],
             "live": {"memory_used_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
         }
+
+    async def _inventory(self, request: Request) -> Response:
+        """Of one guest, or of all."""
+        userid = request.path_params.get("userid")
+        try:
+            found = [self._entry(name) for name in ([userid] if userid else self.guests)]
+        except Refused as refused:
+            return _refuse(refused)
+        on = [name for name, guest in self.guests.items() if guest["state"] == "on"]
+        if userid:
+            return JSONResponse({"entry": found[0], "on": userid in on})
+        return JSONResponse({"system": "ZVM1", "userid": "ZHCP", "entries": found, "on": on, "missing": {}})
+
+    def _entry(self, userid: str) -> dict[str, Any]:
+        facts = self._facts(userid)
+        return {**facts, "kind": "USER", "digest": sha256(json.dumps(facts).encode()).hexdigest()}
 
     async def _guest(self, request: Request) -> Response:
         try:

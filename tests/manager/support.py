@@ -72,6 +72,7 @@ def settings(state: Path, **more: Any) -> Settings:
         "import_folders": [str(state.parent)],
         "export_folders": [str(state.parent / "out")],
         "import_hosts": ["127.0.0.1"],
+        "inventory": {"seconds": 0},
         "systems": [{"name": "ZVM1", "url": "http://zhcp"}],
         **more,
     }

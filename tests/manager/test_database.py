@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from zvmcloud.manager import tables
 from zvmcloud.manager.database import Database
-from zvmcloud.manager.identity import tables as identity
+from zvmcloud.manager.inventory import tables as inventory
 
 
 async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
             assert (await connection.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
         await database.close()
         with sa.create_engine(url).connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), identity.projects.metadata) == []
+            assert compare_metadata(MigrationContext.configure(connection), inventory.drift.metadata) == []
 
 
 async def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:

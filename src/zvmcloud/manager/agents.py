@@ -139,6 +139,16 @@ class Agents:
     def names(self) -> tuple[str, ...]:
         return tuple(self._agents)
 
+    def add(self, agent: Agent) -> None:
+        """Take an agent in, for a system that has none yet."""
+        self._agents[agent.name] = agent
+
+    async def remove(self, system: str) -> None:
+        """Let the agent of a system go; one that is not there is fine."""
+        agent = self._agents.pop(system, None)
+        if agent is not None:
+            await agent.close()
+
     async def close(self) -> None:
         for agent in self._agents.values():
             await agent.close()

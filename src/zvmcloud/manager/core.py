@@ -107,8 +107,12 @@ class Core:
             raise failure from error
 
     def system(self, name: str = "") -> str:
-        """The upper-case name of a configured system, the default one for "". Raises NotFound (system-unknown)."""
+        """The upper-case name of a known system, the default one for "". Raises NotFound (system-unknown)."""
+        if name.upper() in self.agents.names:
+            return name.upper()
         found = self.settings.system(name)
+        if found is None and not name and self.agents.names:
+            return self.agents.names[0]
         if found is None:
             raise NotFound(
                 f"no z/VM system is named {name!r}" if name else "no z/VM system is configured",

@@ -21,7 +21,7 @@ class Listing:
     """How a table is listed: the columns that order it (a unique key together), newest or last first if
     ``descending``, and the column that names the owning project."""
 
-    table: sa.Table
+    table: sa.FromClause
     order: tuple[str, ...]
     descending: bool = False
     project: str = "project"
@@ -55,7 +55,7 @@ class Listing:
         return tuple(row[name] for name in self.order)
 
 
-def _behind(columns: Sequence[sa.Column[object]], key: Key, *, descending: bool) -> sa.ColumnElement[bool]:
+def _behind(columns: Sequence[sa.ColumnElement[object]], key: Key, *, descending: bool) -> sa.ColumnElement[bool]:
     left = sa.tuple_(*columns)
     right = sa.tuple_(*(sa.literal(value, column.type) for value, column in zip(key, columns, strict=True)))
     return left < right if descending else left > right

@@ -30,14 +30,22 @@ from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.images import records as image_records
+from zvmcloud.manager.inventory import records as inventory_records
+from zvmcloud.manager.inventory.history import History
+from zvmcloud.manager.inventory.reconciler import Reconciler
+from zvmcloud.manager.inventory.sweeps import Sweeps
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.membership import Membership
+from zvmcloud.manager.metrics.collect import Metrics
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.scsi_pools import ScsiPools
 from zvmcloud.manager.settings import Settings
+from zvmcloud.manager.systems.authority import Authority
+from zvmcloud.manager.systems.enrollment import Enrollment
+from zvmcloud.manager.systems.registry import Systems
 from zvmcloud.manager.tables import systems
 from zvmcloud.manager.volumes import Volumes
 
@@ -74,6 +82,13 @@ class Node:
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
         self.idempotency = Idempotency(core.database, membership.joined)
+        authority = Authority(core.settings.state / "ca")
+        self.systems = Systems(core, authority)
+        self.enrollment = Enrollment(core, self.systems, authority)
+        self.looks = Sweeps(core)
+        self.reconciler = Reconciler(core, self.looks)
+        self.history = History(core.database)
+        self.metrics = Metrics(core)
         self.journal = core.journal
         self.runner = core.runner
         self.new_admin_token = admin_token
@@ -116,11 +131,13 @@ class Node:
     async def start(self) -> None:
         """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
         self._tasks.append(asyncio.create_task(self._beat(), name="manager-heartbeat"))
+        await self.systems.load()
         await self.core.engine.start()
         self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
         self._tasks.append(asyncio.create_task(self._expire(), name="manager-expiry"))
         if self.core.database.shared:
             self._tasks.append(asyncio.create_task(self._bury(), name="manager-burials"))
+        self._tasks.append(asyncio.create_task(self.reconciler.run(), name="manager-inventory"))
 
     async def close(self) -> None:
         """Stop; durable jobs that run now go on at the next start."""
@@ -163,13 +180,14 @@ class Node:
                 log.exception("other nodes cannot be looked at")
 
     async def _expire(self) -> None:
-        """Gives back reservations that have ended."""
+        """Gives back reservations that have ended; takes over systems that other managers added."""
         while True:
             try:
+                await self.systems.load()
                 if ended := await self.scsi.expire():
                     log.info("%d reservations of LUNs and FCP devices have ended", ended)
             except Exception:
-                log.exception("reservations cannot be looked at")
+                log.exception("reservations and systems cannot be looked at")
             await asyncio.sleep(_SWEEP)
 
     async def _recover(self) -> None:
@@ -201,5 +219,5 @@ def _dbos(runner: Runner, settings: Settings) -> JobEngine:
     return Engine(runner, settings)
 
 
-LOCAL_STEPS = (records, image_records)
+LOCAL_STEPS = (records, image_records, inventory_records)
 """Importing them registers the local steps."""

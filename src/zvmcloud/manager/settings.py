@@ -24,6 +24,9 @@
     [connector]  mode = "token", role = "operator", project = "default", open_from = ["127.0.0.1"],
                  token_seconds = 3600, deploys = 20, console_kb = 100,
                  capture_stopped = false, socket_port = 2000
+    [inventory]  seconds = 300           # between two looks at a system; 0: none
+                 ignore = ["TCPIP*"]     # userids that are not reported as foreign
+    [metrics]  open_from = []            # addresses and networks that read /v1/metrics without a token
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
                  connector_port = 8081   # whoever comes to this port means this system
@@ -41,6 +44,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _SYSTEM_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_URL = 512
 _POOL = re.compile(r"(ECKD|FBA):\w+", re.IGNORECASE)
 
 
@@ -107,6 +111,15 @@ class ImageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InventorySettings:
+    """Looking at systems. ``seconds`` between two looks at one, 0 for none but those that are asked for; ``ignore``:
+    userids, with * and ?, that the drift report does not call foreign."""
+
+    seconds: int = 300
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a manager; immutable. ``systems[0]`` is the default system unless ``default_system`` names
     another."""
@@ -132,6 +145,9 @@ class Settings:
     defaults: Defaults = field(default_factory=Defaults)
     connector: ConnectorSettings = field(default_factory=ConnectorSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
+    inventory: InventorySettings = field(default_factory=InventorySettings)
+    metrics_open_from: tuple[str, ...] = ()
+    """Addresses and networks that read the metrics without a token."""
     systems: tuple[SystemSettings, ...] = ()
     admin_token: str = field(default="", repr=False)
     """A /v1 admin token to accept besides those in the database; only from the environment (ZVMCLOUD_ADMIN_TOKEN)."""
@@ -198,6 +214,7 @@ def build(document: Mapping[str, object]) -> Settings:
     if not state:
         raise SettingsError("state: the folder for the manager's database and images must be given")
     tls = _table(rest.pop("tls", {}), "tls")
+    metrics = _table(rest.pop("metrics", {}), "metrics")
     settings = Settings(
         state=Path(str(state)).absolute(),
         database=_text(rest.pop("database", ""), "database"),
@@ -220,10 +237,13 @@ def build(document: Mapping[str, object]) -> Settings:
         defaults=_defaults(_table(rest.pop("defaults", {}), "defaults")),
         connector=_connector(_table(rest.pop("connector", {}), "connector")),
         images=_images(_table(rest.pop("images", {}), "images")),
+        inventory=_inventory(_table(rest.pop("inventory", {}), "inventory")),
+        metrics_open_from=_networks(metrics.pop("open_from", ()), "metrics.open_from"),
         systems=_systems(rest.pop("systems", ())),
         admin_token=_text(rest.pop("admin_token", ""), "admin_token"),
     )
     _nothing_left(tls, "tls.")
+    _nothing_left(metrics, "metrics.")
     _nothing_left(rest, "")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError("tls: certificate and key must be given together")
@@ -273,12 +293,38 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
         raise SettingsError(f"connector.project: {values.project!r} is not 1 to 64 letters, digits, '_', '.' or '-'")
     if values.mode not in {"token", "open"}:
         raise SettingsError(f"connector.mode: {values.mode!r} is neither 'token' nor 'open'")
-    for address in values.open_from:
+    _networks(values.open_from, "connector.open_from")
+    return values
+
+
+def _inventory(table: dict[str, object]) -> InventorySettings:
+    base = InventorySettings()
+    values = InventorySettings(
+        seconds=_number(table.pop("seconds", base.seconds), "inventory.seconds", 0, 86400),
+        ignore=_texts(table.pop("ignore", base.ignore), "inventory.ignore"),
+    )
+    _nothing_left(table, "inventory.")
+    return values
+
+
+def _networks(value: object, name: str) -> tuple[str, ...]:
+    """Addresses and networks, as they were written."""
+    found = _texts(value, name)
+    for address in found:
         try:
             ipaddress.ip_network(address, strict=False)
         except ValueError as error:
-            raise SettingsError(f"connector.open_from: {error}") from error
-    return values
+            raise SettingsError(f"{name}: {error}") from error
+    return found
+
+
+def checked_system(name: str, url: str, where: str = "") -> SystemSettings:
+    """A system of that name at that URL. Raises :class:`SettingsError` naming ``where``, the limit and the value."""
+    if not _SYSTEM_NAME.fullmatch(name):
+        raise SettingsError(f"{where}name: {name!r} is not 1 to 16 letters, digits, '-' or '_'")
+    if not url.startswith(("http://", "https://", "unix:/")) or len(url) > _URL or not url.isprintable():
+        raise SettingsError(f"{where}url: {url!r} is not http://..., https://... or unix:/path")
+    return SystemSettings(name.upper(), url)
 
 
 def _images(table: dict[str, object]) -> ImageSettings:
@@ -301,21 +347,16 @@ def _systems(value: object) -> tuple[SystemSettings, ...]:
     systems: list[SystemSettings] = []
     for position, item in enumerate(value):
         table = _table(item, f"systems[{position}]")
-        name = _text(table.pop("name", ""), f"systems[{position}].name")
-        if not _SYSTEM_NAME.fullmatch(name):
-            raise SettingsError(f"systems[{position}].name: {name!r} is not 1 to 16 letters, digits, '-' or '_'")
-        url = _text(table.pop("url", ""), f"systems[{position}].url")
-        if not url.startswith(("http://", "https://", "unix:/")):
-            raise SettingsError(f"systems[{position}].url: {url!r} is not http://..., https://... or unix:/path")
-        system = SystemSettings(
-            name=name.upper(),
-            url=url,
+        where = f"systems[{position}]."
+        name = _text(table.pop("name", ""), f"{where}name")
+        system = replace(
+            checked_system(name, _text(table.pop("url", ""), f"{where}url"), where),
             ca=_text(table.pop("ca", ""), "ca"),
             certificate=_text(table.pop("certificate", ""), "certificate"),
             key=_text(table.pop("key", ""), "key"),
             connector_port=_number(table.pop("connector_port", 0), f"systems[{position}].connector_port", 0, 65535),
         )
-        _nothing_left(table, f"systems[{position}].")
+        _nothing_left(table, where)
         if any(system.name == other.name for other in systems):
             raise SettingsError(f"systems: the name {system.name} is given twice")
         if system.connector_port and any(system.connector_port == other.connector_port for other in systems):

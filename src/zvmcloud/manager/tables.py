@@ -24,7 +24,9 @@ systems = sa.Table(
     sa.Column("name", sa.String(16), primary_key=True),
     sa.Column("url", sa.String(512), nullable=False),
     sa.Column("added", sa.Float, nullable=False),
+    sa.Column("origin", sa.String(8), nullable=False, server_default="settings"),
 )
+"""``origin``: settings (of a file or the command line), api (added at run time), enrolled (that, by its agent)."""
 
 guests = sa.Table(
     "guests",

@@ -16,11 +16,21 @@ from zvmcloud.api.v1.document import operations as named
 from zvmcloud.api.v1.etags import EntityTags
 from zvmcloud.api.v1.naming import operation_id
 from zvmcloud.api.v1.once import OnceOnly
-from zvmcloud.api.v1.routes import guests, identity, images, jobs, operations, scsi, systems
+from zvmcloud.api.v1.routes import guests, identity, images, inventory, jobs, metrics, operations, scsi, systems
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS
 
-ROUTERS = (systems.router, guests.router, images.router, jobs.router, operations.router, scsi.router, identity.router)
+ROUTERS = (
+    systems.router,
+    inventory.router,
+    metrics.router,
+    guests.router,
+    images.router,
+    jobs.router,
+    operations.router,
+    scsi.router,
+    identity.router,
+)
 
 
 class Native(FastAPI):

@@ -12,11 +12,12 @@ From the declarations come the routes, the OpenAPI document and the command line
 operations. Nothing here runs a step or knows HTTP.
 """
 
+from zvmcloud.manager.operations import drift as _drift
 from zvmcloud.manager.operations import guests as _guests
 from zvmcloud.manager.operations import volumes as _volumes
 from zvmcloud.manager.operations.declare import OPERATIONS, Operation, Prepared, Target
 
 __all__ = ["OPERATIONS", "Operation", "Prepared", "Target"]
 
-REGISTERED = (_guests, _volumes)
+REGISTERED = (_drift, _guests, _volumes)
 """Importing them registers their operations."""

@@ -1,0 +1,99 @@
+"""Keeps the inventory true: looks at every system at an interval, and at a guest when a job of ours changed it.
+
+It reports; it changes nothing. With several managers each system is looked at by one of them at a time, and each
+manager looks at the guests of the jobs that it ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.core import Core
+from zvmcloud.manager.errors import ManagerError
+from zvmcloud.manager.inventory.sweeps import Sweeps
+from zvmcloud.manager.inventory.tables import sweeps
+from zvmcloud.manager.tables import jobs
+
+log = logging.getLogger(__name__)
+
+_TICK = 2.0
+"""Seconds between two looks for jobs that have ended and systems that are due."""
+_AT_ONCE = 8
+"""Systems looked at at the same time."""
+
+
+class Reconciler:
+    """The loop. ``settings.inventory.seconds`` 0 keeps it still."""
+
+    def __init__(self, core: Core, looks: Sweeps) -> None:
+        self._core = core
+        self._looks = looks
+        self._since = time.time()
+        self._limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self) -> None:
+        """Go on until cancelled; what goes wrong once is logged and tried again."""
+        if not self._core.settings.inventory.seconds:
+            return
+        while True:
+            try:
+                await self.follow_jobs()
+                await self.look_at_due()
+            except Exception:
+                log.exception("the inventory cannot be brought up to date")
+            await asyncio.sleep(_TICK)
+
+    async def follow_jobs(self) -> int:
+        """Look at the guests of the jobs that have ended since the last call; how many those are."""
+        table = jobs.c
+        query = (
+            sa.select(table.system, table.userid, table.finished)
+            .where(table.finished > self._since, table.userid != "", table.node == self._core.journal.node)
+            .order_by(table.finished)
+        )
+        async with self._core.database.read() as connection:
+            ended = (await connection.execute(query)).all()
+        if not ended:
+            return 0
+        self._since = ended[-1].finished
+        changed = dict.fromkeys((row.system, row.userid) for row in ended)
+        await asyncio.gather(*(self._look(system, userid) for system, userid in changed))
+        return len(changed)
+
+    async def look_at_due(self) -> int:
+        """Look at the systems whose last look is long enough ago; how many those are."""
+        due = [system for system in self._core.agents.names if await self._claim(system)]
+        await asyncio.gather(*(self._look(system) for system in due))
+        return len(due)
+
+    async def _look(self, system: str, userid: str = "") -> None:
+        async with self._limit:
+            try:
+                if userid:
+                    await self._looks.look_at(system, userid)
+                else:
+                    await self._looks.look(system)
+            except ManagerError as error:
+                log.warning("%s cannot be looked at: %s", f"{system}/{userid}" if userid else system, error.detail)
+
+    async def _claim(self, system: str) -> bool:
+        """Whether it is due and no other manager was faster."""
+        now = time.time()
+        table = sweeps.c
+        old = now - self._core.settings.inventory.seconds
+        try:
+            async with self._core.database.write() as connection:
+                known = await connection.execute(sa.select(table.tried).where(table.system == system))
+                if known.first() is None:
+                    await connection.execute(sa.insert(sweeps), {"system": system, "tried": now, "missing": {}})
+                    return True
+                mine = await connection.execute(
+                    sa.update(sweeps).where(table.system == system, table.tried < old).values(tried=now)
+                )
+                return bool(mine.rowcount)
+        except sa.exc.IntegrityError:
+            return False

@@ -1,0 +1,37 @@
+"""Every family of figures: its kind, and what it is. Units are in the names."""
+
+from __future__ import annotations
+
+FAMILIES: dict[str, tuple[str, str]] = {
+    "zvm_manager_info": ("gauge", "Version and name of this manager; always 1."),
+    "zvm_manager_epoch": ("gauge", "Epoch with which this manager fences its calls."),
+    "process_start_time_seconds": ("gauge", "When this manager was started, in seconds since 1970."),
+    "process_cpu_seconds_total": ("counter", "Processor time that this manager has used."),
+    "process_resident_memory_bytes": ("gauge", "Storage that this manager occupies."),
+    "zvm_jobs": ("gauge", "Jobs in the journal, by kind and state."),
+    "zvm_job_duration_seconds": ("summary", "From the beginning of a job to its end, by kind."),
+    "zvm_guests": ("gauge", "Directory entries seen at the last look, by state."),
+    "zvm_drift": ("gauge", "Places where z/VM is not as recorded, by kind."),
+    "zvm_inventory_timestamp_seconds": ("gauge", "The last look at the system that succeeded, in seconds since 1970."),
+    "zvm_inventory_failed": ("gauge", "Whether the last look at the system failed."),
+    "zvm_pool_bytes": ("gauge", "Space of a disk pool at the last look, free and used."),
+    "zvm_up": ("gauge", "Whether the agent of the system, and z/VM behind it, told a sample just now."),
+    "zvm_system_cpus": ("gauge", "Processors of the z/VM system."),
+    "zvm_system_cpu_ratio": ("gauge", "Average use of the processors, 0 to 1."),
+    "zvm_system_paging_per_second": ("gauge", "Pages read and written in a second."),
+    "zvm_system_memory_used_bytes": ("gauge", "Storage of the system that is in use."),
+    "zvm_system_memory_bytes": ("gauge", "Storage of the system."),
+    "zvm_space_bytes": ("gauge", "Paging and spool space."),
+    "zvm_space_used_bytes": ("gauge", "Paging and spool space that is in use."),
+    "zvm_guest_cpu_seconds_total": ("counter", "Processor time of the guest since its logon."),
+    "zvm_guest_vcpus": ("gauge", "Virtual processors of the guest."),
+    "zvm_guest_memory_used_bytes": ("gauge", "Storage of the guest that is resident."),
+    "zvm_guest_memory_max_bytes": ("gauge", "Storage that the guest has."),
+    "zvm_guest_io_total": ("counter", "I/O operations of the guest since its logon; for the manager's own guests."),
+    "zvm_guest_network_receive_bytes_total": ("counter", "Bytes received by the adapter since it was coupled."),
+    "zvm_guest_network_transmit_bytes_total": ("counter", "Bytes sent by the adapter since it was coupled."),
+    "zvm_guest_network_receive_frames_total": ("counter", "Frames received by the adapter since it was coupled."),
+    "zvm_guest_network_transmit_frames_total": ("counter", "Frames sent by the adapter since it was coupled."),
+    "zvm_guest_network_receive_errors_total": ("counter", "Frames received with errors since it was coupled."),
+    "zvm_guest_network_transmit_errors_total": ("counter", "Frames sent with errors since it was coupled."),
+}

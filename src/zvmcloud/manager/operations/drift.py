@@ -1,0 +1,176 @@
+"""What is done about drift: a guest is adopted, forgotten or repaired, or its entry goes back to what it was.
+
+Each of them looks at the guest first, so that its plan is made from what z/VM says now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.core import userid as checked_userid
+from zvmcloud.manager.database import Connection
+from zvmcloud.manager.errors import BadInput, Conflict, NotFound
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.inventory.drifting import MACHINES
+from zvmcloud.manager.inventory.tables import drift, seen_guests
+from zvmcloud.manager.jobs.plan import Plan, Step
+from zvmcloud.manager.operations.declare import Nothing, Prepared, Target, Uses, guest_of, operation
+from zvmcloud.manager.operations.guests import GUEST
+from zvmcloud.manager.tables import nics
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+REPAIRED = ("nic-missing", "nic-uncoupled", "grant-missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """``project``: whose the guest will be, "" for the caller's own. ``tags``: of a guest that was foreign."""
+
+    project: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@operation("guest.adopt", "POST", f"{GUEST}/adopt", Adopt, Role.OPERATOR)
+async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Prepared:
+    """Make a foreign guest ours; of a guest that is ours, take the entry, adapters and state that it has now as meant.
+
+    Nothing is changed in z/VM.
+    """
+    name = checked_userid(target.userid)
+    seen = await _seen(node, target.system, name)
+    if seen["kind"] not in MACHINES:
+        raise Conflict(f"{name} is a {seen['kind']}, not a virtual machine", code="not-a-guest", subject=name)
+    ours = await node.core.owned_or_none(target.system, name)
+    if ours is not None:
+        _, project = await guest_of(node, caller, target, Role.OPERATOR)
+        if wanted.project not in {"", project}:
+            raise BadInput("project", wanted.project, f"{project}, whose the guest is; or change that first")
+        uses = Uses()
+    else:
+        project = wanted.project or caller.project
+        await node.accounts.project(project)
+        caller.enters(project, Role.MEMBER, f"project {project}")
+        uses = Uses(1, seen["vcpus"], seen["memory_mb"], seen["disk_mb"])
+    title = f"Adopt {name} for project {project}" if ours is None else f"Take {name} as it is now"
+    step = Step("adopt", f"record {name} as it is", "manager.guest_adopted", {"tags": dict(wanted.tags)})
+    return Prepared(Plan("guest.adopt", title, target.system, (step,), name), project, uses=uses)
+
+
+@operation("guest.forget", "POST", f"{GUEST}/forget", Nothing, Role.OPERATOR)
+async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
+    """Let a guest be foreign, or forget one that is gone. Nothing is changed in z/VM; its history is kept."""
+    owner, project = await guest_of(node, caller, target, Role.OPERATOR)
+    gone = False
+    try:
+        await _seen(node, target.system, owner)
+    except NotFound:
+        gone = True
+    step = Step("forget", f"forget {owner}", "manager.guest_forgotten", {"gone": gone})
+    return Prepared(Plan("guest.forget", f"Forget {owner}", target.system, (step,), owner), project)
+
+
+@operation("guest.repair", "POST", f"{GUEST}/repair", Nothing)
+async def repair(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
+    """Make adapters, couplings and grants of a guest as they were recorded."""
+    owner, project = await guest_of(node, caller, target)
+    seen = await _seen(node, target.system, owner, whole=True)
+    active = seen["state"] == "on"
+    async with node.core.database.read() as connection:
+        rows = await _drift(connection, target.system, owner)
+        query = sa.select(nics).where(nics.c.system == target.system, nics.c.userid == owner)
+        recorded = {row["vdev"]: row for row in (await connection.execute(query)).mappings()}
+    steps: list[Step] = []
+    for row in rows:
+        if row["kind"] == "grant-missing":
+            grant = {"name": row["subject"], "userid": owner}
+            title = f"let {owner} use {row['subject']}"
+            steps.insert(0, Step(f"grant-{row['subject']}", title, "vswitch.grant", grant, "vswitch.revoke", grant))
+            continue
+        steps += _adapter(owner, recorded[row["subject"]], active=active, missing=row["kind"] == "nic-missing")
+    if not steps:
+        raise Conflict(
+            f"adapters and grants of {owner} are as recorded",
+            code="nothing-to-repair",
+            remedy="see GET /v1/drift; entries are restored, or adopted as they are",
+            subject=owner,
+        )
+    return Prepared(Plan("guest.repair", f"Repair {owner}", target.system, tuple(steps), owner), project)
+
+
+def _adapter(owner: str, nic: sa.RowMapping, *, active: bool, missing: bool) -> list[Step]:
+    vdev, switch = nic["vdev"], nic["vswitch"]
+    key = {"userid": owner, "vdev": vdev, "active": active}
+    steps: list[Step] = []
+    if missing:
+        made = {**key, "mac": nic["mac"]}
+        steps.append(Step(f"nic-{vdev}", f"make adapter {vdev}", "nic.create", made, "nic.delete", key))
+    if switch:
+        coupled = {**key, "vswitch": switch, "vlan": nic["vlan"]}
+        undo = ("", {}) if missing else ("nic.uncouple", key)
+        steps.append(Step(f"couple-{vdev}", f"couple adapter {vdev} to {switch}", "nic.couple", coupled, *undo))
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """``version``: a number of the entry's history."""
+
+    version: int
+
+
+@operation("guest.restore", "POST", f"{GUEST}/restore", Restore, Role.OPERATOR)
+async def restore(node: Node, caller: Caller, target: Target, wanted: Restore) -> Prepared:
+    """Bring a directory entry back to a version of its history; passwords and disks stay as they are now."""
+    owner, project = await guest_of(node, caller, target, Role.OPERATOR)
+    if wanted.version < 1:
+        raise BadInput("version", wanted.version, "a number of the entry's history, from 1 on")
+    await _seen(node, target.system, owner)
+    version = await node.history.version(target.system, owner, wanted.version)
+    now = await node.history.version(target.system, owner, 0)
+    if version["gone"] or not version["entry"]:
+        raise BadInput("version", wanted.version, "a version at which the entry was there")
+    step = Step(
+        "restore",
+        f"entry {owner} back to version {wanted.version}",
+        "guest.restore",
+        {"userid": owner, "entry": version["entry"], "digest": now["digest"]},
+        "guest.restore",
+        {"userid": owner, "entry": now["entry"]},
+    )
+    title = f"Restore the entry of {owner} to version {wanted.version}"
+    return Prepared(Plan("guest.restore", title, target.system, (step,), owner), project)
+
+
+async def _seen(node: Node, system: str, name: str, *, whole: bool = False) -> sa.RowMapping:
+    """The guest as it is now; ``whole``: networks too. Raises NotFound (guest-unknown)."""
+    table = seen_guests.c
+    query = sa.select(seen_guests).where(table.system == system, table.userid == name, table.gone.is_(None))
+    if whole:
+        await node.looks.look(system)
+    else:
+        async with node.core.database.read() as connection:
+            known = (await connection.execute(query)).mappings().one_or_none()
+        if known is not None and known["kind"] not in MACHINES:
+            return known
+        await node.looks.look_at(system, name)
+    async with node.core.database.read() as connection:
+        row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(
+            f"the directory of {system} has no entry {name}",
+            code="guest-unknown",
+            remedy="see GET /v1/inventory/guests",
+            subject=name,
+        )
+    return row
+
+
+async def _drift(connection: Connection, system: str, name: str) -> list[sa.RowMapping]:
+    table = drift.c
+    query = sa.select(drift).where(table.system == system, table.userid == name, table.kind.in_(REPAIRED))
+    return list((await connection.execute(query.order_by(table.kind, table.subject))).mappings())

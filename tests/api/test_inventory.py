@@ -1,0 +1,316 @@
+"""What was seen in z/VM, what changed it, where it is not as recorded, and what is done about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.native import As, ok, refused, token_of
+from manager.over_simulator import Managed, managed
+from manager.support import settings
+from zvmcloud.api.connector.tokens import make_secret
+from zvmcloud.directory import Entry
+from zvmcloud.manager.node import Node
+from zvmcloud.simulator.faults import Rule
+
+GUEST = "/guests/ZVM1/LINUX01"
+
+
+@pytest.fixture
+async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
+    make_secret(tmp_path / "state" / "connector.token")
+    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
+        yield found
+
+
+@pytest.fixture
+def node(zvm: Managed) -> Node:
+    return zvm.node
+
+
+async def done(client: httpx.AsyncClient, answer: httpx.Response) -> dict[str, Any]:
+    """The job that an answer began, when it is over."""
+    job = await ok(answer, 202)
+    for _ in range(500):
+        found: dict[str, Any] = await ok(await client.get(f"/jobs/{job['id']}"))
+        if found["state"] in {"done", "failed", "cancelled"}:
+            assert found["state"] == "done", found["error"]
+            await asyncio.sleep(0)
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("the job does not end")
+
+
+async def look(client: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = await ok(await client.post("/systems/ZVM1/look"))
+    return found
+
+
+async def drift(client: httpx.AsyncClient, **query: str) -> set[tuple[str, str, str]]:
+    found = await ok(await client.get("/drift", params={"limit": 1000, **query}))
+    return {(row["userid"], row["kind"], row["subject"]) for row in found["items"] if row["kind"] != "foreign"}
+
+
+async def create(client: httpx.AsyncClient, node: Node) -> None:
+    """LINUX01, made by us."""
+    body = {"userid": "linux01", "disks": [{"size": "100", "boot": True}], "memory_mb": 2048, "max_memory_mb": 4096}
+    await done(client, await client.post("/systems/ZVM1/guests", json=body))
+    await node.reconciler.follow_jobs()
+
+
+def by_hand(zvm: Managed, *more: str, userid: str = "LINUX01") -> None:
+    """An administrator adds records to an entry in z/VM."""
+    record = zvm.simulator.system.entries[userid]
+    entry = Entry.parse([*record.entry.render(), *more])
+    with zvm.simulator.system.transaction():
+        zvm.simulator.system.entries.put(userid, replace(record, entry=entry))
+
+
+async def test_all_of_a_system_is_seen(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await create(admin, zvm.node)
+    detail = await look(admin)
+    assert detail["look"]["error"] is None
+    assert detail["look"]["source"] == f"ZHCP at {zvm.simulator.system.name}"
+    found = await ok(await admin.get("/inventory/guests", params={"foreign": False}))
+    (guest,) = found["items"]
+    assert (guest["userid"], guest["state"], guest["memory_mb"], guest["project"]) == (
+        "LINUX01",
+        "off",
+        2048,
+        "default",
+    )
+    assert guest["seen"] >= guest["first"]
+    found = await ok(await admin.get("/inventory/guests", params={"foreign": True, "limit": 1000}))
+    assert "MAINT" in {row["userid"] for row in found["items"]}
+    (disk,) = (await ok(await admin.get("/inventory/disks", params={"userid": "linux01"})))["items"]
+    assert (disk["vdev"], disk["size"], disk["unit"]) == ("0100", 100, "CYL")
+    pools = (await ok(await admin.get("/inventory/resources", params={"kind": "pool"})))["items"]
+    assert "POOL1" in {row["name"] for row in pools}
+
+
+async def test_pages_have_every_entry_once(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    whole = (await ok(await admin.get("/inventory/guests", params={"limit": 1000})))["items"]
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        found = await ok(await admin.get("/inventory/guests", params={"limit": 7, "cursor": cursor}))
+        seen += [row["userid"] for row in found["items"]]
+        cursor = found["next"]
+    assert seen == [row["userid"] for row in whole]
+    found = await ok(await admin.get("/inventory/guests", params={"userid": "mai", "limit": 1000}))
+    assert [row["userid"] for row in found["items"]] == [name for name in seen if name.startswith("MAI")]
+
+
+async def test_an_unchanged_system_is_not_written_again(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    first = await look(admin)
+    found = await zvm.node.looks.look("ZVM1")
+    assert (found.new, found.changed, found.gone) == ([], [], [])
+    assert (await look(admin))["look"]["at"] > first["look"]["at"]
+
+
+async def test_history_says_which_job_or_that_it_was_from_outside(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    (first,) = (await ok(await admin.get(f"{GUEST}/history")))["items"]
+    jobs = (await ok(await admin.get("/jobs", params={"userid": "linux01"})))["items"]
+    assert (first["number"], first["cause"], first["job"]) == (1, "job", jobs[-1]["id"])
+    by_hand(zvm, "* CHANGED BY HAND")
+    await look(admin)
+    second, _ = (await ok(await admin.get(f"{GUEST}/history")))["items"]
+    assert (second["number"], second["cause"], second["job"]) == (2, "outside", "")
+    diff = await admin.get(f"{GUEST}/history/2/diff")
+    assert diff.headers["content-type"].startswith("text/plain")
+    assert diff.text.splitlines()[:2] == ["--- LINUX01 1", "+++ LINUX01 2"]
+    assert "+* CHANGED BY HAND" in diff.text
+    assert "-* CHANGED BY HAND" in (await admin.get(f"{GUEST}/history/1/diff", params={"against": 2})).text
+    entry = (await ok(await admin.get(f"{GUEST}/history/2")))["entry"]
+    assert entry[-1] == "* CHANGED BY HAND"
+    await refused(await admin.get(f"{GUEST}/history/9"), 404, "version-unknown")
+    await refused(await admin.get("/guests/ZVM1/NOBODY/history"), 404, "version-unknown")
+    (maint, *_) = (await ok(await admin.get("/guests/ZVM1/MAINT/history")))["items"]
+    assert maint["cause"] == "first"
+
+
+async def test_a_change_from_outside_is_drift_until_it_is_taken_back(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    assert await drift(admin) == set()
+    by_hand(zvm, "* CHANGED BY HAND")
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "entry-changed", "")}
+    plan = await ok(await admin.post(f"{GUEST}/restore", params={"dry_run": True}, json={"version": 1}))
+    assert [step["kind"] for step in plan["steps"]] == ["guest.restore"]
+    assert await drift(admin) == {("LINUX01", "entry-changed", "")}
+    job = await done(admin, await admin.post(f"/plans/{plan['id']}/apply"))
+    await zvm.node.reconciler.follow_jobs()
+    assert await drift(admin) == set()
+    newest = (await ok(await admin.get(f"{GUEST}/history")))["items"][0]
+    assert (newest["number"], newest["job"]) == (3, job["id"])
+    assert (await admin.get(f"{GUEST}/history/3/diff", params={"against": 1})).text == ""
+
+
+async def test_a_restore_that_was_planned_before_another_change_does_nothing(
+    zvm: Managed, admin: httpx.AsyncClient
+) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    by_hand(zvm, "* ONE")
+    plan = await ok(await admin.post(f"{GUEST}/restore", params={"dry_run": True}, json={"version": 1}))
+    by_hand(zvm, "* TWO")
+    await refused(await admin.post(f"/plans/{plan['id']}/apply"), 409, "plan-stale")
+    assert "* TWO" in zvm.simulator.system.entries["LINUX01"].entry.render()
+
+
+async def test_adopting_takes_a_changed_guest_as_it_is(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    by_hand(zvm, "* CHANGED BY HAND")
+    await look(admin)
+    await done(admin, await admin.post(f"{GUEST}/adopt", json={}))
+    await look(admin)
+    assert await drift(admin) == set()
+    assert "* CHANGED BY HAND" in zvm.simulator.system.entries["LINUX01"].entry.render()
+    await refused(await admin.post(f"{GUEST}/adopt", json={"project": "other"}), 400, "bad-input")
+
+
+async def test_a_foreign_guest_is_read_only_until_it_is_adopted(
+    zvm: Managed, admin: httpx.AsyncClient, client: As
+) -> None:
+    member = client(await token_of(admin, "sam", "member", shop="member"))
+    await look(admin)
+    found = await ok(await admin.get("/drift", params={"kind": "foreign", "userid": "MAINT"}))
+    assert [row["userid"] for row in found["items"]] == ["MAINT"]
+    await refused(await admin.post("/guests/ZVM1/MAINT/stop"), 404, "guest-unknown")
+    await refused(await member.get("/guests/ZVM1/MAINT/history"), 404, "not-found")
+    assert (await ok(await member.get("/inventory/guests")))["items"] == []
+    await done(admin, await admin.post("/guests/ZVM1/MAINT/adopt", json={"project": "shop", "tags": {"role": "maint"}}))
+    await look(admin)
+    (seen,) = (await ok(await member.get("/inventory/guests")))["items"]
+    assert (seen["userid"], seen["project"]) == ("MAINT", "shop")
+    assert (await ok(await member.get("/guests/ZVM1/MAINT")))["tags"] == {"role": "maint"}
+    assert await drift(admin, userid="MAINT") == set()
+    assert (await ok(await admin.get("/drift", params={"userid": "MAINT"})))["items"] == []
+    await done(admin, await admin.post("/guests/ZVM1/MAINT/forget"))
+    await look(admin)
+    assert (await ok(await member.get("/inventory/guests")))["items"] == []
+    assert "MAINT" in zvm.simulator.system.entries
+    await refused(await admin.post("/guests/ZVM1/NOBODY/adopt", json={}), 404, "guest-unknown")
+    await refused(await admin.post("/guests/ZVM1/LNXDFLT/adopt", json={}), 409, "not-a-guest")
+
+
+async def test_adopting_counts_for_the_quota(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await ok(await admin.post("/projects", json={"name": "small", "quota": {"guests": 0}}), 201)
+    await refused(await admin.post("/guests/ZVM1/MAINT/adopt", json={"project": "small"}), 403, "quota")
+
+
+async def test_adapters_and_grants_are_repaired(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    networks, system = zvm.node.networks, zvm.simulator.system
+    await networks.create_vswitch("ZVM1", "VSW1", {"rdev": ["0500"]})
+    await networks.create_nic("ZVM1", "LINUX01", number="1000")
+    await networks.couple("ZVM1", "LINUX01", "1000", "VSW1")
+    await networks.grant("ZVM1", "VSW1", "LINUX01")
+    await zvm.node.reconciler.follow_jobs()
+    await look(admin)
+    assert await drift(admin) == set()
+    await refused(await admin.post(f"{GUEST}/repair"), 409, "nothing-to-repair")
+    record = system.entries["LINUX01"]
+    rest = [line for line in record.entry.render() if not line.startswith("NICDEF")]
+    with system.transaction():
+        system.entries.put("LINUX01", replace(record, entry=Entry.parse(rest)))
+        system.vswitches.put("VSW1", replace(system.vswitches["VSW1"], grants=()))
+    await look(admin)
+    assert await drift(admin) == {
+        ("LINUX01", "entry-changed", ""),
+        ("LINUX01", "nic-missing", "1000"),
+        ("LINUX01", "grant-missing", "VSW1"),
+    }
+    plan = await ok(await admin.post(f"{GUEST}/repair", params={"dry_run": True}))
+    assert [step["kind"] for step in plan["steps"]] == ["vswitch.grant", "nic.create", "nic.couple"]
+    await done(admin, await admin.post(f"/plans/{plan['id']}/apply"))
+    await zvm.node.reconciler.follow_jobs()
+    await look(admin)
+    assert await drift(admin) == set()
+    assert [nic.lan_name for nic in system.entries["LINUX01"].entry.nicdefs] == ["VSW1"]
+
+
+async def test_a_guest_that_is_gone_is_noticed_and_can_be_forgotten(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    with zvm.simulator.system.transaction():
+        zvm.simulator.system.entries.remove("LINUX01")
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "guest-gone", "")}
+    newest = (await ok(await admin.get(f"{GUEST}/history")))["items"][0]
+    assert (newest["gone"], newest["cause"]) == (True, "outside")
+    (row,) = (await ok(await admin.get("/inventory/guests", params={"gone": True})))["items"]
+    assert row["seen"] == row["gone"]
+    await refused(await admin.post(f"{GUEST}/restore", json={"version": 1}), 404, "guest-unknown")
+    await done(admin, await admin.post(f"{GUEST}/forget"))
+    assert await drift(admin) == set()
+
+
+async def test_a_guest_that_goes_off_by_itself_is_noticed(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    await done(admin, await admin.post(f"{GUEST}/start"))
+    await zvm.node.reconciler.follow_jobs()
+    await look(admin)
+    assert await drift(admin) == set()
+    from zvmcloud.simulator import guests
+
+    with zvm.simulator.system.transaction():
+        guests.log_off(zvm.simulator.system, "LINUX01")
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "state", "")}
+    await done(admin, await admin.post(f"{GUEST}/start"))
+    await zvm.node.reconciler.follow_jobs()
+    assert await drift(admin) == set()
+
+
+async def test_a_disk_that_changed_is_named(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    by_hand(zvm, "MDISK 0200 3390 T-DISK 5 MR")
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "entry-changed", ""), ("LINUX01", "disk-changed", "0200")}
+
+
+async def test_what_z_vm_refuses_to_tell_is_said_and_kept_as_it_was(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    before = (await ok(await admin.get("/inventory/resources", params={"kind": "osa"})))["items"]
+    assert before
+    zvm.simulator.faults.add(Rule(function="Virtual_Network_OSA_Query", rc=100, rs=16))
+    detail = await look(admin)
+    assert list(detail["look"]["missing"]) == ["osas"]
+    after = (await ok(await admin.get("/inventory/resources", params={"kind": "osa"})))["items"]
+    assert [row["gone"] for row in after] == [None] * len(before)
+
+
+async def test_a_look_that_fails_is_told_and_changes_nothing(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    good = await look(admin)
+    zvm.simulator.faults.add(Rule(function="Query_All_DM", rc=596, rs=3600))
+    await refused(await admin.post("/systems/ZVM1/look"), 502, "smapi-refused")
+    detail = await ok(await admin.get("/systems/ZVM1"))
+    assert detail["look"]["error"]["code"] == "smapi-refused"
+    assert detail["look"]["at"] == good["look"]["at"]
+    assert (await ok(await admin.get("/ready")))["agents_well"] == 0
+    assert (await ok(await admin.get("/inventory/guests", params={"userid": "MAINT"})))["items"]
+
+
+async def test_passwords_are_nowhere(zvm: Managed, admin: httpx.AsyncClient, stored: Any) -> None:
+    record = zvm.simulator.system.entries["MAINT"]
+    entry = record.entry.with_operand(2, "TOPSECRE")
+    with zvm.simulator.system.transaction():
+        zvm.simulator.system.entries.put("MAINT", replace(record, entry=entry))
+    await look(admin)
+    assert b"TOPSECRE" not in stored()
+    assert b"MAINT" in stored()
