@@ -298,7 +298,7 @@ async def test_what_z_vm_refuses_to_tell_is_said_and_kept_as_it_was(zvm: Managed
 async def test_a_look_that_fails_is_told_and_changes_nothing(zvm: Managed, admin: httpx.AsyncClient) -> None:
     good = await look(admin)
     zvm.simulator.faults.add(Rule(function="Query_All_DM", rc=596, rs=3600))
-    await refused(await admin.post("/systems/ZVM1/look"), 502, "smapi-refused")
+    await refused(await admin.post("/systems/ZVM1/look"), 503, "smapi-refused")
     detail = await ok(await admin.get("/systems/ZVM1"))
     assert detail["look"]["error"]["code"] == "smapi-refused"
     assert detail["look"]["at"] == good["look"]["at"]

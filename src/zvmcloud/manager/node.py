@@ -82,7 +82,7 @@ class Node:
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
         self.idempotency = Idempotency(core.database, membership.joined)
-        authority = Authority(core.settings.state / "ca")
+        authority = Authority(core.settings.folder / "ca")
         self.systems = Systems(core, authority)
         self.enrollment = Enrollment(core, self.systems, authority)
         self.looks = Sweeps(core)

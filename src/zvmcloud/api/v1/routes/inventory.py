@@ -139,7 +139,7 @@ class VersionEntry(Version):
     entry: list[str]
 
 
-@router.get("/inventory/guests")
+@router.get("/inventory/guests", name="inventory.guests")
 async def guests(
     node: TheNode,
     caller: Reader,
@@ -169,7 +169,7 @@ async def guests(
     return page(rows, limit, lambda row: _of(SeenGuest, row), listings.GUESTS.key)
 
 
-@router.get("/inventory/disks")
+@router.get("/inventory/disks", name="inventory.disks")
 async def disks(
     node: TheNode,
     caller: Reader,
@@ -190,7 +190,7 @@ async def disks(
     return page(rows, limit, lambda row: _of(SeenDisk, row), listings.DISKS.key)
 
 
-@router.get("/inventory/nics")
+@router.get("/inventory/nics", name="inventory.nics")
 async def nics(
     node: TheNode,
     caller: Reader,
@@ -211,7 +211,7 @@ async def nics(
     return page(rows, limit, lambda row: _of(SeenNic, row), listings.NICS.key)
 
 
-@router.get("/inventory/resources")
+@router.get("/inventory/resources", name="inventory.resources")
 async def resources(
     node: TheNode,
     caller: Operator,
@@ -232,7 +232,7 @@ async def resources(
     return page(rows, limit, lambda row: _of(Resource, row), listings.RESOURCES.key)
 
 
-@router.get("/inventory/clusters")
+@router.get("/inventory/clusters", name="inventory.clusters")
 async def clusters(node: TheNode, caller: Reader) -> list[Cluster]:
     """SSI clusters, and which of our systems are in them."""
     table = listings.RESOURCES.table.c
@@ -252,7 +252,7 @@ async def clusters(node: TheNode, caller: Reader) -> list[Cluster]:
     return [found[name] for name in sorted(found)]
 
 
-@router.get("/drift")
+@router.get("/drift", name="drift.list")
 async def drift(
     node: TheNode,
     caller: Reader,
@@ -274,7 +274,7 @@ async def drift(
     return page(rows, limit, lambda row: _of(Drift, row), listings.DRIFT.key)
 
 
-@router.get(HISTORY)
+@router.get(HISTORY, name="guest.history")
 async def history(
     node: TheNode, caller: Reader, system: str, userid: str, limit: Limit = 100, cursor: Cursor = ""
 ) -> Page[Version]:
@@ -294,14 +294,14 @@ async def history(
     return page(rows, limit, lambda row: _of(Version, row), listings.VERSIONS.key)
 
 
-@router.get(f"{HISTORY}/{{number}}")
+@router.get(f"{HISTORY}/{{number}}", name="guest.version")
 async def version(node: TheNode, caller: Reader, system: str, userid: str, number: int) -> VersionEntry:
     """One version, with the entry's statements."""
     system, userid = await _entered(node, caller, system, userid)
     return _of(VersionEntry, await node.history.version(system, userid, max(number, -1) or -1))
 
 
-@router.get(f"{HISTORY}/{{number}}/diff", response_class=PlainTextResponse)
+@router.get(f"{HISTORY}/{{number}}/diff", name="guest.diff", response_class=PlainTextResponse)
 async def diff(
     node: TheNode,
     caller: Reader,

@@ -27,7 +27,7 @@ async def scraper(request: Request, credentials: Credentials) -> Caller:
     return caller
 
 
-@router.get("/metrics", response_class=StreamingResponse)
+@router.get("/metrics", name="metrics.show", response_class=StreamingResponse)
 async def metrics(node: TheNode, caller: Annotated[Caller, Depends(scraper)]) -> StreamingResponse:
     """Figures of the manager, of every system, and of the guests that the caller sees."""
     return StreamingResponse(node.metrics.text(caller), media_type=MEDIA_TYPE)

@@ -160,7 +160,7 @@ async def remove(node: TheNode, caller: Admin, system: str) -> None:
     await node.systems.remove(caller, system)
 
 
-@router.post("/systems/{system}/enrollment", status_code=201)
+@router.post("/systems/{system}/enrollment", name="system.invite", status_code=201)
 async def invite(node: TheNode, caller: Admin, system: str, body: Invitation) -> EnrollmentToken:
     """A one-time token with which an agent enrolls as this system, new or not: `zvm zhcp enroll`."""
     token, expires = await node.enrollment.invite(caller, system, body.seconds)
@@ -174,7 +174,7 @@ async def look(node: TheNode, _caller: Operator, system: str) -> SystemDetail:
     return await _detail(node, system)
 
 
-@router.post("/enroll", status_code=201)
+@router.post("/enroll", name="agent.enroll", status_code=201)
 async def enroll(node: TheNode, request: Request, body: EnrollRequest) -> Enrolled:
     """An agent comes in: its one-time token is what lets it."""
     found = await node.enrollment.enroll(body.token, body.csr, body.url, address_of(request))
