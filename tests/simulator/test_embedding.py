@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from zvmcloud.simulator import Simulator, coverage
+from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.model import Authorization
 from zvmcloud.simulator.presets import find_preset
 from zvmcloud.simulator.pytest_plugin import RunningSystem
@@ -44,6 +45,13 @@ def test_a_test_changes_the_model_in_a_transaction(zvm: RunningSystem) -> None:
 
     assert zvm.do(allow) == len(zvm.system.authorizations)
     assert "A ALL ALL" in zvm.system.authorizations
+
+
+async def test_state_and_model_may_be_texts(tmp_path: Path) -> None:
+    async with Simulator(state=str(tmp_path / "state"), model="small") as sim:
+        assert sim.system.volumes["LX0001"].size == 21
+    with pytest.raises(ModelError, match="preset: 'nope' is not one of lpar"):
+        Simulator(state=tmp_path, model="nope")
 
 
 PAGES = Path(__file__).parents[2] / "docs"

@@ -21,7 +21,8 @@ def export(
     output: Annotated[Path | None, typer.Option(help="File to write; otherwise standard output.")] = None,
     member: Annotated[str, typer.Option(help="Which system, where the state holds several.")] = "",
 ) -> None:
-    """Write the directory with its passwords. What was imported and not changed comes out byte for byte."""
+    """Write the directory with its passwords. What was imported and not changed comes out as it was, byte for byte when
+    its lines are regular (docs/reference/directory-manager.md)."""
     try:
         data = source_directory.export(state, member).encode(ENCODING)
     except ModelError as error:

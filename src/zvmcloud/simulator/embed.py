@@ -28,7 +28,7 @@ from zvmcloud.simulator.installation import Installation, open_installation
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.machine_port import MachinePort
 from zvmcloud.simulator.notifier import Notifier
-from zvmcloud.simulator.presets import PRESETS, Model
+from zvmcloud.simulator.presets import PRESETS, Model, find_preset
 from zvmcloud.simulator.smapi.dispatch import Dispatcher
 from zvmcloud.simulator.smapi.server import REQUEST_TIMEOUT, RequestServer
 from zvmcloud.simulator.system import TIMINGS, System, Timing
@@ -93,8 +93,8 @@ class Simulator:
     def __init__(
         self,
         *,
-        state: Path,
-        model: Model | None = None,
+        state: Path | str,
+        model: Model | str | None = None,
         host: str = "127.0.0.1",
         smapi_port: int = 0,
         machine_port: int = 0,
@@ -107,7 +107,8 @@ class Simulator:
         trusted_port: int = 0,
         seed: int = 0,
     ) -> None:
-        """Nothing is opened yet. `timing` is a Timing or one of zero, lab, production.
+        """Nothing is opened yet. `model` is a Model or the name of a preset, `timing` a Timing or one of zero, lab,
+        production.
 
         `asynchronous`: directory changes are answered with 592 and an operation id. Of several systems the first has
         the given ports and the others those that follow. `trusted_userid`: the (first) system listens on a further port
@@ -117,8 +118,8 @@ class Simulator:
         if isinstance(timing, str) and timing not in TIMINGS:
             raise ModelError("latency", f"{timing!r} is not one of {', '.join(TIMINGS)}")
         self._timing = TIMINGS[timing] if isinstance(timing, str) else timing
-        self._state = state
-        self._model = model or PRESETS["lpar"]
+        self._state = Path(state)
+        self._model = find_preset(model) if isinstance(model, str) else model or PRESETS["lpar"]
         self._host = host
         self._tls = tls
         self._asynchronous = asynchronous
