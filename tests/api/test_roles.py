@@ -43,6 +43,15 @@ LEAST: dict[str, Role | None] = {
     f"PATCH {GUEST}": Role.MEMBER,
     f"GET {GUEST}/console": Role.READER,
     f"POST {GUEST}/command": Role.OPERATOR,
+    f"POST {GUEST}/console": Role.MEMBER,
+    f"GET {GUEST}/console/stream": Role.READER,
+    "GET /events": Role.READER,
+    "GET /webhooks": Role.READER,
+    "POST /webhooks": Role.MEMBER,
+    "GET /webhooks/{webhook}": Role.READER,
+    "PATCH /webhooks/{webhook}": Role.MEMBER,
+    "DELETE /webhooks/{webhook}": Role.MEMBER,
+    "GET /webhooks/{webhook}/deliveries": Role.READER,
     "GET /images": Role.READER,
     "GET /images/{name}": Role.READER,
     "GET /jobs": Role.READER,
@@ -96,6 +105,8 @@ LEAST: dict[str, Role | None] = {
 """The least role of every route that is in the document."""
 BODIES: dict[str, dict[str, object]] = {
     f"POST {GUEST}/command": {"command": "true"},
+    f"POST {GUEST}/console": {"text": "true"},
+    "POST /webhooks": {"url": "http://192.0.2.1/", "secret": "x" * 16},
     f"POST {GUEST}/deploy": {"image": "x"},
     f"POST {GUEST}/relocate": {"destination": "VM2"},
     f"POST {GUEST}/volumes": {"pool": "p1", "size_mb": 1},
@@ -133,8 +144,9 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     for route in sorted(LEAST, key=lambda one: one == "POST /logout"):  # the last: it ends the token
         least = LEAST[route]
         method, _, path = route.partition(" ")
-        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume", "number"):
+        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume", "number", "webhook"):
             path = path.replace(f"{{{name}}}", {"system": "ZVM1", "number": "1"}.get(name, "nobody"))
+        path += "?follow=false" if path == "/events" else ""
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
         sends_json = body if body is not None or method in {"GET", "DELETE"} else {}
         answer = await client(token).request(method, path, json=sends_json)

@@ -77,7 +77,7 @@ async def _read(answer: httpx.Response, name: str, limits: Limits, write: Callab
 
 @asynccontextmanager
 async def _answer(url: str, limits: Limits) -> AsyncIterator[httpx.Response]:
-    target = _parse(url)
+    target = parsed(url)
     async with httpx.AsyncClient(timeout=_IDLE, follow_redirects=False, trust_env=False) as client:
         for _ in range(_REDIRECTS + 1):
             answer = await _send(client, target, limits)
@@ -96,38 +96,39 @@ async def _send(client: httpx.AsyncClient, target: httpx.URL, limits: Limits) ->
     """The answer of the first address that takes the connection; each was checked, and is what is connected to."""
     auth = httpx.BasicAuth(target.username, target.password) if target.userinfo else None
     plain = target.copy_with(userinfo=b"", fragment=None)
-    addresses = await _addresses(plain, limits.hosts)
+    found = await addresses(plain, limits.hosts)
     headers = {"host": plain.netloc.decode("ascii"), "accept-encoding": "identity"}
-    for position, address in enumerate(addresses):
+    for position, address in enumerate(found):
         request = client.build_request(
             "GET", plain.copy_with(host=address), headers=headers, extensions={"sni_hostname": plain.host}
         )
         try:
             return await client.send(request, stream=True, auth=auth)
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            if position == len(addresses) - 1:
+            if position == len(found) - 1:
                 raise
     raise httpx.ConnectError("no address")
 
 
-async def _addresses(target: httpx.URL, hosts: Sequence[str]) -> list[str]:
-    """The host's addresses. Raises NotAllowed when one is not public and the settings do not name the host."""
+async def addresses(target: httpx.URL, hosts: Sequence[str], *, setting: str = "import_hosts") -> list[str]:
+    """The host's addresses. Raises NotAllowed (url-not-allowed) when one is not public and ``hosts``, which are those
+    of the setting, do not name it; ImageUnusable (download-failed) for a name that is not known."""
     host = target.host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise _unreachable(shown(str(target)), f"the name {host} is not known") from None
-    addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+    numbers = list(dict.fromkeys(str(item[4][0]) for item in found))
     if host.lower() in {name.lower().strip("[]") for name in hosts}:
-        return addresses
-    if any(not _public(address) for address in addresses):
+        return numbers
+    if any(not _public(address) for address in numbers):
         raise NotAllowed(
             f"url: {host} has an address that is not public; this manager fetches nothing from it",
             code="url-not-allowed",
-            remedy="add the host to import_hosts in the manager's settings",
+            remedy=f"add the host to {setting} in the manager's settings",
             subject=host,
         )
-    return addresses
+    return numbers
 
 
 def _public(address: str) -> bool:
@@ -145,7 +146,8 @@ def _public(address: str) -> bool:
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def _parse(url: str) -> httpx.URL:
+def parsed(url: str) -> httpx.URL:
+    """An http or https URL. Raises BadInput (url)."""
     try:
         found = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):

@@ -322,6 +322,15 @@ class Guests:
         """Restart the guest's system from inside."""
         return await self._power(system, name, "reboot", origin)
 
+    async def send(self, system: str, name: str, text: str, *, cp: bool, seconds: int, origin: str = "") -> JobRecord:
+        """Type a line on the guest's console and wait ``seconds`` for what it says. Raises BadInput (text), Conflict
+        (guest-inactive)."""
+        owner = (await self._core.owned(system, name))["userid"]
+        parameters: dict[str, Json] = {"userid": owner, "text": text, "cp": cp, "window": seconds}
+        step = Step("send", f"type on the console of {owner}", "guest.send", parameters)
+        plan = Plan("guest.send", f"Type on the console of {owner}", system, (step,), owner)
+        return await self._core.runner.run(plan, origin)
+
     # inside
 
     async def _power(

@@ -19,6 +19,8 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
 from zvmcloud.manager.errors import Conflict, Replaced
+from zvmcloud.manager.events.log import Events
+from zvmcloud.manager.events.webhooks import Webhooks
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.hosts import Hosts
@@ -81,6 +83,8 @@ class Node:
         self.audit = Audit(core.database)
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
+        self.events = Events(core.database)
+        self.webhooks = Webhooks(core.database, self.events, core.settings.webhook_hosts)
         self.idempotency = Idempotency(core.database, membership.joined)
         authority = Authority(core.settings.folder / "ca")
         self.systems = Systems(core, authority)
@@ -135,6 +139,7 @@ class Node:
         await self.core.engine.start()
         self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
         self._tasks.append(asyncio.create_task(self._expire(), name="manager-expiry"))
+        self._tasks.append(asyncio.create_task(self.webhooks.run(), name="manager-webhooks"))
         if self.core.database.shared:
             self._tasks.append(asyncio.create_task(self._bury(), name="manager-burials"))
         self._tasks.append(asyncio.create_task(self.reconciler.run(), name="manager-inventory"))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from zvmcloud.manager.events import log as events
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
@@ -34,6 +35,7 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
             **{name: parameters.get(name) or 0 for name in ("vcpus", "memory_mb", "disk_mb")},
         },
     )
+    await _tell(context, "guest.created")
     return None
 
 
@@ -52,6 +54,7 @@ async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) 
 async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest and its NICs are forgotten; with ``gone`` (from z/VM too) nobody has its FCP devices any more."""
     await _delete_guest(context)
+    await _tell(context, "guest.deleted")
     if parameters.get("gone"):
         await context.connection.execute(
             sa.update(fcp_devices)
@@ -69,6 +72,7 @@ async def guest_deployed(context: LocalContext, parameters: Mapping[str, Json]) 
         .where(guests.c.system == context.system, guests.c.userid == context.userid)
         .values(os_version=parameters["os_version"], image_sha256=parameters["sha256"])
     )
+    await _tell(context, "guest.deployed")
     await context.connection.execute(
         sa.update(images).where(images.c.name == parameters["image"]).values(last_used=time.time())
     )
@@ -129,6 +133,18 @@ _FORGET = tuple(
     sa.delete(table).where(table.c.system == sa.bindparam("the_system"), table.c.userid == sa.bindparam("the_userid"))
     for table in (nics, guests)
 )
+
+
+async def _tell(context: LocalContext, kind: str) -> None:
+    """An event about the job's guest."""
+    await events.append(
+        context.connection,
+        kind,
+        system=context.system,
+        subject=context.userid,
+        project=context.project,
+        job=context.job,
+    )
 
 
 async def _delete_guest(context: LocalContext) -> None:

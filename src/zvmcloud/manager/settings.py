@@ -14,6 +14,7 @@
     import_folders = ["/srv/images"]     # file:// images and config drives may be read from below these; "/" allows all
     export_folders = []                  # images may be written below these too, besides <state>/files
     import_hosts = []                    # http(s) images may come from these hosts even if not public
+    webhook_hosts = []                   # webhooks may call these hosts even if not public
     import_limit = 1099511627776         # bytes of an http(s) image
     import_seconds = 7200                # for a whole http(s) image
     reservation_seconds = 3600           # until FCP devices and LUNs that nobody attaches are free again; 0: never
@@ -136,6 +137,7 @@ class Settings:
     import_folders: tuple[str, ...] = ()
     export_folders: tuple[str, ...] = ()
     import_hosts: tuple[str, ...] = ()
+    webhook_hosts: tuple[str, ...] = ()
     import_limit: int = 2**40
     import_seconds: int = 7200
     reservation_seconds: int = 3600
@@ -228,6 +230,7 @@ def build(document: Mapping[str, object]) -> Settings:
         import_folders=_texts(rest.pop("import_folders", ()), "import_folders"),
         export_folders=_texts(rest.pop("export_folders", ()), "export_folders"),
         import_hosts=_texts(rest.pop("import_hosts", ()), "import_hosts"),
+        webhook_hosts=_texts(rest.pop("webhook_hosts", ()), "webhook_hosts"),
         import_limit=_number(rest.pop("import_limit", 2**40), "import_limit", 1, 2**50),
         reservation_seconds=_number(rest.pop("reservation_seconds", 3600), "reservation_seconds", 0, 366 * 86400),
         import_seconds=_number(rest.pop("import_seconds", 7200), "import_seconds", 1, 7 * 86400),

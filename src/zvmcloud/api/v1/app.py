@@ -16,7 +16,19 @@ from zvmcloud.api.v1.document import operations as named
 from zvmcloud.api.v1.etags import EntityTags
 from zvmcloud.api.v1.naming import operation_id
 from zvmcloud.api.v1.once import OnceOnly
-from zvmcloud.api.v1.routes import guests, identity, images, inventory, jobs, metrics, operations, scsi, systems
+from zvmcloud.api.v1.routes import (
+    consoles,
+    events,
+    guests,
+    identity,
+    images,
+    inventory,
+    jobs,
+    metrics,
+    operations,
+    scsi,
+    systems,
+)
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS
 
@@ -25,6 +37,8 @@ ROUTERS = (
     inventory.router,
     metrics.router,
     guests.router,
+    consoles.router,
+    events.router,
     images.router,
     jobs.router,
     operations.router,

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.roles import SYSTEM
@@ -128,6 +129,7 @@ class Journal:
             )
             subject = _subject(plan.system, plan.userid)
             await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
+            await events.append_job(connection, job)
         return job
 
     async def started(self, job: str, number: int) -> bool:
@@ -229,6 +231,7 @@ class Journal:
         await audit.append(
             connection, SYSTEM, row.kind, subject, project=row.project, job=job, result=state, detail=told
         )
+        await events.append_job(connection, job)
         return True
 
     async def interrupt(self, job: str) -> None:

@@ -4,9 +4,10 @@ over."""
 from alembic import context
 
 from zvmcloud.manager import tables
+from zvmcloud.manager.events import tables as events
 from zvmcloud.manager.identity import tables as identity
 
-ALL = (tables, identity)
+ALL = (tables, identity, events)
 """Importing them fills the metadata."""
 
 connection = context.config.attributes["connection"]
