@@ -140,7 +140,7 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     token = ""
     if role is not None:
         token = await token_of(admin, "sam", str(role), **({} if role.everywhere else {"shop": str(role)}))
-    wrong = []
+    wrong, asked = [], client(token)
     for route in sorted(LEAST, key=lambda one: one == "POST /logout"):  # the last: it ends the token
         least = LEAST[route]
         method, _, path = route.partition(" ")
@@ -149,7 +149,7 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
         path += "?follow=false" if path == "/events" else ""
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
         sends_json = body if body is not None or method in {"GET", "DELETE"} else {}
-        answer = await client(token).request(method, path, json=sends_json)
+        answer = await asked.request(method, path, json=sends_json)
         code = answer.json().get("code", "") if answer.status_code >= 400 else ""
         if least is ANYBODY:
             fine = answer.status_code in {200, 401} and code != "unauthorized"
