@@ -64,7 +64,7 @@ def test_ifcfg_files_carry_the_address_under_the_distributions_name(os_version: 
     ("os_version", "name", "text"),
     [
         ("rhel10", "/etc/NetworkManager/system-connections/enc1000.nmconnection", b"address1=192.0.2.10/24,192.0.2.1"),
-        ("ubuntu22.04", "/etc/netplan/00-zvmguestconfigure-config.yaml", b'"192.0.2.10/24"'),
+        ("ubuntu22.04", "/etc/netplan/00-zvmguestconfigure-1000.yaml", b'"192.0.2.10/24"'),
         ("sles15", "/etc/sysconfig/network/ifroute-eth1000", b"default 192.0.2.1"),
         ("sles12", "/etc/udev/rules.d/51-qeth-0.0.1000.rules", b"0.0.1000"),
     ],

@@ -383,7 +383,8 @@ def _forget_script(number: str) -> bytes:
         "#!/bin/bash\n"
         f"rm -f /etc/sysconfig/network-scripts/ifcfg-{{eth{low},enccw0.0.{low},enc{short}}} "
         f"/etc/sysconfig/network/if{{cfg,route}}-eth{low} /etc/udev/rules.d/51-qeth-0.0.{low}.rules "
-        f"/etc/NetworkManager/system-connections/enc{short}.nmconnection\n"
+        f"/etc/NetworkManager/system-connections/enc{short}.nmconnection "
+        f"/etc/network/interfaces.d/enc{short} {guestnet.netplan_file(number)}\n"
         f"znetconf -r {low} -n 2>/dev/null || true\n"
     ).encode()
 

@@ -18,6 +18,7 @@ from zvmcloud.simulator import (
     guest_loader,
     guest_memory,
     guest_network,
+    leases,
     luns,
     releases,
     spool,
@@ -109,7 +110,8 @@ def _configured(system: System, machine: Machine, running: GuestSystem) -> Guest
     """The running system with the name and the addresses that its root file system says."""
     memory = guest_memory.get(system, running.root)
     networks = guest_memory.networks(memory)
-    found = tuple(address for network in networks if (address := _address(machine, memory, network)) is not None)
+    addresses = (_address(system, machine, memory, network) for network in networks)
+    found = tuple(address for address in addresses if address is not None)
     hostname = memory.hostname or running.hostname or "localhost"
     return replace(running, hostname=hostname, addresses=found, authorized=memory.authorized)
 
@@ -128,11 +130,9 @@ def reconfigure(system: System, userid: str) -> int:
     return running.status
 
 
-def _address(machine: Machine, memory: Remembered, network: Network) -> Address | None:
+def _address(system: System, machine: Machine, memory: Remembered, network: Network) -> Address | None:
     """The address on the adapter that the network is meant for: by MAC, by the device number in its name, or the
-    only adapter there is."""
-    if not network.address:
-        return None
+    only adapter there is. A network without an address asks DHCP."""
     ip, _, prefix = network.address.partition("/")
     mac = network.mac.replace(":", "").replace("-", "").upper()
     nics = machine.nics
@@ -147,6 +147,8 @@ def _address(machine: Machine, memory: Remembered, network: Network) -> Address 
     if chosen is None:
         return None
     layer = network.layer or _udev_layer(memory, chosen.vdev)
+    if not ip:
+        return leases.lease(system, machine, chosen, network.vlan, layer)
     return Address(chosen.vdev, chosen.mac, ip, int(prefix or "24"), network.vlan, network.gateway, layer)
 
 

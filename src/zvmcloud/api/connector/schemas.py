@@ -7,6 +7,7 @@ are known to send more.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import cast
 
@@ -78,7 +79,7 @@ _HOSTNAME = _or_null(_text(r"^[a-zA-Z0-9._-]+\Z", 1, 255))
 _NAME = _text("", 1, 255)
 _URL = _text(r"^(https?://.*|file:///\w.+)\Z", 1, 4096)
 _REMOTE = _text(r"^[a-zA-Z0-9\-]+@([0-9]{1,3}(\.[0-9]{1,3}){3}\Z|[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+\Z)")
-_IPV4 = _text("", format="ipv4")
+_IP = _text("", format="ip")
 _OS_VERSION = _text(
     r"^(?i:rhel(6|7|8|9|10)(\.[0-9]{1,2})?"
     r"|redhat(6|7)(\.[0-9]{1,2})?"
@@ -129,9 +130,9 @@ _NETWORK: Schema = {
         (),
         extra=True,
         method=_or_null(_one_of("static", "dhcp")),
-        ip_addr=_IPV4,
-        dns_addr=_list(_IPV4),
-        gateway_addr=_IPV4,
+        ip_addr=_IP,
+        dns_addr=_list(_IP),
+        gateway_addr=_IP,
         mac_addr=_MAC,
         cidr=_text(),
         nic_vdev=_VDEV,
@@ -344,13 +345,22 @@ ACTIONS: Mapping[str, Schema | None] = {
 }
 
 
+_FORMATS = FormatChecker([])
+
+
+@_FORMATS.checks("ip", ValueError)
+def _is_address(value: object) -> bool:
+    """An IPv4 or IPv6 address without a zone. ValueError when it is none; what is no text is another rule's."""
+    return not isinstance(value, str) or ("%" not in value and bool(str(ipaddress.ip_address(value))))
+
+
 class Checker:
     """A compiled schema."""
 
     __slots__ = ("_query", "_validator")
 
     def __init__(self, schema: Schema, *, query: bool = False) -> None:
-        self._validator = Draft4Validator(dict(schema), format_checker=FormatChecker(["ipv4"]))
+        self._validator = Draft4Validator(dict(schema), format_checker=_FORMATS)
         self._query = query
 
     def complaint(self, value: Json) -> str | None:
