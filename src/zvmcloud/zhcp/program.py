@@ -18,7 +18,7 @@ import uvicorn
 
 from zvmcloud.serving import Server, alone
 from zvmcloud.smapi.client import IMPATIENT
-from zvmcloud.zhcp import catalogue
+from zvmcloud.zhcp import catalogue, enrollment
 from zvmcloud.zhcp.check.findings import Report
 from zvmcloud.zhcp.check.steps import Check
 from zvmcloud.zhcp.errors import AgentError
@@ -91,6 +91,34 @@ def check(
 
 
 @app.command()
+def enroll(
+    manager: Annotated[str, typer.Option(help="URL of the manager.")],
+    token: Annotated[
+        str, typer.Option(help="One-time token; - reads it from standard input.", envvar="ZVM_ENROLLMENT_TOKEN")
+    ],
+    settings_file: Annotated[Path, typer.Option("--settings", help="Settings file (TOML).")] = Path("zhcp.toml"),
+    url: Annotated[
+        str, typer.Option(help="Where the manager reaches this agent; by default this machine's name.")
+    ] = "",
+    ca: Annotated[
+        Path | None, typer.Option(help="Authority of the manager's certificate, if not a public one.")
+    ] = None,
+) -> None:
+    """Come in to a manager: make a key, get a certificate, and let in only that manager from the next start on."""
+    try:
+        settings = load(settings_file)
+        url = url or f"https://{socket.getfqdn()}:{settings.listen.port}"
+        given = sys.stdin.readline() if token == "-" else token  # noqa: S105 (where it comes from)
+        name = enrollment.enroll(settings, manager, given, url, ca)
+    except (SettingsError, enrollment.EnrollmentError) as problem:
+        _end(str(problem))
+    except OSError as problem:
+        _end(f"cannot enroll: {problem}")
+    else:
+        typer.echo(f"enrolled as {name}; start the agent (again), and the manager reaches it at {url}")
+
+
+@app.command()
 def operations(
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole page, with members and limits.")] = False,
 ) -> None:
@@ -139,7 +167,7 @@ def _socket(settings: Settings) -> tuple[socket.socket, str]:
     door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     door.bind((listen.host, listen.port))
-    scheme = "https" if listen.certificate else "http"
+    scheme = "https" if settings.tls else "http"
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return door, f"{scheme}://{host}:{door.getsockname()[1]}"
 
@@ -153,6 +181,7 @@ async def serve(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     runner = runner_of(settings)
     listen = settings.listen
+    tls = await asyncio.to_thread(lambda: settings.tls)
     config = uvicorn.Config(
         Service(runner).application(),
         log_level="warning",
@@ -161,10 +190,10 @@ async def _serve(settings: Settings) -> None:
         lifespan="on",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
-        ssl_certfile=str(settings.path(listen.certificate)) if listen.certificate else None,
-        ssl_keyfile=str(settings.path(listen.key)) if listen.key else None,
-        ssl_ca_certs=str(settings.path(listen.client_ca)) if listen.client_ca else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if listen.client_ca else ssl.CERT_NONE,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=str(tls.client_ca) if tls and tls.client_ca else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
     )
     server = Server(config)
     door, where = _socket(settings)

@@ -13,7 +13,8 @@
     userid = "ZHCP"               password / password_file (those of [smapi] when missing)
     [listen]
     host = "127.0.0.1"            port = 8091             or: unix = "path"
-    certificate = "path"          key = "path"            client_ca = "path" (asks clients for a certificate)
+    certificate = "path"          key = "path"            client_ca = "path" (asks clients for a certificate; when
+                                  these are missing, those that `zvm zhcp enroll` put into the state folder)
     [storage]
     state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
     cache_mb = 20480              (images kept in the state folder, in MiB; 0: none)
@@ -95,6 +96,15 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificate and key of the HTTP door; with ``client_ca``, clients must have a certificate of it."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it; paths are absolute after `load`."""
 
@@ -118,6 +128,23 @@ class Settings:
     def state(self) -> Path:
         """The state folder."""
         return self.path(self.storage.state)
+
+    @property
+    def tls_folder(self) -> Path:
+        """What `zvm zhcp enroll` keeps: the agent's key and certificate, and the authority of its clients."""
+        return self.state / "tls"
+
+    @property
+    def tls(self) -> Tls | None:
+        """How the HTTP door is secured; None for a plain one. Blocking."""
+        listen = self.listen
+        if listen.certificate:
+            client_ca = self.path(listen.client_ca) if listen.client_ca else None
+            return Tls(self.path(listen.certificate), self.path(listen.key), client_ca)
+        folder = self.tls_folder
+        if listen.unix or not (folder / "agent.pem").exists():
+            return None
+        return Tls(folder / "agent.pem", folder / "agent.key", folder / "clients.pem")
 
     @property
     def image_folders(self) -> tuple[Path, ...]:

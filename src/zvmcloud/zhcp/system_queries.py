@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from zvmcloud.smapi import functions as f
@@ -16,6 +17,7 @@ _NO_OSA = (4, 4)
 _ATTACHED = "ATTACHED"
 _PAGE_WORDS = "volume rdev total used percent drained"
 _SPOOL_WORDS = "volume rdev total used percent dump drained"
+_SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30}
 _MEMBER = "slot system state pdr_heartbeat received_heartbeat"
 _COUNTERS = "fr_rx fr_tx fr_rx_dsc fr_tx_dsc fr_rx_err fr_tx_err rx tx"
 
@@ -108,9 +110,15 @@ def _utilization(items: Iterable[str], names: str) -> dict[str, Json]:
     volumes: list[Json] = []
     for at in range(3, len(words) - len(keys) + 1, len(keys)):
         row: dict[str, Json] = dict(zip(keys, words[at : at + len(keys)], strict=True))
-        volumes.append(row | {name: _number(str(row[name])) for name in ("total", "used")})
-    total, used = (_number(word) for word in (*words[:2], "", "")[:2])
+        volumes.append(row | {name: _pages(str(row[name])) for name in ("total", "used")})
+    total, used = (_pages(word) for word in (*words[:2], "", "")[:2])
     return {"total": total, "used": used, "volumes": volumes}
+
+
+def _pages(text: str) -> int:
+    """CP shows large numbers of pages in units: `1761K` (reference/smapi/recorded, System_Page_Utilization_Query)."""
+    found = re.fullmatch(r"(\d+)([KMG]?)", text)
+    return int(found[1]) << _SHIFTS[found[2]] if found else 0
 
 
 async def smapi(context: Context) -> dict[str, Json]:
