@@ -98,8 +98,16 @@ def disconnect(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 
 def shutdown(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
-    """SHUTDOWN [WITHIN seconds] [REIPL] [IMMEDIATE], SHUTDOWN CANCEL: done as System_Shutdown does it"""
+    """SHUTDOWN [SYSTEM name] [WITHIN seconds] [REIPL] [IMMEDIATE], SHUTDOWN CANCEL: done as System_Shutdown does it
+
+    The name must be that of the system: it says that the right one is meant. Source: SHUTDOWN in z/VM's CP Commands and
+    Utilities Reference.
+    """
     rest = list(words)
+    if rest[:1] == ["SYSTEM"]:
+        if operand(rest, 1, "SHU") != issuer.system.facts.name:
+            raise CpRefused(messages.INVALID_OPTION, module="SHU", option=rest[1])
+        del rest[:2]
     if rest == ["CANCEL"]:
         planning.cancel(issuer.system)
         return ["System shutdown cancelled"]

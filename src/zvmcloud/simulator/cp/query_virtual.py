@@ -151,6 +151,8 @@ def dasd_line(system: System, device: Dasd) -> str:
 _KINDS = (
     ("CONSOLE", 3, "CONS"), ("READER", 1, "RDR"), ("RDR", 2, "RDR"), ("PUNCH", 2, "PUN"), ("PRINTER", 2, "PRT"),
     ("PRT", 3, "PRT"), ("UR", 2, "UR"), ("OSA", 3, "OSA"), ("FCP", 3, "FCP"), ("CTCA", 4, "CTCA"), ("DASD", 2, "DASD"),
+    # No machine has any of these.
+    ("TAPES", 2, "TAPE"), ("GRAF", 2, "GRAF"), ("LINES", 2, "LINE"), ("SWITCHES", 3, "SWCH"),
 )  # fmt: skip
 
 
