@@ -45,6 +45,10 @@ class Fetched(Protocol):
     def file(self) -> Path | None:
         """The whole file, when it is here already."""
 
+    @property
+    def compared(self) -> bool:
+        """Whether its digest is compared here: then `pieces` ends only when it is right."""
+
     def pieces(self) -> AsyncGenerator[bytes, None]:
         """Its bytes from the first on, as they arrive. AgentError as `sources`, and 507 `cache-full`."""
 
@@ -54,6 +58,8 @@ class Fetched(Protocol):
 
 class LocalImage:
     """A file below one of the image folders."""
+
+    compared = False
 
     def __init__(self, path: Path, digest: Digest) -> None:
         self.file: Path | None = path
@@ -73,6 +79,7 @@ class LocalImage:
 class PassedImage:
     """An image that has no room in the cache."""
 
+    compared = False
     file: Path | None = None
 
     def __init__(self, source: ImageSource) -> None:
@@ -86,7 +93,9 @@ class PassedImage:
 
 
 class _Entry:
-    """An image in use: one that is there, or one that is being fetched."""
+    """An image in use: one that is there, or one that is being fetched. It is finished when its digest is right."""
+
+    compared = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

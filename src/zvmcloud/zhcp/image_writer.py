@@ -6,7 +6,7 @@ before the first byte is written; what is only known at the end is an error then
 checked before the disk is made bootable. Memory: a few pieces of 4 MiB and of 256 KiB, one track, and the
 decompressor's window.
 
-    feed --+--> digest                      (a thread)
+    feed --+--> digest                      (a thread; not for an image of the cache, which compares it itself)
            +--> expand --> body             (the caller's thread, and a thread that writes)
 """
 
@@ -66,9 +66,12 @@ class ImageWriter:
         file_bytes: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         expanded_bytes: int = 0,
+        *,
+        compared: bool = False,
     ) -> None:
         """`kind`: ECKD, FBA or SCSI. `file_bytes`: the file's size (0: not known); `expanded_bytes`: the least that a
-        compressed one expands to. `progress` is told (units written, units of the image or of the disk)."""
+        compressed one expands to. `progress` is told (units written, units of the image or of the disk). `compared`:
+        whoever gives the bytes compares their digest, and does not give the last ones when it is another one."""
         self._progress = progress
         self._disk: EckdDisk | FbaDisk
         self._disk = EckdDisk(path, writable=True) if kind == "ECKD" else FbaDisk(path, writable=True)
@@ -77,7 +80,9 @@ class ImageWriter:
         self._file_bytes = file_bytes
         self._expanded_bytes = expanded_bytes
         self._digest = hashlib.new(digest.algorithm, usedforsecurity=False)
-        self._hashing: InOrder[bytes] = InOrder(self._digest.update, "image digest")
+        self._hashing: InOrder[bytes] | None = None
+        if not compared:
+            self._hashing = InOrder(self._digest.update, "image digest")
         self._writing: InOrder[bytes | Hole] | None = None
         self._bytes = 0
         self._total = 0
@@ -103,7 +108,8 @@ class ImageWriter:
         self._bytes += len(piece)
         if self._file_bytes and self._bytes > self._file_bytes:
             raise ImageError(f"the image has more than the {self._file_bytes} bytes it should have")
-        self._hashing.put(piece)
+        if self._hashing is not None:
+            self._hashing.put(piece)
         with _image_errors():
             self._layer.feed(piece)
 
@@ -187,9 +193,10 @@ class ImageWriter:
         if self._file_bytes and self._bytes != self._file_bytes:
             detail = f"the image has {self._bytes} bytes, {self._file_bytes} were expected"
             raise ImageError(detail, "image-truncated")
-        self._hashing.join()
-        if whole is None:
-            self._check_digest()
+        if self._hashing is not None:
+            self._hashing.join()
+            if whole is None:
+                self._check_digest()
         with _image_errors():
             if whole is None:
                 self._layer.close()
@@ -229,7 +236,8 @@ class ImageWriter:
 
     def close(self) -> None:
         """Close the disk."""
-        self._hashing.drop()
+        if self._hashing is not None:
+            self._hashing.drop()
         if self._writing is not None:
             self._writing.drop()
         self._disk.close()

@@ -56,7 +56,8 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
 
         started = time.monotonic()
         try:
-            opening = partial(ImageWriter, disk.path, disk.kind, digest, file_bytes, copied, expanded)
+            writing = partial(ImageWriter, disk.path, disk.kind, digest, file_bytes, copied, expanded)
+            opening = partial(writing, compared=fetched.compared)
             writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
         except DiskFileError as problem:
             raise AgentError(502, "disk-unreadable", f"{disk.name}: {problem}") from problem
@@ -99,10 +100,25 @@ async def _copy(
     if image_plan.detect(first) is Format.QCOW2:
         return await _copy_file(context, fetched, writer)
     await in_thread(partial(writer.feed, first), stop=writer.stop)
-    async for piece in stream:
-        await in_thread(partial(writer.feed, piece), stop=writer.stop)
+    async with contextlib.aclosing(_ahead(stream)) as ahead:
+        async for piece in ahead:
+            await in_thread(partial(writer.feed, piece), stop=writer.stop)
     context.report(0.96, "making it durable")
     return await in_thread(writer.finish)
+
+
+async def _ahead(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same pieces; while one is written the next one is read."""
+    coming = asyncio.ensure_future(anext(stream, b""))
+    try:
+        while piece := await coming:
+            coming = asyncio.ensure_future(anext(stream, b""))
+            yield piece
+    finally:
+        coming.cancel()
+        await to_its_end(asyncio.wait([coming]))
+        if not coming.cancelled():
+            coming.exception()  # seen: it has been raised, or what ended the copy is raised
 
 
 async def _copy_file(context: Context, fetched: Fetched, writer: ImageWriter) -> Written:
