@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zvmcloud.images import cdl, ckd, cpio, header, sample
@@ -169,3 +169,29 @@ def test_a_cpio_archive_is_read_as_written(files: dict[str, bytes]) -> None:
 def test_os_release_values_lose_their_quotes() -> None:
     text = '# c\nNAME="Red Hat"\nID=\'rhel\'\nVERSION_ID=9.4\nbroken\nBAD="x\n'
     assert cpio.parse_os_release(text) == {"NAME": "Red Hat", "ID": "rhel", "VERSION_ID": "9.4"}
+
+
+@given(st.lists(st.sampled_from([b"\0", b"\x5a", b"\xff"]), min_size=1, max_size=75), st.integers(0, 74))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_tracks_of_blocks_are_what_their_records_are(tmp_path: Path, fillings: list[bytes], first: int) -> None:
+    fillings = fillings[: 75 - first]
+    names = tmp_path / "many", tmp_path / "single"
+    for name in names:
+        name.unlink(missing_ok=True)
+    with EckdDisk.create(names[0], 5) as many, EckdDisk.create(names[1], 5) as single:
+        for number in range(75):  # what was there before goes
+            for disk in (many, single):
+                disk.write_track(*divmod(number, 15), Track((Record(1, b"", b"old"),)))
+        used = many.write_blocks(first, b"".join(filling * 49_152 for filling in fillings))
+        assert used == sum(filling != b"\0" for filling in fillings)
+        for number, filling in enumerate(fillings, first):
+            records = tuple(Record(at, b"", filling * 4096) for at in range(1, 13))
+            single.write_track(*divmod(number, 15), Track(records) if filling != b"\0" else DEFAULT_TRACK)
+        assert many.sha256() == single.sha256()
+
+
+def test_tracks_of_blocks_stay_on_the_disk(tmp_path: Path) -> None:
+    with EckdDisk.create(tmp_path / "disk", 1) as disk:
+        for first, data in ((14, bytes(2 * 49_152)), (-1, bytes(49_152)), (0, bytes(4096))):
+            with pytest.raises(DiskFileError):
+                disk.write_blocks(first, data)

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 1024 * 1024
 WINDOW_BYTES = 64 * 1024 * 1024
 """Largest window (zstd) or dictionary (xz): what `xz -9` needs, and zstd up to level 21."""
 _XZ_MEMORY = WINDOW_BYTES + 2 * 1024 * 1024

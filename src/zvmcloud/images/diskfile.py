@@ -18,19 +18,21 @@ from typing import Self
 from zvmcloud.images import ckd
 from zvmcloud.images.tracks import (
     DEFAULT_TRACK,
-    HOME_BYTES,
     MAX_CYLINDERS,
     RAW_CYLINDER_BYTES,
     RAW_TRACK_BYTES,
+    TRACK_DATA_BYTES,
     TRACKS_PER_CYLINDER,
     Track,
+    blocks_parts,
     decode,
     encode,
-    encode_blocks,
 )
 
 FBA_BLOCK_BYTES = 512
 _STRETCH = 64 * 1024
+_TRACKS_AT_ONCE = 30
+"""Tracks of one write: 26 pieces each, and the system takes 1024."""
 _ZEROS = bytes(_STRETCH)
 
 
@@ -78,6 +80,12 @@ class _SparseFile:
             done = os.pwrite(self._fd, view, offset)
             view = view[done:]
             offset += done
+
+    def _write_all(self, offset: int, parts: list[bytes | memoryview]) -> None:
+        """Write pieces one behind the other, in one call if the system takes them so."""
+        done = os.pwritev(self._fd, parts, offset) if parts else 0
+        if done < sum(map(len, parts)):
+            self._write(offset + done, memoryview(b"".join(parts))[done:])
 
     def _next_data(self, offset: int) -> int:
         """Start of the next stretch that may hold data, or the file's size."""
@@ -145,12 +153,28 @@ class EckdDisk(_SparseFile):
             return
         self._write(offset, encode(track, cylinder, head))
 
-    def write_blocks(self, cylinder: int, head: int, data: bytes) -> None:
-        """Make a track one of twelve 4096-byte records with these 49,152 bytes; zeros leave a hole a hole."""
-        offset = self._offset(cylinder, head)
-        raw = encode_blocks(data, cylinder, head)
-        if any(raw[HOME_BYTES : HOME_BYTES + 8]) or not self._is_hole(offset, RAW_TRACK_BYTES):
-            self._write(offset, raw)
+    def write_blocks(self, first_track: int, data: bytes) -> int:
+        """Make tracks from `first_track` on (counted from 0) ones of twelve 4096-byte records each, with these bytes,
+        which fill whole tracks. Tracks of zeros become holes. How many are no holes. DiskFileError."""
+        if len(data) % TRACK_DATA_BYTES:
+            raise DiskFileError(f"{len(data)} bytes are not whole tracks of {TRACK_DATA_BYTES}")
+        count = len(data) // TRACK_DATA_BYTES
+        if first_track < 0 or first_track + count > self.tracks:
+            raise DiskFileError(f"{self.path}: tracks {first_track} to {first_track + count - 1} are outside the disk")
+        used, start, waiting = 0, 0, list[bytes | memoryview]()
+        for number in range(count):
+            track = first_track + number
+            parts = blocks_parts(data, number * TRACK_DATA_BYTES, *divmod(track, TRACKS_PER_CYLINDER))
+            if not waiting:
+                start = track
+            waiting += parts
+            used += bool(parts)
+            if not parts or track - start + 1 == _TRACKS_AT_ONCE or number + 1 == count:
+                self._write_all(start * RAW_TRACK_BYTES, waiting)
+                waiting = []
+            if not parts:
+                self.clear(track, track)
+        return used
 
     def clear(self, first_track: int, last_track: int) -> None:
         """Make tracks (counted from 0, both ends included) default tracks again; holes are skipped, not visited."""

@@ -114,19 +114,20 @@ _NO_DATA = bytes(TRACK_DATA_BYTES)
 _REST = END_OF_TRACK + bytes(RAW_TRACK_BYTES - HOME_BYTES - BLOCKS_PER_TRACK * (8 + BLOCK_BYTES) - len(END_OF_TRACK))
 
 
-def encode_blocks(data: bytes, cylinder: int, head: int) -> bytes:
-    """The raw form of a track of twelve 4096-byte records without keys; a hole when they are all zeros."""
-    if len(data) != TRACK_DATA_BYTES:
-        raise TrackError(f"a track of blocks has {TRACK_DATA_BYTES} bytes, not {len(data)}")
-    if data == _NO_DATA:
-        return _HOLE
+def blocks_parts(data: bytes, at: int, cylinder: int, head: int) -> list[bytes | memoryview]:
+    """The raw form of a track of twelve 4096-byte records without keys, in pieces that together are RAW_TRACK_BYTES.
+
+    The records are the TRACK_DATA_BYTES of `data` from `at` on. No pieces when they are all zeros: the track is a hole.
+    """
+    if data.startswith(_NO_DATA, at):
+        return []
     view = memoryview(data)
     parts: list[bytes | memoryview] = [_HOME.pack(cylinder, head)]
     for number in range(BLOCKS_PER_TRACK):
         parts.append(_COUNT.pack(cylinder, head, number + 1, 0, BLOCK_BYTES))
-        parts.append(view[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
+        parts.append(view[at + number * BLOCK_BYTES : at + (number + 1) * BLOCK_BYTES])
     parts.append(_REST)
-    return b"".join(parts)
+    return parts
 
 
 def decode(raw: bytes, cylinder: int | None = None, head: int | None = None) -> Track:

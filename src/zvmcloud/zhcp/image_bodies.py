@@ -140,17 +140,22 @@ class CdlBody(_Tracks):
     def feed(self, piece: bytes) -> None:
         data = self._rest + piece if self._rest else piece
         at = 0
-        while len(data) - at >= TRACK_DATA_BYTES:
-            self._track(data[at : at + TRACK_DATA_BYTES])
+        while self.next < 2 and len(data) - at >= TRACK_DATA_BYTES:
+            self._label_track(data[at : at + TRACK_DATA_BYTES])
             at += TRACK_DATA_BYTES
-        self._rest = data[at:]
+        end = len(data) - (len(data) - at) % TRACK_DATA_BYTES
+        if at < end:
+            self._room((end - at) // TRACK_DATA_BYTES)
+            self.used += self.disk.write_blocks(self.next, data[at:end])
+            self.next += (end - at) // TRACK_DATA_BYTES
+        self._rest = data[end:]
 
     def skip(self, length: int) -> None:
         head = min(length, -len(self._rest) % TRACK_DATA_BYTES)
         skip_as_zeros(self, head)
         tracks, tail = divmod(length - head, TRACK_DATA_BYTES)
         while tracks and self.next < 2:
-            self._track(_ZEROS[:TRACK_DATA_BYTES])
+            self._label_track(_ZEROS[:TRACK_DATA_BYTES])
             tracks -= 1
         if tracks:
             self._room(tracks)
@@ -163,19 +168,14 @@ class CdlBody(_Tracks):
             cylinders = self.limit // TRACKS_PER_CYLINDER
             raise too_large(f"more than {cylinders} CYL", cylinders, "CYL", cylinders + 1)
 
-    def _track(self, data: bytes) -> None:
+    def _label_track(self, data: bytes) -> None:
         self._room(1)
-        if self.next < 2:
-            blocks = [data[at : at + BLOCK_BYTES] for at in range(0, TRACK_DATA_BYTES, BLOCK_BYTES)]
-            self.put(Track(tuple(_record(self.next, number, block) for number, block in enumerate(blocks))))
-            return
-        self.used += any(data)
-        self.disk.write_blocks(*divmod(self.next, TRACKS_PER_CYLINDER), data)
-        self.next += 1
+        blocks = [data[at : at + BLOCK_BYTES] for at in range(0, TRACK_DATA_BYTES, BLOCK_BYTES)]
+        self.put(Track(tuple(_record(self.next, number, block) for number, block in enumerate(blocks))))
 
     def finish(self) -> int:
         if self._rest:
-            self._track(self._rest.ljust(TRACK_DATA_BYTES, b"\0"))
+            self.feed(bytes(TRACK_DATA_BYTES - len(self._rest)))
         return super().finish()
 
 
