@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from manager.support import settings
@@ -26,3 +30,27 @@ def test_a_state_folder_is_free_when_its_program_has_ended(tmp_path: Path) -> No
     for _ in range(2):
         with alone(tmp_path, "program"), pytest.raises(TakenError), alone(tmp_path, "program"):
             raise AssertionError
+
+
+async def test_a_header_does_not_change_a_clients_address(tmp_path: Path) -> None:
+    """The door is open for one address; a process of this machine cannot say that it comes from there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = settings(tmp_path / "state", connector={"mode": "open", "open_from": ["192.0.2.5"]})
+    running = asyncio.create_task(serve(replace(found, port=port)))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            for _ in range(400):
+                with contextlib.suppress(httpx.ConnectError):
+                    await client.get("/")
+                    break
+                assert not running.done()
+                await asyncio.sleep(0.05)
+            for name in ("x-forwarded-for", "x-real-ip", "forwarded"):
+                answer = await client.get("/guests", headers={name: "192.0.2.5"})
+                assert answer.status_code == 401, name
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running

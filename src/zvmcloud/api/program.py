@@ -86,6 +86,7 @@ async def _serve(settings: Settings, *, announce: bool, token_file: Path | None)
             uvicorn.Config(
                 Farewell(doors(node), node),
                 http="h11",
+                proxy_headers=False,  # X-Forwarded-For would let any local process choose its address
                 loop="asyncio",
                 lifespan="off",
                 access_log=False,

@@ -67,6 +67,7 @@ class ControlPort:
             log_level="warning",
             access_log=False,
             http="h11",
+            proxy_headers=False,  # X-Forwarded-For would let any local process choose its address
             lifespan="off",
             timeout_graceful_shutdown=1,
         )

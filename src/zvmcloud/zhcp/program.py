@@ -187,6 +187,7 @@ async def _serve(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         http="h11",
+        proxy_headers=False,  # X-Forwarded-For would let any local process choose its address
         lifespan="on",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
