@@ -15,7 +15,7 @@ GUEST = "/guests/{system}/{userid}"
 LEAST: dict[str, Role | None] = {
     "GET /health": ANYBODY,
     "POST /login": ANYBODY,
-    "GET /images/{name}/content": Role.READER,
+    "GET /images/{name}/content": Role.MEMBER,
     "GET /ready": ANYBODY,
     "POST /enroll": ANYBODY,
     "GET /metrics": Role.READER,
@@ -54,6 +54,16 @@ LEAST: dict[str, Role | None] = {
     "GET /webhooks/{webhook}/deliveries": Role.READER,
     "GET /images": Role.READER,
     "GET /images/{name}": Role.READER,
+    "POST /images": Role.MEMBER,
+    "PATCH /images/{name}": Role.MEMBER,
+    "DELETE /images/{name}": Role.MEMBER,
+    "GET /image-storage": Role.OPERATOR,
+    "POST /image-storage/prune": Role.OPERATOR,
+    "GET /uploads": Role.READER,
+    "POST /uploads": Role.MEMBER,
+    "GET /uploads/{upload}": Role.READER,
+    "PUT /uploads/{upload}": Role.MEMBER,
+    "DELETE /uploads/{upload}": Role.MEMBER,
     "GET /jobs": Role.READER,
     "GET /jobs/{job}": Role.READER,
     "POST /jobs/{job}/cancel": Role.MEMBER,
@@ -116,6 +126,8 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /systems": {"name": "ZVM1", "url": "http://zhcp"},
     "POST /enroll": {"token": "x", "csr": "x", "url": "https://zhcp"},
     f"POST {GUEST}/restore": {"version": 1},
+    "POST /images": {"name": "x", "url": "http://192.0.2.1/x", "md5": "0" * 32, "project": "nothing"},
+    "POST /uploads": {"name": "x", "bytes": 1, "md5": "0" * 32, "project": "nothing"},
     "POST /login": {"user": "x", "password": "y"},
     "POST /tokens": {"name": "x", "seconds": 1},
     "POST /users": {"name": "x"},
@@ -144,7 +156,21 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     for route in sorted(LEAST, key=lambda one: one == "POST /logout"):  # the last: it ends the token
         least = LEAST[route]
         method, _, path = route.partition(" ")
-        for name in ("system", "userid", "name", "job", "plan", "token", "user", "pool", "volume", "number", "webhook"):
+        names = (
+            "system",
+            "userid",
+            "name",
+            "job",
+            "plan",
+            "token",
+            "user",
+            "pool",
+            "volume",
+            "number",
+            "webhook",
+            "upload",
+        )
+        for name in names:
             path = path.replace(f"{{{name}}}", {"system": "ZVM1", "number": "1"}.get(name, "nobody"))
         path += "?follow=false" if path == "/events" else ""
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None

@@ -6,7 +6,9 @@
     compressed          what is inside; of gzip and zstd all is expanded to count it, an xz file has an index
 
 A raw disk goes onto an FBA disk unless it has the volume label of an ECKD disk, and onto an ECKD disk if that keeps
-all of its first blocks (`cdl.keeps`). Sizes: a cylinder holds 737,280 bytes of raw data, a block of an FBA disk 512.
+all of its first blocks (`cdl.keeps`) and block 0 holds nothing that an FBA disk would boot.
+
+Sizes: a cylinder holds 737,280 bytes of raw data, a block of an FBA disk 512.
 The largest ECKD disk has 65,520 cylinders, the largest of blocks 2**31 - 1.
 """
 
@@ -69,7 +71,7 @@ def examine(path: Path, look: Look = lambda _done: None) -> Facts:
     except (CompressionError, Qcow2Error) as problem:
         raise FactsError("format", str(problem)) from problem
     except HeaderError as problem:
-        raise FactsError(problem.field, str(problem)) from problem
+        raise FactsError(problem.field, f"its header is damaged ({problem.field})") from problem
 
 
 def of_header(found: ImageHeader, outer: str = "") -> Facts:
@@ -158,13 +160,16 @@ def _raw(found: Format, first: bytes, size: int, outer: str = "") -> Facts:
         cylinders = None
     labelled = cylinders is not None and cdl.is_volume_label(blocks[2])
     record = IplRecord((first[_IPL1_KEY:] if labelled else first)[:IPL_BYTES])
+    bootable = len(record.data) == IPL_BYTES and record.bootable
+    if bootable and not labelled:
+        cylinders = None
     return Facts(
         format="+".join(filter(None, (outer, found))),
         size=size,
         disk_type="ECKD" if labelled else "FBA" if cylinders is None else "",
         cylinders=cylinders,
         blocks=None if labelled else -(-size // FBA_BLOCK_BYTES),
-        bootable=len(record.data) == IPL_BYTES and record.bootable,
+        bootable=bootable,
     )
 
 

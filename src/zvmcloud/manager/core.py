@@ -96,7 +96,8 @@ class Core:
                 await asyncio.to_thread(self.materials.store, job, name, data)
             await self.journal.begin(plan, origin, job)
         except BaseException:
-            await self.materials.discard(job)
+            if files:  # others were there before this job, and are not ours to drop
+                await self.materials.discard(job)
             raise
         try:
             await self.engine.submit(job)

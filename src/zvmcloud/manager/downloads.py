@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,9 +19,15 @@ import httpx
 from zvmcloud.manager.errors import BadInput, ImageUnusable, NotAllowed
 
 _REDIRECTS = 5
-_PIECE = 1 << 20
+_PIECE = 1 << 18
+"""Bytes that are written at once."""
 _IDLE = 60.0
 """Seconds for one connection attempt and between two pieces."""
+_UNSATISFIABLE = 416
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be others the next time."""
+_DIGITS = 19
+_LONGEST_TAG = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +48,126 @@ def shown(url: str) -> str:
     return str(found.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-async def download(url: str, limits: Limits, write: Callable[[bytes], Awaitable[None]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The beginning of a file that is here: ``size`` bytes of the version with the strong entity tag ``etag`` ("" when
+    the server gave none)."""
+
+    size: int = 0
+    etag: str = ""
+
+
+Begin = Callable[[Part, int], Awaitable[None]]
+"""Told what is kept of the part (all of it, or nothing), and the size of the whole file (0: the server does not say),
+before the first byte."""
+
+
+async def _no_part(_part: Part, _total: int) -> None:
+    """For downloads that begin at the first byte."""
+
+
+async def download(
+    url: str,
+    limits: Limits,
+    write: Callable[[bytes], Awaitable[None]],
+    *,
+    part: Part = Part(),
+    begin: Begin = _no_part,
+) -> None:
     """Hand the bytes behind ``url`` to ``write``, as they are stored there (no content coding is undone).
 
-    Raises BadInput for what is no URL, NotAllowed (url-not-allowed), ImageUnusable (download-failed, image-size).
+    With a ``part`` the server is asked for the rest; when it has another version by now, or knows no ranges, the file
+    begins anew. Raises BadInput for what is no URL, NotAllowed (url-not-allowed), ImageUnusable (download-failed,
+    image-size); ``retryable`` when asking again, with the part there is then, may help.
     """
     name = shown(url)
     try:
-        async with asyncio.timeout(limits.seconds), _answer(url, limits) as answer:
-            await _read(answer, name, limits, write)
+        async with asyncio.timeout(limits.seconds), _answer(url, limits, _range(part)) as answer:
+            start = _start(answer, part)
+            total = _total(answer, start)
+            if total > limits.size:
+                raise _too_long(name, limits)
+            await begin(Part(start, _strong(answer)), total)
+            if answer.status_code != _UNSATISFIABLE:
+                await _read(answer, name, limits, write, start)
     except TimeoutError:
         raise _unreachable(name, f"it takes more than {limits.seconds:g} seconds (setting import_seconds)") from None
     except httpx.HTTPStatusError as error:
-        raise _unreachable(name, f"HTTP status {error.response.status_code}") from None
+        status = error.response.status_code
+        raise _unreachable(name, f"HTTP status {status}", again=status in _PASSING) from None
     except httpx.TimeoutException:
-        raise _unreachable(name, f"no data for {_IDLE:g} seconds") from None
+        raise _unreachable(name, f"no data for {_IDLE:g} seconds", again=True) from None
     except httpx.ConnectError:
-        raise _unreachable(name, "no connection") from None
+        raise _unreachable(name, "no connection", again=True) from None
     except httpx.HTTPError as error:
-        raise _unreachable(name, f"the server broke off or spoke no HTTP ({type(error).__name__})") from None
+        why = f"the server broke off or spoke no HTTP ({type(error).__name__})"
+        raise _unreachable(name, why, again=True) from None
 
 
-async def _read(answer: httpx.Response, name: str, limits: Limits, write: Callable[[bytes], Awaitable[None]]) -> None:
+def _range(part: Part) -> dict[str, str]:
+    if not part.size:
+        return {}
+    found = {"range": f"bytes={part.size}-"}
+    return {**found, "if-range": part.etag} if part.etag else found
+
+
+def _start(answer: httpx.Response, part: Part) -> int:
+    """The byte that an answer begins with: that behind the part, or the first one."""
+    if answer.status_code == _UNSATISFIABLE:
+        return part.size
+    first = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+    if answer.status_code == httpx.codes.PARTIAL_CONTENT and first != str(part.size):
+        raise httpx.RemoteProtocolError("the server sent another range than it was asked for")
+    return part.size if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0
+
+
+def _total(answer: httpx.Response, start: int) -> int:
     declared = answer.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.size:
-        raise _too_long(name, limits)
-    size = 0
-    async for data in answer.aiter_raw(_PIECE):
-        size += len(data)
-        if size > limits.size:
-            raise _too_long(name, limits)
-        await write(data)
+    if answer.status_code == _UNSATISFIABLE:
+        return start
+    return start + int(declared) if declared.isdecimal() and len(declared) < _DIGITS else 0
+
+
+def _strong(answer: httpx.Response) -> str:
+    tag = str(answer.headers.get("etag", ""))
+    return tag if tag.startswith('"') and len(tag) < _LONGEST_TAG else ""
+
+
+async def _read(
+    answer: httpx.Response, name: str, limits: Limits, write: Callable[[bytes], Awaitable[None]], size: int
+) -> None:
+    buffer = bytearray()
+    try:
+        async for data in answer.aiter_raw():
+            size += len(data)
+            if size > limits.size:
+                buffer.clear()
+                raise _too_long(name, limits)
+            buffer += data
+            if len(buffer) >= _PIECE:
+                await write(bytes(buffer))
+                buffer.clear()
+    except httpx.HTTPError:  # what came before the connection broke need not come again
+        await write(bytes(buffer))
+        raise
+    await write(bytes(buffer))
 
 
 @asynccontextmanager
-async def _answer(url: str, limits: Limits) -> AsyncIterator[httpx.Response]:
+async def _answer(url: str, limits: Limits, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+    """The answer that is no redirect; 416 only when the part that is there is the whole file."""
     target = parsed(url)
     async with httpx.AsyncClient(timeout=_IDLE, follow_redirects=False, trust_env=False) as client:
         for _ in range(_REDIRECTS + 1):
-            answer = await _send(client, target, limits)
+            answer = await _send(client, target, limits, headers)
             try:
+                if answer.status_code == _UNSATISFIABLE and headers:
+                    whole = answer.headers.get("content-range", "").rpartition("/")[2]
+                    if headers["range"] == f"bytes={whole}-":
+                        yield answer
+                        return
+                    headers = {}
+                    continue
                 if not answer.is_redirect:
                     answer.raise_for_status()
                     yield answer
@@ -92,12 +178,14 @@ async def _answer(url: str, limits: Limits) -> AsyncIterator[httpx.Response]:
     raise _unreachable(shown(url), f"more than {_REDIRECTS} redirects")
 
 
-async def _send(client: httpx.AsyncClient, target: httpx.URL, limits: Limits) -> httpx.Response:
+async def _send(
+    client: httpx.AsyncClient, target: httpx.URL, limits: Limits, more: Mapping[str, str]
+) -> httpx.Response:
     """The answer of the first address that takes the connection; each was checked, and is what is connected to."""
     auth = httpx.BasicAuth(target.username, target.password) if target.userinfo else None
     plain = target.copy_with(userinfo=b"", fragment=None)
     found = await addresses(plain, limits.hosts)
-    headers = {"host": plain.netloc.decode("ascii"), "accept-encoding": "identity"}
+    headers = {"host": plain.netloc.decode("ascii"), "accept-encoding": "identity", **more}
     for position, address in enumerate(found):
         request = client.build_request(
             "GET", plain.copy_with(host=address), headers=headers, extensions={"sni_hostname": plain.host}
@@ -183,5 +271,7 @@ def _too_long(name: str, limits: Limits) -> ImageUnusable:
     )
 
 
-def _unreachable(name: str, why: str) -> ImageUnusable:
-    return ImageUnusable(f"cannot fetch {name}: {why}", code="download-failed", subject=name)
+def _unreachable(name: str, why: str, *, again: bool = False) -> ImageUnusable:
+    found = ImageUnusable(f"cannot fetch {name}: {why}", code="download-failed", subject=name)
+    found.retryable = again
+    return found

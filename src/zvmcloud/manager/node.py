@@ -32,6 +32,9 @@ from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.images import records as image_records
+from zvmcloud.manager.images.arrivals import Arrivals
+from zvmcloud.manager.images.keeping import Keeping
+from zvmcloud.manager.images.uploads import Uploads
 from zvmcloud.manager.inventory import records as inventory_records
 from zvmcloud.manager.inventory.history import History
 from zvmcloud.manager.inventory.reconciler import Reconciler
@@ -69,6 +72,9 @@ class Node:
         self.settings = core.settings
         self.disks = Disks(core)
         self.images = Images(core)
+        self.arrivals = Arrivals(core, self.images)
+        self.uploads = Uploads(core, self.arrivals)
+        self.keeping = Keeping(core, self.images)
         self.guests = Guests(core, self.disks)
         self.deploys = Deploys(core, self.guests, self.images)
         self.captures = Captures(core, self.guests, self.images)
@@ -136,6 +142,7 @@ class Node:
         """Begin the heartbeat, resume durable jobs, finish what an earlier run left behind."""
         self._tasks.append(asyncio.create_task(self._beat(), name="manager-heartbeat"))
         await self.systems.load()
+        await self.keeping.sweep()
         await self.core.engine.start()
         self._tasks.append(asyncio.create_task(self._recover(), name="manager-recovery"))
         self._tasks.append(asyncio.create_task(self._expire(), name="manager-expiry"))
@@ -185,8 +192,17 @@ class Node:
                 log.exception("other nodes cannot be looked at")
 
     async def _expire(self) -> None:
-        """Gives back reservations that have ended; takes over systems that other managers added."""
+        """Gives back reservations that have ended, forgets old uploads, keeps the images under their limit; takes over
+        systems that other managers added."""
         while True:
+            try:
+                await self.uploads.recover()
+                if forgotten := await self.uploads.expire():
+                    log.info("%d uploads are forgotten", forgotten)
+                if await self.keeping.over():
+                    await self.keeping.prune(SYSTEM)
+            except Exception:
+                log.exception("images cannot be looked after")
             try:
                 await self.systems.load()
                 if ended := await self.scsi.expire():

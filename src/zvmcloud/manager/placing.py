@@ -16,8 +16,9 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """What link() says on file systems that know no second name."""
 
 
-def into_place(incoming: Path, target: Path, size: int) -> None:
-    """Give a received file its place by digest; it is on the disk before it has that name.
+def into_place(incoming: Path, target: Path, size: int, *, keep: bool = False) -> None:
+    """Give a received file its place by digest; it is on the disk before it has that name. With ``keep`` it has its
+    old name too, so that it can be placed again (not on file systems where a file has one name).
 
     A file that is there already is believed only when it has ``size`` bytes; another one (cut short by a crash of the
     machine) is replaced. ``incoming`` may be gone when the file is in its place. Blocking; OSError.
@@ -29,8 +30,20 @@ def into_place(incoming: Path, target: Path, size: int) -> None:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _sync(target.parent.parent)
     _sync(incoming)
+    if keep:
+        incoming = _second_name(incoming, target.with_name(f".{uuid.uuid4()}.part"))
     incoming.replace(target)
     _sync(target.parent)
+
+
+def _second_name(path: Path, other: Path) -> Path:
+    try:
+        os.link(path, other)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return path
+    return other
 
 
 def copy_new(source: Path, root: Path, target: Path) -> None:

@@ -95,7 +95,6 @@ uploads = sa.Table(
     sa.Column("name", sa.String(255), nullable=False, unique=True),
     sa.Column("project", sa.String(64), nullable=False, index=True),
     sa.Column("actor", sa.String(64), nullable=False),
-    sa.Column("node", sa.String(64), nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("digests", sa.JSON, nullable=False),
     sa.Column("about", sa.JSON, nullable=False),

@@ -21,6 +21,7 @@ from zvmcloud.api.v1.routes import (
     events,
     guests,
     identity,
+    image_files,
     images,
     inventory,
     jobs,
@@ -28,6 +29,7 @@ from zvmcloud.api.v1.routes import (
     operations,
     scsi,
     systems,
+    uploads,
 )
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS
@@ -40,6 +42,8 @@ ROUTERS = (
     consoles.router,
     events.router,
     images.router,
+    image_files.router,
+    uploads.router,
     jobs.router,
     operations.router,
     scsi.router,

@@ -68,7 +68,7 @@ MEANINGS: Mapping[str, tuple[str, object]] = {
     "relocation_domain": ("relocation domain", None),
     "description": ("what it is for", None),
     "enabled": ("whether it may be used", True),
-    "quota": ("limits: guests, vcpus, memory_mb, disk_mb, fcp_devices", {"guests": 10}),
+    "quota": ("limits: guests, vcpus, memory_mb, disk_mb, fcp_devices, image_mb", {"guests": 10}),
 }
 _ERRORS: Mapping[str, tuple[str, str, str]] = {
     "400": ("BadInput", "A value that is not acceptable; nothing was changed", "bad-input"),

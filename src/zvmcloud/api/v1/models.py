@@ -45,41 +45,38 @@ class Guest(BaseModel):
 
 
 class Image(BaseModel):
-    """A name in the image repository. ``units`` counts cylinders (CYL) or 512-byte blocks (BLK)."""
+    """A name in the image repository. ``bytes``: length of the file; ``size``: of the raw disk inside it, 0 when its
+    header counts cylinders or blocks only. ``cylinders`` and ``blocks`` (of 512 bytes) are needed on an ECKD and on an
+    FBA disk; null: it does not go there. ``disk_type`` is ECKD, FBA, SCSI, or empty when both kinds of minidisk take
+    it. ``kind`` and ``units`` say the same in one number. ``boot``: whether a guest boots from it; ``protected``: it
+    is neither deleted nor pruned. Times are seconds since 1970."""
 
     name: str
     sha256: str
     md5: str
     bytes: int
+    format: str
+    size: int
+    disk_type: str
+    cylinders: int | None
+    blocks: int | None
     kind: str
     units: int
     os_version: str
+    architecture: str
+    boot: bool
     type: str
     comments: str | None
     created: float
     last_used: float
     project: str
     public: bool
+    protected: bool
     tags: dict[str, str]
 
     @classmethod
     def of(cls, row: ImageRow) -> Image:
-        return cls(
-            name=row.name,
-            sha256=row.sha256,
-            md5=row.md5,
-            bytes=row.bytes,
-            kind=row.kind,
-            units=row.units,
-            os_version=row.os_version,
-            type=row.type,
-            comments=row.comments,
-            created=row.created,
-            last_used=row.last_used,
-            project=row.project,
-            public=row.public,
-            tags=dict(row.tags),
-        )
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class Call(BaseModel):

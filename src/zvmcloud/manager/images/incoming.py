@@ -116,3 +116,18 @@ def storage_error(error: OSError) -> ImageUnusable:
     )
     failure.status = 507 if full else 500
     return failure
+
+
+def length_of(file: Path) -> int:
+    """Bytes of a file; 0 when there is none. Blocking."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to an unbuffered file; OSError leaves a beginning of the data in it. Blocking."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

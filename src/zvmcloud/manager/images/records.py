@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from zvmcloud.manager.core import CAPTURED
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import Conflict, ImageUnusable
+from zvmcloud.manager.identity import audit
+from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import FINAL, Json
 from zvmcloud.manager.placing import into_place
@@ -19,14 +21,6 @@ from zvmcloud.manager.tables import images, jobs, uploads
 RECEIVED = "received"
 """The file of a job that holds an image as it came in."""
 _FACTS = ("sha256", "md5", "bytes", "format", "size", "disk_type", "cylinders", "blocks", "kind", "units", "boot")
-
-
-async def lock_bytes(connection: Connection, sha256: str) -> None:
-    """From here to the end of the transaction nobody else places, names or removes the bytes with this digest. SQLite
-    has one writer at a time anyway."""
-    if connection.dialect.name == "postgresql":
-        key = int.from_bytes(bytes.fromhex(sha256)[:8], "big", signed=True)
-        await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 @local("manager.image_added")
@@ -57,17 +51,31 @@ async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) 
 @local("manager.image_deleted")
 async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """A name goes. Raises Conflict (image-in-use) when a job began to read it meanwhile."""
-    found = sa.select(images.c.sha256).where(images.c.name == parameters["name"])
-    sha256 = (await context.connection.execute(found)).scalar_one_or_none()
-    if sha256 is not None:
-        await lock_bytes(context.connection, sha256)
-        user = await context.connection.execute(
-            sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)
-        )
-        if (job := user.scalar_one_or_none()) is not None:
-            raise in_use(str(parameters["name"]), job)
-        await context.connection.execute(sa.delete(images).where(images.c.name == parameters["name"]))
+    name = str(parameters["name"])
+    found = sa.select(images.c.sha256, images.c.project).where(images.c.name == name)
+    row = (await context.connection.execute(found)).one_or_none()
+    if row is not None:
+        if (job := await reader_of(context.connection, row.sha256)) is not None:
+            raise in_use(name, job)
+        await context.connection.execute(sa.delete(images).where(images.c.name == name))
+        await audit.append(
+            context.connection, actor(), "image.delete", name, project=row.project, job=context.job,
+            detail={"sha256": row.sha256},
+        )  # fmt: skip
     return None
+
+
+async def reader_of(connection: Connection, sha256: str) -> str | None:
+    """The id of a job that is not over and reads these bytes, if there is one."""
+    query = sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+def protected(name: str) -> Conflict:
+    """The image is kept whatever happens."""
+    return Conflict(
+        f"image {name} is protected", code="image-protected", remedy="take the protection off first", subject=name
+    )
 
 
 def in_use(name: str, job: str) -> Conflict:
@@ -90,9 +98,8 @@ def taken(name: str) -> Conflict:
 async def _place(context: LocalContext, file: str, found: Mapping[str, Json], parameters: Mapping[str, Json]) -> None:
     """Bytes and name in one transaction. Harmless when the file is in its place already."""
     sha256, size = str(found["sha256"]), int(str(found["bytes"]))
-    await lock_bytes(context.connection, sha256)
     target = context.folder / "images" / sha256[:2] / sha256
-    await asyncio.to_thread(into_place, context.folder / "jobs" / context.job / file, target, size)
+    await asyncio.to_thread(into_place, context.folder / "jobs" / context.job / file, target, size, keep=True)
     await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -17,16 +17,19 @@ from zvmcloud.images.facts import Facts, FactsError, examine
 from zvmcloud.images.formats import Format
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits
-from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotFound
-from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed, NotFound
+from zvmcloud.manager.identity import audit
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.images.about import check_name
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
 from zvmcloud.manager.images.localfiles import LocalFiles
-from zvmcloud.manager.images.records import in_use, lock_bytes, taken
+from zvmcloud.manager.images.records import in_use, protected, taken
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import images
 
-_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}")
+_USE_INTERVAL = 60.0
+"""Seconds between two times that the use of an image is written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,12 @@ class Images:
         return found
 
     def path(self, image: Image) -> Path:
-        return self.folder / image.sha256[:2] / image.sha256
+        """Where its bytes are."""
+        return self.place(image.sha256)
+
+    def place(self, sha256: str) -> Path:
+        """Where bytes with this digest are, or would be."""
+        return self.folder / sha256[:2] / sha256
 
     async def import_url(
         self,
@@ -148,8 +156,7 @@ class Images:
 
     async def must_be_new(self, name: str) -> None:
         """Raises BadInput for a name that no image can have, Conflict (image-exists) for one that is taken."""
-        if not _NAME.fullmatch(name):
-            raise BadInput("image_name", name, "1 to 255 characters without '/', '\\' or control characters")
+        check_name(name)
         async with self._core.database.read() as connection:
             if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
                 raise taken(name)
@@ -173,14 +180,45 @@ class Images:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
         return {"sha256": digest.sha256, "md5": digest.md5, "bytes": digest.length, **shape(found)}
 
+    async def change(self, caller: Caller, name: str, values: Mapping[str, Json]) -> Image:
+        """Set columns of an image that the caller may change. Raises NotFound (image-unknown), NotAllowed (role)."""
+        image = await self.changeable(caller, name)
+        if values:
+            async with self._core.database.write() as connection:
+                await connection.execute(sa.update(images).where(images.c.name == name).values(**values))
+                await audit.append(connection, caller, "image.change", name, project=image.project, detail=values)
+        return await self.get(name)
+
+    async def changeable(self, caller: Caller, name: str) -> Image:
+        """An image of a project where the caller is a member. Raises NotFound (image-unknown), NotAllowed (role)."""
+        image = await self.seen_by(caller, name)
+        held = caller.role_in(image.project)
+        if held is None or not held.covers(Role.MEMBER):
+            raise NotAllowed(
+                f"image {name} is of project {image.project}, where {caller.user} is no member",
+                code="role",
+                remedy=f"ask an admin for the role member in project {image.project}",
+                subject=name,
+            )
+        return image
+
+    async def used(self, image: Image) -> None:
+        """Somebody reads the image; written down at most once a minute."""
+        now = time.time()
+        if now - image.last_used > _USE_INTERVAL:
+            async with self._core.database.write() as connection:
+                await connection.execute(sa.update(images).where(images.c.name == image.name).values(last_used=now))
+
     async def delete(self, name: str, *, origin: str = "") -> JobRecord:
-        """Forget a name; the bytes go with the last name. Raises NotFound, Conflict (image-in-use) while a job reads
-        them."""
+        """Forget a name; the bytes go with the last name. Raises NotFound, Conflict (image-protected; image-in-use
+        while a job reads them)."""
         while True:
             image = await self.get(name)
             async with self._core.image_lock(image.sha256):
                 if (await self.get(name)).sha256 != image.sha256:
                     continue
+                if image.protected:
+                    raise protected(name)
                 user = await self._core.journal.uses_image(image.sha256)
                 if user is not None:
                     raise in_use(name, user)
@@ -188,18 +226,18 @@ class Images:
                     Plan(
                         kind="image.delete",
                         title=f"Delete image {name}",
-                        system=self._core.system(),
+                        system="",
                         steps=(Step("record", f"forget image {name}", "manager.image_deleted", {"name": name}),),
                     ),
                     origin,
                 )
-                await self._drop_unused(self.path(image), image.sha256)
+                await self.drop_unused(self.path(image), image.sha256)
                 return job
 
-    async def _drop_unused(self, path: Path, sha256: str) -> None:
-        """Remove bytes that no name has. In a write transaction, because a capture places its bytes in one."""
+    async def drop_unused(self, path: Path, sha256: str) -> None:
+        """Remove bytes that no name has. In a write transaction, of which there is one at a time: a job places
+        its bytes in one."""
         async with self._core.database.write() as connection:
-            await lock_bytes(connection, sha256)
             query = sa.select(images.c.name).where(images.c.sha256 == sha256).limit(1)
             if (await connection.execute(query)).first() is None:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -225,7 +263,7 @@ class Images:
                 remedy="copy the file again and compare its size with its origin's",
                 subject=name,
             )
-        target = self.folder / digest.sha256[:2] / digest.sha256
+        target = self.place(digest.sha256)
         row = {
             "name": name,
             "sha256": digest.sha256,
@@ -243,7 +281,7 @@ class Images:
             "manager.image_added",
             row,
         )
-        plan = Plan(kind="image.import", title=f"Import image {name}", system=self._core.system(), steps=(step,))
+        plan = Plan(kind="image.import", title=f"Import image {name}", system="", steps=(step,))
         async with self._core.image_lock(digest.sha256):
             try:
                 await asyncio.to_thread(into_place, incoming, target, digest.length)
@@ -251,7 +289,7 @@ class Images:
             except OSError as error:
                 raise storage_error(error) from error
             except ManagerError:
-                await self._drop_unused(target, digest.sha256)
+                await self.drop_unused(target, digest.sha256)
                 raise
 
 

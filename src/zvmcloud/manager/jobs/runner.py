@@ -21,6 +21,7 @@ from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.manager.jobs.remote import Materials, Remote, check
+from zvmcloud.manager.jobs.work import Works
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Runner:
         self.journal = journal
         self.materials = materials
         self._remote = Remote(journal, agents, materials)
+        self.works = Works(journal)
         self._busy: set[str] = set()
 
     async def run(self, plan: Plan, origin: str = "", job: str = "") -> JobRecord:
@@ -120,7 +122,7 @@ class Runner:
         if not await self.journal.started(job, number):
             return "cancelled"
         try:
-            if item.step.local:
+            if item.step.local and item.step.kind not in self.works:
                 async with self.journal.database.write() as connection:
                     result = await self._local(connection, record, item.step, results)
                     await self.journal.ended(connection, job, [(number, Outcome("done", 1.0, result=result))])
@@ -133,7 +135,10 @@ class Runner:
                 except SQLAlchemyError as error:  # the operation goes on, and its end is what matters
                     log.warning("job %s: progress cannot be written down: %s", job, error)
 
-            outcome = await self._remote.patiently(record, item, progress)
+            if item.step.local:
+                outcome = await self.works.run(record, item.step, results, progress)
+            else:
+                outcome = await self._remote.patiently(record, item, progress)
         except Replaced:
             raise
         except (ManagerError, SQLAlchemyError) as error:
@@ -201,6 +206,7 @@ class Runner:
                 await self.materials.discard(job)
                 self.journal.published(job)
             record = await self.journal.get(job)
+        self.works.cancel(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
             await self._remote.cancel(job, record.system, running.step.name)

@@ -1,39 +1,157 @@
-"""The image repository."""
+"""The image repository: its names, images from URLs, and the room they take."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
-from zvmcloud.api.v1.context import Credentials, Reader, TheNode, Unauthorized, caller_of
-from zvmcloud.api.v1.models import Image
+from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of
+from zvmcloud.api.v1.models import Image, Job
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
 from zvmcloud.manager import images as repository
 from zvmcloud.manager import tables
-from zvmcloud.manager.core import CAPTURED, IMAGE_TOKEN_HEADER
-from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.images import about as facts
+from zvmcloud.manager.images.about import About
+from zvmcloud.manager.images.keeping import Kept, Storage
+from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["images"])
 
 IMAGES = Listing(tables.images, ("name",), project="")
-ImageToken = Annotated[str, Header(alias=IMAGE_TOKEN_HEADER)]
+Tags = Annotated[dict[str, Annotated[str, Field(max_length=255)]], Field(max_length=64)]
+
+
+class Described(BaseModel):
+    """What is said of an image. ``os_version``: distribution and version, as in rhel9.2; ``public``: every project
+    sees it (only an operator may say so); ``protected``: it is neither deleted nor pruned; ``boot``: whether a guest
+    boots from it, null for what its content says; ``project``: whose it is, empty for the caller's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=255)
+    project: str = ""
+    os_version: str = Field(default="", max_length=64)
+    architecture: Literal["s390x", "s390", "noarch"] = "s390x"
+    comments: str | None = Field(default=None, max_length=255)
+    public: bool = False
+    protected: bool = False
+    boot: bool | None = None
+    tags: Tags = Field(default_factory=dict)
+    sha256: str = ""
+    sha512: str = ""
+    md5: str = ""
+
+    def digests(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in facts.LENGTHS}
+
+    async def about(self, node: Node, caller: Caller) -> About:
+        """Whose it becomes and what it is called. Raises NotFound (project-unknown), NotAllowed (role)."""
+        project = self.project or caller.project
+        await node.accounts.project(project)
+        caller.enters(project, Role.MEMBER, f"project {project}")
+        if self.public:
+            caller.needs(Role.OPERATOR)
+        return About(
+            name=self.name,
+            project=project,
+            os_version=self.os_version,
+            architecture=self.architecture,
+            comments=self.comments,
+            public=self.public,
+            protected=self.protected,
+            boot=self.boot,
+            tags=self.tags,
+        )
+
+
+class ImageSource(Described):
+    """An image to fetch. ``url``: http or https; ``bytes``: its length, 0 when that is not known. One of ``sha256``,
+    ``sha512`` and ``md5`` (of the file) must be given."""
+
+    url: str = Field(min_length=1, max_length=4096)
+    bytes: int = Field(default=0, ge=0)
+
+
+class ImageChange(BaseModel):
+    """What may be changed; what is absent stays. ``tags`` replaces all tags; an operator may give it to another
+    project or make it public."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    os_version: str | None = Field(default=None, max_length=64)
+    architecture: Literal["s390x", "s390", "noarch"] | None = None
+    comments: str | None = Field(default=None, max_length=255)
+    public: bool | None = None
+    protected: bool | None = None
+    boot: bool | None = None
+    tags: Tags | None = None
+    project: str | None = None
+
+
+class KeptFile(BaseModel):
+    """A file of the repository with all its names. ``stays``: why it is not pruned: in-use or protected, or empty."""
+
+    sha256: str
+    names: list[str]
+    bytes: int
+    last_used: float
+    stays: str
+
+    @classmethod
+    def of(cls, file: Kept) -> KeptFile:
+        return cls(
+            sha256=file.sha256, names=list(file.names), bytes=file.bytes, last_used=file.last_used, stays=file.stays
+        )
+
+
+class ImageStorage(BaseModel):
+    """The room that images take, in bytes. ``limit``: 0 for none; ``pruned``: what goes, or went, to come under it, the
+    least recently used first; ``missing``: names whose file is gone or has another length."""
+
+    limit: int
+    used: int
+    files: int
+    pruned: list[KeptFile]
+    missing: list[str]
+
+    @classmethod
+    def of(cls, found: Storage) -> ImageStorage:
+        pruned = [KeptFile.of(file) for file in found.pruned]
+        return cls(limit=found.limit, used=found.used, files=found.files, pruned=pruned, missing=list(found.missing))
 
 
 @router.get("/images")
-async def images(node: TheNode, caller: Reader, limit: Limit = 100, cursor: Cursor = "") -> Page[Image]:
+async def images(
+    node: TheNode, caller: Reader, project: str = "", limit: Limit = 100, cursor: Cursor = ""
+) -> Page[Image]:
     """The images of the caller's projects and the public ones, by name."""
     seen = caller.sees
     where = [] if seen is None else [sa.or_(tables.images.c.public, tables.images.c.project.in_(seen))]
+    if project:
+        where.append(tables.images.c.project == project)
     rows = await IMAGES.rows(node.core.database, caller, after=key_of(cursor, str), limit=limit, equal={}, where=where)
     return page(rows, limit, lambda row: Image.of(repository.Image(**row)), IMAGES.key)
+
+
+@router.post("/images", status_code=202, response_model=Job, name="image.import")
+async def bring_in(node: TheNode, caller: Member, request: Request, body: ImageSource) -> Response:
+    """Fetch an image from a URL, by a job; it is kept only if its digest is the announced one."""
+    about = await body.about(node, caller)
+    job = request.scope.get("zvmcloud.job") or new_job()
+    origin = f"v1 POST /v1/images from {address_of(request)}"
+    record = await node.arrivals.import_url(
+        caller, about, body.url, body.digests(), size=body.bytes, origin=origin, job=job
+    )
+    headers = {"location": f"/v1/jobs/{record.id}"}
+    return JSONResponse(Job.of(record).model_dump(mode="json"), 202, headers)
 
 
 @router.get("/images/{name}")
@@ -42,54 +160,40 @@ async def image(node: TheNode, caller: Reader, name: str) -> Image:
     return Image.of(await node.images.seen_by(caller, name))
 
 
-@router.get(
-    "/images/{name}/content",
-    name="image.download",
-    response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
-)
-async def content(
-    node: TheNode, request: Request, name: str, image_token: ImageToken = "", credentials: Credentials = None
-) -> Response:
-    """The image's bytes, whole or by Range. For agents with the token of a running job, and for who sees the image."""
-    try:
-        found = await node.images.get(name)
-    except NotFound:
-        await caller_of(request, credentials)  # who may not come in is not told which images there are
-        raise
-    if not await _job_runs(node, image_token, found.sha256):
-        found = await node.images.seen_by(await caller_of(request, credentials), name)
-    headers = {"etag": f'"{found.sha256}"', "cache-control": "no-store"}
-    return FileResponse(node.images.path(found), media_type="application/octet-stream", headers=headers)
+@router.patch("/images/{name}")
+async def change(node: TheNode, caller: Member, name: str, body: ImageChange) -> Image:
+    """Change what is said of an image."""
+    await node.images.changeable(caller, name)
+    values = body.model_dump(exclude_unset=True)
+    values = {field: value for field, value in values.items() if value is not None or field == "comments"}
+    if values.get("public") or "project" in values:
+        caller.needs(Role.OPERATOR)
+    if "project" in values:
+        await node.accounts.project(values["project"])
+    if "os_version" in values:
+        facts.check_os_version(values["os_version"])
+        values["os_version"] = values["os_version"].lower()
+    return Image.of(await node.images.change(caller, name, values))
 
 
-@router.put("/jobs/{job}/image", include_in_schema=False)
-async def captured(node: TheNode, request: Request, job: str, image_token: ImageToken = "") -> JSONResponse:
-    """The image that an agent captures for a running job, with the token of that job."""
-    if node.core.materials.job_of(image_token, CAPTURED) != job or not await _job_captures(node, job):
-        raise Unauthorized("no valid token for this job")
-    try:
-        return JSONResponse(await node.images.receive(job, request.stream()))
-    except ClientDisconnect as error:
-        raise HTTPException(400, "the connection ended before the image was complete") from error
+@router.delete("/images/{name}", status_code=204)
+async def delete(node: TheNode, caller: Member, request: Request, name: str) -> None:
+    """Forget a name; the bytes go with the last one. Not while a job reads them, nor when it is protected."""
+    await node.images.changeable(caller, name)
+    await node.images.delete(name, origin=f"v1 DELETE /v1/images/{name} from {address_of(request)}")
 
 
-async def _job_runs(node: Node, token: str, sha256: str) -> bool:
-    """Whether the token belongs to a job that reads this image and is not over."""
-    job = node.core.materials.job_of(token, sha256) if token else None
-    if job is None:
-        return False
-    try:
-        record = await node.journal.get(job, with_calls=False)
-    except NotFound:
-        return False
-    return not record.over and record.image_sha256 == sha256
+@router.get("/image-storage", name="image-storage.show")
+async def storage(node: TheNode, _caller: Operator) -> ImageStorage:
+    """The room that images take, and what pruning would remove now."""
+    return ImageStorage.of(await node.keeping.report())
 
 
-async def _job_captures(node: Node, job: str) -> bool:
-    """Whether a job runs that captures a disk."""
-    try:
-        record = await node.journal.get(job, with_calls=False)
-    except NotFound:
-        return False
-    return not record.over and any(item.step.kind == "disk.read_image" for item in record.steps)
+@router.post("/image-storage/prune", name="image-storage.prune")
+async def prune(
+    node: TheNode,
+    caller: Operator,
+    dry_run: Annotated[bool, Query(description="only say what would go")] = False,
+) -> ImageStorage:
+    """Remove the least recently used images until the others have no more bytes than the setting images.limit."""
+    return ImageStorage.of(await node.keeping.prune(caller, dry_run=dry_run))

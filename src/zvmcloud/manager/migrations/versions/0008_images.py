@@ -36,7 +36,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("project", sa.String(length=64), nullable=False),
         sa.Column("actor", sa.String(length=64), nullable=False),
-        sa.Column("node", sa.String(length=64), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("digests", sa.JSON(), nullable=False),
         sa.Column("about", sa.JSON(), nullable=False),
