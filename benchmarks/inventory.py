@@ -65,7 +65,8 @@ def _fleet(reply: Connection, folder: str) -> None:
                 app = Service(runner_of(settings)).application()
                 config = uvicorn.Config(app, uds=str(home / "agent.sock"), log_level="error", http="h11")
                 tasks.append(asyncio.create_task(Server(config).serve()))
-            while not all((Path(folder) / f"Z{number:02}/agent.sock").exists() for number in range(1, SYSTEMS + 1)):  # noqa: ASYNC110 (files are waited for)
+            sockets = [Path(folder) / f"Z{number:02}/agent.sock" for number in range(1, SYSTEMS + 1)]
+            while not all(socket.exists() for socket in sockets):  # noqa: ASYNC110 (files are waited for)
                 await asyncio.sleep(0.1)
             reply.send("up")
             await asyncio.gather(*tasks)
