@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from zhcp.conftest import Agent
 from zhcp.image_server import ImageServer
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_cache import ImageCache
@@ -184,3 +185,24 @@ async def test_an_image_whose_server_stands_still_comes_on_from_another_one(tmp_
     (asked,) = other.requests
     assert "range: bytes=500000-" in asked.lower()
     assert len(still.requests) == 1, "an image that is here is not fetched again"
+
+
+async def test_the_cache_is_listed_and_emptied_over_http(agent: Agent) -> None:
+    data = agent.image.path.read_bytes()
+    digest = f"sha256-{agent.image.sha256}"
+    await agent.run(agent.guest())
+    async with ImageServer(data).running() as url:
+        await agent.run(agent.write_image(url=url))
+    listed = (await agent.http.get("/v1/cache")).json()
+    (image,) = listed["images"]
+    assert (image["digest"], image["bytes"], image["whole"], image["in_use"]) == (digest, len(data), True, False)
+    assert (listed["limit_bytes"], listed["used_bytes"]) == (20_480 << 20, len(data))
+    async with agent.runner.context("t").images.use(agent.write_image(url="http://127.0.0.1:9/x").source, ()):
+        refused = await agent.http.delete(f"/v1/cache/{digest}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "image-in-use")
+        assert (await agent.http.delete("/v1/cache")).json()["kept"] == [digest]
+    for wrong, status in (("sha256-xyz", 400), ("sha256-" + "0" * 64, 404), ("..%2Fjournal", 404)):
+        assert (await agent.http.delete(f"/v1/cache/{wrong}")).status_code == status
+    freed = (await agent.http.delete(f"/v1/cache/{digest}")).json()
+    assert freed == {"deleted": [digest], "kept": [], "freed_bytes": len(data)}
+    assert (await agent.http.get("/v1/cache")).json()["images"] == []

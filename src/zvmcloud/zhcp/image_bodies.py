@@ -191,7 +191,7 @@ def _record(track: int, number: int, block: bytes) -> Record:
             f"the raw image has data in block {position} where an ECKD disk keeps only the "
             f"first {length} bytes: it was made of a disk with another layout (such as MBR or GPT)",
             "image-layout",
-            "deploy it to an FBA disk or a SCSI LUN, or use an image that was made of an ECKD disk",
+            "write it to an FBA disk or a SCSI volume, use an image made of an ECKD disk, or install by guest.netboot",
         )
     return Record(number + 1, block[:key], block[key:length])
 

@@ -23,10 +23,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.fetched import Fetched, LocalImage, PassedImage, cache_full, hash_file
 from zvmcloud.zhcp.image_errors import digest_mismatch
 from zvmcloud.zhcp.image_messages import ImageSource
 from zvmcloud.zhcp.joining import to_its_end
@@ -36,60 +37,6 @@ _RESERVE = 256 * 1024 * 1024
 """How much room is made at a time for a file whose size is not known."""
 _NAME = re.compile(r"(sha256|sha512|md5)-[0-9a-f]{32,128}")
 log = logging.getLogger(__name__)
-
-
-class Fetched(Protocol):
-    """An image that can be read."""
-
-    @property
-    def file(self) -> Path | None:
-        """The whole file, when it is here already."""
-
-    @property
-    def compared(self) -> bool:
-        """Whether its digest is compared here: then `pieces` ends only when it is right."""
-
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Its bytes from the first on, as they arrive. AgentError as `sources`, and 507 `cache-full`."""
-
-    async def whole(self) -> Path:
-        """The whole file, its digest compared, once it is here. AgentError, also 507 `cache-full`."""
-
-
-class LocalImage:
-    """A file below one of the image folders."""
-
-    compared = False
-
-    def __init__(self, path: Path, digest: Digest) -> None:
-        self.file: Path | None = path
-        self._path = path
-        self._digest = digest
-
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        return sources.file_pieces(self._path)
-
-    async def whole(self) -> Path:
-        found = await asyncio.to_thread(_hash, self._path, self._digest.algorithm)
-        if found != self._digest.hex:
-            raise digest_mismatch(self._digest, found)
-        return self._path
-
-
-class PassedImage:
-    """An image that has no room in the cache."""
-
-    compared = False
-    file: Path | None = None
-
-    def __init__(self, source: ImageSource) -> None:
-        self._source = source
-
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        return HttpFile(self._source.url, self._source.headers).pieces()
-
-    async def whole(self) -> Path:
-        raise _cache_full("this image has to be read here and there, and the image cache has no room for it")
 
 
 class _Entry:
@@ -165,6 +112,35 @@ class ImageCache:
         self._verified: set[str] = set()
         self._making_room = asyncio.Lock()
 
+    @property
+    def limit(self) -> int:
+        """In bytes; 0: nothing is kept."""
+        return self._limit
+
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Names of images that operations have now."""
+        return frozenset(self._entries)
+
+    def files(self) -> list[Path]:
+        """Images and parts of images that are here."""
+        found = self._folder.iterdir() if self._folder.is_dir() else iter(())
+        return [
+            path for path in found if path.suffix != ".etag" and _NAME.fullmatch(path.name.removesuffix(".partial"))
+        ]
+
+    def delete(self, name: str) -> int:
+        """Delete an image that is not in use; the bytes that are free now."""
+        path = self._folder / name
+        freed = 0
+        for file in (path, path.with_name(f"{name}.partial")):
+            if file.exists():
+                freed += file.stat().st_size
+                file.unlink()
+        path.with_name(f"{name}.etag").unlink(missing_ok=True)
+        self._verified.discard(name)
+        return freed
+
     @asynccontextmanager
     async def use(self, source: ImageSource, folders: tuple[Path, ...]) -> AsyncIterator[Fetched]:
         """The image for the time of the block. FieldError, AgentError 404 `image-missing`."""
@@ -224,7 +200,7 @@ class ImageCache:
             return False
         if path.name in self._verified:
             return True
-        if _hash(path, digest.algorithm) != digest.hex:
+        if hash_file(path, digest.algorithm) != digest.hex:
             log.error("cached image %s is damaged; it will be fetched again", path.name)
             path.unlink()
             return False
@@ -247,7 +223,7 @@ class ImageCache:
                 await self._transfer(entry, source, digest)
         except OSError as problem:
             full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
-            entry.problem = _cache_full(f"the image cache cannot be written: {problem.strerror}") if full else problem
+            entry.problem = cache_full(f"the image cache cannot be written: {problem.strerror}") if full else problem
         except AgentError as problem:
             entry.problem = problem
         except asyncio.CancelledError:
@@ -296,7 +272,7 @@ class ImageCache:
         if size <= entry.reserved or await self._room(entry, max(total, size + _RESERVE)):
             return
         if not await self._room(entry, size):
-            raise _cache_full(f"the image has more than the {self._limit >> 20} MiB of the image cache")
+            raise cache_full(f"the image has more than the {self._limit >> 20} MiB of the image cache")
 
     # -- room -----------------------------------------------------------------------------------------------------
 
@@ -314,10 +290,8 @@ class ImageCache:
         """Delete the least recently used until all that is here and not in use has at most `left` bytes."""
         self._folder.mkdir(parents=True, exist_ok=True)
         kept: list[tuple[float, int, Path]] = []
-        for path in self._folder.iterdir():
+        for path in self.files():
             name = path.name.removesuffix(".partial")
-            if path.suffix == ".etag" or not _NAME.fullmatch(name):
-                continue
             facts = path.stat()
             if name not in in_use:
                 kept.append((facts.st_mtime, facts.st_size, path))
@@ -349,11 +323,6 @@ async def _end(entry: _Entry) -> None:
         await asyncio.wait([entry.task])
 
 
-def _hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-
-
 def _touched(path: Path) -> int:
     """Note that the file is used now; its size."""
     os.utime(path)
@@ -379,9 +348,3 @@ def _append(file: BinaryIO, piece: bytes, update: Callable[[bytes], object]) -> 
 def _forget_partial(entry: _Entry) -> None:
     entry.partial.unlink(missing_ok=True)
     entry.etag.unlink(missing_ok=True)
-
-
-def _cache_full(detail: str) -> AgentError:
-    return AgentError(
-        507, "cache-full", detail, remedy="raise storage.cache_mb, or free space where the agent's state folder is"
-    )

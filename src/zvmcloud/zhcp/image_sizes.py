@@ -12,7 +12,7 @@ from pathlib import Path
 from zvmcloud.images import compression, formats
 from zvmcloud.images.formats import Format
 from zvmcloud.zhcp import sources
-from zvmcloud.zhcp.image_cache import Fetched
+from zvmcloud.zhcp.fetched import Fetched
 from zvmcloud.zhcp.image_errors import ImageError
 from zvmcloud.zhcp.image_messages import ImageSource
 

@@ -5,6 +5,7 @@ GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi 
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[/{name}]  /v1/lans
+GET, DELETE /v1/cache   DELETE /v1/cache/{digest}
 POST /v1/guests/{userid}/command  /v1/operations/rehearse
 """
 
@@ -27,7 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.zhcp import inventory, queries, samples, system_queries
+from zvmcloud.zhcp import cached, inventory, queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
@@ -165,6 +166,9 @@ class Service:
             self._query("/v1/guests/{userid}/reader", _reader),
             self._query("/v1/guests/{userid}/relocation", _relocation),
             self._query("/v1/guests/{userid}/command", _command, "POST"),
+            self._query("/v1/cache", lambda c, _: cached.listing(c.images)),
+            self._query("/v1/cache", lambda c, _: cached.purge(c.images), "DELETE"),
+            self._query("/v1/cache/{digest}", lambda c, r: cached.purge(c.images, r.path_params["digest"]), "DELETE"),
             self._query("/v1/vswitches", lambda c, _: queries.vswitches(c)),
             self._query("/v1/vswitches/{name}", lambda c, r: queries.vswitch(c, r.path_params["name"])),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import time
 from functools import partial
@@ -9,15 +11,17 @@ from functools import partial
 from zvmcloud.cp import commands
 from zvmcloud.images import configdrive, cpio
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import formatting, sources
+from zvmcloud.zhcp import formatting
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
-from zvmcloud.zhcp.image_messages import Place
+from zvmcloud.zhcp.image_errors import digest_mismatch
+from zvmcloud.zhcp.image_messages import ImageSource, Place
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations import power, reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
 from zvmcloud.zhcp.operations.places import opened, require_off
+from zvmcloud.zhcp.sources import Digest
 
 _PARM_RECORD = 80
 _READER = "000C"
@@ -126,20 +130,25 @@ async def _contents(context: Context, request: NetBoot) -> dict[str, bytes]:
 
 
 async def _fetched(context: Context, name: str, file: BootFile) -> bytes:
-    """The bytes, whole and as their digest says. AgentError as `sources.pieces`, 422 `digest-mismatch`."""
+    """The bytes, whole and as their digest says; from the image cache, which keeps them for the next guest.
+
+    AgentError as `sources.pieces`, 422 `digest-mismatch`.
+    """
     if file.data:
         return reader.decoded(f"{name}.data", file.data)
     data = bytearray()
-    digest = hashlib.sha256()
-    async for piece in sources.pieces(file.url, file.headers, context.settings.image_folders):
-        data += piece
-        digest.update(piece)
-        reader.check_size(f"{name}.url", len(data))
-    if digest.hexdigest() != file.sha256.lower():
-        raise AgentError(
-            422, "digest-mismatch", f"{name}: the file has SHA-256 {digest.hexdigest()}, not {file.sha256.lower()}",
-            remedy="correct the digest, or look who changed the file",
-        )  # fmt: skip
+    source = ImageSource(file.url, file.sha256, headers=file.headers)
+    async with (
+        context.images.use(source, context.settings.image_folders) as fetched,
+        contextlib.aclosing(fetched.pieces()) as stream,
+    ):
+        async for piece in stream:
+            data += piece
+            reader.check_size(f"{name}.url", len(data))
+        compared = fetched.compared
+    found = "" if compared else await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    if not compared and found != file.sha256.lower():
+        raise digest_mismatch(Digest("sha256", file.sha256.lower()), found)
     return bytes(data)
 
 

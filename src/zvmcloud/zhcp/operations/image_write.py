@@ -15,7 +15,7 @@ from zvmcloud.images.formats import Format
 from zvmcloud.images.qcow2 import Qcow2, Qcow2Error
 from zvmcloud.zhcp import image_plan, image_sizes, sources
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
-from zvmcloud.zhcp.image_cache import Fetched
+from zvmcloud.zhcp.fetched import Fetched
 from zvmcloud.zhcp.image_errors import ImageError
 from zvmcloud.zhcp.image_messages import WriteImage
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
