@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zvmcloud.simulator import Simulator, releases
+from zvmcloud.simulator import Simulator, guests, releases
+from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import ModelError
+from zvmcloud.simulator.filling import open_system
 from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import IMPATIENT, Client
@@ -38,3 +40,16 @@ def test_a_function_of_a_later_level_does_not_exist_on_an_earlier_system() -> No
     assert releases.of_level(640).name == "6.4"
     with pytest.raises(ModelError, match=r"7\.6"):
         releases.find("7.6")
+
+
+def test_cplevel_says_when_the_release_was_built(tmp_path: Path) -> None:
+    opened = open_system(tmp_path / "state", replace(PRESETS["small"], release="7.4"))
+    try:
+        with opened.transaction():
+            if "MAINT" not in opened.machines:
+                guests.log_on(opened, "MAINT", ipl=False)
+        lines = execute(opened, "MAINT", "QUERY CPLEVEL").lines
+    finally:
+        opened.close()
+    assert lines[0].startswith("z/VM Version 7 Release 4.0")
+    assert lines[1] == "Generated at 09/20/24 08:45:33 UTC"

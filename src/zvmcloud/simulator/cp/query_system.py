@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from zvmcloud.cp import messages
-from zvmcloud.simulator import dasd, space
+from zvmcloud.simulator import dasd, releases, space
 from zvmcloud.simulator.cp.language import EVERY_CLASS, Command, Issuer, abbreviates, connect_line, no_more, vdev
 from zvmcloud.simulator.cp.vary import PROCESSOR_MISSING
 from zvmcloud.simulator.dasd import PAGES_PER_CYLINDER
@@ -44,7 +44,9 @@ def _timezones(_issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
 
 def _cplevel(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
     ipl_at = time.strftime("%m/%d/%y %H:%M:%S UTC", time.gmtime(issuer.system.facts.ipl_at))
-    return [issuer.system.facts.version, "Generated at 09/18/20 10:05:02 UTC", f"IPL at {ipl_at}"]
+    built = time.strptime(releases.of_level(issuer.system.facts.level).generated, "%Y-%m-%d %H:%M:%S")
+    generated = time.strftime("%m/%d/%y %H:%M:%S UTC", built)
+    return [issuer.system.facts.version, f"Generated at {generated}", f"IPL at {ipl_at}"]
 
 
 def _cpuid(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
