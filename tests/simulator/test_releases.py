@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from zvmcloud.simulator import Simulator, guests, releases
+from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.filling import open_system
@@ -43,7 +44,7 @@ def test_a_function_of_a_later_level_does_not_exist_on_an_earlier_system() -> No
 
 
 def test_cplevel_says_when_the_release_was_built(tmp_path: Path) -> None:
-    opened = open_system(tmp_path / "state", replace(PRESETS["small"], release="7.4"))
+    opened = open_system(tmp_path / "state", replace(PRESETS["small"], release="7.4"), clock=ManualClock())
     try:
         with opened.transaction():
             if "MAINT" not in opened.machines:
