@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -80,7 +82,32 @@ LEAST: dict[str, Role | None] = {
     f"POST {GUEST}/reset": Role.MEMBER,
     f"POST {GUEST}/pause": Role.MEMBER,
     f"POST {GUEST}/unpause": Role.MEMBER,
+    "POST /systems/{system}/guests/provision": Role.MEMBER,
+    f"POST {GUEST}/clone": Role.MEMBER,
     f"POST {GUEST}/deploy": Role.MEMBER,
+    f"POST {GUEST}/capture": Role.MEMBER,
+    f"POST {GUEST}/resize-cpus": Role.MEMBER,
+    f"POST {GUEST}/resize-memory": Role.MEMBER,
+    f"POST {GUEST}/reconfigure": Role.MEMBER,
+    f"POST {GUEST}/disks": Role.MEMBER,
+    f"DELETE {GUEST}/disks/{{vdev}}": Role.MEMBER,
+    f"POST {GUEST}/nics": Role.MEMBER,
+    f"DELETE {GUEST}/nics/{{vdev}}": Role.MEMBER,
+    f"POST {GUEST}/nics/{{vdev}}/couple": Role.MEMBER,
+    f"POST {GUEST}/nics/{{vdev}}/uncouple": Role.MEMBER,
+    f"POST {GUEST}/reader/purge": Role.MEMBER,
+    f"POST {GUEST}/reader/order": Role.MEMBER,
+    f"POST {GUEST}/reader/transfer": Role.MEMBER,
+    f"POST {GUEST}/netboot": Role.MEMBER,
+    f"GET {GUEST}/relocation": Role.READER,
+    "POST /systems/{system}/evacuate": Role.OPERATOR,
+    "POST /systems/{system}/vswitches": Role.OPERATOR,
+    "PATCH /systems/{system}/vswitches/{vswitch}": Role.OPERATOR,
+    "DELETE /systems/{system}/vswitches/{vswitch}": Role.OPERATOR,
+    "POST /systems/{system}/vswitches/{vswitch}/grant": Role.OPERATOR,
+    "POST /systems/{system}/vswitches/{vswitch}/revoke": Role.OPERATOR,
+    "POST /systems/{system}/lans": Role.OPERATOR,
+    "POST /systems/{system}/lans/{lan}/delete": Role.OPERATOR,
     f"POST {GUEST}/relocate": Role.MEMBER,
     f"POST {GUEST}/volumes": Role.MEMBER,
     f"POST {GUEST}/volumes/detach": Role.MEMBER,
@@ -118,6 +145,25 @@ BODIES: dict[str, dict[str, object]] = {
     f"POST {GUEST}/console": {"text": "true"},
     "POST /webhooks": {"url": "http://192.0.2.1/", "secret": "x" * 16},
     f"POST {GUEST}/deploy": {"image": "x"},
+    "POST /systems/{system}/guests/provision": {"userid": "nobody", "image": "x"},
+    f"POST {GUEST}/clone": {"userid": "other"},
+    f"POST {GUEST}/capture": {"image": "x"},
+    f"POST {GUEST}/resize-cpus": {"vcpus": 2},
+    f"POST {GUEST}/resize-memory": {"memory_mb": 2048},
+    f"POST {GUEST}/reconfigure": {"share": "RELATIVE 200"},
+    f"POST {GUEST}/disks": {"size": "1G"},
+    f"POST {GUEST}/nics": {"network": "VSW1"},
+    f"POST {GUEST}/nics/{{vdev}}/couple": {"vswitch": "VSW1"},
+    f"POST {GUEST}/reader/purge": {},
+    f"POST {GUEST}/reader/order": {"spoolids": ["1"]},
+    f"POST {GUEST}/reader/transfer": {"spoolids": ["1"], "to": "other"},
+    f"POST {GUEST}/netboot": {"kernel": {"url": "u", "sha256": "s"}, "initrd": {"url": "u", "sha256": "s"}},
+    "POST /systems/{system}/vswitches": {"name": "toolonganame"},
+    "PATCH /systems/{system}/vswitches/{vswitch}": {"isolation": "ON"},
+    "POST /systems/{system}/vswitches/{vswitch}/grant": {"userid": "x"},
+    "POST /systems/{system}/vswitches/{vswitch}/revoke": {"userid": "x"},
+    "POST /systems/{system}/lans": {"name": "toolonganame"},
+    "POST /systems/{system}/lans/{lan}/delete": {},
     f"POST {GUEST}/relocate": {"destination": "VM2"},
     f"POST {GUEST}/volumes": {"pool": "p1", "size_mb": 1},
     f"POST {GUEST}/volumes/detach": {"volume": "x"},
@@ -156,22 +202,7 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
     for route in sorted(LEAST, key=lambda one: one == "POST /logout"):  # the last: it ends the token
         least = LEAST[route]
         method, _, path = route.partition(" ")
-        names = (
-            "system",
-            "userid",
-            "name",
-            "job",
-            "plan",
-            "token",
-            "user",
-            "pool",
-            "volume",
-            "number",
-            "webhook",
-            "upload",
-        )
-        for name in names:
-            path = path.replace(f"{{{name}}}", {"system": "ZVM1", "number": "1"}.get(name, "nobody"))
+        path = re.sub(r"{(\w+)}", lambda found: {"system": "ZVM1", "number": "1"}.get(found[1], "nobody"), path)
         path += "?follow=false" if path == "/events" else ""
         body = BODIES.get(route) if method in {"POST", "PUT", "PATCH"} else None
         sends_json = body if body is not None or method in {"GET", "DELETE"} else {}

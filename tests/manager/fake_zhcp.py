@@ -71,6 +71,7 @@ class FakeZhcp:
         self.bodies: dict[str, dict[str, Any]] = {}
         self.ran: list[str] = []
         self.highest_epoch = 0
+        self.rehearsal_refused: Refused | None = None
         self.refuse_next: Refused | None = None
         self.delay = 0.0
         self.deaf = False
@@ -109,6 +110,7 @@ class FakeZhcp:
                 Route("/v1/guests/{userid}/command", self._command, methods=["POST"]),
                 Route("/v1/vswitches", self._vswitches),
                 Route("/v1/vswitches/{name}", self._vswitch),
+                Route("/v1/operations/rehearse", self._rehearse, methods=["POST"]),
                 Route("/v1/operations/{job}/{step}", self._put, methods=["PUT"]),
                 Route("/v1/operations/{job}/{step}", self._get, methods=["GET"]),
                 Route("/v1/operations/{job}/{step}", self._cancel, methods=["DELETE"]),
@@ -118,6 +120,16 @@ class FakeZhcp:
     def kinds(self) -> list[str]:
         """The operations that ran, in order."""
         return [entry.split(" ")[1] for entry in self.ran]
+
+    async def _rehearse(self, request: Request) -> Response:
+        """One call for each operation, named as its kind; what a real agent tells is tested with a simulated z/VM."""
+        told = [
+            {"kind": item["kind"], "calls": [{"kind": "smapi", "name": item["kind"], "parameters": {}}], "entries": []}
+            for item in json.loads(await request.body())["operations"]
+        ]
+        if self.rehearsal_refused is not None:
+            return _refuse(self.rehearsal_refused)
+        return JSONResponse({"operations": told})
 
     async def _put(self, request: Request) -> Response:
         key = f"{request.path_params['job']}/{request.path_params['step']}"

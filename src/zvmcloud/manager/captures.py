@@ -51,22 +51,16 @@ class Captures:
         self, system: str, name: str, image: str, *, kind: str = "rootonly", compression: int = 6, origin: str = ""
     ) -> str:
         """Plan a capture and hand it to the engine; returns the job's id at once. Raises what :meth:`capture` says."""
-        row = await self._core.owned(system, name)
-        owner = str(row["userid"])
+        await self._core.owned(system, name)
         if kind != "rootonly":
             raise NotSupported(
                 "The requested function: capture with alldisks has not been implemented in current release"
             )
         if not 0 <= compression <= 9:
             raise BadInput("compress_level", compression, "0 to 9")
-        await self._images.must_be_new(image)
-        facts = await self._guests.facts(system, owner)
-        on = powered(facts)
-        if not on and not self._core.settings.connector.capture_stopped:
-            raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
-        number = _boot_disk(owner, facts)
-        version = await self._version(system, owner, on, str(row["os_version"] or ""))
-        plan = self._plan(system, owner, image, number, compression, version, on)
+        stopped = self._core.settings.connector.capture_stopped
+        plan = await self.plan_capture(system, name, image, compression=compression, stopped=stopped)
+        owner = plan.userid
         check(plan)
         async with self._core.exclusive(system, owner):
             for busy in _BUSY:
@@ -82,14 +76,38 @@ class Captures:
             await self._core.begin(plan, origin, job)
         return job
 
-    def _plan(self, system: str, owner: str, image: str, number: str, compression: int, version: str, on: bool) -> Plan:
+    async def plan_capture(
+        self,
+        system: str,
+        name: str,
+        image: str,
+        *,
+        codec: str = "gzip",
+        compression: int = 6,
+        stopped: bool = True,
+        version: str = "",
+    ) -> Plan:
+        """Make a guest's boot disk an image; one that is on is shut down for it and started again.
+
+        ``stopped``: a guest that is off will do. ``version``: of its distribution, "" asks the guest or what was
+        deployed. Raises NotFound (guest-unknown), Conflict (image-exists, guest-inactive, capture-failed).
+        """
+        row = await self._core.owned(system, name)
+        owner = str(row["userid"])
+        await self._images.must_be_new(image)
+        facts = await self._guests.facts(system, owner)
+        on = powered(facts)
+        if not on and not stopped:
+            raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
+        number = _boot_disk(owner, facts)
+        version = version or await self._version(system, owner, on, str(row["os_version"] or ""))
         settings = self._core.settings.connector
         steps = [
             Step(
                 "read-image",
                 f"read disk {number} of {owner} as image {image}",
                 "disk.read_image",
-                {"userid": owner, "vdev": number, "compression": compression},
+                {"userid": owner, "vdev": number, "compression": compression, "codec": codec},
             ),
             Step("record", f"record image {image}", "manager.image_captured", {"name": image, "os_version": version}),
         ]

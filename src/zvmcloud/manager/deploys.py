@@ -58,17 +58,7 @@ class Deploys:
         steps: list[Step] = []
         if not request.skip_copy:
             await self._check_disk(system, owner, number, image)
-            source = {"image": image.name, "sha256": image.sha256, "bytes": image.bytes}
-            steps.append(
-                Step(
-                    "write-image",
-                    f"write {image.name} ({image.units} {image.kind}) to {owner} {number}",
-                    "disk.write_image",
-                    {"userid": owner, "vdev": number, "source": source},
-                    undo_kind="disk.erase",
-                    undo_parameters={"userid": owner, "vdev": number},
-                )
-            )
+            steps.append(write_step(owner, number, image))
         if request.transport:
             file = self._images.files.existing(request.transport, "transportfiles", remote_host=request.remote_host)
             data = await asyncio.to_thread(_read_small, file)
@@ -79,8 +69,7 @@ class Deploys:
         elif request.hostname:
             files["hostname.sh"] = _hostname_script(request.hostname)
             steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
-        record = {"image": image.name, "sha256": image.sha256, "os_version": image.os_version}
-        steps.append(Step("record", f"record that {owner} runs {image.os_version}", "manager.guest_deployed", record))
+        steps.append(deployed_step(owner, image))
         plan = Plan(
             kind="guest.deploy",
             title=f"Deploy {image.name} to {owner}",
@@ -165,6 +154,25 @@ class Deploys:
                 remedy="create the guest with a disk of the size that GET /v1/images/{name} tells",
                 subject=number,
             )
+
+
+def write_step(owner: str, number: str, image: Image) -> Step:
+    """Write an image to a disk; undone by emptying the disk."""
+    source = {"image": image.name, "sha256": image.sha256, "bytes": image.bytes}
+    return Step(
+        "write-image",
+        f"write {image.name} ({image.units} {image.kind}) to {owner} {number}",
+        "disk.write_image",
+        {"userid": owner, "vdev": number, "source": source},
+        undo_kind="disk.erase",
+        undo_parameters={"userid": owner, "vdev": number},
+    )
+
+
+def deployed_step(owner: str, image: Image) -> Step:
+    """Record what the guest runs."""
+    record = {"image": image.name, "sha256": image.sha256, "os_version": image.os_version}
+    return Step("deployed", f"record that {owner} runs {image.os_version}", "manager.guest_deployed", record)
 
 
 def _read_small(file: Confined) -> bytes:

@@ -117,21 +117,27 @@ class Disks:
         (guest-unknown)."""
         owner = (await self._core.owned(system, name))["userid"]
         async with self._core.exclusive(system, owner):
-            used = [disk.text("vdev") for disk in await self.of_guest(system, owner)]
-            root = self._core.settings.defaults.root_vdev
-            first = f"{max((int(number, 16) for number in used), default=int(root, 16) - 1) + 1:04X}"
-            disks = self.settle(requests, first, boot_first=False)
-            clash = {number.upper().zfill(4) for number in used} & {disk.vdev for disk in disks}
-            if clash:
-                raise Conflict(f"guest {owner} already has a disk {min(clash)}", code="disk-exists", subject=min(clash))
-            step = Step(
-                "add",
-                f"add {', '.join(disk.vdev for disk in disks) or 'no disk'} to {owner}",
-                "disk.add",
-                {"userid": owner, "disks": [disk.parameters for disk in disks]},
-            )
-            plan = Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
+            disks, plan = await self.plan_add(system, owner, requests)
             return disks, await self._core.runner.run(plan, origin)
+
+    async def plan_add(self, system: str, owner: str, requests: Sequence[DiskRequest]) -> tuple[tuple[Disk, ...], Plan]:
+        """The disks as they will be, and the plan that adds them. Raises BadInput, Conflict (disk-exists)."""
+        used = [disk.text("vdev") for disk in await self.of_guest(system, owner)]
+        root = self._core.settings.defaults.root_vdev
+        first = f"{max((int(number, 16) for number in used), default=int(root, 16) - 1) + 1:04X}"
+        disks = self.settle(requests, first, boot_first=False)
+        clash = {number.upper().zfill(4) for number in used} & {disk.vdev for disk in disks}
+        if clash:
+            raise Conflict(f"guest {owner} already has a disk {min(clash)}", code="disk-exists", subject=min(clash))
+        step = Step(
+            "add",
+            f"add {', '.join(disk.vdev for disk in disks) or 'no disk'} to {owner}",
+            "disk.add",
+            {"userid": owner, "disks": [disk.parameters for disk in disks]},
+            "disk.remove",
+            {"userid": owner, "vdevs": [disk.vdev for disk in disks]},
+        )
+        return disks, Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
 
     async def remove(self, system: str, name: str, vdevs: Iterable[str], *, origin: str = "") -> JobRecord:
         """Remove minidisks from a guest that is logged off; numbers it does not have are fine.
@@ -139,13 +145,7 @@ class Disks:
         Raises NotFound (guest-unknown), Conflict (guest-active).
         """
         owner = (await self._core.owned(system, name))["userid"]
-        numbers = [vdev(number) for number in vdevs]
-        step = Step(
-            "remove", f"remove {', '.join(numbers)} from {owner}", "disk.remove", {"userid": owner, "vdevs": numbers}
-        )
-        return await self._core.runner.run(
-            Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner), origin
-        )
+        return await self._core.runner.run(plan_remove(system, owner, [vdev(number) for number in vdevs]), origin)
 
     async def configure(
         self, system: str, name: str, disks: Sequence[tuple[str, str, str]], *, origin: str = ""
@@ -182,6 +182,13 @@ class Disks:
         """The minidisks of a guest as z/VM has them: vdev, size, units, device type, volume."""
         answer = Document(await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}"))
         return answer.documents("disks")
+
+
+def plan_remove(system: str, owner: str, numbers: Sequence[str]) -> Plan:
+    """Remove minidisks; what was on them is lost."""
+    title = f"remove {', '.join(numbers)} from {owner}"
+    step = Step("remove", title, "disk.remove", {"userid": owner, "vdevs": list(numbers)})
+    return Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner)
 
 
 def configure_step(owner: str, scripts: str) -> Step:

@@ -121,6 +121,16 @@ class Guests:
         except NotFound:
             return False
 
+    async def relocation(self, system: str, name: str, destination: str, force: str = "") -> Document:
+        """Whether a guest could move to another member: ``possible``, and ``blockers`` with what stands against it.
+
+        ``force``: checks to leave out, with commas. Raises NotFound (guest-unknown), AgentFailure (bad-parameter).
+        """
+        asked = {"destination": destination, **({"force": force} if force else {})}
+        return Document(
+            await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}/relocation", **asked)
+        )
+
     async def command(self, system: str, name: str, command: str) -> Document:
         """Run a command in the guest through its agent. Raises AgentFailure when the guest cannot be reached."""
         agent, path = self._core.agent(system), f"/v1/guests/{quote(userid(name), safe='')}/command"
@@ -200,6 +210,8 @@ class Guests:
                 f"define {name}: {request.vcpus} CPU, {request.memory_mb} MB, {len(disks)} disk(s)",
                 "guest.create",
                 parameters,
+                "guest.delete",
+                {"userid": name},
             ),
             Step(
                 "record",
@@ -210,6 +222,8 @@ class Guests:
                     "memory_mb": request.memory_mb,
                     "disk_mb": sum(disk.megabytes for disk in disks),
                 },
+                "manager.guest_deleted",
+                {"gone": True},
             ),
         )
         return disks, Plan("guest.create", f"Create guest {name}", system, steps, name)

@@ -15,19 +15,18 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from zvmcloud.manager import guestnet
+from zvmcloud.manager import guestnet, network_plans
 from zvmcloud.manager.core import Core, userid, vdev
 from zvmcloud.manager.disks import configure_step, punch_step
-from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, NotFound
+from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
+from zvmcloud.manager.network_plans import OSA, InterfaceRequest, create_step, delete_steps, record_step, row
 from zvmcloud.manager.tables import nics
 
 _NIC_STRIDE = 3
 _SWITCH = re.compile(r"[A-Za-z0-9@#$_]{1,8}")
-_OSA = "OSA="
-"""What the comments of a row begin with whose adapter is real; the device number follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +40,6 @@ class Nic:
     vswitch: str | None
     vlan: int | None
     comments: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class InterfaceRequest:
-    """A network interface to make and to configure inside the guest. Empty ``vdev``: the next free number."""
-
-    vdev: str = ""
-    nic_id: str | None = None
-    mac: str = ""
-    method: str = ""
-    ip: str = ""
-    cidr: str = ""
-    gateway: str = ""
-    dns: tuple[str, ...] = ()
-    mtu: int = 0
-    hostname: str = ""
-    osa: str = ""
-    """The first of three real OSA devices that make the adapter; "" for a virtual one."""
 
 
 class Networks:
@@ -97,9 +78,8 @@ class Networks:
         """Make a NIC; returns its virtual device number. Raises NotFound (guest-unknown), Conflict (nic-exists)."""
         owner = (await self._core.owned(system, name))["userid"]
         async with self._core.exclusive(system, owner):
-            (request,) = await self._numbered(system, owner, [InterfaceRequest(vdev=number, nic_id=nic_id, mac=mac)])
-            steps = (_create_step(owner, request, active), _record_step([_row(request)]))
-            plan = Plan("nic.create", f"Create NIC {request.vdev} of {owner}", system, steps, owner)
+            (request,) = await self.numbered(system, owner, [InterfaceRequest(vdev=number, nic_id=nic_id, mac=mac)])
+            plan = network_plans.plan_create_nic(system, owner, request, active=active)
             return request.vdev, await self._core.runner.run(plan, origin)
 
     async def delete_nic(
@@ -107,10 +87,9 @@ class Networks:
     ) -> JobRecord:
         """Delete a NIC; one that is not there is fine. Raises NotFound (guest-unknown)."""
         owner = (await self._core.owned(system, name))["userid"]
-        steps = _delete_steps(owner, vdev(number), active, await self._is_osa(system, owner, vdev(number)))
-        return await self._core.runner.run(
-            Plan("nic.delete", f"Delete NIC {vdev(number)} of {owner}", system, steps, owner), origin
-        )
+        osa = await self.is_osa(system, owner, vdev(number))
+        plan = network_plans.plan_delete_nic(system, owner, vdev(number), active=active, osa=osa)
+        return await self._core.runner.run(plan, origin)
 
     async def couple(
         self,
@@ -127,16 +106,9 @@ class Networks:
         owner = (await self._core.owned(system, name))["userid"]
         switch = vswitch.upper()
         await self.vswitch(system, switch)
-        number = await self._known_nic(system, owner, number)
+        number = await self.known_nic(system, owner, number)
         vlan = None if vlan is None or vlan < 0 else vlan
-        step = Step(
-            "couple",
-            f"couple NIC {number} of {owner} to {switch}" + (f", VLAN {vlan}" if vlan is not None else ""),
-            "nic.couple",
-            {"userid": owner, "vdev": number, "vswitch": switch, "vlan": vlan, "active": active},
-        )
-        record = _record_step([{"vdev": number, "vswitch": switch, "vlan": vlan}])
-        plan = Plan("nic.couple", f"Couple NIC {number} of {owner} to {switch}", system, (step, record), owner)
+        plan = network_plans.plan_couple(system, owner, number, switch, vlan=vlan, active=active)
         return await self._core.runner.run(plan, origin)
 
     async def uncouple(
@@ -144,15 +116,8 @@ class Networks:
     ) -> JobRecord:
         """Disconnect a NIC; one that is not connected is fine. Raises NotFound (guest-unknown, nic-unknown)."""
         owner = (await self._core.owned(system, name))["userid"]
-        number = await self._known_nic(system, owner, number)
-        step = Step(
-            "uncouple",
-            f"uncouple NIC {number} of {owner}",
-            "nic.uncouple",
-            {"userid": owner, "vdev": number, "active": active},
-        )
-        record = _record_step([{"vdev": number, "vswitch": None, "vlan": None}])
-        plan = Plan("nic.uncouple", f"Uncouple NIC {number} of {owner}", system, (step, record), owner)
+        number = await self.known_nic(system, owner, number)
+        plan = network_plans.plan_uncouple(system, owner, number, active=active)
         return await self._core.runner.run(plan, origin)
 
     async def create_interfaces(
@@ -169,7 +134,7 @@ class Networks:
         reads it at once. A failure removes the NICs made by this call again."""
         owner = (await self._core.owned(system, name))["userid"]
         async with self._core.exclusive(system, owner):
-            settled = await self._numbered(system, owner, requests)
+            settled = await self.numbered(system, owner, requests)
             addresses = [
                 guestnet.Address(
                     vdev=request.vdev,
@@ -184,15 +149,15 @@ class Networks:
                 )
                 for request in settled
             ]
-            steps = [_create_step(owner, request, active) for request in settled]
+            steps = [create_step(owner, request, active) for request in settled]
             data = guestnet.archive(os_version, addresses)
             job = new_job()
             if data is not None:
                 await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
                 steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
                 steps += [configure_step(owner, "network")] if active else []
-            rows = [{**_row(request), "addresses": _addresses(request)} for request in settled]
-            steps.append(_record_step(rows, net_set=True))
+            rows = [{**row(request), "addresses": _addresses(request)} for request in settled]
+            steps.append(record_step(rows, net_set=True))
             plan = Plan(
                 "interface.create",
                 f"Create {len(settled)} network interface(s) of {owner}",
@@ -212,7 +177,7 @@ class Networks:
         script = _forget_script(number)
         await asyncio.to_thread(self._core.materials.store, job, "delete.sh", script)
         steps = (
-            *_delete_steps(owner, number, active, await self._is_osa(system, owner, number)),
+            *delete_steps(owner, number, active, await self.is_osa(system, owner, number)),
             punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
             *([configure_step(owner, "network")] if active else []),
         )
@@ -240,61 +205,33 @@ class Networks:
     ) -> JobRecord:
         """Define a virtual switch. ``parameters`` are those of the zHCP's vswitch.create. Raises Conflict when it
         exists."""
-        switch = name.upper()
-        step = Step("create", f"define virtual switch {switch}", "vswitch.create", {"name": switch, **parameters})
-        return await self._core.runner.run(
-            Plan("vswitch.create", f"Create virtual switch {switch}", system, (step,)), origin
-        )
+        plan = network_plans.plan_create_vswitch(system, name.upper(), parameters)
+        return await self._core.runner.run(plan, origin)
 
     async def delete_vswitch(self, system: str, name: str, *, origin: str = "") -> JobRecord:
         """Remove a virtual switch; one that is not there is fine."""
-        switch = name.upper()
-        steps = (
-            Step("delete", f"remove virtual switch {switch}", "vswitch.delete", {"name": switch}),
-            Step("record", f"forget couplings to {switch}", "manager.vswitch_deleted", {"name": switch}),
-        )
-        return await self._core.runner.run(
-            Plan("vswitch.delete", f"Delete virtual switch {switch}", system, steps), origin
-        )
+        return await self._core.runner.run(network_plans.plan_delete_vswitch(system, name.upper()), origin)
 
     async def grant(self, system: str, name: str, guest: str, *, origin: str = "") -> JobRecord:
         """Allow a userid on a virtual switch. Raises NotFound (vswitch-unknown)."""
-        return await self._authorize(
-            system, name, "vswitch.grant", f"grant {guest.upper()} access to", {"userid": userid(guest)}, origin
-        )
+        await self.vswitch(system, name)
+        return await self._core.runner.run(network_plans.plan_grant(system, name.upper(), userid(guest)), origin)
 
     async def revoke(self, system: str, name: str, guest: str, *, origin: str = "") -> JobRecord:
         """Take a userid's access away. Raises NotFound (vswitch-unknown)."""
-        return await self._authorize(
-            system, name, "vswitch.revoke", f"revoke access of {guest.upper()} to", {"userid": userid(guest)}, origin
-        )
+        await self.vswitch(system, name)
+        return await self._core.runner.run(network_plans.plan_revoke(system, name.upper(), userid(guest)), origin)
 
     async def set_vlan(self, system: str, name: str, guest: str, vlan: int, *, origin: str = "") -> JobRecord:
         """Allow a userid one VLAN of a virtual switch (1 to 4094). Raises NotFound (vswitch-unknown)."""
-        if not 1 <= vlan <= 4094:
-            raise BadInput("vlanid", vlan, "1 to 4094")
-        return await self._authorize(
-            system,
-            name,
-            "vswitch.set_vlan",
-            f"set VLAN {vlan} of {guest.upper()} on",
-            {"userid": userid(guest), "vlan": vlan},
-            origin,
-        )
-
-    async def _authorize(
-        self, system: str, name: str, kind: str, what: str, parameters: Mapping[str, Json], origin: str
-    ) -> JobRecord:
-        switch = name.upper()
-        await self.vswitch(system, switch)
-        title = f"{what} {switch}"
-        step = Step(kind.partition(".")[2], title, kind, {"name": switch, **parameters})
-        plan = Plan(kind, title[0].upper() + title[1:], system, (step,), str(parameters["userid"]))
+        plan = network_plans.plan_set_vlan(system, name.upper(), userid(guest), vlan)
+        await self.vswitch(system, name)
         return await self._core.runner.run(plan, origin)
 
-    async def _numbered(
+    async def numbered(
         self, system: str, owner: str, requests: Sequence[InterfaceRequest]
     ) -> tuple[InterfaceRequest, ...]:
+        """The requests with a virtual device number each. Raises BadInput, Conflict (nic-exists)."""
         used = {nic.vdev for nic in await self.nics(system, userid=owner)}
         settled = []
         for request in requests:
@@ -323,51 +260,17 @@ class Networks:
             settled.append(replace(request, vdev=number))
         return tuple(settled)
 
-    async def _is_osa(self, system: str, owner: str, number: str) -> bool:
+    async def is_osa(self, system: str, owner: str, number: str) -> bool:
         """Whether an adapter consists of dedicated OSA devices."""
         rows = await self.nics(system, userid=owner)
-        return any(nic.vdev == number and (nic.comments or "").startswith(_OSA) for nic in rows)
+        return any(nic.vdev == number and (nic.comments or "").startswith(OSA) for nic in rows)
 
-    async def _known_nic(self, system: str, owner: str, number: str) -> str:
+    async def known_nic(self, system: str, owner: str, number: str) -> str:
+        """The number of an adapter that was recorded. Raises NotFound (nic-unknown)."""
         wanted = vdev(number)
         if not any(nic.vdev == wanted for nic in await self.nics(system, userid=owner)):
             raise NotFound(f"NIC {wanted} of guest {owner} does not exist.", code="nic-unknown", subject=wanted)
         return wanted
-
-
-def _create_step(owner: str, request: InterfaceRequest, active: bool) -> Step:
-    return Step(
-        f"create-{request.vdev}",
-        f"create NIC {request.vdev} of {owner}",
-        "nic.create",
-        {
-            "userid": owner, "vdev": request.vdev, "mac": request.mac or None, "active": active,
-            **({"osa": request.osa} if request.osa else {}),
-        },
-        "nic.delete",
-        {"userid": owner, "vdev": request.vdev, "active": active, **({"osa": True} if request.osa else {})},
-    )  # fmt: skip
-
-
-def _delete_steps(owner: str, number: str, active: bool, osa: bool) -> tuple[Step, Step]:
-    return (
-        Step(
-            "delete",
-            f"delete NIC {number} of {owner}",
-            "nic.delete",
-            {"userid": owner, "vdev": number, "active": active, **({"osa": True} if osa else {})},
-        ),
-        Step("record", f"forget NIC {number}", "manager.nic_deleted", {"vdev": number}),
-    )
-
-
-def _record_step(rows: Sequence[Mapping[str, Json]], *, net_set: bool = False) -> Step:
-    return Step("record", "record the NICs", "manager.nics_set", {"nics": list(rows), "net_set": net_set})
-
-
-def _row(request: InterfaceRequest) -> dict[str, Json]:
-    row: dict[str, Json] = {"vdev": request.vdev, "nic_id": request.nic_id, "mac": request.mac or None}
-    return {**row, "comments": _OSA + request.osa} if request.osa else row
 
 
 def _addresses(request: InterfaceRequest) -> list[Json]:

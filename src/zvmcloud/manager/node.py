@@ -19,6 +19,7 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.deploys import Deploys
 from zvmcloud.manager.disks import Disks
 from zvmcloud.manager.errors import Conflict, Replaced
+from zvmcloud.manager.evacuations import Evacuations
 from zvmcloud.manager.events.log import Events
 from zvmcloud.manager.events.webhooks import Webhooks
 from zvmcloud.manager.fcp import FcpPool
@@ -45,6 +46,7 @@ from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.metrics.collect import Metrics
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
+from zvmcloud.manager.provisioning import Provisioning
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.scsi_pools import ScsiPools
 from zvmcloud.manager.settings import Settings
@@ -78,6 +80,8 @@ class Node:
         self.guests = Guests(core, self.disks)
         self.deploys = Deploys(core, self.guests, self.images)
         self.captures = Captures(core, self.guests, self.images)
+        self.evacuations = Evacuations(core, self.guests)
+        self.provisioning = Provisioning(core, self.guests, self.images)
         self.networks = Networks(core)
         self.resources = Resources(core)
         self.hosts = Hosts(core)

@@ -1,43 +1,48 @@
 """Plans: what a change would do, shown before it runs, and then run exactly so.
 
-A plan that is kept remembers the directory entries it was made from, as digests. To apply it, they are looked at again:
-when one has changed, has come or has gone, nothing is done. A plan can be applied once, within a day.
+A plan is rehearsed by the agent when it is shown: for each step the SMAPI calls, CP commands and directory
+statements. It remembers what it was made from, as digests: directory entries, adapters, VSWITCHes, volumes. To apply
+it, all of that is looked at again and the plan is rehearsed again: when something has changed, has come or has gone,
+or the calls would be others (a disk pool is full, a guest is on), nothing is done. The agent compares the entries once
+more, while it holds them (``expect_entries``). A plan can be applied once, within a day.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.errors import Conflict, NotFound
+from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
+from zvmcloud.manager.facts import documents
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
+from zvmcloud.manager.rehearsals import Rehearsed, digest, rehearse
 from zvmcloud.manager.tables import plans
+from zvmcloud.zhcp.expected import ABSENT, entry_digest
+from zvmcloud.zhcp.expected import NAME as EXPECT
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
 
 KEPT = 86400.0
 """Seconds for which a plan can be applied."""
-ABSENT = "absent"
-"""The digest of an entry that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPlan:
-    """A plan that was shown. ``entries`` maps userids to the digests of their entries; ``job`` is set once applied."""
+    """A plan that was shown. ``entries`` maps userids to the digests of their entries, ``seen`` what else it was made
+    from to digests; ``rehearsal`` has what each step would do, in order; ``job`` is set once applied."""
 
     id: str
     operation: str
@@ -48,6 +53,8 @@ class KeptPlan:
     plan: Plan
     entries: Mapping[str, str]
     job: str | None
+    seen: Mapping[str, str] = field(default_factory=dict)
+    rehearsal: tuple[Rehearsed, ...] = ()
 
 
 class Plans:
@@ -75,6 +82,9 @@ class Plans:
         prepared = await self._prepare(operation, caller, target, parameters)
         plan = prepared.plan
         userids = dict.fromkeys(userid for userid in (plan.userid, *prepared.entries) if userid)
+        entries = {userid: await self._entry(plan.system, userid) for userid in userids}
+        plan = _expecting(plan, entries)
+        names = (*(f"nics {userid}" for userid in userids), *prepared.seen)
         now = time.time()
         kept = KeptPlan(
             id=str(uuid.uuid4()),
@@ -84,11 +94,17 @@ class Plans:
             created=now,
             expires=now + KEPT,
             plan=plan,
-            entries={userid: await self._entry(plan.system, userid) for userid in userids},
+            entries=entries,
             job=None,
+            seen={name: await digest(self._node, plan.system, name) for name in dict.fromkeys(names)},
         )
-        for name, data in prepared.files.items():
-            await asyncio.to_thread(self._core.materials.store, kept.id, name, data)
+        try:
+            for name, data in prepared.files.items():
+                await asyncio.to_thread(self._core.materials.store, kept.id, name, data)
+            kept = dataclasses.replace(kept, rehearsal=await rehearse(self._core, kept.id, plan))
+        except BaseException:
+            await self._core.materials.discard(kept.id)
+            raise
         async with self._core.database.write() as connection:
             await connection.execute(sa.insert(plans), _row(kept))
         return kept
@@ -154,16 +170,22 @@ class Plans:
             raise Conflict(f"plan {kept.id} was applied already", code="plan-applied", remedy=f"see job {kept.job}")
         if kept.expires < time.time():
             raise Conflict(f"plan {kept.id} has expired", code="plan-expired", remedy="make a new plan")
-        for userid, digest in kept.entries.items():
+        for userid, shown_digest in kept.entries.items():
             now = await self._entry(kept.plan.system, userid)
-            if now != digest:
-                what = "has gone" if now == ABSENT else "has come" if digest == ABSENT else "has changed"
-                raise Conflict(
-                    f"the directory entry of {userid} {what} since the plan was made; nothing was done",
-                    code="plan-stale",
-                    remedy="make a new plan and look at it",
-                    subject=userid,
-                )
+            if now != shown_digest:
+                what = "has gone" if now == ABSENT else "has come" if shown_digest == ABSENT else "has changed"
+                raise _stale(kept, f"the directory entry of {userid} {what}", userid)
+
+        for name, looked_at in kept.seen.items():
+            if await digest(self._node, kept.plan.system, name) != looked_at:
+                raise _stale(kept, f"{name} has changed", name)
+        try:
+            again = await rehearse(self._core, kept.id, kept.plan)
+        except AgentFailure as error:
+            raise _stale(kept, error.detail, error.subject) from error
+        for step, shown, now_shown in zip(kept.plan.steps, kept.rehearsal, again, strict=True):
+            if shown != now_shown:
+                raise _stale(kept, f"{step.title}: it would take other calls", step.name)
 
     async def _entry(self, system: str, userid: str) -> str:
         """The digest of a directory entry as it is now."""
@@ -171,11 +193,35 @@ class Plans:
             facts = await self._node.guests.facts(system, userid)
         except NotFound:
             return ABSENT
-        return hashlib.sha256("\n".join(facts.texts("entry")).encode()).hexdigest()
+        return entry_digest(facts.texts("entry"))
+
+
+def _stale(kept: KeptPlan, why: str, subject: str) -> Conflict:
+    return Conflict(
+        f"since plan {kept.id} was made: {why}; nothing was done",
+        code="plan-stale",
+        remedy="make a new plan and look at it",
+        subject=subject,
+    )
+
+
+def _expecting(plan: Plan, entries: Mapping[str, str]) -> Plan:
+    """The plan whose first step for each entry is refused by the agent when the entry is another one by then."""
+    left = dict(entries)
+    steps = []
+    for step in plan.steps:
+        names = {str(step.parameters.get(word) or "") for word in ("userid", "source_userid")}
+        mine = {} if step.local else {name: left.pop(name) for name in sorted(names & set(left))}
+        steps.append(dataclasses.replace(step, parameters={**step.parameters, EXPECT: mine}) if mine else step)
+    return dataclasses.replace(plan, steps=tuple(steps))
 
 
 def _row(kept: KeptPlan) -> dict[str, object]:
-    document = dataclasses.asdict(kept.plan)
+    document = {
+        **dataclasses.asdict(kept.plan),
+        "seen": dict(kept.seen),
+        "rehearsal": [dataclasses.asdict(item) for item in kept.rehearsal],
+    }
     return {
         "id": kept.id,
         "operation": kept.operation,
@@ -190,6 +236,8 @@ def _row(kept: KeptPlan) -> dict[str, object]:
 
 def _kept(row: sa.RowMapping) -> KeptPlan:
     document: dict[str, Json] = dict(row["plan"])
+    seen = document.pop("seen", {})
+    told = document.pop("rehearsal", [])
     steps = tuple(Step(**step) for step in row["plan"]["steps"])
     plan = Plan(**{**document, "steps": steps})  # type: ignore[arg-type]  # as `_row` wrote it
     return KeptPlan(
@@ -202,4 +250,6 @@ def _kept(row: sa.RowMapping) -> KeptPlan:
         plan=plan,
         entries=row["entries"],
         job=row["job"],
+        seen=seen if isinstance(seen, Mapping) else {},
+        rehearsal=tuple(Rehearsed.of(item) for item in documents(told)) or tuple(Rehearsed() for _ in steps),
     )

@@ -39,12 +39,26 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
     return None
 
 
+@local("manager.guest_sized")
+async def guest_sized(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """What quotas count of the guest: ``vcpus`` and ``memory_mb`` as they are now, ``more_disk_mb`` than before."""
+    values: dict[str, object] = {name: parameters[name] for name in ("vcpus", "memory_mb") if name in parameters}
+    more = parameters.get("more_disk_mb")
+    if isinstance(more, int):
+        values["disk_mb"] = guests.c.disk_mb + more
+    await context.connection.execute(
+        sa.update(guests).where(guests.c.system == context.system, guests.c.userid == context.userid).values(values)
+    )
+    return None
+
+
 @local("manager.guest_migrated")
 async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """The guest has gone to another member, or is back."""
+    """The guest (of the job, or the one named) has gone to another member, or is back."""
+    userid = str(parameters.get("userid") or context.userid)
     await context.connection.execute(
         sa.update(guests)
-        .where(guests.c.system == context.system, guests.c.userid == context.userid)
+        .where(guests.c.system == context.system, guests.c.userid == userid)
         .values(comments={"migrated": 1 if parameters["migrated"] else 0})
     )
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import string
+from collections.abc import Mapping
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.disks import punch_step
@@ -52,7 +53,7 @@ class Resources:
         """
         if not 1 <= count <= 64:
             raise BadInput("cpu_cnt", count, "1 to 64")
-        parameters: dict[str, Json] = {"count": count, "share": _share(share), "live": live}
+        parameters: dict[str, Json] = {"count": count, "share": written_share(share), "live": live}
         return await self._run(system, name, "guest.resize_cpus", f"{count} processor(s)", parameters, origin)
 
     async def resize_memory(
@@ -79,13 +80,18 @@ class Resources:
         self, system: str, name: str, kind: str, what: str, parameters: dict[str, Json], origin: str
     ) -> JobRecord:
         owner = (await self._core.owned(system, name))["userid"]
-        live = " at once" if parameters["live"] else ""
-        step = Step("resize", f"give {owner} {what}{live}", kind, {"userid": owner, **parameters})
         async with self._core.exclusive(system, owner):
-            return await self._core.runner.run(Plan(kind, f"Resize {owner} to {what}", system, (step,), owner), origin)
+            return await self._core.runner.run(plan_resize(system, owner, kind, what, parameters), origin)
 
 
-def _share(text: str) -> str:
+def plan_resize(system: str, owner: str, kind: str, what: str, parameters: Mapping[str, Json]) -> Plan:
+    """Processors (guest.resize_cpus) or storage (guest.resize_memory) of a guest."""
+    live = " at once" if parameters["live"] else ""
+    step = Step("resize", f"give {owner} {what}{live}", kind, {"userid": owner, **parameters})
+    return Plan(kind, f"Resize {owner} to {what}", system, (step,), owner)
+
+
+def written_share(text: str) -> str:
     """A share such as "abs  10%" in one form: the word, one blank, the number."""
     number = text.lstrip(string.ascii_letters + " ")
     kind = "RELATIVE" if text[:1].upper() == "R" else "ABSOLUTE"

@@ -10,7 +10,7 @@ from zvmcloud.api.connector.schemas import truth
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.plan import Json
-from zvmcloud.manager.networks import InterfaceRequest
+from zvmcloud.manager.network_plans import InterfaceRequest
 
 
 async def create_nic(ask: Ask) -> Reply:

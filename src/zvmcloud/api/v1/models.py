@@ -181,18 +181,39 @@ class Job(BaseModel):
         )
 
 
+class PlannedCall(BaseModel):
+    """A change that a step would make. ``vvvv`` and ``nnnn`` stand for numbers that are given out when it is done: of a
+    linked disk, of a spool file."""
+
+    kind: str
+    name: str
+    parameters: dict[str, object]
+
+
+class EntryChange(BaseModel):
+    """Statements that would come into a directory entry, and go out of it."""
+
+    userid: str
+    added: list[str]
+    removed: list[str]
+
+
 class PlannedStep(BaseModel):
-    """A step as it would run: the operation of the agent (or of the manager itself) and its parameters."""
+    """A step as it would run: the operation of the agent (or of the manager itself) and its parameters; the calls that
+    change z/VM, and what they make of directory entries."""
 
     name: str
     title: str
     kind: str
     parameters: dict[str, object]
+    calls: list[PlannedCall]
+    entries: list[EntryChange]
 
 
 class Plan(BaseModel):
-    """What a change would do. ``entries`` maps the userids it depends on to digests of their directory entries;
-    ``job`` is the job that applied it. Times are seconds since 1970."""
+    """What a change would do. ``entries`` maps the userids it depends on to digests of their directory entries,
+    ``seen`` what else it depends on (``nics USERID``, ``vswitch NAME``, ``volume NAME``); ``job`` is the job that
+    applied it. Times are seconds since 1970."""
 
     id: str
     operation: str
@@ -204,6 +225,7 @@ class Plan(BaseModel):
     created: float
     expires: float
     entries: dict[str, str]
+    seen: dict[str, str]
     steps: list[PlannedStep]
     job: str | None
 
@@ -220,9 +242,23 @@ class Plan(BaseModel):
             created=row.created,
             expires=row.expires,
             entries=dict(row.entries),
+            seen=dict(row.seen),
             steps=[
-                PlannedStep(name=step.name, title=step.title, kind=step.kind, parameters=dict(step.parameters))
-                for step in row.plan.steps
+                PlannedStep(
+                    name=step.name,
+                    title=step.title,
+                    kind=step.kind,
+                    parameters=dict(step.parameters),
+                    calls=[
+                        PlannedCall(kind=call.kind, name=call.name, parameters=dict(call.parameters))
+                        for call in told.calls
+                    ],
+                    entries=[
+                        EntryChange(userid=item.userid, added=list(item.added), removed=list(item.removed))
+                        for item in told.entries
+                    ],
+                )
+                for step, told in zip(row.plan.steps, row.rehearsal, strict=True)
             ],
             job=row.job,
         )

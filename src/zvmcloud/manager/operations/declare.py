@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is changed: a z/VM system, and the userid of a guest there, or "" for the system itself."""
+    """What is changed: a z/VM system, and the userid of a guest there, or "" for the system itself. ``item``: what
+    the path names below it (a virtual device, a VSWITCH)."""
 
     system: str
     userid: str = ""
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,14 @@ class Uses:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A plan and what belongs to it. ``files``: bulk data of its steps, by name. ``entries``: the userids whose
-    directory entries the plan was made from, besides the plan's own."""
+    directory entries the plan was made from, besides the plan's own. ``seen``: what else it was made from, as
+    ``vswitch NAME`` or ``volume NAME``; adapters that were recorded belong to each guest of ``entries``."""
 
     plan: Plan
     project: str
     files: Mapping[str, bytes] = field(default_factory=dict)
     entries: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
     uses: Uses = Uses()
 
 
@@ -52,7 +56,7 @@ Prepare = Callable[["Node", Caller, Target, Any], Awaitable[Prepared]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """``name`` is noun and verb (guest.create); ``parameters`` a dataclass; ``method`` and ``path`` its route, where
-    ``{system}`` and ``{userid}`` are the target's."""
+    ``{system}`` and ``{userid}`` are the target's; any other name in it is its ``item``."""
 
     name: str
     summary: str
@@ -64,6 +68,8 @@ class Operation:
 
 
 OPERATIONS: dict[str, Operation] = {}
+GUEST = "/guests/{system}/{userid}"
+"""The path of a guest's operations."""
 
 
 def operation(

@@ -17,8 +17,7 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.drifting import MACHINES
 from zvmcloud.manager.inventory.tables import drift, seen_guests
 from zvmcloud.manager.jobs.plan import Plan, Step
-from zvmcloud.manager.operations.declare import Nothing, Prepared, Target, Uses, guest_of, operation
-from zvmcloud.manager.operations.guests import GUEST
+from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.tables import nics
 
 if TYPE_CHECKING:

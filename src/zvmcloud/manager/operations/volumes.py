@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from zvmcloud.manager import scsi_plans
 from zvmcloud.manager.identity.roles import Caller
-from zvmcloud.manager.operations.declare import Prepared, Target, Uses, guest_of, operation
-from zvmcloud.manager.operations.guests import GUEST
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.scsi_plans import Attachment
 
 if TYPE_CHECKING:
@@ -35,7 +34,8 @@ async def attach(node: Node, caller: Caller, target: Target, wanted: AttachVolum
     owner, project = await guest_of(node, caller, target)
     wish = Attachment(wanted.pool, wanted.size_mb, wanted.volume, wanted.template, wanted.mount_point, wanted.boot)
     planned = await scsi_plans.plan_attach(node, target.system, owner, wish)
-    return Prepared(planned.plan, project, planned.files, uses=Uses(fcp_devices=planned.new_devices))
+    seen = tuple(f"volume {step.parameters['volume']}" for step in planned.plan.steps if step.local)
+    return Prepared(planned.plan, project, planned.files, seen=seen, uses=Uses(fcp_devices=planned.new_devices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +51,4 @@ async def detach(node: Node, caller: Caller, target: Target, wanted: DetachVolum
     """Detach a LUN from a guest."""
     owner, project = await guest_of(node, caller, target)
     planned = await scsi_plans.plan_detach(node, target.system, owner, wanted.volume, keep=wanted.keep)
-    return Prepared(planned.plan, project, planned.files)
+    return Prepared(planned.plan, project, planned.files, seen=(f"volume {wanted.volume}",))

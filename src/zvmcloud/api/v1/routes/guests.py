@@ -38,6 +38,23 @@ class Console(BaseModel):
     text: str
 
 
+class Blocker(BaseModel):
+    """What stands against a move: the number of CP's message, what mends it, and the check that ``force`` leaves out
+    (empty when none does)."""
+
+    number: str
+    what: str
+    mend: str
+    force: str
+
+
+class RelocationCheck(BaseModel):
+    """Whether a guest could move now."""
+
+    possible: bool
+    blockers: list[Blocker]
+
+
 class CommandRequest(BaseModel):
     """A command for the guest's agent, which runs it as root."""
 
@@ -118,6 +135,25 @@ async def console(
     """What the guest wrote to its console."""
     row = await _owned(node, caller, system, userid, Role.READER)
     return Console(text=await node.guests.console(row.system, row.userid, kb))
+
+
+@router.get("/guests/{system}/{userid}/relocation", name="guest.relocation")
+async def relocation(
+    node: TheNode,
+    caller: Reader,
+    system: str,
+    userid: str,
+    destination: Annotated[str, Query(min_length=1, max_length=8, description="member of the SSI cluster")],
+    force: Annotated[str, Query(max_length=40, description="checks to leave out, with commas")] = "",
+) -> RelocationCheck:
+    """Whether a guest could move to another member, and what stands against it."""
+    row = await _owned(node, caller, system, userid, Role.READER)
+    answer = await node.guests.relocation(row.system, row.userid, destination.upper(), force)
+    blockers = [
+        Blocker(number=item.text("number"), what=item.text("what"), mend=item.text("mend"), force=item.text("force"))
+        for item in answer.documents("blockers")
+    ]
+    return RelocationCheck(possible=answer.flag("possible"), blockers=blockers)
 
 
 @router.post("/guests/{system}/{userid}/command")

@@ -7,6 +7,7 @@ Every change answers 202 with the job that does it, or with ``?dry_run=true`` 20
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -26,6 +27,12 @@ router = APIRouter()
 DryRun = Annotated[bool, Query(description="make and keep the plan, change nothing")]
 SystemName = Annotated[str, Path(description="name of the z/VM system")]
 Userid = Annotated[str, Path(description="userid of the guest")]
+_NAMED = re.compile(r"{(\w+)}")
+_ITEMS = {
+    "vdev": "virtual device number",
+    "vswitch": "name of the virtual switch",
+    "lan": "name of the guest LAN",
+}
 
 
 class OperationInfo(BaseModel):
@@ -71,9 +78,11 @@ def _origin(request: Request) -> str:
 def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
     """The route's function; its signature is made from the declaration, so that OpenAPI shows the parameters."""
 
+    item = next((name for name in _NAMED.findall(operation.path) if name not in ("system", "userid")), "")
+
     async def endpoint(**given: Any) -> Response:
         node, caller, request = given["node"], given["caller"], given["request"]
-        target = Target(given["system"], given.get("userid", ""))
+        target = Target(given["system"], given.get("userid", ""), given[item] if item else "")
         parameters = given.get("parameters") or operation.parameters()
         if given["dry_run"]:
             plan = await node.plans.make(operation, caller, target, parameters)
@@ -89,6 +98,8 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
     arguments["system"] = SystemName
     if "{userid}" in operation.path:
         arguments["userid"] = Userid
+    if item:
+        arguments[item] = Annotated[str, Path(description=_ITEMS[item])]
     if operation.parameters is not Nothing:
         arguments["parameters"] = Annotated[operation.parameters, Body()]
     keyword = inspect.Parameter.KEYWORD_ONLY

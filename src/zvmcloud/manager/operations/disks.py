@@ -1,0 +1,55 @@
+"""Minidisks of guests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zvmcloud.manager.core import vdev
+from zvmcloud.manager.disks import BLOCK, CYLINDER, DiskRequest, plan_remove
+from zvmcloud.manager.errors import Conflict, NotFound
+from zvmcloud.manager.guests import disk_kind, powered
+from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.jobs.plan import Step
+from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
+from zvmcloud.manager.operations.guests import NewDisk
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@operation("disk.attach", "POST", f"{GUEST}/disks", NewDisk)
+async def attach(node: Node, caller: Caller, target: Target, wanted: NewDisk) -> Prepared:
+    """Give a guest a new minidisk, at once when it runs."""
+    owner, project = await guest_of(node, caller, target)
+    request = DiskRequest(wanted.size, wanted.format, wanted.boot, wanted.vdev, wanted.pool)
+    (disk,), plan = await node.disks.plan_add(target.system, owner, [request])
+    plan = replace(plan, kind="disk.attach", steps=(*plan.steps, _record(owner, disk.megabytes)))
+    return Prepared(plan, project, uses=Uses(disk_mb=disk.megabytes))
+
+
+@operation("disk.detach", "DELETE", f"{GUEST}/disks/{{vdev}}", Nothing)
+async def detach(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
+    """Take a minidisk away from a guest that is off; what was on it is lost."""
+    owner, project = await guest_of(node, caller, target)
+    number = vdev(target.item)
+    facts = await node.guests.facts(target.system, owner)
+    if powered(facts):
+        raise Conflict(
+            f"guest {owner} is on: disks are removed from a guest that is off",
+            code="guest-active",
+            remedy="stop it first",
+            subject=owner,
+        )
+    disk = next((item for item in facts.documents("disks") if item.text("vdev").upper().zfill(4) == number), None)
+    if disk is None:
+        raise NotFound(f"guest {owner} has no minidisk {number}", code="disk-unknown", subject=number)
+    megabytes = -(-disk.number("size") * (CYLINDER if disk_kind(disk) == "ECKD" else BLOCK) // 2**20)
+    plan = plan_remove(target.system, owner, [number])
+    return Prepared(replace(plan, kind="disk.detach", steps=(*plan.steps, _record(owner, -megabytes))), project)
+
+
+def _record(owner: str, megabytes: int) -> Step:
+    title = f"record {abs(megabytes)} MB {'more' if megabytes > 0 else 'less'} of {owner}"
+    more, less = {"more_disk_mb": megabytes}, {"more_disk_mb": -megabytes}
+    return Step("record", title, "manager.guest_sized", more, "manager.guest_sized", less)

@@ -1,0 +1,59 @@
+"""Guests and images: written to a disk, made of a disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from zvmcloud.manager.deploys import DeployRequest
+from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """An image to write to a disk of a guest that is off. ``vdev`` "" is the boot disk; ``hostname`` is set at the
+    first boot."""
+
+    image: str
+    vdev: str = ""
+    hostname: str = ""
+
+
+@operation("guest.deploy", "POST", f"{GUEST}/deploy", Deploy)
+async def deploy(node: Node, caller: Caller, target: Target, wanted: Deploy) -> Prepared:
+    """Write an image to a disk of the guest."""
+    owner, project = await guest_of(node, caller, target)
+    await node.images.seen_by(caller, wanted.image)
+    request = DeployRequest(owner, wanted.image, vdev=wanted.vdev, hostname=wanted.hostname)
+    plan, files = await node.deploys.plan_deploy(target.system, request)
+    return Prepared(plan, project, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """``image``: the name that the guest's boot disk gets in the repository. ``compression`` 0 to 9, of ``codec``.
+    ``os_version`` "": what the running guest says, or what was deployed to it."""
+
+    image: str
+    codec: Literal["gzip", "zstd"] = "gzip"
+    compression: int = 6
+    os_version: str = ""
+
+
+@operation("guest.capture", "POST", f"{GUEST}/capture", Capture)
+async def capture(node: Node, caller: Caller, target: Target, wanted: Capture) -> Prepared:
+    """Make the guest's boot disk an image; a guest that is on is shut down for it and started again."""
+    owner, project = await guest_of(node, caller, target)
+    plan = await node.captures.plan_capture(
+        target.system,
+        owner,
+        wanted.image,
+        codec=wanted.codec,
+        compression=wanted.compression,
+        version=wanted.os_version,
+    )
+    return Prepared(plan, project)

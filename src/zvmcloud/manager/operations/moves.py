@@ -1,0 +1,72 @@
+"""Guests that move to other members of the SSI cluster: one, or all of a system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.guests import Relocation, plan_relocate
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Relocate:
+    """A member of the SSI cluster to move a running guest to. Limits in seconds, 0 for z/VM's own."""
+
+    destination: str
+    test: bool = False
+    force: list[Literal["ARCHITECTURE", "DOMAIN", "STORAGE"]] = field(default_factory=list)
+    immediate: bool = False
+    max_total: int = 0
+    max_quiesce: int = 0
+
+
+@operation("guest.relocate", "POST", f"{GUEST}/relocate", Relocate)
+async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate) -> Prepared:
+    """Move a running guest to another member of the SSI cluster, or test whether it could go."""
+    owner, project = await guest_of(node, caller, target)
+    if not await node.guests.is_on(target.system, owner):
+        raise Conflict(f"guest {owner} is not on", code="guest-inactive", remedy="start it first", subject=owner)
+    request = Relocation(
+        owner,
+        wanted.destination,
+        test=wanted.test,
+        force=tuple(wanted.force),
+        immediate=wanted.immediate or None,
+        max_total=wanted.max_total,
+        max_quiesce=wanted.max_quiesce,
+    )
+    return Prepared(plan_relocate(target.system, owner, request), project)
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuate:
+    """All running guests of ours on the system, one after the other. ``first``: userids in this order, before the
+    others (those by name); ``without``: userids that stay. ``destinations``: members, "" for all that are joined.
+    ``skip``: leave out guests that cannot go anywhere, which otherwise refuse the plan. Limits per guest, seconds."""
+
+    first: list[str] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    destinations: list[str] = field(default_factory=list)
+    skip: bool = False
+    max_total: int = 0
+    max_quiesce: int = 0
+
+
+@operation("system.evacuate", "POST", "/systems/{system}/evacuate", Evacuate, Role.OPERATOR)
+async def evacuate(node: Node, caller: Caller, target: Target, wanted: Evacuate) -> Prepared:
+    """Move every running guest of a system to other members, each to one where nothing stands against it."""
+    plan, userids = await node.evacuations.plan(
+        target.system,
+        first=wanted.first,
+        without=wanted.without,
+        destinations=wanted.destinations,
+        skip=wanted.skip,
+        limits=(wanted.max_total, wanted.max_quiesce),
+    )
+    return Prepared(plan, caller.project, entries=userids)

@@ -1,0 +1,140 @@
+"""Guests from nothing: from an image, or as a copy of another guest."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zvmcloud.manager.core import userid
+from zvmcloud.manager.disks import DiskRequest
+from zvmcloud.manager.errors import BadInput
+from zvmcloud.manager.guests import GuestRequest
+from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
+from zvmcloud.manager.operations.guests import NewDisk, must_be_new, project_for
+from zvmcloud.manager.operations.nics import Network, attach_request
+from zvmcloud.manager.provisioning import Interface, Planned, Provision
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class NewInterface(Network):
+    """An adapter and its address inside the guest: ``address`` with its prefix length (192.0.2.10/24), "" for
+    DHCP."""
+
+    address: str = ""
+    gateway: str = ""
+    dns: list[str] = field(default_factory=list)
+    mtu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionGuest:
+    """A guest with an image on its first disk. Memory in MiB; what is empty or 0 gets the manager's default.
+
+    ``disk_size`` "": what the image needs; ``pool``: of that disk, ECKD:name or FBA:name; ``disks``: further ones.
+    ``user_data``: base64, what cloud-init (or Ignition, with the platform id openstack) finds on the config drive.
+    """
+
+    userid: str
+    image: str
+    vcpus: int = 1
+    memory_mb: int = 1024
+    disk_size: str = ""
+    pool: str = ""
+    disks: list[NewDisk] = field(default_factory=list)
+    interfaces: list[NewInterface] = field(default_factory=list)
+    hostname: str = ""
+    user_data: str = field(default="", repr=False)
+    start: bool = True
+    project: str = ""
+    max_cpus: int = 0
+    max_memory_mb: int = 0
+    profile: str = ""
+    account: str = ""
+    comments: list[str] = field(default_factory=list)
+    share: str = ""
+
+
+@operation("guest.provision", "POST", "/systems/{system}/guests/provision", ProvisionGuest)
+async def provision(node: Node, caller: Caller, target: Target, wanted: ProvisionGuest) -> Prepared:
+    """Define a guest, give it its networks, an image and a config drive, and start it."""
+    project = await project_for(node, caller, wanted.project)
+    await node.images.seen_by(caller, wanted.image)
+    try:
+        user_data = base64.b64decode(wanted.user_data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput("user_data", "(not shown)", "base64") from error
+    guest = GuestRequest(
+        userid=wanted.userid,
+        vcpus=wanted.vcpus,
+        memory_mb=wanted.memory_mb,
+        disks=tuple(DiskRequest(disk.size, disk.format, False, disk.vdev, disk.pool) for disk in wanted.disks),
+        max_cpus=wanted.max_cpus,
+        max_memory_mb=wanted.max_memory_mb,
+        profile=wanted.profile,
+        account=wanted.account,
+        comments=tuple(wanted.comments),
+        share=wanted.share,
+    )
+    interfaces = tuple(
+        Interface(attach_request(item), item.address, item.gateway, tuple(item.dns), item.mtu)
+        for item in wanted.interfaces
+    )
+    request = Provision(
+        guest, wanted.image, wanted.disk_size, wanted.pool, interfaces, wanted.hostname, user_data, wanted.start
+    )
+    await must_be_new(node, target.system, userid(wanted.userid))
+    planned = await node.provisioning.plan_provision(target.system, request)
+    return _prepared(planned, project, wanted.interfaces, Uses(1, wanted.vcpus, wanted.memory_mb))
+
+
+@dataclass(frozen=True, slots=True)
+class CloneGuest:
+    """A new guest with copies of this one's disks. What is 0 or "" is as this guest has it; ``pool``: where all the
+    copies lie. Adapters are not copied: ``networks`` are those of the new guest."""
+
+    userid: str
+    vcpus: int = 0
+    memory_mb: int = 0
+    pool: str = ""
+    networks: list[Network] = field(default_factory=list)
+    start: bool = False
+    project: str = ""
+    account: str = ""
+    comments: list[str] = field(default_factory=list)
+
+
+@operation("guest.clone", "POST", f"{GUEST}/clone", CloneGuest)
+async def clone(node: Node, caller: Caller, target: Target, wanted: CloneGuest) -> Prepared:
+    """Make a new guest with copies of the disks of this one, which is off."""
+    source, _ = await guest_of(node, caller, target)
+    project = await project_for(node, caller, wanted.project)
+    await must_be_new(node, target.system, userid(wanted.userid))
+    request = GuestRequest(
+        userid=wanted.userid,
+        vcpus=wanted.vcpus,
+        memory_mb=wanted.memory_mb,
+        account=wanted.account,
+        comments=tuple(wanted.comments),
+    )
+    attach = [attach_request(item) for item in wanted.networks]
+    planned = await node.provisioning.plan_clone(
+        target.system, source, request, attach, start=wanted.start, pool=wanted.pool
+    )
+    made = planned.plan.steps[0].parameters
+    uses = Uses(1, int(str(made["vcpus"])), int(str(made["memory_mb"])))
+    return _prepared(planned, project, wanted.networks, uses, source)
+
+
+def _prepared(
+    planned: Planned, project: str, networks: list[Network] | list[NewInterface], uses: Uses, *more: str
+) -> Prepared:
+    disk_mb = sum(disk.megabytes for disk in planned.disks)
+    switches = dict.fromkeys(f"vswitch {item.network.upper()}" for item in networks if item.lan_owner == "SYSTEM")
+    uses = Uses(uses.guests, uses.vcpus, uses.memory_mb, disk_mb)
+    return Prepared(planned.plan, project, planned.files, entries=more, seen=tuple(switches), uses=uses)

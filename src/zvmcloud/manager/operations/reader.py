@@ -1,0 +1,100 @@
+"""Spool files of guests, and installations from the network that boot from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from zvmcloud.manager.core import userid
+from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Spool file numbers; none: all."""
+
+    spoolids: list[str] = field(default_factory=list)
+
+
+@operation("reader.purge", "POST", f"{GUEST}/reader/purge", Purge)
+async def purge(node: Node, caller: Caller, target: Target, wanted: Purge) -> Prepared:
+    """Delete files of a guest's reader."""
+    what = ", ".join(wanted.spoolids) or "all files"
+    return await _files(node, caller, target, "purge", f"purge {what} of", {"spoolids": wanted.spoolids})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Spool file numbers: what an IPL of the reader loads is the first file."""
+
+    spoolids: list[str]
+
+
+@operation("reader.order", "POST", f"{GUEST}/reader/order", Order)
+async def order(node: Node, caller: Caller, target: Target, wanted: Order) -> Prepared:
+    """Put files of a guest's reader first, in this order."""
+    what = f"put {', '.join(wanted.spoolids)} first in the reader of"
+    return await _files(node, caller, target, "order", what, {"spoolids": wanted.spoolids})
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Spool file numbers, and the guest that gets the files."""
+
+    spoolids: list[str]
+    to: str
+
+
+@operation("reader.transfer", "POST", f"{GUEST}/reader/transfer", Transfer)
+async def transfer(node: Node, caller: Caller, target: Target, wanted: Transfer) -> Prepared:
+    """Hand files of a guest's reader over to another guest."""
+    to, _ = await guest_of(node, caller, Target(target.system, userid(wanted.to, "to")))
+    what = f"hand {', '.join(wanted.spoolids)} over to {to} from"
+    return await _files(node, caller, target, "transfer", what, {"spoolids": wanted.spoolids, "to": to})
+
+
+async def _files(
+    node: Node, caller: Caller, target: Target, verb: str, what: str, parameters: dict[str, Json]
+) -> Prepared:
+    owner, project = await guest_of(node, caller, target)
+    title = f"{what} {owner}"
+    step = Step(verb, title, f"reader.{verb}", {"userid": owner, **parameters})
+    return Prepared(Plan(f"reader.{verb}", title[0].upper() + title[1:], target.system, (step,), owner), project)
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file to load: its URL (http or https) and its SHA-256."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetBoot:
+    """An installation from the network. ``method`` adds its words to ``parm``; ``repository`` and ``profile``: URLs of
+    what is installed and of its answers (or Ignition). ``nic``: the adapter's number, for rd.znet."""
+
+    kernel: BootFile
+    initrd: BootFile
+    parm: str = ""
+    method: Literal["", "autoyast", "kickstart", "nfsroot", "coreos"] = ""
+    repository: str = ""
+    profile: str = ""
+    install_device: str = ""
+    nic: str = ""
+    dasds: list[str] = field(default_factory=list)
+    start: bool = True
+
+
+@operation("guest.netboot", "POST", f"{GUEST}/netboot", NetBoot)
+async def netboot(node: Node, caller: Caller, target: Target, wanted: NetBoot) -> Prepared:
+    """Start an installation: kernel, parameters and initrd go into the reader of a guest that is off, and boot."""
+    owner, project = await guest_of(node, caller, target)
+    step = Step("netboot", f"boot {owner} from its reader", "guest.netboot", {"userid": owner, **asdict(wanted)})
+    return Prepared(Plan("guest.netboot", f"Boot {owner} from the network", target.system, (step,), owner), project)

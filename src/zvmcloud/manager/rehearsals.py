@@ -1,0 +1,110 @@
+"""What a plan would do, as the agent tells it, and digests of what a plan was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.core import Core
+from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.facts import Document
+from zvmcloud.manager.jobs.plan import Json, Plan
+from zvmcloud.manager.tables import nics, scsi_volumes
+
+if TYPE_CHECKING:
+    from zvmcloud.manager.node import Node
+
+GONE = "absent"
+_PASSING = ("switch_status", "vepa_status")
+"""Attributes of a VSWITCH that change by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChange:
+    """Statements that a step would bring into a directory entry and take out of it, passwords masked."""
+
+    userid: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A change that a step would make: a SMAPI function, a CP command, a punch, a disk write, a command in a guest."""
+
+    kind: str
+    name: str
+    parameters: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What one step would do; a step of the manager itself does nothing on z/VM."""
+
+    calls: tuple[PlannedCall, ...] = ()
+    entries: tuple[EntryChange, ...] = ()
+
+    @classmethod
+    def of(cls, told: Document) -> Rehearsed:
+        """From the agent's answer, or from what was kept."""
+        calls = tuple(
+            PlannedCall(call.text("kind"), call.text("name"), dict(call.document("parameters").items()))
+            for call in told.documents("calls")
+        )
+        entries = tuple(
+            EntryChange(item.text("userid"), item.texts("added"), item.texts("removed"))
+            for item in told.documents("entries")
+        )
+        return cls(calls, entries)
+
+
+async def rehearse(core: Core, job: str, plan: Plan) -> tuple[Rehearsed, ...]:
+    """What each step would do, each after those before it. ``job`` has the plan's files.
+
+    Raises AgentFailure with what a step would be refused with, AgentUnreachable.
+    """
+    remote = [number for number, step in enumerate(plan.steps) if not step.local]
+    found = [Rehearsed() for _ in plan.steps]
+    if remote:
+        operations: list[Json] = []
+        for number in remote:
+            step = plan.steps[number]
+            parameters = await core.materials.fill(job, step.kind, step.parameters)
+            operations.append({"kind": step.kind, "parameters": parameters})
+        answer = Document(await core.agent(plan.system).post("/v1/operations/rehearse", {"operations": operations}))
+        for number, told in zip(remote, answer.documents("operations"), strict=True):
+            found[number] = Rehearsed.of(told)
+    return tuple(found)
+
+
+async def digest(node: Node, system: str, name: str) -> str:
+    """The digest of something a plan was made from: ``nics USERID``, ``vswitch NAME``, ``volume NAME``."""
+    kind, _, what = name.partition(" ")
+    if kind == "vswitch":
+        return await _vswitch(node, system, what)
+    table = {"nics": nics, "volume": scsi_volumes}[kind]
+    column = table.c.userid if kind == "nics" else table.c.volume
+    query = sa.select(table).where(table.c.system == system, column == what).order_by(*table.primary_key)
+    async with node.core.database.read() as connection:
+        rows = (await connection.execute(query)).mappings().all()
+    return _digest([dict(row) for row in rows]) if rows else GONE
+
+
+async def _vswitch(node: Node, system: str, name: str) -> str:
+    """Its attributes and real devices. Who may couple to it and who does is seen in the rehearsal."""
+    try:
+        switch = await node.networks.vswitch(system, name)
+    except NotFound:
+        return GONE
+    attributes = {key: value for key, value in switch.document("attributes").items() if key not in _PASSING}
+    devices = [device.text("real_device_address") for device in switch.documents("real_devices")]
+    return _digest([attributes, devices])
+
+
+def _digest(document: Json) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
