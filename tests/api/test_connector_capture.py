@@ -40,7 +40,12 @@ async def test_a_running_guest_becomes_an_image_and_runs_on(
         ("guest.start", "done"),
         ("manager.image_captured", "done"),
     ]
-    assert job.steps[1].step.parameters == {"userid": "LINUX01", "vdev": "0100", "compression": 9}
+    assert job.steps[1].step.parameters == {
+        "userid": "LINUX01",
+        "vdev": "0100",
+        "compression": 9,
+        "codec": "gzip",
+    }
     assert zhcp.guests["LINUX01"]["state"] == "on"
     (image,) = done(await door.get("/images", params={"imagename": "snap"}))
     assert image["disk_size_units"] == "10:CYL"

@@ -145,7 +145,7 @@ class Plans:
 
     async def _prepare(self, operation: Operation, caller: Caller, target: Target, parameters: object) -> Prepared:
         caller.needs(operation.role)
-        target = Target(self._core.system(target.system), target.userid.upper())
+        target = Target(self._core.system(target.system), target.userid.upper(), target.item)
         prepared = await operation.prepare(self._node, caller, target, parameters)
         plan = dataclasses.replace(prepared.plan, durable=True, project=prepared.project)
         check(plan)
