@@ -112,6 +112,7 @@ def with_value(document: Any, at: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     REQUESTS,

@@ -235,6 +235,7 @@ def test_every_error_that_feilong_defines_is_made_or_has_a_reason() -> None:
     assert set(CANNOT) | set(OTHER_TESTS) <= DEFINED
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda found: f"{found.codes} {found.method} {found.path}")
 async def test_the_same_situation_has_the_same_codes(
     door: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, sample: Path, tmp_path: Path, situation: Situation
