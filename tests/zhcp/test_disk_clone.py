@@ -108,7 +108,7 @@ async def test_a_clone_that_is_cancelled_leaves_an_empty_disk(agent: Agent, monk
     monkeypatch.setattr(disk_clone._Copy, "_tell", slowly)
     running = asyncio.create_task(agent.refused(CLONE))
     await begun.wait()
-    await agent.client.cancel("job", f"s{agent.steps}")
+    await agent.client.cancel("job", f"s{agent.steps}", epoch=1)
     assert (await running).code == "cancelled"
     with EckdDisk(await disk_file(agent)) as disk:
         assert list(disk.used_tracks()) == []

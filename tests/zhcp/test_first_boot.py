@@ -35,7 +35,7 @@ async def test_a_config_drive_in_the_reader_names_the_guest(agent: Agent) -> Non
     await agent.run(ConfigDrive(userid="LINUX01", hostname="web07", networks=(NETWORK,)))
     await agent.run(StartGuest(userid="LINUX01"))
     await until_up(agent)
-    assert (await agent.client.command("LINUX01", "hostname"))[1].strip() == "web07"
+    assert (await agent.client.command("LINUX01", "hostname", epoch=1))[1].strip() == "web07"
 
 
 @pytest.mark.parametrize("vdev", ["0101", "0102"])

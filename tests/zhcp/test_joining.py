@@ -79,7 +79,7 @@ async def test_the_disk_stays_linked_and_the_file_open_until_formatting_has_ende
     body = {"epoch": 1, "kind": "disk.add", "parameters": add}
     await agent.http.put("/v1/operations/j/add", params={"wait": 0}, json=body)
     await until(work.begun)
-    ending = asyncio.create_task(agent.http.delete("/v1/operations/j/add"))
+    ending = asyncio.create_task(agent.http.delete("/v1/operations/j/add?epoch=1"))
     await asyncio.sleep(0.1)
     assert len(agent.runner.journal.links()) == 1, "no DETACH while the thread copies"
     work.go_on.set()
@@ -117,14 +117,14 @@ async def test_a_second_cancel_does_not_close_the_disk_that_is_being_erased(
     body = {"epoch": 1, "kind": "disk.write_image", "parameters": operation_json(agent.write_image())}
     await agent.http.put("/v1/operations/j/write", params={"wait": 0}, json=body)
     await until(feeding.begun)
-    first = asyncio.create_task(agent.http.delete("/v1/operations/j/write"))
+    first = asyncio.create_task(agent.http.delete("/v1/operations/j/write?epoch=1"))
     await asyncio.sleep(0.05)
     feeding.go_on.set()
     await until(aborting.begun)
     running = agent.runner._running["j/write"]
     assert running.work is not None
     running.work.cancel()
-    second = asyncio.create_task(agent.http.delete("/v1/operations/j/write"))
+    second = asyncio.create_task(agent.http.delete("/v1/operations/j/write?epoch=1"))
     await asyncio.sleep(0.05)
     assert order == []
     aborting.go_on.set()

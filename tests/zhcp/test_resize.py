@@ -19,7 +19,7 @@ async def entry(agent: Agent) -> list[str]:
 
 
 async def inside(agent: Agent, command: str) -> str:
-    rc, output = await agent.client.command("LINUX01", command)
+    rc, output = await agent.client.command("LINUX01", command, epoch=1)
     assert rc == 0, output
     return output
 

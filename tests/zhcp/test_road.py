@@ -45,7 +45,7 @@ ROOT = NewDisk(vdev="0100", size_units=10, pool="POOL1", boot=True)
 async def until_up(agent: Agent, userid: str = "LINUX01") -> None:
     for _ in range(100):
         try:
-            await agent.client.command(userid, "echo 'ping'")
+            await agent.client.command(userid, "echo 'ping'", epoch=1)
         except ZhcpError:
             await asyncio.sleep(0.05)
         else:
@@ -82,7 +82,7 @@ async def test_a_guest_is_deployed_started_and_deleted(agent: Agent) -> None:
     facts = await agent.client.guest("LINUX01")
     assert facts["power_state"] == "on"
     assert isinstance(facts["live"], dict)
-    assert (await agent.client.command("LINUX01", "hostname"))[1].strip() == "web01"
+    assert (await agent.client.command("LINUX01", "hostname", epoch=1))[1].strip() == "web01"
     console = await agent.client.console("LINUX01")
     assert "web01 login:" in console
     (adapter,) = await agent.client.adapters("LINUX01")
@@ -265,13 +265,13 @@ async def test_the_sample_boots_and_an_empty_disk_does_not(agent: Agent, tmp_pat
     await agent.run(StartGuest(userid="LINUX01"))
     await asyncio.sleep(0.2)
     with pytest.raises(ZhcpError) as caught:
-        await agent.client.command("LINUX01", "uname -srm")
+        await agent.client.command("LINUX01", "uname -srm", epoch=1)
     assert caught.value.problem.code == "guest-unreachable"
     await agent.run(StopGuest(userid="LINUX01"))
     await agent.run(agent.write_image())
     await agent.run(StartGuest(userid="LINUX01"))
     await until_up(agent)
-    rc, output = await agent.client.command("LINUX01", "uname -srm")
+    rc, output = await agent.client.command("LINUX01", "uname -srm", epoch=1)
     assert (rc, output.strip()) == (0, f"Linux {sample.KERNEL_RELEASE} s390x")
 
 

@@ -78,7 +78,7 @@ async def test_another_body_and_an_older_epoch_are_refused(agent: Agent) -> None
         ),
         ("PUT", "/v1/operations/j/s", b'{"epoch": 1' + b"0" * 5000 + b"}", 400, "body"),
         ("GET", "/v1/operations/j/none", b"", 404, "j/none"),
-        ("DELETE", "/v1/operations/j/none", b"", 404, "j/none"),
+        ("DELETE", "/v1/operations/j/none?epoch=1", b"", 404, "j/none"),
         ("GET", "/v1/nothing", b"", 404, "/v1/nothing"),
         ("POST", "/v1/system", b"", 405, "/v1/system"),
         ("GET", "/v1/guests/TOOLONGID", b"", 400, "userid"),
@@ -90,7 +90,9 @@ async def test_another_body_and_an_older_epoch_are_refused(agent: Agent) -> None
         ("GET", "/v1/pools/TOOLONGNAME", b"", 400, "pool"),
         ("GET", "/v1/vswitches/NOSW", b"", 404, "NOSW"),
         ("POST", "/v1/guests/NOBODY/command", b"{}", 400, "command"),
-        ("POST", "/v1/guests/NOBODY/command", b'{"command": "x"}', 409, "NOBODY"),
+        ("POST", "/v1/guests/NOBODY/command", b'{"command": "x", "epoch": 1}', 409, "NOBODY"),
+        ("POST", "/v1/guests/NOBODY/command", b'{"command": "x"}', 400, "epoch"),
+        ("DELETE", "/v1/operations/a/b", b"", 400, "epoch"),
     ],
 )
 async def test_wrong_input_is_a_problem_that_names_what_is_wrong(
@@ -167,7 +169,7 @@ async def test_a_copy_can_be_cancelled_and_leaves_an_empty_disk(agent: Agent) ->
         assert running.json()["state"] == "running"
         assert 0 < running.json()["progress"] < 1
         assert "cylinders" in running.json()["detail"]
-        ended = (await agent.http.delete(path)).json()
+        ended = (await agent.http.delete(path, params={"epoch": 1})).json()
         server.go_on.set()
     assert (ended["state"], ended["error"]["code"]) == ("failed", "cancelled")
     assert [call["name"].split()[0] for call in ended["calls"]][-1] == "DETACH"

@@ -109,10 +109,9 @@ class ZhcpClient:
         body = {"epoch": epoch, "kind": kind, "parameters": dict(parameters)}
         return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, body=body))
 
-    async def cancel(self, job: str, step: str, *, epoch: int | None = None) -> OperationOutcome:
+    async def cancel(self, job: str, step: str, *, epoch: int) -> OperationOutcome:
         """Cancel an operation and undo it. `epoch`: of the manager that asks; an older one is refused."""
-        params = {} if epoch is None else {"epoch": epoch}
-        return parse_outcome(await self.ask("DELETE", _operation(job, step), params=params))
+        return parse_outcome(await self.ask("DELETE", _operation(job, step), params={"epoch": epoch}))
 
     async def health(self) -> dict[str, Json]:
         """Who the agent is."""
@@ -155,11 +154,10 @@ class ZhcpClient:
         """One VSWITCH."""
         return await self.ask("GET", f"/v1/vswitches/{quote(name, safe='')}")
 
-    async def command(self, userid: str, command: str, *, epoch: int | None = None) -> tuple[int, str]:
+    async def command(self, userid: str, command: str, *, epoch: int) -> tuple[int, str]:
         """Run a command in a guest: (return code, output). `epoch`: of the manager that asks; an older is refused."""
         path = f"/v1/guests/{quote(userid, safe='')}/command"
-        fence = {} if epoch is None else {"epoch": epoch}
-        answer = await self.ask("POST", path, body={"command": command, **fence})
+        answer = await self.ask("POST", path, body={"command": command, "epoch": epoch})
         rc = answer["rc"]
         return rc if isinstance(rc, int) else 1, str(answer["output"])
 

@@ -412,14 +412,12 @@ def checked_epoch(value: object) -> int:
 
 
 async def command(context: Context, userid: str, body: object) -> dict[str, Json]:
-    """Run a command in a guest. AgentError 409 `guest-unreachable`, `stale-epoch` (with an `epoch` in the body)."""
+    """Run a command in a guest. AgentError 409 `guest-unreachable`, `stale-epoch`. FieldError."""
     userid = checked_userid(userid)
     text = body.get("command") if isinstance(body, dict) else None
     if not isinstance(text, str) or not text.strip() or len(text) > 1000 or "\0" in text:
         raise FieldError("command", text, "a text of 1 to 1000 characters")
-    epoch = body.get("epoch") if isinstance(body, dict) else None
-    if epoch is not None:
-        await context.journal.fence(checked_epoch(epoch))
+    await context.journal.fence(checked_epoch(body.get("epoch") if isinstance(body, dict) else None))
     answer = await context.guest(userid, text)
     if answer is None:
         state = await context.power(userid)

@@ -224,9 +224,8 @@ class Service:
     async def delete(self, request: Request) -> Response:
         """Cancel a running operation; `epoch` of who asks, refused when another manager has taken over."""
         job, step = _key(request)
-        epoch = request.query_params.get("epoch")
-        if epoch is not None:
-            await self._runner.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
+        epoch = request.query_params.get("epoch", "")
+        await self._runner.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
         return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
 
 
