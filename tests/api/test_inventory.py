@@ -314,3 +314,16 @@ async def test_passwords_are_nowhere(zvm: Managed, admin: httpx.AsyncClient, sto
     await look(admin)
     assert b"TOPSECRE" not in stored()
     assert b"MAINT" in stored()
+
+
+async def test_systems_are_looked_at_when_they_are_due(tmp_path: Path, database: str) -> None:
+    found = settings(tmp_path / "state", database=database, inventory={"seconds": 3600})
+    async with managed(tmp_path, found) as zvm:
+        for _ in range(500):
+            row = await zvm.node.looks._last("ZVM1")
+            if row is not None and row["at"] is not None:
+                break
+            await asyncio.sleep(0.01)
+        assert row is not None
+        assert row["at"] is not None
+        assert await zvm.node.reconciler.look_at_due() == 0, "an hour has not gone by"

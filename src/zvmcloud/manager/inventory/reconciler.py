@@ -66,7 +66,13 @@ class Reconciler:
 
     async def look_at_due(self) -> int:
         """Look at the systems whose last look is long enough ago; how many those are."""
-        due = [system for system in self._core.agents.names if await self._claim(system)]
+        async with self._core.database.read() as connection:
+            tried = {
+                row.system: row.tried for row in await connection.execute(sa.select(sweeps.c.system, sweeps.c.tried))
+            }
+        old = time.time() - self._core.settings.inventory.seconds
+        late = [system for system in self._core.agents.names if tried.get(system, 0.0) < old]
+        due = [system for system in late if await self._claim(system)]
         await asyncio.gather(*(self._look(system) for system in due))
         return len(due)
 
