@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: demo test campaign lint bench clean help
+.PHONY: demo test campaign fuzz-api reference lint bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -28,6 +28,12 @@ campaign: $(STAMP)  ## the long campaigns: 100,000 operations on disk space and 
 
 test-kills: $(STAMP)  ## kill the simulator 200 times under load and compare it with its journal (KILLS=n)
 	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/simulator/test_kills.py $(ARGS)
+
+fuzz-api: $(STAMP)  ## send the native API what nobody would, while its z/VM misbehaves (FUZZ=requests of each operation)
+	FUZZ=$(or $(FUZZ),40) $(BIN)/python -m pytest -s tests/e2e/test_fuzz.py $(ARGS)
+
+reference: $(STAMP)  ## write the pages of docs/reference that are made from the code
+	$(BIN)/python tests/reference.py
 
 lint: $(STAMP)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reference import pages
 from zvmcloud.api.v1.app import document as api
 from zvmcloud.api.v1.document import operations
 from zvmcloud.cli.main import PROGRAMS, SESSION
@@ -34,6 +35,11 @@ def test_commands_named_are_commands(document: Path) -> None:
 
 # design.md and decisions speak of commands that later parts of the project bring.
 FUTURE = {"openstack"}
+
+
+@pytest.mark.parametrize(("page", "text"), pages().items(), ids=lambda found: getattr(found, "name", ""))
+def test_pages_that_are_made_from_the_code_are_current(page: Path, text: str) -> None:
+    assert page.read_text() == text, "run `make reference`, and commit what it writes"
 
 
 def test_the_readme_shows_output_and_no_placeholder() -> None:

@@ -200,7 +200,7 @@ def _complete() -> None:
 
     from zvmcloud.cli import catalog  # noqa: PLC0415
 
-    typed = os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:2]
+    typed = (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()[1:2]
     app = typer.Typer(name="zvm", help="Open cloud management for IBM z/VM.")
     app.callback()(lambda: None)
     session = _session()

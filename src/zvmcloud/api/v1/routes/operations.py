@@ -60,7 +60,7 @@ async def get_plan(node: TheNode, caller: Reader, plan: str) -> Plan:
     return Plan.of(await node.plans.get(caller, plan))
 
 
-@router.post("/plans/{plan}/apply", status_code=202, tags=["plans"])
+@router.post("/plans/{plan}/apply", status_code=202, response_model=Job, tags=["plans"])
 async def apply(node: TheNode, caller: Member, request: Request, plan: str) -> Response:
     """Run exactly this plan; 409 when it was applied, has expired, or z/VM has changed since it was made."""
     return _started(await node.plans.apply(caller, plan, origin=_origin(request)))

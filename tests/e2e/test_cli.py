@@ -1,0 +1,120 @@
+"""`zvm` as a user types it, against a running manager: what it prints, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.stack import Stack, running, zvm
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("cli") / "state") as found:
+        yield found
+
+
+@pytest.fixture
+def run(stack: Stack, tmp_path: Path) -> Run:
+    """A command with a home of its own, for the manager of the stack."""
+    homes = {
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "ZVMCLOUD_STACK": str(stack.state),
+    }
+
+    def ran(*words: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = zvm(*words, timeout=90, **homes | environment)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return ran
+
+
+def test_a_guest_from_nothing_to_gone(run: Run) -> None:
+    plan = json.loads(run("guest", "create", "web01", "--disk", "10,boot", "--dry-run", "-o", "json").stdout)
+    assert run("guest", "list").stdout == "none\n"
+    shown = run("plan", "show", plan["id"]).stdout
+    assert "define WEB01" in shown
+    assert f"zvm plan apply {plan['id']}" in shown
+    assert "✓ record WEB01 as ours" in run("plan", "apply", plan["id"], "--wait").stdout
+    (row,) = [line.split() for line in run("guest", "list").stdout.splitlines()[1:]]
+    assert row[:3] == ["WEB01", "ZVM1", "default"]
+    assert "  MDISK 0100 3390" in run("guest", "show", "web01").stdout
+    assert yaml.safe_load(run("guest", "show", "web01", "-o", "yaml").stdout)["vcpus"] == 1
+    run("guest", "start", "web01", "--wait")
+    assert "LOGON AT" in run("guest", "console", "web01").stdout
+    typed = run("guest", "console", "web01", "--send", "QUERY NAMES", "--cp", "--seconds", "1").stdout
+    assert "WEB01" in typed
+    job = run("job", "list").stdout.splitlines()[1].split()[0]
+    assert "cp    SEND CP WEB01 QUERY NAMES" in run("job", "show", job).stdout
+    events = run("event", "watch", "--after", "0", "--no-follow", "--kind", "guest.*").stdout
+    assert "guest.created" in events
+    run("guest", "delete", "web01", "--wait", "--yes")
+    assert run("guest", "list").stdout == "none\n"
+
+
+def test_errors_say_what_to_do_and_the_exit_code_says_which_kind(run: Run) -> None:
+    run("guest", "create", "twice", "--wait")
+    done = run("guest", "create", "twice", "--wait", code=5)
+    assert "(guest-exists)" in done.stderr
+    assert "what to do: choose another userid" in done.stderr
+    assert "(guest-unknown)" in run("guest", "show", "nobody", code=3).stderr
+    assert "userid" in run("guest", "create", "far-too-long-for-zvm", code=2).stderr
+    assert "did you mean 'guest'" in run("gest", "list", code=2).stderr
+    assert "is not a number" in run("project", "create", "shop", "--quota", "guests=many", code=2).stderr
+    assert "is none of its members" in run("guest", "create", "x", "--disk", "10,colour=red", code=2).stderr
+    away = {"ZVMCLOUD_STACK": "", "ZVMCLOUD_URL": "http://127.0.0.1:9", "ZVMCLOUD_TOKEN": "x"}
+    assert "see whether the manager runs there" in run("guest", "list", code=6, **away).stderr
+    nobody = {"ZVMCLOUD_STACK": "", "XDG_STATE_HOME": "/nonexistent"}
+    assert "zvm login" in run("whoami", code=2, **nobody).stderr
+
+
+def test_login_keeps_a_token_for_its_owner_only_and_logout_ends_it(stack: Stack, run: Run, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("correct horse battery staple\n")
+    run("project", "create", "shop")
+    run("user", "create", "anna", "--role", "member", "--password-file", str(secret))
+    run("project", "admit", "shop", "anna", "--role", "member")
+    url = str(stack.facts["connector"])
+    alone = {"ZVMCLOUD_STACK": "", "XDG_STATE_HOME": "/nonexistent"}
+    words = ("--user", "anna", "--password-file", str(secret))
+    assert "as anna (member), profile work" in run("login", url, *words, "--profile", "work", **alone).stdout
+    token = tmp_path / "config" / "zvmcloud" / "tokens" / "work"
+    assert token.stat().st_mode & 0o077 == 0
+    assert token.read_text().strip() not in (tmp_path / "config" / "zvmcloud" / "config.toml").read_text()
+    assert json.loads(run("whoami", "-o", "json", **alone).stdout)["projects"] == {"shop": "member"}
+    assert "(role)" in run("user", "list", code=4, **alone).stderr
+    run("guest", "create", "hers", "--wait", **alone)
+    assert "HERS" in run("--profile", "work", "guest", "list", **alone).stdout
+    held = token.read_text().strip()
+    run("logout", **alone)
+    assert not token.exists()
+    gone = {**alone, "ZVMCLOUD_URL": url, "ZVMCLOUD_TOKEN": held}
+    assert "(unauthorized)" in run("whoami", code=4, **gone).stderr
+    secret.write_text("wrong\n")
+    run("login", url, *words, code=4, **alone)
+
+
+def test_init_makes_the_first_admin(tmp_path: Path, run: Run) -> None:
+    run("init", "--state", str(tmp_path / "manager"))
+    token = tmp_path / "config" / "zvmcloud" / "tokens" / "default"
+    assert token.stat().st_mode & 0o077 == 0
+    assert len(token.read_text().strip()) > 20
+
+
+def test_help_and_completion_come_from_the_manager(run: Run) -> None:
+    assert "webhook" in run("--help").stdout
+    told = run("guest", "create", "--help").stdout
+    assert "--memory-mb" in told
+    assert "Memory in MiB" in told
+    words = {"_ZVM_COMPLETE": "complete_bash", "COMP_WORDS": "zvm guest rel", "COMP_CWORD": "2"}
+    assert "relocate" in run(**words).stdout.split()
