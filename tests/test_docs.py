@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 NOUNS = {operation["operationId"].partition(".")[0] for _, _, operation in operations(api())}
-COMMAND = re.compile(r"`(?:\.venv/bin/)?zvm ([a-z-]+)")
+COMMAND = re.compile(r"`(?:\.venv/bin/)?zvm ([a-z][a-z-]*)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda found: str(found.relative_to(ROOT)))
