@@ -143,3 +143,21 @@ def test_what_cannot_be_done_is_refused_in_the_plan_and_leaves_nothing(
         done(native, started)
     assert not cloud.stack.exists("never1")
     assert native.get(f"/guests/{system}/NEVER1").status_code == 404
+
+
+def test_an_evacuated_system_has_none_of_our_guests_running(one: Cloud) -> None:
+    with v1(one) as native:
+        for userid in ("EVA1", "EVA2"):
+            wish = {"userid": userid, "image": IMAGE, "hostname": userid.lower()}
+            done(native, native.post("/systems/VM1/guests/provision", json=wish))
+            one.up(userid)
+        check = native.get("/guests/VM1/EVA1/relocation", params={"destination": "VM2"}).json()
+        assert check == {"possible": True, "blockers": []}
+        others = [row["userid"] for row in native.get("/guests?system=VM1").json()["items"]]
+        wish_all = {"first": ["EVA2"], "without": [name for name in others if not name.startswith("EVA")]}
+        plan = applied(native, "POST", "/systems/VM1/evacuate", wish_all)
+        moves = [step["parameters"] for step in plan["steps"] if step["kind"] == "guest.relocate"]
+        assert [move["userid"] for move in moves] == ["EVA2", "EVA1"]
+        assert len({move["destination"] for move in moves}) == 2
+        refused = native.post("/systems/VM1/evacuate?dry_run=true", json={"destinations": ["NOSUCH"]})
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad-input")

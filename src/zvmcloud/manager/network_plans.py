@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
@@ -81,7 +81,7 @@ def attach_steps(owner: str, requests: Sequence[AttachRequest], *, active: bool)
                 "vlan": vlan,
             }
         )
-    return (*steps, record_step(rows)) if steps else ()
+    return (*steps, replace(record_step(rows), name="record-nics")) if steps else ()
 
 
 def plan_attach_nic(system: str, owner: str, request: AttachRequest, *, active: bool) -> Plan:
