@@ -90,6 +90,7 @@ async def test_events_of_a_finished_job_end_at_once(v1: httpx.AsyncClient, node:
         ("/jobs?cursor=nonsense", 400, "bad-input"),
         ("/guests?cursor=WzEsMl0", 400, "bad-input"),
         ("/nothing", 404, "http"),
+        ("/images/%0A", 404, "image-unknown"),
     ],
 )
 async def test_errors_are_problem_documents(v1: httpx.AsyncClient, path: str, status: int, code: str) -> None:

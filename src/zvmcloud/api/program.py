@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -44,7 +45,9 @@ _SECRET_FILE = "connector.token"  # noqa: S105  a name
 def doors(node: Node) -> Starlette:
     """The ASGI application with both doors: ``/v1`` and, at the root, the connector's API."""
     door = Door(node.settings.connector, node.settings.folder / _SECRET_FILE)
-    return connector(node, door, [Mount("/v1", native(node))])
+    mount = Mount("/v1", native(node))
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)  # a newline in a path is no way out of /v1
+    return connector(node, door, [mount])
 
 
 async def socket_door(node: Node) -> tuple[SocketDoor, int] | None:
