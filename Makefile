@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: demo test campaign fuzz-api reference lint bench clean help
+.PHONY: demo test campaign fuzz-api reference lint bench clean help test-kills campaign-kills
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -34,6 +34,9 @@ fuzz-api: $(STAMP)  ## send the native API what nobody would, while its z/VM mis
 
 reference: $(STAMP)  ## write the pages of docs/reference that are made from the code
 	$(BIN)/python tests/reference.py
+
+campaign-kills: $(STAMP)  ## kill the manager and the agent 200 times in the middle of operations (KILLS=n, SEED=n)
+	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -s tests/e2e/test_kill_campaign.py $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ async def over(caller: httpx.AsyncClient, answer: httpx.Response) -> dict[str, A
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
     for _ in range(500):
         job = await ok(await caller.get(f"/jobs/{job['id']}"))
-        if job["state"] in {"done", "failed", "cancelled"}:
+        if job["state"] in {"done", "failed", "cancelled", "undone"}:
             return job
         await asyncio.sleep(0.01)
     raise AssertionError(job)

@@ -69,6 +69,8 @@ LEAST: dict[str, Role | None] = {
     "GET /jobs": Role.READER,
     "GET /jobs/{job}": Role.READER,
     "POST /jobs/{job}/cancel": Role.MEMBER,
+    "POST /jobs/{job}/retry": Role.MEMBER,
+    "POST /jobs/{job}/undo": Role.MEMBER,
     "GET /jobs/{job}/events": Role.READER,
     "GET /operations": Role.READER,
     "GET /plans/{plan}": Role.READER,

@@ -48,6 +48,11 @@ class TaskEngine:
 
     async def _run(self, job: str) -> None:
         record = await self._runner.journal.get(job)
+        if record.backwards:
+            for done in reversed(range(len(record.steps))):
+                await self._runner.undo(job, done)
+            await self._runner.close(job, "undone")
+            return
         for number in range(len(record.steps)):
             state = await self._runner.step(job, number)
             if state != "done":

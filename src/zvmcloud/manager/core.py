@@ -23,9 +23,9 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.database import Database
-from zvmcloud.manager.errors import BadInput, ManagerError, NotFound
+from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
 from zvmcloud.manager.jobs.journal import Journal
-from zvmcloud.manager.jobs.plan import Json, Plan
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.tables import guests
@@ -106,6 +106,25 @@ class Core:
             failure = ManagerError("the job engine did not take the job", code="engine", job=job)
             await self.runner.close(job, "failed", failure.problem())
             raise failure from error
+
+    async def again(self, job: str, *, backwards: bool) -> JobRecord:
+        """Retry a job that failed, or undo one that is done; returns it as it begins.
+
+        Raises NotFound (job-unknown), Conflict (guest-busy, job-state, job-files-gone, job-not-undoable).
+        """
+        record = await self.journal.get(job, with_calls=False)
+        async with self.exclusive(record.system, record.userid):
+            other = await self.journal.changing(record.system, record.userid) if record.userid else None
+            if other is not None:
+                raise Conflict(
+                    f"guest {record.userid} is being changed by job {other}",
+                    code="guest-busy",
+                    remedy="wait for that job to end, or cancel it",
+                    subject=record.userid,
+                )
+            found = await self.runner.again(job, backwards=backwards)
+        await self.engine.submit(job)
+        return found
 
     def system(self, name: str = "") -> str:
         """The upper-case name of a known system, the default one for "". Raises NotFound (system-unknown)."""

@@ -443,7 +443,13 @@ def plan_relocate(system: str, owner: str, request: Relocation) -> Plan:
     return Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
 
 
+_BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}
+_BACK["unpause"] = "guest.pause"
+
+
 def plan_power(system: str, owner: str, verb: str, parameters: Mapping[str, Json]) -> Plan:
     """One power verb: start, stop, shutdown, pause, unpause, reset, reboot."""
-    step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **parameters})
+    back = _BACK.get(verb, "")
+    told = {"userid": owner} if back else {}
+    step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **parameters}, back, told)
     return Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)

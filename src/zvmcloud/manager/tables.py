@@ -123,6 +123,8 @@ jobs = sa.Table(
     sa.Column("created", sa.Float, nullable=False, index=True),
     sa.Column("finished", sa.Float),
     sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Column("run", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("backwards", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "system", "userid"),
 )
 

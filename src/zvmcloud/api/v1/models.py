@@ -142,7 +142,8 @@ class Step(BaseModel):
 
 
 class Job(BaseModel):
-    """A job: what was planned and how far it is. States: pending, running, interrupted, done, failed, cancelled."""
+    """A job: what was planned and how far it is. States: pending, running, interrupted, done, failed, cancelled,
+    undone. ``run``: how often it was retried or undone."""
 
     id: str
     kind: str
@@ -151,6 +152,7 @@ class Job(BaseModel):
     userid: str
     state: str
     durable: bool
+    run: int
     progress: float
     origin: str
     project: str
@@ -170,6 +172,7 @@ class Job(BaseModel):
             userid=row.userid,
             state=row.state,
             durable=row.durable,
+            run=row.run,
             progress=row.progress,
             origin=row.origin,
             project=row.project,

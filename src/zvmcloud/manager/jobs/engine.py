@@ -29,6 +29,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zvmcloud.manager.database import private_file
 from zvmcloud.manager.errors import Replaced
+from zvmcloud.manager.jobs.again import workflow
+from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.settings import Settings
 
@@ -81,14 +83,15 @@ class Engine:
         for job in await self._runner.journal.unfinished(durable=True):
             if job in self._known:
                 continue
-            if await asyncio.to_thread(DBOS.get_workflow_status, job) is None:
+            name = workflow(await self._runner.journal.get(job, with_calls=False))
+            if await asyncio.to_thread(DBOS.get_workflow_status, name) is None:
                 await self.submit(job)
             self._known.add(job)
 
     async def submit(self, job: str) -> None:
         """Hand a journaled durable job over; returns when DBOS has written it down."""
-        steps = len((await self._runner.journal.get(job, with_calls=False)).steps)
-        await asyncio.to_thread(_submit, job, steps)
+        record = await self._runner.journal.get(job, with_calls=False)
+        await asyncio.to_thread(_submit, record)
         self._known.add(job)
 
     async def stop(self) -> None:
@@ -162,9 +165,9 @@ def _current() -> Engine:
     return _engine
 
 
-def _submit(job: str, steps: int) -> None:
-    with SetWorkflowID(job):
-        DBOS.start_workflow(_workflow, job, steps)
+def _submit(record: JobRecord) -> None:
+    with SetWorkflowID(workflow(record)):
+        DBOS.start_workflow(_backwards if record.backwards else _workflow, record.id, len(record.steps))
 
 
 def _requeue(members: Collection[str]) -> None:
@@ -204,3 +207,12 @@ def _workflow(job: str, steps: int) -> str:
             return state
     _close(job, "done")
     return "done"
+
+
+@DBOS.workflow(name="zvmcloud.undo_job", max_recovery_attempts=1000)
+def _backwards(job: str, steps: int) -> str:
+    """The finished steps are taken back, the last one first."""
+    for number in reversed(range(steps)):
+        _undo(job, number)
+    _close(job, "undone")
+    return "undone"

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from zvmcloud.manager.database import Connection, Database
-from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.errors import Conflict, NotFound
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
@@ -131,6 +131,35 @@ class Journal:
             await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
             await events.append_job(connection, job)
         return job
+
+    async def again(self, record: JobRecord, *, backwards: bool) -> None:
+        """A job that is over is run again, as a durable one: from its first step that is not done, or backwards.
+
+        Raises Conflict (job-state) when somebody else was faster.
+        """
+        steps = sa.update(job_steps).where(job_steps.c.job_id == record.id, job_steps.c.state != "done")
+        fresh = {"state": "pending", "progress": 0.0, "detail": "", "attempts": 0, "started": None, "finished": None}
+        job = {"state": "pending", "durable": True, "cancel": False, "finished": None, "error": None}
+        async with self.database.write() as connection:
+            changed = await connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.id == record.id, jobs.c.state == record.state, jobs.c.run == record.run)
+                .values(**job, node=self.node, epoch=self.epoch, run=record.run + 1, backwards=backwards)
+            )
+            if not changed.rowcount:
+                raise Conflict(f"job {record.id} has changed just now", code="job-state", job=record.id)
+            if not backwards:
+                await connection.execute(steps.values(**fresh, result=None, error=None))
+            await audit.append(
+                connection,
+                actor(),
+                "job.undo" if backwards else "job.retry",
+                _subject(record.system, record.userid),
+                project=record.project,
+                job=record.id,
+                result="begun",
+            )
+        self._notify(record.id)
 
     async def started(self, job: str, number: int) -> bool:
         """A step begins (again): counts the attempt and stamps this manager's epoch on the job. False, and nothing is

@@ -86,8 +86,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job as the journal knows it. States: pending, running, interrupted, then one of done, failed, cancelled for
-    good."""
+    """A job as the journal knows it. States: pending, running, interrupted, then one of done, failed, cancelled,
+    undone. ``run`` counts how often it was retried or undone; ``backwards``: it is being undone, or was."""
 
     id: str
     kind: str
@@ -106,6 +106,8 @@ class JobRecord:
     steps: tuple[StepRecord, ...] = ()
     project: str = "default"
     actor: str = ""
+    run: int = 0
+    backwards: bool = False
 
     @property
     def over(self) -> bool:
@@ -119,4 +121,4 @@ class JobRecord:
         return sum(1.0 if step.state == "done" else step.progress for step in self.steps) / len(self.steps)
 
 
-FINAL = frozenset({"done", "failed", "cancelled"})
+FINAL = frozenset({"done", "failed", "cancelled", "undone"})

@@ -29,6 +29,8 @@ def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
         steps=steps,
         project=row["project"],
         actor=row["actor"],
+        run=row["run"],
+        backwards=bool(row["backwards"]),
     )
 
 

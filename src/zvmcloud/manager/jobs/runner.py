@@ -17,6 +17,7 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
+from zvmcloud.manager.jobs.again import check_retry, check_undo, keyed
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -31,6 +32,13 @@ _CANCELLED: Mapping[str, Json] = {
     "title": "Cancelled",
     "detail": "the job was cancelled",
     "retryable": True,
+}
+_NOT_UNDONE: Mapping[str, Json] = {
+    "status": 409,
+    "code": "not-undone",
+    "title": "Conflict",
+    "detail": "a step could not be taken back; its detail says why",
+    "retryable": False,
 }
 
 
@@ -138,7 +146,7 @@ class Runner:
             if item.step.local:
                 outcome = await self.works.run(record, item.step, results, progress)
             else:
-                outcome = await self._remote.patiently(record, item, progress)
+                outcome = await self._remote.patiently(record, _keyed(record, item), progress)
         except Replaced:
             raise
         except (ManagerError, SQLAlchemyError) as error:
@@ -160,7 +168,10 @@ class Runner:
         if item.state != "done" or not item.step.undo_kind:
             return
         backwards = Step(
-            f"undo-{item.step.name}", f"undo: {item.step.title}", item.step.undo_kind, item.step.undo_parameters
+            keyed(f"undo-{item.step.name}", record.run),
+            f"undo: {item.step.title}",
+            item.step.undo_kind,
+            item.step.undo_parameters,
         )
         try:
             if backwards.local:
@@ -188,7 +199,10 @@ class Runner:
         error = error or (failed.error if failed is not None else None)
         if state == "cancelled" and error is None:
             error = _CANCELLED
-        await self.materials.discard(job)  # first: who sees that the job is over need not wait for more
+        if state == "undone" and any(item.state == "done" and item.step.undo_kind for item in record.steps):
+            state, error = "failed", _NOT_UNDONE
+        if state in {"done", "undone"}:  # one that failed may be retried, and needs its files then
+            await self.materials.discard(job)  # first: who sees that the job is over need not wait for more
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, job, state, error)
         self.journal.published(job)
@@ -203,14 +217,26 @@ class Runner:
             async with self.journal.database.write() as connection:
                 closed = await self.journal.finish(connection, job, "cancelled", _CANCELLED, only="pending")
             if closed:
-                await self.materials.discard(job)
                 self.journal.published(job)
             record = await self.journal.get(job)
         self.works.cancel(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            await self._remote.cancel(job, record.system, running.step.name)
+            await self._remote.cancel(job, record.system, keyed(running.step.name, record.run))
         return record
+
+    async def again(self, job: str, *, backwards: bool) -> JobRecord:
+        """Have a job that is over run again, from the step that failed or backwards; the engine is to be told.
+
+        Raises NotFound (job-unknown), Conflict (job-state, job-files-gone, job-not-undoable).
+        """
+        record = await self.journal.get(job, with_calls=False)
+        if backwards:
+            check_undo(record)
+        else:
+            await asyncio.to_thread(check_retry, record, self.materials.folder)
+        await self.journal.again(record, backwards=backwards)
+        return await self.journal.get(job)
 
     async def recover(self) -> None:
         """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each. What goes
@@ -261,6 +287,10 @@ class Runner:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+def _keyed(record: JobRecord, item: StepRecord) -> StepRecord:
+    return replace(item, step=replace(item.step, name=keyed(item.step.name, record.run)))
 
 
 def _failed(error: ManagerError | SQLAlchemyError) -> Outcome:

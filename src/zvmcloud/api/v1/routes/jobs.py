@@ -60,6 +60,22 @@ async def cancel(node: TheNode, caller: Member, job: str) -> Job:
     return Job.of(await node.runner.cancel(job))
 
 
+@router.post("/jobs/{job}/retry", status_code=202)
+async def retry(node: TheNode, caller: Member, job: str) -> Job:
+    """Run a job that failed or was cancelled again, from the step that failed; what was undone then is done again."""
+    record = await node.journal.get(job, with_calls=False)
+    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    return Job.of(await node.core.again(job, backwards=False))
+
+
+@router.post("/jobs/{job}/undo", status_code=202)
+async def undo(node: TheNode, caller: Member, job: str) -> Job:
+    """Take back a job that is done, its last step first; 409 when one of its steps cannot be taken back."""
+    record = await node.journal.get(job, with_calls=False)
+    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    return Job.of(await node.core.again(job, backwards=True))
+
+
 @router.get("/jobs/{job}/events", name="job.watch", response_class=StreamingResponse, responses={200: EVENT_STREAM})
 async def events(node: TheNode, caller: Reader, job: str) -> StreamingResponse:
     """Server-sent events: the job as a ``job`` event now and after every change, until it is over."""

@@ -1,0 +1,58 @@
+"""Jobs that are over, run again: a failed one from the step that failed, a finished one backwards.
+
+Each run has keys of its own at the agent (the step's name with the run's number), because an agent does nothing twice
+under one key. What was taken back when the job failed is done again; what could not be taken back is not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.jobs.plan import JobRecord
+
+
+def check_retry(record: JobRecord, folder: Path) -> None:
+    """Raises Conflict (job-state, job-files-gone) when the job cannot be retried. Blocking."""
+    if record.state not in {"failed", "cancelled"}:
+        raise _state(record, "only a job that failed or was cancelled can be retried")
+    for item in record.steps:
+        files = item.step.parameters.get("files") if item.step.kind == "reader.punch" else None
+        for file in files if isinstance(files, list) and item.state != "done" else ():
+            if not (folder / "jobs" / record.id / str(file["stored"])).exists():
+                raise Conflict(
+                    f"the files of job {record.id} are gone; they are kept for a day",
+                    code="job-files-gone",
+                    remedy="ask for the change anew",
+                    job=record.id,
+                )
+
+
+def check_undo(record: JobRecord) -> None:
+    """Raises Conflict (job-state, job-not-undoable) when the job cannot be undone."""
+    if record.state != "done":
+        raise _state(record, "only a job that is done can be undone; one that failed has undone itself")
+    for item in record.steps:
+        if item.state == "done" and not item.step.undo_kind:
+            raise Conflict(
+                f"step {item.step.name} ({item.step.title}) cannot be taken back; nothing was done",
+                code="job-not-undoable",
+                remedy="look at its steps, and ask for the changes that make up for them",
+                job=record.id,
+            )
+
+
+def workflow(record: JobRecord) -> str:
+    """The name of a run of the job."""
+    return record.id if not record.run else f"{record.id}.{record.run}"
+
+
+def keyed(step: str, run: int) -> str:
+    """The name under which the agent knows a step of this run."""
+    return step if not run else f"{step}.r{run}"
+
+
+def _state(record: JobRecord, what: str) -> Conflict:
+    return Conflict(
+        f"job {record.id} is {record.state}: {what}", code="job-state", remedy="look at the job", job=record.id
+    )

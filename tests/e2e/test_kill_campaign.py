@@ -1,0 +1,287 @@
+"""kill -9 of the manager and of the agent in the middle of every operation: afterwards z/VM is as if the operation was
+done, or as if nobody had ever asked for it.
+
+The simulated z/VM counts the calls that reach it, so a kill comes right after any chosen call (SMAPI, CP, a disk, the
+reader), and sometimes at a moment nobody chose. KILLS of them; `make campaign-kills` does 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.programs import OVER, Fleet, Manager, Program, fleet, until
+from e2e.stack import zvm
+from zvmcloud.manager.operations import OPERATIONS
+from zvmcloud.simulator import storage
+from zvmcloud.simulator.values import to_json
+
+KILLS = int(os.environ.get("KILLS", "10"))
+USERID = "LINUX01"
+GUEST = f"/v1/guests/ZVM1/{USERID}"
+DISKS = [{"size": "10", "boot": True}]
+VOLATILE = {
+    "logon_at", "forced_at", "console", "generation", "written", "time", "created", "changed", "last_change", "when",
+    "file", "spoolid", "idle_since", "cpu_time", "number", "started", "since", "date", "at", "seen", "boot_at",
+}  # fmt: skip
+"""Members of rows that tell when something was done, or how often: not what z/VM is."""
+UNTOLD = {"counters", "operations", "monitor", "thresholds", "samples"}
+"""Collections that remember what was asked, and not what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An operation, asked for in the state `before`, which leads to the state `after`."""
+
+    name: str
+    before: str
+    after: str
+    method: str
+    path: str
+    body: dict[str, Any] | None = field(default_factory=dict)
+
+
+def _native(name: str, before: str, after: str, body: dict[str, Any] | None = None) -> Case:
+    operation = OPERATIONS[name]
+    path = operation.path.format(system="ZVM1", userid=USERID)
+    return Case(name, before, after, operation.method, f"/v1{path}", body)
+
+
+CASES = (
+    _native("guest.create", "absent", "defined", {"userid": USERID, "vcpus": 1, "memory_mb": 512, "disks": DISKS}),
+    _native("guest.deploy", "defined", "deployed", {"image": "sample", "hostname": "linux01"}),
+    _native("guest.delete", "deployed", "absent"),
+    _native("guest.start", "deployed", "on"),
+    _native("guest.pause", "on", "paused"),
+    _native("guest.unpause", "paused", "on"),
+    _native("guest.stop", "on", "off"),
+    _native("guest.shutdown", "on", "off", {"timeout": 30}),
+    _native("guest.reboot", "on", "on"),
+    _native("guest.reset", "on", "on"),
+    Case(
+        "connector create", "absent", "defined", "POST", "/guests",
+        {"guest": {"userid": USERID, "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}},
+    ),
+    Case("connector nic", "defined", "nic", "POST", f"/guests/{USERID}/nic", {"nic": {"vdev": "1000"}}),
+    Case("connector delete", "defined", "absent", "DELETE", f"/guests/{USERID}", None),
+)  # fmt: skip
+ELSEWHERE = {"guest.relocate", "volume.attach", "volume.detach"}
+"""Operations that need a second system or LUNs, which this z/VM does not have."""
+WAYS: dict[str, tuple[str, ...]] = {
+    "absent": (),
+    "defined": ("guest.create",),
+    "deployed": ("guest.create", "guest.deploy"),
+    "on": ("guest.create", "guest.deploy", "guest.start"),
+    "paused": ("guest.create", "guest.deploy", "guest.start", "guest.pause"),
+}
+"""How a state is reached from nothing."""
+BY_NAME = {case.name: case for case in CASES}
+
+
+def scrubbed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: scrubbed(item) for key, item in value.items() if key not in VOLATILE}
+    if isinstance(value, list):
+        return [scrubbed(item) for item in value]
+    return value
+
+
+def snapshot(fleet: Fleet) -> dict[str, str]:
+    """The whole simulated z/VM: every row of its model, and what is on the guest's disks and in its reader."""
+    system = fleet.vm.system
+    found: dict[str, str] = {}
+    for name, collection in system.store._collections.items():
+        if name in UNTOLD:
+            continue
+        for number, (key, value) in enumerate(collection.items()):
+            shown = f"{name} {key}" if name != "spool" else f"spool file {number}"
+            found[shown] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+    for key, disk in system.disks.items():
+        if USERID in key:
+            found[f"content of {key}"] = hashlib.sha256(storage.file_of(system, disk).read_bytes()).hexdigest()
+    return found
+
+
+def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return [
+        f"{key}:\n    {one.get(key, '(none)')[:600]}\n    {other.get(key, '(none)')[:600]}"
+        for key in sorted({*one, *other})
+        if one.get(key) != other.get(key)
+    ]
+
+
+@contextlib.contextmanager
+def counting(fleet: Fleet, at: int, victims: list[Program]) -> Iterator[list[str]]:
+    """Kill the victims right after so many calls (0: never); what was called."""
+    calls: list[str] = []
+    listeners = fleet.vm.members[0].journal.listeners
+
+    def heard(line: str) -> None:
+        calls.append(str(json.loads(line)["function"]))
+        if len(calls) == at:
+            strike(victims)
+
+    listeners.add(heard)
+    try:
+        yield calls
+    finally:
+        listeners.discard(heard)
+
+
+def strike(victims: list[Program]) -> None:
+    for victim in victims:
+        if victim.process is not None and victim.process.poll() is None:
+            victim.process.kill()
+
+
+class Campaign:
+    """One z/VM with its agent and manager, and the reference of every case."""
+
+    def __init__(self, fleet: Fleet, manager: Manager) -> None:
+        self.fleet = fleet
+        self.manager = manager
+        self.length: dict[str, tuple[int, float]] = {}
+        """Calls and seconds of each case when nobody is killed."""
+        self.expected: dict[str, dict[str, str]] = {}
+        self.wrong: list[str] = []
+
+    async def ask(self, case: Case) -> httpx.Response | None:
+        """None when the manager was killed before it answered."""
+        try:
+            return await self.manager.client.request(case.method, case.path, json=case.body)
+        except httpx.TransportError:
+            return None
+
+    async def run(self, case: Case) -> None:
+        answer = await self.ask(case)
+        assert answer is not None
+        assert answer.is_success, answer.text
+        if case.path.startswith("/v1"):
+            found = await self.manager.over(answer.json()["id"])
+            assert found["state"] == "done", found
+
+    async def bring(self, state: str) -> None:
+        """From whatever there is to nothing, and from there to the state."""
+        if any(key.startswith("entries") and USERID in key for key in snapshot(self.fleet)) or USERID in (
+            self.fleet.vm.system.entries
+        ):
+            await self.run(BY_NAME["guest.delete"])
+        for name in WAYS[state]:
+            await self.run(BY_NAME[name])
+        await self.settled()
+
+    async def settled(self) -> dict[str, str]:
+        """The state, once guests have booted and the agent has given back its disks."""
+        last: dict[str, str] = {}
+        now = snapshot(self.fleet)
+        deadline = time.monotonic() + 20
+        while last != now:
+            assert time.monotonic() < deadline, differences(last, now)
+            await asyncio.sleep(0.25)
+            last, now = now, snapshot(self.fleet)
+        return now
+
+    async def reference(self, case: Case) -> dict[str, str]:
+        """The state after the case when nobody is killed; z/VM is left so."""
+        begun = time.monotonic()
+        with counting(self.fleet, 0, []) as calls:
+            await self.run(case)
+        self.length[case.name] = len(calls), time.monotonic() - begun
+        self.expected[case.name] = await self.settled()
+        return self.expected[case.name]
+
+    async def kill(self, case: Case, number: int) -> None:
+        """Ask, kill, start again, wait, and compare."""
+        agent = self.fleet.agent
+        choices: list[list[Program]] = [[self.manager], [agent], [self.manager, agent]]
+        victims = choices[number % 3]
+        calls, seconds = self.length[case.name]
+        chosen = 0 if number % 4 == 3 or not calls else 1 + (number // 3 + random.randrange(calls)) % calls
+        before = await self.settled()
+        known = {job["id"] for job in await self.manager.jobs()}
+        with counting(self.fleet, chosen, victims) as made:
+            asking = asyncio.create_task(self.ask(case))
+            deadline = time.monotonic() + (random.uniform(0, seconds * 1.2) if not chosen else seconds * 3 + 1)
+            while all(v.process and v.process.poll() is None for v in victims):
+                await asyncio.sleep(0.005)
+                if time.monotonic() > deadline:
+                    strike(victims)
+            said = f"{case.name}: {'+'.join(v.name for v in victims)} killed after call {len(made)} ({made[-1:]})"
+            for victim in victims:
+                await victim.end()
+            for victim in reversed(victims):
+                await victim.start()
+            await asyncio.wait_for(asking, 60)
+            jobs = await self.all_over(known)
+        wanted = self.expected[case.name] if any(job["state"] == "done" for job in jobs) else before
+        found = await self.settled()
+        for _ in range(20):
+            if found == wanted:
+                break
+            await asyncio.sleep(0.5)
+            found = await self.settled()
+        said += ": " + (", ".join(f"{job['kind']} {job['state']}" for job in jobs) or "no job")
+        sys.stdout.write(said + "\n")
+        wrong = differences(wanted, found)
+        if wrong:
+            shown = [await self.manager.job(job["id"]) for job in jobs]
+            self.wrong.append("\n".join([said, *wrong, json.dumps(shown)[:4000]]))
+            sys.stdout.write(self.wrong[-1] + "\n")
+
+    async def all_over(self, known: set[str]) -> list[dict[str, Any]]:
+        """The jobs that were begun since, once they are over."""
+        new: list[dict[str, Any]] = []
+
+        async def ended() -> bool:
+            nonlocal new
+            new = [job for job in await self.manager.jobs() if job["id"] not in known]
+            return all(job["state"] in OVER for job in new)
+
+        await until(ended, lambda: json.dumps(new), 60)
+        return new
+
+
+@pytest.fixture
+async def campaign(tmp_path: Path) -> AsyncIterator[Campaign]:
+    async with fleet(tmp_path) as found:
+        manager = found.manager("manager")
+        await manager.start()
+        image = json.loads((await asyncio.to_thread(zvm, "image", "sample", str(tmp_path / "sample.img"))).stdout)
+        body = {"image_name": "sample", "url": f"file://{image['path']}", "image_meta": {"os_version": "rhel8.6"}}
+        assert (await manager.client.post("/images", json={"image": body})).status_code == 200
+        yield Campaign(found, manager)
+
+
+def test_every_operation_is_in_the_campaign_or_elsewhere() -> None:
+    assert {case.name for case in CASES if "." in case.name} | ELSEWHERE == set(OPERATIONS)
+
+
+async def test_after_every_kill_it_was_done_or_never_asked_for(campaign: Campaign) -> None:
+    random.seed(int(os.environ.get("SEED", "1")))
+    number = 0
+    cases = CASES if len(CASES) <= KILLS else random.sample(CASES, 5)
+    each = max(1, -(-KILLS // len(cases)))
+    for case in cases:
+        await campaign.bring(case.before)
+        before = await campaign.settled()
+        after = await campaign.reference(case)
+        assert before != after or case.before == case.after, f"{case.name} changes nothing that is compared"
+        for _ in range(each):
+            if case.before != case.after and await campaign.settled() != before:
+                await campaign.bring(case.before)
+            await campaign.kill(case, number)
+            number += 1
+    assert not campaign.wrong, f"{len(campaign.wrong)} of {number} kills\n" + "\n\n".join(campaign.wrong)
