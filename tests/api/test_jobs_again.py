@@ -44,15 +44,14 @@ async def test_a_failed_job_is_retried_and_does_again_what_it_took_back(
     assert (job["state"], job["error"], job["run"]) == ("done", None, 1)
     assert zhcp.ran == [f"{job['id']}/write-image.r1 disk.write_image", f"{job['id']}/punch-hostname.r1 reader.punch"]
     assert not (node.settings.folder / "jobs" / job["id"]).exists(), "its files are gone with its end"
-    again = await refused(await admin.post(f"/jobs/{job['id']}/retry"), 409)
-    assert again["code"] == "job-state"
+    await refused(await admin.post(f"/jobs/{job['id']}/retry"), 409, "job-state")
 
 
 async def test_a_job_whose_files_are_gone_is_not_retried(
     admin: httpx.AsyncClient, zhcp: FakeZhcp, failed: dict[str, Any], node: Node
 ) -> None:
     shutil.rmtree(node.settings.folder / "jobs" / failed["id"])
-    assert (await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409))["code"] == "job-files-gone"
+    await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409, "job-files-gone")
     assert (await ok(await admin.get(f"/jobs/{failed['id']}")))["state"] == "failed"
     assert zhcp.ran == []
 
@@ -66,7 +65,7 @@ async def test_a_job_that_is_done_is_undone_last_step_first(admin: httpx.AsyncCl
     assert (undone["state"], [step["state"] for step in undone["steps"]]) == ("undone", ["undone", "undone"])
     assert zhcp.guests == {}
     assert (await ok(await admin.get("/guests")))["items"] == []
-    assert (await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409))["code"] == "job-state"
+    await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409, "job-state")
     made = await over(admin, await admin.post("/systems/zvm1/guests", json=GUEST))
     assert made["state"] == "done", "as if it had never been"
 
@@ -77,9 +76,8 @@ async def test_a_job_with_a_step_that_cannot_be_taken_back_is_not_undone(
     await over(admin, await admin.post("/systems/zvm1/guests", json=GUEST))
     job = await over(admin, await admin.delete(LINUX01))
     zhcp.ran.clear()
-    problem = await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409)
-    assert (problem["code"], zhcp.ran) == ("job-not-undoable", [])
-    assert "step " in problem["detail"]
+    await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409, "job-not-undoable")
+    assert zhcp.ran == []
 
 
 async def test_an_undo_that_an_agent_refuses_says_so(
@@ -103,6 +101,5 @@ async def test_a_job_of_a_guest_that_another_job_changes_waits(
 ) -> None:
     zhcp.delay = 0.5
     await ok(await admin.post(f"{LINUX01}/start"), 202)
-    assert (await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409))["code"] == "guest-busy"
-    unknown = await refused(await admin.post("/jobs/none/retry"), 404)
-    assert unknown["code"] == "job-unknown"
+    await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409, "guest-busy")
+    await refused(await admin.post("/jobs/none/retry"), 404, "job-unknown")

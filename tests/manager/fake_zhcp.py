@@ -322,6 +322,10 @@ class FakeZhcp:
         guest["disks"] = [disk for disk in guest["disks"] if disk["vdev"] not in parameters["vdevs"]]
         return {}
 
+    def _do_disk_erase(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)
+        return {}
+
     def _do_disk_write_image(self, parameters: dict[str, Any]) -> dict[str, Any]:
         self._known(parameters)["image"] = parameters["source"]["sha256"]
         return {}

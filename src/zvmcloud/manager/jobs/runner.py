@@ -187,6 +187,7 @@ class Runner:
         except ManagerError as error:
             outcome = Outcome("failed", detail=error.detail)
         if outcome.state != "done":
+            outcome = replace(outcome, detail=str((outcome.error or {}).get("detail") or outcome.detail))
             log.warning("job %s: undo of step %s failed: %s", job, item.step.name, outcome.detail)
         await self.journal.undone(job, number, outcome)
 
