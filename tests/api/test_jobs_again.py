@@ -103,3 +103,14 @@ async def test_a_job_of_a_guest_that_another_job_changes_waits(
     await ok(await admin.post(f"{LINUX01}/start"), 202)
     await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409, "guest-busy")
     await refused(await admin.post("/jobs/none/retry"), 404, "job-unknown")
+
+
+async def test_the_files_of_a_failed_job_are_forgotten_after_a_day(
+    failed: dict[str, Any], node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = node.settings.folder / "jobs" / failed["id"]
+    await node.runner.forget_files()
+    assert folder.exists()
+    monkeypatch.setattr("zvmcloud.manager.jobs.runner.FILES_KEPT", -5.0)
+    await node.runner.forget_files()
+    assert not folder.exists()

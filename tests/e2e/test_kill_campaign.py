@@ -38,7 +38,7 @@ VOLATILE = {
     "file", "spoolid", "idle_since", "cpu_time", "number", "started", "since", "date", "at", "seen", "boot_at",
 }  # fmt: skip
 """Members of rows that tell when something was done, or how often: not what z/VM is."""
-UNTOLD = {"counters", "operations", "monitor", "thresholds", "samples"}
+UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
 """Collections that remember what was asked, and not what there is."""
 
 

@@ -105,6 +105,7 @@ class Core:
             log.exception("job %s was not handed over", job)
             failure = ManagerError("the job engine did not take the job", code="engine", job=job)
             await self.runner.close(job, "failed", failure.problem())
+            await self.materials.discard(job)
             raise failure from error
 
     async def again(self, job: str, *, backwards: bool) -> JobRecord:

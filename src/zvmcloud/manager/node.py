@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 
 _RECOVERY = 3.0
 """Seconds between two looks for interrupted jobs."""
+_FILES = 3600.0
+"""Seconds between two looks for files of jobs that failed long ago."""
 _SWEEP = 15.0
 """Seconds between two looks for reservations that have ended."""
 
@@ -198,6 +200,7 @@ class Node:
     async def _expire(self) -> None:
         """Gives back reservations that have ended, forgets old uploads, keeps the images under their limit; takes over
         systems that other managers added."""
+        files_at = 0.0
         while True:
             try:
                 await self.uploads.recover()
@@ -209,6 +212,9 @@ class Node:
                 log.exception("images cannot be looked after")
             try:
                 await self.systems.load()
+                if time.monotonic() > files_at:
+                    files_at = time.monotonic() + _FILES
+                    await self.core.runner.forget_files()
                 if ended := await self.scsi.expire():
                     log.info("%d reservations of LUNs and FCP devices have ended", ended)
             except Exception:

@@ -339,6 +339,14 @@ class Journal:
         async with self.database.read() as connection:
             return tuple((await connection.execute(query)).scalars())
 
+    async def failed_before(self, moment: float) -> tuple[str, ...]:
+        """Ids of jobs that failed, or were cancelled, in the day before ``moment``."""
+        query = sa.select(jobs.c.id).where(
+            jobs.c.state.in_(("failed", "cancelled")), jobs.c.finished.between(moment - 86400, moment)
+        )
+        async with self.database.read() as connection:
+            return tuple((await connection.execute(query)).scalars())
+
     async def changing(self, system: str, userid: str) -> str | None:
         """The id of a durable job for the guest that is not over, if there is one."""
         query = sa.select(jobs.c.id).where(

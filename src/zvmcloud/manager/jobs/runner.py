@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
@@ -40,6 +41,8 @@ _NOT_UNDONE: Mapping[str, Json] = {
     "detail": "a step could not be taken back; its detail says why",
     "retryable": False,
 }
+FILES_KEPT = 86400.0
+"""Seconds for which a job that failed keeps its files, so that it can be retried."""
 
 
 class Runner:
@@ -238,6 +241,11 @@ class Runner:
             await asyncio.to_thread(check_retry, record, self.materials.folder)
         await self.journal.again(record, backwards=backwards)
         return await self.journal.get(job)
+
+    async def forget_files(self) -> None:
+        """The files of jobs that failed more than a day ago: nobody retries them any more."""
+        for job in await self.journal.failed_before(time.time() - FILES_KEPT):
+            await self.materials.discard(job)
 
     async def recover(self) -> None:
         """Finish the inline jobs a dead manager left behind: the agent knows by key what became of each. What goes
