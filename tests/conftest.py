@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import postgres
+from zvmcloud.manager.database import Database
 
 #: Of our own; where the package is installed anew, its entry point names it as well.
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
@@ -44,10 +46,26 @@ def postgres_server() -> Iterator[postgres.Server]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the manager's schema and nothing in it; made once, because making it takes a while."""
+    path = tmp_path_factory.mktemp("schema") / "manager.sqlite"
+
+    async def make() -> None:
+        await (await Database.open(f"sqlite:///{path}")).close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The setting `database` of a manager: "" for SQLite in its state folder, and a new database of a server."""
+def database(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[str]:
+    """The setting `database` of a manager: "" for SQLite in its state folder `tmp_path / "state"`, and a new database
+    of a server."""
     if request.param == "sqlite":
+        state = tmp_path / "state"
+        state.mkdir(mode=0o700)
+        shutil.copy(sqlite_template, state / "manager.sqlite")
         yield ""
         return
     server: postgres.Server = request.getfixturevalue("postgres_server")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.native import As, token_of
-from zvmcloud.api.v1.app import application
+from zvmcloud.api.v1.app import document
 from zvmcloud.manager.identity.roles import Role
 from zvmcloud.manager.node import Node
 
@@ -187,7 +187,7 @@ ROLES = (None, *Role)
 
 
 def routes(node: Node) -> set[str]:
-    paths = application(node).openapi()["paths"]
+    paths = document()["paths"]
     return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zvmcloud import __version__
 from zvmcloud.api.v1 import problems
+from zvmcloud.api.v1.context import NODE
 from zvmcloud.api.v1.document import DESCRIPTION, completed
 from zvmcloud.api.v1.document import operations as named
 from zvmcloud.api.v1.etags import EntityTags
@@ -81,16 +84,25 @@ class Native(FastAPI):
         return {found.__name__: text for found in classes if (text := inspect.getdoc(found))}
 
 
-def document() -> dict[str, Any]:
-    """The OpenAPI document."""
-    return Native().openapi()
-
-
-def application(node: Node) -> FastAPI:
-    """The native API over ``node``."""
+@functools.cache
+def _native() -> Native:
+    """Made once in a process: to read the signatures of all routes takes a second, and no node is part of it."""
     app = Native()
-    app.state.node = node
     problems.install(app)
     app.add_middleware(EntityTags)
-    app.add_middleware(OnceOnly, node=node)
     return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return _native().openapi()
+
+
+def application(node: Node) -> ASGIApp:
+    """The native API over ``node``."""
+    native = _native()
+
+    async def of_node(scope: Scope, receive: Receive, send: Send) -> None:
+        await native({**scope, NODE: node}, receive, send)
+
+    return OnceOnly(of_node, node)

@@ -20,6 +20,10 @@ _BEARER = HTTPBearer(auto_error=False, description="An API token: `zvm login`, `
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
+NODE = "zvmcloud.node"
+"""Where the scope of a request has the node that it is for."""
+
+
 class Unauthorized(ManagerError):
     status = 401
     code = "unauthorized"
@@ -28,7 +32,7 @@ class Unauthorized(ManagerError):
 
 def node_of(request: Request) -> Node:
     """The node that this application serves."""
-    node: Node = request.app.state.node
+    node: Node = request.scope[NODE]
     return node
 
 
