@@ -192,6 +192,16 @@ class JobFiles:
     async def discard(self, job: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self._folder / job, ignore_errors=True)
 
+    async def discard_captured(self, job: str) -> None:
+        """What a capture that failed had received; a retry receives it anew. Files that a retry needs stay."""
+
+        def remove() -> None:
+            (self._folder / job / CAPTURED).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is none, or it holds what a retry needs
+                (self._folder / job).rmdir()
+
+        await asyncio.to_thread(remove)
+
     async def fill(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """The parameters as the agent gets them."""
         if kind == "disk.write_image":

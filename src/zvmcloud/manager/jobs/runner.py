@@ -207,6 +207,8 @@ class Runner:
             state, error = "failed", _NOT_UNDONE
         if state in {"done", "undone"}:  # one that failed may be retried, and needs its files then
             await self.materials.discard(job)  # first: who sees that the job is over need not wait for more
+        else:
+            await self.materials.discard_captured(job)
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, job, state, error)
         self.journal.published(job)
