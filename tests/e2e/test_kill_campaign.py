@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -89,12 +90,16 @@ WAYS: dict[str, tuple[str, ...]] = {
 BY_NAME = {case.name: case for case in CASES}
 
 
+_FILE_NUMBER = re.compile(r"-\d{6}\.")
+"""In the name of a disk's file: how many disks there have been."""
+
+
 def scrubbed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: scrubbed(item) for key, item in value.items() if key not in VOLATILE}
     if isinstance(value, list):
         return [scrubbed(item) for item in value]
-    return value
+    return _FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
 
 
 def snapshot(fleet: Fleet) -> dict[str, str]:
@@ -105,7 +110,7 @@ def snapshot(fleet: Fleet) -> dict[str, str]:
         if name in UNTOLD:
             continue
         for number, (key, value) in enumerate(collection.items()):
-            shown = f"{name} {key}" if name != "spool" else f"spool file {number}"
+            shown = f"{name} {_FILE_NUMBER.sub('-.', key)}" if name != "spool" else f"spool file {number}"
             found[shown] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
     for key, disk in system.disks.items():
         if USERID in key:
@@ -115,7 +120,7 @@ def snapshot(fleet: Fleet) -> dict[str, str]:
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return [
-        f"{key}:\n    {one.get(key, '(none)')[:600]}\n    {other.get(key, '(none)')[:600]}"
+        f"{key}:\n    {one.get(key, '(none)')[:2000]}\n    {other.get(key, '(none)')[:2000]}"
         for key in sorted({*one, *other})
         if one.get(key) != other.get(key)
     ]
@@ -218,12 +223,12 @@ class Campaign:
                 if time.monotonic() > deadline:
                     strike(victims)
             said = f"{case.name}: {'+'.join(v.name for v in victims)} killed after call {len(made)} ({made[-1:]})"
-            for victim in victims:
-                await victim.end()
-            for victim in reversed(victims):
-                await victim.start()
-            await asyncio.wait_for(asking, 60)
-            jobs = await self.all_over(known)
+        for victim in victims:
+            await victim.end()
+        for victim in reversed(victims):
+            await victim.start()
+        await asyncio.wait_for(asking, 60)
+        jobs = await self.all_over(known)
         wanted = self.expected[case.name] if any(job["state"] == "done" for job in jobs) else before
         found = await self.settled()
         for _ in range(20):
