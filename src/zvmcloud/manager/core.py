@@ -192,13 +192,16 @@ class JobFiles:
     async def discard(self, job: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self._folder / job, ignore_errors=True)
 
-    async def discard_captured(self, job: str) -> None:
-        """What a capture that failed had received; a retry receives it anew. Files that a retry needs stay."""
+    async def keep_only(self, job: str, names: Collection[str]) -> None:
+        """Of the files of a job, these; its folder goes when none is left."""
 
         def remove() -> None:
-            (self._folder / job / CAPTURED).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # there is none, or it holds what a retry needs
-                (self._folder / job).rmdir()
+            folder = self._folder / job
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is none, or it holds what is kept
+                folder.rmdir()
 
         await asyncio.to_thread(remove)
 

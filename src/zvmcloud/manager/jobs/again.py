@@ -6,6 +6,7 @@ under one key. What was taken back when the job failed is done again; what could
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from zvmcloud.manager.errors import Conflict
@@ -16,16 +17,26 @@ def check_retry(record: JobRecord, folder: Path) -> None:
     """Raises Conflict (job-state, job-files-gone) when the job cannot be retried. Blocking."""
     if record.state not in {"failed", "cancelled"}:
         raise _state(record, "only a job that failed or was cancelled can be retried")
+    for name in needed_files(record):
+        if not (folder / "jobs" / record.id / name).exists():
+            raise Conflict(
+                f"the files of job {record.id} are gone; they are kept for a day",
+                code="job-files-gone",
+                remedy="ask for the change anew",
+                job=record.id,
+            )
+
+
+def needed_files(record: JobRecord) -> frozenset[str]:
+    """The names of the files that the steps not done send to the agent. What a step has received is not among them:
+    a retry receives it anew."""
+    names: set[str] = set()
     for item in record.steps:
-        files = item.step.parameters.get("files") if item.step.kind == "reader.punch" else None
-        for file in files if isinstance(files, list) and item.state != "done" else ():
-            if not (folder / "jobs" / record.id / str(file["stored"])).exists():
-                raise Conflict(
-                    f"the files of job {record.id} are gone; they are kept for a day",
-                    code="job-files-gone",
-                    remedy="ask for the change anew",
-                    job=record.id,
-                )
+        if item.state != "done":
+            files = item.step.parameters.get("files")
+            named = [item.step.parameters, *(files if isinstance(files, list) else ())]
+            names |= {str(found["stored"]) for found in named if isinstance(found, Mapping) and "stored" in found}
+    return frozenset(names)
 
 
 def check_undo(record: JobRecord) -> None:

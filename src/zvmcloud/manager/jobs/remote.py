@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -46,7 +46,7 @@ class Materials(Protocol):
 
     async def discard(self, job: str) -> None: ...
 
-    async def discard_captured(self, job: str) -> None: ...
+    async def keep_only(self, job: str, names: Collection[str]) -> None: ...
 
     @property
     def folder(self) -> Path: ...

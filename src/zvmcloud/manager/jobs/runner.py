@@ -18,7 +18,7 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.jobs.again import check_retry, check_undo, keyed
+from zvmcloud.manager.jobs.again import check_retry, check_undo, keyed, needed_files
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -205,10 +205,8 @@ class Runner:
             error = _CANCELLED
         if state == "undone" and any(item.state == "done" and item.step.undo_kind for item in record.steps):
             state, error = "failed", _NOT_UNDONE
-        if state in {"done", "undone"}:  # one that failed may be retried, and needs its files then
-            await self.materials.discard(job)  # first: who sees that the job is over need not wait for more
-        else:
-            await self.materials.discard_captured(job)
+        # Files first: who sees that the job is over need not wait for more. One that failed may be retried.
+        await self.materials.keep_only(job, () if state in {"done", "undone"} else needed_files(record))
         async with self.journal.database.write() as connection:
             await self.journal.finish(connection, job, state, error)
         self.journal.published(job)
