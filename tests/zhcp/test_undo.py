@@ -60,9 +60,9 @@ async def test_a_second_delete_waits_for_the_undo_and_every_action_is_tried(
 ) -> None:
     work = Work(monkeypatch)
     await agent.http.put(PATH, params={"wait": 0.05}, json=START)
-    deletes = [asyncio.create_task(agent.http.delete(PATH))]
+    deletes = [asyncio.create_task(agent.http.delete(PATH, params={"epoch": 1}))]
     await work.undoing.wait()
-    deletes += [asyncio.create_task(agent.http.delete(PATH)) for _ in range(2)]
+    deletes += [asyncio.create_task(agent.http.delete(PATH, params={"epoch": 1})) for _ in range(2)]
     await asyncio.sleep(0.05)
     assert not any(delete.done() for delete in deletes)
     work.go_on.set()
@@ -92,7 +92,7 @@ async def test_a_delete_that_is_given_up_does_not_end_the_undo(agent: Agent, mon
 async def test_a_stop_lets_an_undo_that_was_asked_for_end(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(monkeypatch)
     await agent.http.put(PATH, params={"wait": 0.05}, json=START)
-    delete = asyncio.create_task(agent.http.delete(PATH))
+    delete = asyncio.create_task(agent.http.delete(PATH, params={"epoch": 1}))
     await work.undoing.wait()
     stopping = asyncio.create_task(agent.runner.stop())
     await asyncio.sleep(0.05)
@@ -109,7 +109,7 @@ async def test_the_entry_is_changed_by_nobody_else_until_the_undo_has_ended(
     work = Work(monkeypatch)
     await agent.run(agent.guest())
     await agent.http.put(PATH, params={"wait": 0.05}, json=START)
-    delete = asyncio.create_task(agent.http.delete(PATH))
+    delete = asyncio.create_task(agent.http.delete(PATH, params={"epoch": 1}))
     await work.undoing.wait()
     nic = asyncio.create_task(agent.run(CreateNic(userid="LINUX01", vdev="1000")))
     await asyncio.sleep(0.1)
