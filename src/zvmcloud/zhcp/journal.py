@@ -135,6 +135,8 @@ class Journal:
         self._waiting: list[_Change] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "journal")
+        self.punching = asyncio.Lock()
+        """Held while a file is made in our reader and noted, so that a file that nobody noted is nobody's."""
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
@@ -252,6 +254,11 @@ class Journal:
     def notes(self, key: str) -> dict[str, str]:
         """Intentions of an earlier run of this operation."""
         return dict(self._committed.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
+
+    def noted(self, start: str) -> frozenset[str]:
+        """The values that operations not over remember under names that begin so."""
+        rows = self._committed.execute("SELECT name FROM note WHERE name LIKE ? || '%'", (start,)).fetchall()
+        return frozenset(str(name).partition(" ")[2] for (name,) in rows)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:
         """A disk is about to be linked."""

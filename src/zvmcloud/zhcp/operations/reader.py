@@ -20,6 +20,7 @@ from zvmcloud.zhcp.reader_messages import RECEIVE_LIMIT, OrderFiles, PurgeFiles,
 
 _NO_SUCH_USER = (7, 53)
 _EMPTY = (8, 4)
+_PUNCHED = "punched-"
 _NO_FILE = (396, 42)
 OUR_READER = "our reader"
 """The turn of whoever looks for what arrived in the agent's own reader."""
@@ -77,17 +78,29 @@ async def listing(context: Context, userid: str) -> dict[str, Json]:
 
 
 async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
-    """All files, in order. Each is made in our reader and handed over; one that cannot be handed over is purged."""
+    """All files, in order. Each is made in our reader and handed over; one that cannot be handed over is purged.
+
+    Its number is noted in between. After a crash, a file that is noted and not in our reader any more was handed over;
+    one that nobody noted is what the crash left, and goes.
+    """
     contents: list[bytes] = []
     for index, file in enumerate(request.files):
         contents.append(decoded(f"files[{index}].data", file.data))
     spooled: list[Json] = []
+    again = context.intended("punching")
+    await context.intend("punching")
     for index, (file, data) in enumerate(zip(request.files, contents, strict=True)):
-        if context.intended(f"handed-{index}"):
-            continue
         context.report(index / len(contents), f"{file.name}: {len(data)} bytes")
-        spoolid = await give(context, request.userid, file.name, file.type, file.class_, data)
-        await context.intend(f"handed-{index}")
+        mark = f"{_PUNCHED}{index}"
+        spoolid = context.recall(mark)
+        if spoolid is None:
+            async with context.journal.punching:
+                if again:
+                    await _purge_nobodys(context, file.name, file.type)
+                spoolid = await context.remember(mark, await _make(context, file.name, file.type, file.class_, data))
+            await _give(context, spoolid, request.userid)
+        elif any(mine.spoolid == spoolid for mine in await context.machine.reader()):
+            await _give(context, spoolid, request.userid)
         spooled.append({"name": file.name, "spoolid": spoolid, "bytes": len(data)})
     return {"files": spooled}
 
@@ -110,16 +123,34 @@ def check_size(name: str, size: int) -> None:
 
 async def give(context: Context, userid: str, name: str, filetype: str, spool_class: str, data: bytes) -> str:
     """Put one file into a guest's reader; returns the number it had in ours. AgentError 404 `guest-unknown`."""
+    spoolid = await _make(context, name, filetype, spool_class, data)
+    await _give(context, spoolid, userid)
+    return spoolid
+
+
+async def _make(context: Context, name: str, filetype: str, spool_class: str, data: bytes) -> str:
     started = time.monotonic()
     spoolid = await context.machine.punch(name, filetype, spool_class, data)
     took = (time.monotonic() - started) * 1000
     context.did("punch", name, took, type=filetype, spool_class=spool_class, bytes=len(data), spoolid=spoolid)
+    return spoolid
+
+
+async def _purge_nobodys(context: Context, name: str, filetype: str) -> None:
+    """Files of this name in our reader, made by us, that no operation under way has noted."""
+    ours, noted = (await context.machine.identity()).userid, context.journal.noted(_PUNCHED)
+    for file in await context.machine.reader():
+        same = (file.origin, file.name, file.filetype) == (ours, name.upper(), filetype.upper())
+        if same and file.spoolid not in noted:
+            await context.cp(commands.purge_reader(file.spoolid), allow=(42,))
+
+
+async def _give(context: Context, spoolid: str, userid: str) -> None:
     try:
         await _hand_over(context, spoolid, userid)
     except BaseException:
         await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
         raise
-    return spoolid
 
 
 async def _hand_over(context: Context, spoolid: str, userid: str) -> None:
