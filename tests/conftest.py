@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -17,18 +18,20 @@ from zvmcloud.manager.database import Database
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
 
 
+def _missing(programs: str, package: str) -> NoReturn:
+    """Skip with the package to install; where CI is set, nothing is skipped."""
+    message = f"{programs} not installed (Debian package {package})"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @pytest.fixture
 def need() -> Callable[[str, str], str]:
     """`need("fence_zvmip", "fence-agents")`: the path of a program, or a skip that names the package to install."""
 
     def find(program: str, package: str) -> str:
-        found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-        if found is None:
-            message = f"{program} is not installed (Debian package {package})"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-        return found
+        return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or _missing(program, package)
 
     return find
 
@@ -36,13 +39,7 @@ def need() -> Callable[[str, str], str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.Server]:
     """A PostgreSQL server of our own, or a skip that names the package to install."""
-    programs = postgres.programs()
-    if programs is None:
-        message = "initdb and pg_ctl are not installed (Debian package postgresql)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with postgres.server(programs) as found:
+    with postgres.server(postgres.programs() or _missing("initdb and pg_ctl", "postgresql")) as found:
         yield found
 
 

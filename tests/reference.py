@@ -13,6 +13,8 @@ from zvmcloud.cli.catalog import HIDDEN
 from zvmcloud.cli.failures import EXIT_CODES
 from zvmcloud.cli.main import SESSION
 from zvmcloud.client import operations as read
+from zvmcloud.simulator import coverage
+from zvmcloud.zhcp import catalogue
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -20,7 +22,12 @@ FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 def pages() -> dict[Path, str]:
     """Each page with what it should say."""
     found = document()
-    return {FOLDER / "rest-v1.md": rest(found), FOLDER / "cli.md": cli(found)}
+    return {
+        FOLDER / "rest-v1.md": rest(found),
+        FOLDER / "cli.md": cli(found),
+        FOLDER / "zhcp-operations.md": catalogue.markdown(),
+        FOLDER / "smapi-coverage.md": coverage.markdown(),
+    }
 
 
 def rest(api: Mapping[str, Any]) -> str:

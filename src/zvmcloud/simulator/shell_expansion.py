@@ -5,6 +5,7 @@ Unquoted results are split at blanks; file names are not matched (programs that 
 
 from __future__ import annotations
 
+import abc
 import fnmatch
 import re
 
@@ -29,7 +30,7 @@ def limited(size: int, limit: int = MAX_WORD) -> int:
     return size
 
 
-class Expansion:
+class Expansion(abc.ABC):
     """Variables, and how words with them are expanded. A shell says how commands are run."""
 
     def __init__(self) -> None:
@@ -103,9 +104,9 @@ class Expansion:
                 at = end
         return found
 
+    @abc.abstractmethod
     def output_of(self, command: str) -> str:
         """What a command substitution stands for."""
-        raise NotImplementedError
 
     def _dollar(self, word: str, at: int) -> tuple[list[str], int]:
         if word.startswith("((", at):

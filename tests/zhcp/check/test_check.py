@@ -35,7 +35,7 @@ ROOM = Path(rights.__file__).parents[1]
 
 
 def _source() -> str:
-    return "\n".join(file.read_text() for file in ROOM.rglob("*.py") if "check" not in file.parts)
+    return "\n".join(file.read_text() for file in ROOM.rglob("*.py") if file.relative_to(ROOM).parts[0] != "check")
 
 
 # -- what the agent uses

@@ -16,6 +16,7 @@ from zvmcloud.directory.devices import Nicdef
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import Statement
 from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.rehearsal.world import World
 
 Codes = tuple[int, int]
@@ -207,7 +208,7 @@ async def update(world: World, request: f.ImageDefinitionUpdateDM) -> Codes:
                 return answer
             entry = await world.entry(request.target) or entry
         else:
-            raise NotImplementedError(f"Image_Definition_Update_DM with {keyword}")
+            raise AgentError(500, "internal", f"a rehearsal does not know Image_Definition_Update_DM with {keyword}")
     await world.put(request.target, entry)
     return DONE
 

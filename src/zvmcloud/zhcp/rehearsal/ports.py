@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -223,6 +224,7 @@ class RehearsedJournal(Journal):
 
     def __init__(self, real: Journal) -> None:
         self._real = real
+        self.punching = asyncio.Lock()
 
     async def note(self, key: str, *names: str) -> None:
         """Nothing."""
