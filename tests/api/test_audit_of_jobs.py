@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from manager.fake_zhcp import FakeZhcp
 from zvmcloud.manager.identity.tables import audit
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.settings import SettingsError, build
+from zvmcloud.manager.settings import SettingsError
+from zvmcloud.manager.settings_file import build
 
 GUEST = {"guest": {"userid": "LINUX01", "vcpus": 1, "memory": 512, "disk_list": []}}
 

@@ -13,7 +13,8 @@ from manager.support import running, settings
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.settings import SettingsError, build
+from zvmcloud.manager.settings import SettingsError
+from zvmcloud.manager.settings_file import build
 
 GUEST = {"vcpus": 1, "memory": 512, "disk_list": []}
 

@@ -21,7 +21,8 @@ from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.jobs.rows import without_steps
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.settings import Settings, build
+from zvmcloud.manager.settings import Settings
+from zvmcloud.manager.settings_file import build
 
 
 class TaskEngine:

@@ -19,7 +19,7 @@ from zvmcloud.manager.jobs import remote, runner
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.settings import build
+from zvmcloud.manager.settings_file import build
 from zvmcloud.manager.tables import guests, manager_nodes
 
 

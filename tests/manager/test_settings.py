@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from zvmcloud.manager.settings import SettingsError, build, load
+from zvmcloud.manager.settings import SettingsError
+from zvmcloud.manager.settings_file import build, load
 
 
 def test_defaults_need_only_a_state_folder(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.settings import Settings, SettingsError, load
+from zvmcloud.manager.settings import Settings, SettingsError
+from zvmcloud.manager.settings_file import load
 from zvmcloud.serving import Server, TakenError, alone
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)

@@ -11,7 +11,8 @@ import re
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, ManagerError, NotSupported, from_problem
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guests import Guests, powered
+from zvmcloud.manager.guest_plans import powered
+from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step

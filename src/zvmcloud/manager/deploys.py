@@ -14,7 +14,8 @@ from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.disks import punch_step
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
-from zvmcloud.manager.guests import Guests, disk_kind, powered
+from zvmcloud.manager.guest_plans import disk_kind, powered
+from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guests import Guests, Relocation, plan_relocate, powered
+from zvmcloud.manager.guest_plans import Relocation, plan_relocate, powered
+from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.jobs.plan import Plan, Step
 
 

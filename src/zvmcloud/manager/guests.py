@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core, userid
-from zvmcloud.manager.disks import Disk, DiskRequest, Disks
+from zvmcloud.manager.disks import Disk, Disks
 from zvmcloud.manager.errors import (
     AgentFailure,
     BadInput,
@@ -24,48 +23,11 @@ from zvmcloud.manager.errors import (
     NotFound,
 )
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.guest_plans import GuestRequest, Relocation, plan_delete, plan_power, plan_relocate, powered
 from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import guests
-
-
-@dataclass(frozen=True, slots=True)
-class GuestRequest:
-    """A guest to define. Memory in MiB; empty values get the manager's defaults."""
-
-    userid: str
-    vcpus: int
-    memory_mb: int
-    disks: tuple[DiskRequest, ...] = ()
-    max_cpus: int = 0
-    max_memory_mb: int = 0
-    profile: str = ""
-    ipl: str = ""
-    ipl_parm: str = ""
-    loadparm: str = ""
-    account: str = ""
-    comments: tuple[str, ...] = ()
-    share: str = ""
-    cpu_pool: str = ""
-    relocation_domain: str = ""
-    dedicate: tuple[tuple[str, str], ...] = ()
-    loaddev: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Relocation:
-    """A move to another member. Limits in seconds; 0 for z/VM's own, -1 for none. ``force`` names checks to leave out:
-    ARCHITECTURE, DOMAIN, STORAGE."""
-
-    userid: str
-    destination: str
-    test: bool = False
-    force: tuple[str, ...] = ()
-    immediate: bool | None = None
-    max_total: int = 0
-    max_quiesce: int = 0
-    authorize: str = ""
 
 
 class Guests:
@@ -397,59 +359,3 @@ class Guests:
 def _mac_id(mac: str) -> str:
     """The last six hexadecimal digits of a MAC address: what a NICDEF statement holds."""
     return mac.replace(":", "").replace("-", "").upper()[-6:]
-
-
-def powered(facts: Document) -> bool:
-    """Whether the agent's facts say that the userid is logged on."""
-    return facts.text("power_state", "state").lower() == "on"
-
-
-def disk_kind(disk: Document) -> str:
-    """ECKD or FBA, from a disk's type or device type; "" when the facts do not say."""
-    kind = disk.text("type", "device_type").upper()
-    if kind in {"ECKD", "3390"} or kind.startswith("3390"):
-        return "ECKD"
-    if kind in {"FBA", "9336"} or kind.startswith("FB"):
-        return "FBA"
-    return ""
-
-
-def plan_delete(system: str, owner: str) -> Plan:
-    """Delete a guest with its disks, and forget it."""
-    steps = (
-        Step("delete", f"delete {owner} and its disks", "guest.delete", {"userid": owner}),
-        Step("record", f"forget {owner}", "manager.guest_deleted", {"gone": True}),
-    )
-    return Plan("guest.delete", f"Delete guest {owner}", system, steps, owner)
-
-
-def plan_relocate(system: str, owner: str, request: Relocation) -> Plan:
-    """Move a guest to another member, or test whether it could go."""
-    parameters: dict[str, Json] = {
-        "userid": owner,
-        "destination": request.destination.upper(),
-        "test": request.test,
-        "force": list(request.force),
-        "immediate": request.immediate,
-        "max_total": request.max_total,
-        "max_quiesce": request.max_quiesce,
-        "authorize": request.authorize.upper(),
-    }
-    what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
-    title = f"{what} {request.destination.upper()}"
-    steps = [Step("relocate", title, "guest.relocate", parameters)]
-    if not request.test:
-        steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
-    return Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
-
-
-_BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}
-_BACK["unpause"] = "guest.pause"
-
-
-def plan_power(system: str, owner: str, verb: str, parameters: Mapping[str, Json]) -> Plan:
-    """One power verb: start, stop, shutdown, pause, unpause, reset, reboot."""
-    back = _BACK.get(verb, "")
-    told = {"userid": owner} if back else {}
-    step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **parameters}, back, told)
-    return Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)

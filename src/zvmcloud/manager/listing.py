@@ -50,6 +50,11 @@ class Listing:
         async with database.read() as connection:
             return (await connection.execute(query.where(*where).limit(limit + 1))).mappings().all()
 
+    @property
+    def kinds(self) -> tuple[type[str] | type[int] | type[float], ...]:
+        """The types of a key's values."""
+        return tuple(self.table.c[name].type.python_type for name in self.order)
+
     def key(self, row: sa.RowMapping) -> Key:
         """The key of a row."""
         return tuple(row[name] for name in self.order)

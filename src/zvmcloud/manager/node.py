@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 _RECOVERY = 3.0
 """Seconds between two looks for interrupted jobs."""
 _FILES = 3600.0
-"""Seconds between two looks for files of jobs that failed long ago."""
+"""Seconds between two looks for files of jobs that failed long ago, and for plans that nobody applied."""
 _SWEEP = 15.0
 """Seconds between two looks for reservations that have ended."""
 
@@ -215,6 +215,7 @@ class Node:
                 if time.monotonic() > files_at:
                     files_at = time.monotonic() + _FILES
                     await self.core.runner.forget_files()
+                    await self.plans.expire()
                 if ended := await self.scsi.expire():
                     log.info("%d reservations of LUNs and FCP devices have ended", ended)
             except Exception:

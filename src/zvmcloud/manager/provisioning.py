@@ -14,7 +14,8 @@ from zvmcloud.manager.deploys import deployed_step, write_step
 from zvmcloud.manager.disks import Disk, DiskRequest, units
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guests import GuestRequest, Guests, disk_kind, plan_power, powered
+from zvmcloud.manager.guest_plans import GuestRequest, disk_kind, plan_power, powered
+from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.network_plans import AttachRequest, attach_steps

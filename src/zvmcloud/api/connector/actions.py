@@ -11,7 +11,7 @@ from zvmcloud.api.connector.envelope import Reply, fault
 from zvmcloud.api.connector.schemas import ACTIONS, Checker, truth
 from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import BadInput, Busy, NotSupported
-from zvmcloud.manager.guests import Relocation
+from zvmcloud.manager.guest_plans import Relocation
 from zvmcloud.manager.jobs.plan import Json
 
 _CHECKERS: Mapping[str, Checker] = {name: Checker(schema) for name, schema in ACTIONS.items() if schema is not None}

@@ -12,7 +12,7 @@ from zvmcloud.api.connector.schemas import truth
 from zvmcloud.manager.disks import Disk, disk_request, human
 from zvmcloud.manager.errors import AgentFailure, BadInput, ManagerError
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guests import GuestRequest, disk_kind, powered
+from zvmcloud.manager.guest_plans import GuestRequest, disk_kind, powered
 from zvmcloud.manager.jobs.plan import Json
 
 _PLAIN = re.compile(r"\d+")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zvmcloud.manager.core import vdev
 from zvmcloud.manager.disks import BLOCK, CYLINDER, DiskRequest, plan_remove
 from zvmcloud.manager.errors import Conflict, NotFound
-from zvmcloud.manager.guests import disk_kind, powered
+from zvmcloud.manager.guest_plans import disk_kind, powered
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import Step
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation

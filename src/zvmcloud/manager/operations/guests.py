@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zvmcloud.manager.disks import DiskRequest
 from zvmcloud.manager.errors import Conflict, NotFound
-from zvmcloud.manager.guests import GuestRequest, plan_delete
+from zvmcloud.manager.guest_plans import GuestRequest, plan_delete
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from zvmcloud.manager.errors import Conflict
-from zvmcloud.manager.guests import Relocation, plan_relocate
+from zvmcloud.manager.guest_plans import Relocation, plan_relocate
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
 

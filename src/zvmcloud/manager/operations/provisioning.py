@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zvmcloud.manager.core import userid
 from zvmcloud.manager.disks import DiskRequest
 from zvmcloud.manager.errors import BadInput
-from zvmcloud.manager.guests import GuestRequest
+from zvmcloud.manager.guest_plans import GuestRequest
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.operations.guests import NewDisk, must_be_new, project_for

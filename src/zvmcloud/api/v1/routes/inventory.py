@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -15,6 +17,7 @@ from zvmcloud.manager.core import userid as checked_userid
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory import drifting, listings
+from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["inventory"])
@@ -139,6 +142,30 @@ class VersionEntry(Version):
     entry: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """Who asks for which page of a list."""
+
+    node: Node
+    caller: Caller
+    limit: int
+    cursor: str
+
+    async def of(
+        self,
+        model: type[Model],
+        listing: Listing,
+        equal: Mapping[str, object],
+        where: Sequence[sa.ColumnElement[bool]] = (),
+    ) -> Page[Model]:
+        """The page, each row as a model whose members are columns. Raises BadInput (cursor)."""
+        after = key_of(self.cursor, *listing.kinds)
+        rows = await listing.rows(
+            self.node.core.database, self.caller, after=after, limit=self.limit, equal=equal, where=where
+        )
+        return page(rows, self.limit, lambda row: _of(model, row), listing.key)
+
+
 @router.get("/inventory/guests", name="inventory.guests")
 async def guests(
     node: TheNode,
@@ -163,10 +190,7 @@ async def guests(
     if userid:
         where += [table.userid >= userid.upper(), table.userid.startswith(userid.upper(), autoescape=True)]
     equal = {"system": system.upper(), "state": state, "kind": kind.upper(), "project": project, "profile": profile}
-    rows = await listings.GUESTS.rows(
-        node.core.database, caller, after=key_of(cursor, str, str), limit=limit, equal=equal, where=where
-    )
-    return page(rows, limit, lambda row: _of(SeenGuest, row), listings.GUESTS.key)
+    return await _Pages(node, caller, limit, cursor).of(SeenGuest, listings.GUESTS, equal, where)
 
 
 @router.get("/inventory/disks", name="inventory.disks")
@@ -180,14 +204,8 @@ async def disks(
     cursor: Cursor = "",
 ) -> Page[SeenDisk]:
     """Minidisks of all directories."""
-    rows = await listings.DISKS.rows(
-        node.core.database,
-        caller,
-        after=key_of(cursor, str, str, str),
-        limit=limit,
-        equal={"system": system.upper(), "userid": userid.upper(), "volume": volume.upper()},
-    )
-    return page(rows, limit, lambda row: _of(SeenDisk, row), listings.DISKS.key)
+    equal = {"system": system.upper(), "userid": userid.upper(), "volume": volume.upper()}
+    return await _Pages(node, caller, limit, cursor).of(SeenDisk, listings.DISKS, equal)
 
 
 @router.get("/inventory/nics", name="inventory.nics")
@@ -201,14 +219,8 @@ async def nics(
     cursor: Cursor = "",
 ) -> Page[SeenNic]:
     """Adapters of all directories."""
-    rows = await listings.NICS.rows(
-        node.core.database,
-        caller,
-        after=key_of(cursor, str, str, str),
-        limit=limit,
-        equal={"system": system.upper(), "userid": userid.upper(), "lan_name": network.upper()},
-    )
-    return page(rows, limit, lambda row: _of(SeenNic, row), listings.NICS.key)
+    equal = {"system": system.upper(), "userid": userid.upper(), "lan_name": network.upper()}
+    return await _Pages(node, caller, limit, cursor).of(SeenNic, listings.NICS, equal)
 
 
 @router.get("/inventory/resources", name="inventory.resources")
@@ -222,14 +234,8 @@ async def resources(
     cursor: Cursor = "",
 ) -> Page[Resource]:
     """Pools, volumes, VSWITCHes, OSA and FCP devices, clusters."""
-    rows = await listings.RESOURCES.rows(
-        node.core.database,
-        caller,
-        after=key_of(cursor, str, str, str),
-        limit=limit,
-        equal={"system": system.upper(), "kind": kind, "name": name},
-    )
-    return page(rows, limit, lambda row: _of(Resource, row), listings.RESOURCES.key)
+    equal = {"system": system.upper(), "kind": kind, "name": name}
+    return await _Pages(node, caller, limit, cursor).of(Resource, listings.RESOURCES, equal)
 
 
 @router.get("/inventory/clusters", name="inventory.clusters")
@@ -264,14 +270,8 @@ async def drift(
     cursor: Cursor = "",
 ) -> Page[Drift]:
     """Where z/VM is not as recorded, at the last look at each system."""
-    rows = await listings.DRIFT.rows(
-        node.core.database,
-        caller,
-        after=key_of(cursor, str, str, str, str),
-        limit=limit,
-        equal={"system": system.upper(), "userid": userid.upper(), "kind": kind, "project": project},
-    )
-    return page(rows, limit, lambda row: _of(Drift, row), listings.DRIFT.key)
+    equal = {"system": system.upper(), "userid": userid.upper(), "kind": kind, "project": project}
+    return await _Pages(node, caller, limit, cursor).of(Drift, listings.DRIFT, equal)
 
 
 @router.get(HISTORY, name="guest.history")
@@ -281,17 +281,11 @@ async def history(
     """The versions of a directory entry, the newest first."""
     system, userid = await _entered(node, caller, system, userid)
     table = listings.VERSIONS.table.c
-    rows = await listings.VERSIONS.rows(
-        node.core.database,
-        caller,
-        after=key_of(cursor, int),
-        limit=limit,
-        equal={},
-        where=[table.system == system, table.userid == userid],
-    )
-    if not rows and not cursor:
+    where = [table.system == system, table.userid == userid]
+    found = await _Pages(node, caller, limit, cursor).of(Version, listings.VERSIONS, {}, where)
+    if not found.items and not cursor:
         await node.history.version(system, userid, 0)
-    return page(rows, limit, lambda row: _of(Version, row), listings.VERSIONS.key)
+    return found
 
 
 @router.get(f"{HISTORY}/{{number}}", name="guest.version")
