@@ -51,7 +51,14 @@ def prepare() -> Path:
         print(f"installing OpenStack's packages into {target}; this takes some minutes", file=sys.stderr, flush=True)
         shutil.rmtree(target, ignore_errors=True)
         venv.create(target, with_pip=True)
-        install = [target / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install: list[str | Path] = [
+            target / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*install, "-c", CONSTRAINTS, "-r", REQUIREMENTS], check=True, stdout=sys.stderr)
         (target / ".complete").touch()
     return target
