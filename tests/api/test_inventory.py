@@ -15,7 +15,9 @@ from api.native import As, ok, refused, token_of
 from manager.over_simulator import Managed, managed
 from manager.support import settings
 from zvmcloud.api.connector.tokens import make_secret
+from zvmcloud.api.program import doors
 from zvmcloud.directory import Entry
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.node import Node
 from zvmcloud.simulator.faults import Rule
 
@@ -240,6 +242,97 @@ async def test_adapters_and_grants_are_repaired(zvm: Managed, admin: httpx.Async
     await look(admin)
     assert await drift(admin) == set()
     assert [nic.lan_name for nic in system.entries["LINUX01"].entry.nicdefs] == ["VSW1"]
+
+
+async def test_the_vlan_of_a_grant_is_repaired(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    networks, system = zvm.node.networks, zvm.simulator.system
+    await networks.create_vswitch("ZVM1", "VSW1", {"rdev": ["0500"], "vid": "1"})
+    await networks.create_nic("ZVM1", "LINUX01", number="1000")
+    await networks.couple("ZVM1", "LINUX01", "1000", "VSW1")
+    await networks.set_vlan("ZVM1", "VSW1", "LINUX01", 10)
+    await zvm.node.reconciler.follow_jobs()
+    await look(admin)
+    assert await drift(admin) == set()
+
+    def vlans(*numbers: str) -> None:
+        switch = system.vswitches["VSW1"]
+        grants = tuple(replace(grant, vlans=numbers) for grant in switch.grants)
+        with system.transaction():
+            system.vswitches.put("VSW1", replace(switch, grants=grants))
+
+    vlans("20")
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "grant-vlan", "VSW1")}
+    plan = await ok(await admin.post(f"{GUEST}/repair", params={"dry_run": True}))
+    assert [step["kind"] for step in plan["steps"]] == ["vswitch.set_vlan"]
+    await done(admin, await admin.post(f"/plans/{plan['id']}/apply"))
+    await look(admin)
+    assert await drift(admin) == set()
+    assert "10" in system.vswitches["VSW1"].grants[0].vlans
+    with system.transaction():
+        system.vswitches.put("VSW1", replace(system.vswitches["VSW1"], grants=()))
+    await done(admin, await admin.post(f"{GUEST}/repair"))
+    await look(admin)
+    assert await drift(admin) == set()
+    assert [grant.vlans for grant in system.vswitches["VSW1"].grants] == [("10",)], "with its VLAN, not without"
+
+
+async def test_a_guest_is_started_or_shut_down_as_it_was_left(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    from zvmcloud.simulator import guests
+
+    system = zvm.simulator.system
+    await look(admin)
+    await create(admin, zvm.node)
+    await done(admin, await admin.post(f"{GUEST}/start"))
+    await zvm.node.reconciler.follow_jobs()
+    with system.transaction():
+        guests.log_off(system, "LINUX01")
+    await refused(await admin.post(f"{GUEST}/repair", json={"kinds": ["grant-missing"]}), 409, "nothing-to-repair")
+    await refused(await admin.post(f"{GUEST}/repair", json={"kinds": ["entry-changed"]}), 400, "bad-input")
+    await done(admin, await admin.post(f"{GUEST}/repair", json={"kinds": ["state"]}))
+    await zvm.node.reconciler.follow_jobs()
+    assert system.active("LINUX01")
+    assert await drift(admin) == set()
+
+
+async def test_what_happens_in_z_vm_is_drift_at_once(tmp_path: Path, database: str) -> None:
+    from zvmcloud.simulator import guests
+
+    found = settings(tmp_path / "state", database=database, inventory={"seconds": 86400})
+    make_secret(tmp_path / "state" / "connector.token")
+    async with managed(tmp_path, found) as zvm:
+        transport = httpx.ASGITransport(doors(zvm.node))
+        headers = {"authorization": f"Bearer {zvm.node.new_admin_token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://manager/v1", headers=headers) as client:
+            await create(client, zvm.node)
+            await done(client, await client.post(f"{GUEST}/start"))
+
+            async def until(*wanted: tuple[str, str, str]) -> None:
+                for _ in range(1500):
+                    if await drift(client) == set(wanted):
+                        return
+                    await asyncio.sleep(0.02)
+                raise AssertionError(await drift(client))
+
+            await until()
+            for _ in range(1500):
+                if Document(await zvm.node.core.agent("ZVM1").get("/v1/events")).flag("listening"):
+                    break
+                await asyncio.sleep(0.02)
+            by_hand(zvm, "* CHANGED BY HAND")
+            await until(("LINUX01", "entry-changed", ""))
+            with zvm.simulator.system.transaction():
+                guests.log_off(zvm.simulator.system, "LINUX01")
+            await until(("LINUX01", "entry-changed", ""), ("LINUX01", "state", ""))
+            with zvm.simulator.system.transaction():
+                zvm.simulator.system.entries.remove("LINUX01")
+            await until(("LINUX01", "guest-gone", ""))
+            told = (await client.get("/events", params={"follow": False, "after": 0, "project": "default"})).text
+            assert told.count("event: drift.found") == 3
+            assert "event: drift.over" in told, "what is gone has no state any more"
+            assert '"kind": "entry-changed"' in told
 
 
 async def test_a_guest_that_is_gone_is_noticed_and_can_be_forgotten(zvm: Managed, admin: httpx.AsyncClient) -> None:

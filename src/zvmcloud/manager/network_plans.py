@@ -150,12 +150,17 @@ def plan_revoke(system: str, switch: str, guest: str) -> Plan:
     return _right(system, "vswitch.revoke", f"revoke access of {guest} to {switch}", switch, {"userid": guest})
 
 
-def plan_set_vlan(system: str, switch: str, guest: str, vlan: int) -> Plan:
-    """Let a userid use one VLAN (1 to 4094) of a VSWITCH. Raises BadInput."""
+def plan_set_vlan(system: str, switch: str, guest: str, vlan: int, coupled: Sequence[str] = ()) -> Plan:
+    """Let a userid use one VLAN (1 to 4094) of a VSWITCH; ``coupled``: its adapters there, of which it is recorded.
+    Raises BadInput."""
     if not 1 <= vlan <= 4094:
         raise BadInput("vlanid", vlan, "1 to 4094")
     title = f"set VLAN {vlan} of {guest} on {switch}"
-    return _right(system, "vswitch.set_vlan", title, switch, {"userid": guest, "vlan": vlan})
+    plan = _right(system, "vswitch.set_vlan", title, switch, {"userid": guest, "vlan": vlan})
+    if not coupled:
+        return plan
+    record = record_step([{"vdev": number, "vswitch": switch, "vlan": vlan} for number in coupled])
+    return replace(plan, steps=(*plan.steps, record))
 
 
 def _right(system: str, kind: str, title: str, switch: str, parameters: Mapping[str, Json]) -> Plan:

@@ -224,7 +224,9 @@ class Networks:
 
     async def set_vlan(self, system: str, name: str, guest: str, vlan: int, *, origin: str = "") -> JobRecord:
         """Allow a userid one VLAN of a virtual switch (1 to 4094). Raises NotFound (vswitch-unknown)."""
-        plan = network_plans.plan_set_vlan(system, name.upper(), userid(guest), vlan)
+        owner, switch = userid(guest), name.upper()
+        coupled = [nic.vdev for nic in await self.nics(system, userid=owner) if (nic.vswitch or "").upper() == switch]
+        plan = network_plans.plan_set_vlan(system, switch, owner, vlan, coupled)
         await self.vswitch(system, name)
         return await self._core.runner.run(plan, origin)
 

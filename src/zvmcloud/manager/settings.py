@@ -75,10 +75,12 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class InventorySettings:
-    """Looking at systems. ``seconds`` between two looks at one, 0 for none but those that are asked for; ``ignore``:
-    userids, with * and ?, that the drift report does not call foreign."""
+    """Looking at systems. ``seconds`` between two looks at one, 0 for none but those that are asked for; ``events``:
+    look at once where z/VM says that something happened; ``ignore``: userids, with * and ?, that the drift report does
+    not call foreign."""
 
     seconds: int = 300
+    events: bool = True
     ignore: tuple[str, ...] = ()
 
 

@@ -26,6 +26,7 @@
                  token_seconds = 3600, deploys = 20, console_kb = 100,
                  capture_stopped = false, socket_port = 2000
     [inventory]  seconds = 300           # between two looks at a system; 0: none
+                 events = true           # look at once where z/VM says that something happened
                  ignore = ["TCPIP*"]     # userids that are not reported as foreign
     [metrics]  open_from = []            # addresses and networks that read /v1/metrics without a token
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
@@ -172,6 +173,7 @@ def _inventory(table: dict[str, object]) -> InventorySettings:
     base = InventorySettings()
     values = InventorySettings(
         seconds=_number(table.pop("seconds", base.seconds), "inventory.seconds", 0, 86400),
+        events=_flag(table.pop("events", base.events), "inventory.events"),
         ignore=_texts(table.pop("ignore", base.ignore), "inventory.ignore"),
     )
     _nothing_left(table, "inventory.")

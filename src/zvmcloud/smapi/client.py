@@ -22,8 +22,9 @@ import asyncio
 import errno
 import logging
 import re
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -140,15 +141,19 @@ class Client:
             raise SmapiError(request.spec.name, request.target, answer.rc, answer.rs, answer.text)
         return answer
 
-    async def events(self, match_key: str = "", target: str = "") -> AsyncIterator[EventFrame]:
+    async def events(
+        self, match_key: str = "", target: str = "", *, accepted: Callable[[], None] | None = None
+    ) -> AsyncGenerator[EventFrame, None]:
         """Subscribe to the event stream; ends when the server closes it (Event_Unsubscribe).
 
-        Silence between events is normal and has no time-out. SmapiError when the subscription is refused,
+        Silence between events is normal and has no time-out; a server that is gone without a word is noticed by TCP's
+        keep-alive. ``accepted`` is called when the server has taken the subscription. SmapiError when it is refused,
         TransportError when the connection breaks or the server does not accept it in time.
         """
         request = functions.EventSubscribe(target=target, match_key=match_key)
         reader, writer = await self._open()
         connection = ClientConnection(request.spec)
+        _keep_alive(writer)
         try:
             writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
             while True:
@@ -162,6 +167,8 @@ class Client:
                 for event in connection.events():
                     if isinstance(event, ReplyFrame):
                         raise SmapiError(request.spec.name, target, event.rc, event.rs)
+                    if isinstance(event, Accepted) and accepted is not None:
+                        accepted()
                     if isinstance(event, EventFrame):
                         yield event
             connection.receive_eof()
@@ -292,6 +299,17 @@ class Client:
                     raise ReplyTimeout(message, request_id=answer.request_id)
                 await asyncio.sleep(self._patience.poll_interval)
         return Answer(0, 0, answer.data, answer.text, answer.request_id)
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Have the kernel look whether the other end is still there, after a minute of silence and then every 20 s."""
+    found = writer.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
 
 
 def operation_ids(answer: Answer[R]) -> list[int]:

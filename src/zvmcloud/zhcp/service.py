@@ -2,7 +2,7 @@
 
 PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
-GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]
+GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[/{name}]  /v1/lans
 GET, DELETE /v1/cache   DELETE /v1/cache/{digest}
@@ -30,6 +30,7 @@ from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import cached, inventory, queries, samples, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
+from zvmcloud.zhcp.happenings import LONGEST_WAIT, Happenings
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.rehearsal import rehearse
@@ -126,6 +127,7 @@ class Service:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._inventory = inventory.Inventory()
+        self._happenings = Happenings(runner.smapi)
 
     def application(self) -> Starlette:
         """The ASGI application; its lifespan detaches leftovers at the start and stops the runner at the end."""
@@ -136,6 +138,7 @@ class Service:
             yield
             recovery.cancel()
             await asyncio.wait([recovery])
+            await self._happenings.close()
             await self._runner.stop()
 
         operation = "/v1/operations/{job}/{step}"
@@ -153,6 +156,7 @@ class Service:
             self._query("/v1/samples", lambda c, r: samples.sample(c, r.query_params.get("io", ""))),
             self._query("/v1/inventory", lambda c, r: self._inventory.look(c, r.query_params.get("known", ""))),
             self._query("/v1/inventory/{userid}", lambda c, r: inventory.one(c, r.path_params["userid"])),
+            self._query("/v1/events", lambda _, r: self._events(r)),
             self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),
@@ -202,6 +206,11 @@ class Service:
             return JSONResponse(await ask(self._runner.context(), request))
 
         return Route(path, endpoint, methods=[method])
+
+    async def _events(self, request: Request) -> dict[str, Json]:
+        after = int(_number(request, "after", 0, 0, 2**53))
+        wait = _number(request, "wait", 0, 0, LONGEST_WAIT)
+        return await self._happenings.after(request.query_params.get("stream", ""), after, wait)
 
     async def put(self, request: Request) -> Response:
         """Start or join an operation and wait for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -18,6 +18,7 @@ from typing import TypeVar
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
 from zvmcloud.smapi.client import Client, Patience, Tls
+from zvmcloud.smapi.connection import EventFrame
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
@@ -126,6 +127,13 @@ class SmapiPort:
             except SmapiFault as error:
                 raise from_smapi(error) from error
         raise AssertionError
+
+    def events(self, accepted: Callable[[], None]) -> AsyncGenerator[EventFrame, None]:
+        """The event stream (see `Client.events`). It has a connection and a server of its own, so it takes no turn.
+
+        SmapiFault when it is refused or breaks.
+        """
+        return self._client.events(accepted=accepted)
 
     async def _once(self, request: Request[R], record: Record, allow: Sequence[tuple[int, int]]) -> Answer[R]:
         name = request.spec.name

@@ -7,22 +7,28 @@
     nic-missing      an adapter that was made is not in the entry
     nic-uncoupled    an adapter is not coupled to its VSWITCH
     grant-missing    the VSWITCH of an adapter does not let the guest in
+    grant-vlan       it does, but neither the grant nor NICDEF names the VLAN that was recorded
     foreign          a virtual machine that is nobody's here
 
-A guest that a job is changing is left out until the job is over.
+A guest that a job is changing is left out until the job is over. What comes and goes is told as the events
+``drift.found`` and ``drift.over``; when one look finds much at once, such as all foreign guests of a new system, one
+event of a project tells how much.
 """
 
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from zvmcloud.manager.database import Connection
+from zvmcloud.manager.events import log as events
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.inventory.seen import places
 from zvmcloud.manager.inventory.tables import baselines, drift, seen_disks, seen_guests, seen_nics, seen_resources
+from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.tables import guests, jobs, nics
 
 KINDS = (
@@ -33,10 +39,13 @@ KINDS = (
     "nic-missing",
     "nic-uncoupled",
     "grant-missing",
+    "grant-vlan",
     "foreign",
 )
 MACHINES = ("USER", "IDENTITY")
 _CHUNK = 200
+_TOLD = 20
+"""So many that come or go at one look are told one by one."""
 Key = tuple[str, str, str]
 Wanted = dict[Key, tuple[str, dict[str, object]]]
 
@@ -54,7 +63,7 @@ async def measure(
     if only is not None:
         query = query.where(drift.c.userid == only)
     known = {(row.userid, row.kind, row.subject): row for row in await connection.execute(query)}
-    new = []
+    new: list[dict[str, object]] = []
     for key, (project, detail) in wanted.items():
         before = known.pop(key, None)
         userid, kind, subject = key
@@ -70,11 +79,34 @@ async def measure(
     for at in range(0, len(new), _CHUNK):
         await connection.execute(sa.insert(drift), new[at : at + _CHUNK])
     over = [key for key in known if key[0] not in busy]
+    await _tell(connection, "drift.found", system, new)
+    await _tell(connection, "drift.over", system, [dict(known[key]._mapping) for key in over])
     if len(over) > _CHUNK and only is None and not wanted:
         await connection.execute(sa.delete(drift).where(drift.c.system == system))
         return
     for key in over:
         await connection.execute(sa.delete(drift).where(*_where(system, key)))
+
+
+async def _tell(connection: Connection, kind: str, system: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """An event for each, or one for each project when there are too many."""
+    by_project: dict[str, list[Mapping[str, object]]] = {}
+    for row in rows:
+        by_project.setdefault(str(row["project"]), []).append(row)
+    for project, its in by_project.items():
+        if len(its) > _TOLD:
+            counts: dict[str, Json] = dict(Counter(str(row["kind"]) for row in its))
+            await events.append(connection, kind, system=system, project=project, data={"count": len(its), **counts})
+            continue
+        for row in its:
+            await events.append(
+                connection,
+                kind,
+                system=system,
+                subject=str(row["userid"]),
+                project=project,
+                data={"kind": str(row["kind"]), "device": str(row["subject"])},
+            )
 
 
 def _where(system: str, key: Key) -> tuple[sa.ColumnElement[bool], ...]:
@@ -142,7 +174,15 @@ async def _networks(connection: Connection, system: str, only: str | None) -> Wa
     entry = sa.and_(seen_guests.c.system == nics.c.system, seen_guests.c.userid == nics.c.userid)
     owner = sa.and_(guests.c.system == nics.c.system, guests.c.userid == nics.c.userid)
     query = (
-        sa.select(nics.c.userid, nics.c.vdev, nics.c.vswitch, guests.c.project, seen.lan_name, seen.lan_owner)
+        sa.select(
+            nics.c.userid,
+            nics.c.vdev,
+            nics.c.vswitch,
+            nics.c.vlan,
+            guests.c.project,
+            seen.lan_name,
+            seen.vlan.label("own"),
+        )
         .join_from(nics, guests, owner)
         .join(seen_guests, entry)
         .outerjoin(seen_nics, there)
@@ -160,19 +200,27 @@ async def _networks(connection: Connection, system: str, only: str | None) -> Wa
             detail = {"vswitch": row.vswitch, "is": row.lan_name}
             found[row.userid, "nic-uncoupled", row.vdev] = (row.project, detail)
         switch = (row.vswitch or "").upper()
-        if switch in grants and row.userid not in grants[switch]:
-            found[row.userid, "grant-missing", switch] = (row.project, {"vdev": row.vdev})
+        if switch not in grants:
+            continue
+        if row.userid not in grants[switch]:
+            found[row.userid, "grant-missing", switch] = (row.project, {"vdev": row.vdev, "vlan": row.vlan})
+        elif row.vlan is not None and str(row.vlan) != row.own and row.vlan not in grants[switch][row.userid]:
+            detail = {"vdev": row.vdev, "vlan": row.vlan, "is": list(grants[switch][row.userid])}
+            found[row.userid, "grant-vlan", switch] = (row.project, detail)
     return found
 
 
-async def _grants(connection: Connection, system: str) -> dict[str, frozenset[str]]:
-    """Who may couple, by VSWITCH."""
+async def _grants(connection: Connection, system: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Who may couple, and into which VLANs, by VSWITCH."""
     table = seen_resources.c
     query = sa.select(table.name, table.facts).where(
         table.system == system, table.kind == "vswitch", table.gone.is_(None)
     )
     return {
-        row.name: frozenset(user.text("grant_userid") for user in Document(row.facts).documents("authorized_users"))
+        row.name: {
+            user.text("grant_userid"): tuple(int(text) for text in user.texts("user_vlan_ids") if text.isdecimal())
+            for user in Document(row.facts).documents("authorized_users")
+        }
         for row in await connection.execute(query)
     }
 

@@ -1,4 +1,5 @@
-"""Keeps the inventory true: looks at every system at an interval, and at a guest when a job of ours changed it.
+"""Keeps the inventory true: looks at every system at an interval, at a guest when a job of ours changed it, and where
+z/VM says that something happened (following.py).
 
 It reports; it changes nothing. With several managers each system is looked at by one of them at a time, and each
 manager looks at the guests of the jobs that it ran.
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import ManagerError
+from zvmcloud.manager.inventory.following import Following
 from zvmcloud.manager.inventory.sweeps import Sweeps
 from zvmcloud.manager.inventory.tables import sweeps
 from zvmcloud.manager.tables import jobs
@@ -32,6 +34,7 @@ class Reconciler:
     def __init__(self, core: Core, looks: Sweeps) -> None:
         self._core = core
         self._looks = looks
+        self._following = Following(core, looks)
         self._since = time.time()
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -39,13 +42,18 @@ class Reconciler:
         """Go on until cancelled; what goes wrong once is logged and tried again."""
         if not self._core.settings.inventory.seconds:
             return
-        while True:
-            try:
-                await self.follow_jobs()
-                await self.look_at_due()
-            except Exception:
-                log.exception("the inventory cannot be brought up to date")
-            await asyncio.sleep(_TICK)
+        try:
+            while True:
+                try:
+                    await self.follow_jobs()
+                    await self.look_at_due()
+                    if self._core.settings.inventory.events:
+                        await self._following.settle()
+                except Exception:
+                    log.exception("the inventory cannot be brought up to date")
+                await asyncio.sleep(_TICK)
+        finally:
+            await self._following.close()
 
     async def follow_jobs(self) -> int:
         """Look at the guests of the jobs that have ended since the last call; how many those are."""

@@ -5,6 +5,7 @@ Each of them looks at the guest first, so that its plan is made from what z/VM s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from zvmcloud.manager.tables import nics
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
 
-REPAIRED = ("nic-missing", "nic-uncoupled", "grant-missing")
+REPAIRED = ("nic-missing", "nic-uncoupled", "grant-missing", "grant-vlan", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +74,70 @@ async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
     return Prepared(Plan("guest.forget", f"Forget {owner}", target.system, (step,), owner), project)
 
 
-@operation("guest.repair", "POST", f"{GUEST}/repair", Nothing)
-async def repair(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
-    """Make adapters, couplings and grants of a guest as they were recorded."""
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """``kinds``: which kinds of drift, none for all: state, grant-missing, grant-vlan, nic-missing, nic-uncoupled."""
+
+    kinds: tuple[str, ...] = ()
+
+
+@operation("guest.repair", "POST", f"{GUEST}/repair", Repair)
+async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> Prepared:
+    """Make adapters, couplings and grants of a guest as they were recorded, then start it or shut it down as it was
+    left."""
     owner, project = await guest_of(node, caller, target)
+    for kind in wanted.kinds:
+        if kind not in REPAIRED:
+            raise BadInput("kinds", kind, " ".join(REPAIRED))
     seen = await _seen(node, target.system, owner, whole=True)
     active = seen["state"] == "on"
     async with node.core.database.read() as connection:
-        rows = await _drift(connection, target.system, owner)
+        rows = await _drift(connection, target.system, owner, wanted.kinds or REPAIRED)
         query = sa.select(nics).where(nics.c.system == target.system, nics.c.userid == owner)
         recorded = {row["vdev"]: row for row in (await connection.execute(query)).mappings()}
-    steps: list[Step] = []
+    grants: list[Step] = []
+    adapters: list[Step] = []
+    power: list[Step] = []
     for row in rows:
-        if row["kind"] == "grant-missing":
-            grant = {"name": row["subject"], "userid": owner}
-            title = f"let {owner} use {row['subject']}"
-            steps.insert(0, Step(f"grant-{row['subject']}", title, "vswitch.grant", grant, "vswitch.revoke", grant))
-            continue
-        steps += _adapter(owner, recorded[row["subject"]], active=active, missing=row["kind"] == "nic-missing")
+        if row["kind"] in {"grant-missing", "grant-vlan"}:
+            grants.append(_grant(owner, row))
+        elif row["kind"] == "state":
+            power.append(_power(node, owner, row))
+        else:
+            adapters += _adapter(owner, recorded[row["subject"]], active=active, missing=row["kind"] == "nic-missing")
+    steps = [*grants, *adapters, *power]
     if not steps:
         raise Conflict(
-            f"adapters and grants of {owner} are as recorded",
+            f"adapters, grants and state of {owner} are as recorded",
             code="nothing-to-repair",
             remedy="see GET /v1/drift; entries are restored, or adopted as they are",
             subject=owner,
         )
     return Prepared(Plan("guest.repair", f"Repair {owner}", target.system, tuple(steps), owner), project)
+
+
+def _grant(owner: str, row: sa.RowMapping) -> Step:
+    """The right to couple, into the VLAN that was recorded. What was there of a VLAN before is put back by an undo."""
+    switch, vlan = row["subject"], row["detail"].get("vlan")
+    grant = {"name": switch, "userid": owner}
+    if vlan is None:
+        return Step(f"grant-{switch}", f"let {owner} use {switch}", "vswitch.grant", grant, "vswitch.revoke", grant)
+    title = f"let {owner} use VLAN {vlan} of {switch}"
+    before = row["detail"].get("is", ())
+    if len(before) == 1:
+        undo = ("vswitch.set_vlan", {**grant, "vlan": before[0]})
+    else:
+        undo = ("vswitch.revoke", grant) if row["kind"] == "grant-missing" else ("", {})
+    return Step(f"grant-{switch}", title, "vswitch.set_vlan", {**grant, "vlan": vlan}, *undo)
+
+
+def _power(node: Node, owner: str, row: sa.RowMapping) -> Step:
+    """Start or shut down, as it was left."""
+    if row["detail"]["left"] == "on":
+        return Step("start", f"start {owner}", "guest.start", {"userid": owner}, "guest.stop", {"userid": owner})
+    settings = node.settings.connector
+    stop = {"userid": owner, "timeout": settings.softstop_seconds, "poll": settings.softstop_poll}
+    return Step("shutdown", f"shut {owner} down", "guest.shutdown", stop, "guest.start", {"userid": owner})
 
 
 def _adapter(owner: str, nic: sa.RowMapping, *, active: bool, missing: bool) -> list[Step]:
@@ -169,7 +208,7 @@ async def _seen(node: Node, system: str, name: str, *, whole: bool = False) -> s
     return row
 
 
-async def _drift(connection: Connection, system: str, name: str) -> list[sa.RowMapping]:
+async def _drift(connection: Connection, system: str, name: str, kinds: Sequence[str]) -> list[sa.RowMapping]:
     table = drift.c
-    query = sa.select(drift).where(table.system == system, table.userid == name, table.kind.in_(REPAIRED))
+    query = sa.select(drift).where(table.system == system, table.userid == name, table.kind.in_(kinds))
     return list((await connection.execute(query.order_by(table.kind, table.subject))).mappings())

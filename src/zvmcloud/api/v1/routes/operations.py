@@ -6,6 +6,7 @@ Every change answers 202 with the job that does it, or with ``?dry_run=true`` 20
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Awaitable, Callable
@@ -75,6 +76,12 @@ def _origin(request: Request) -> str:
     return f"v1 {request.method} {request.url.path} from {address_of(request)}"
 
 
+def _needs_a_body(operation: Operation) -> bool:
+    """Whether a parameter has no default; else the body may be left out."""
+    known = dataclasses.fields(operation.parameters)
+    return any(item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING for item in known)
+
+
 def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
     """The route's function; its signature is made from the declaration, so that OpenAPI shows the parameters."""
 
@@ -100,10 +107,11 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
         arguments["userid"] = Userid
     if item:
         arguments[item] = Annotated[str, Path(description=_ITEMS[item])]
-    if operation.parameters is not Nothing:
-        arguments["parameters"] = Annotated[operation.parameters, Body()]
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter(name, keyword, annotation=kind) for name, kind in arguments.items()]
+    if operation.parameters is not Nothing:
+        body = Body() if _needs_a_body(operation) else Body(default_factory=operation.parameters)
+        parameters.append(inspect.Parameter("parameters", keyword, annotation=operation.parameters, default=body))
     parameters.append(inspect.Parameter("dry_run", keyword, annotation=DryRun, default=False))
     endpoint.__signature__ = inspect.Signature(parameters, return_annotation=Response)  # type: ignore[attr-defined]
     endpoint.__name__ = operation.name.replace(".", "_")
