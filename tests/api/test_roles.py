@@ -25,6 +25,7 @@ LEAST: dict[str, Role | None] = {
     "POST /systems": Role.ADMIN,
     "GET /systems/{system}": Role.READER,
     "DELETE /systems/{system}": Role.ADMIN,
+    "PATCH /systems/{system}": Role.ADMIN,
     "POST /systems/{system}/enrollment": Role.ADMIN,
     "POST /systems/{system}/look": Role.OPERATOR,
     "GET /inventory/guests": Role.READER,

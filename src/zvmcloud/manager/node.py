@@ -42,6 +42,7 @@ from zvmcloud.manager.inventory.reconciler import Reconciler
 from zvmcloud.manager.inventory.sweeps import Sweeps
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.metrics.collect import Metrics
 from zvmcloud.manager.networks import Networks
@@ -135,9 +136,10 @@ class Node:
             with contextlib.suppress(Conflict):
                 await Accounts(database, tokens).add_project(SYSTEM, settings.connector.project, "", {})
             agents = agents or Agents([Agent(system) for system in settings.systems])
-            journal = Journal(database, membership)
+            turns = Turns(database, settings)
+            journal = Journal(database, membership, turns.freed)
             files = JobFiles(settings, key)
-            runner = Runner(journal, agents, files)
+            runner = Runner(journal, agents, files, turns)
             core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))
         except BaseException:
             await database.close()
@@ -165,6 +167,7 @@ class Node:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self.core.engine.stop()
+        await self.core.runner.turns.close()
         await self.core.agents.close()
         try:
             await self._membership.leave()

@@ -16,6 +16,20 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs work on one z/VM system at once: those that change its directory, those that copy an image or a
+    disk. The defaults are a judgement: a directory manager does one update after the other, and what it does meanwhile
+    (disks that are formatted) is little; each copy takes a channel path for itself."""
+
+    directory_writers: int = 4
+    image_copies: int = 4
+
+
+MOST_AT_ONCE = 64
+"""The highest limit of either kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemSettings:
     """One z/VM system: its name and how its zHCP is reached (``http://``, ``https://`` or ``unix:/path``)."""
 
@@ -26,6 +40,9 @@ class SystemSettings:
     key: str = ""
     connector_port: int = 0
     """A port whose connector clients mean this system; 0 for none."""
+    directory_writers: int = 0
+    image_copies: int = 0
+    """Limits of this system; 0 for those that all have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +129,7 @@ class Settings:
     connector: ConnectorSettings = field(default_factory=ConnectorSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
     inventory: InventorySettings = field(default_factory=InventorySettings)
+    limits: Limits = field(default_factory=Limits)
     metrics_open_from: tuple[str, ...] = ()
     """Addresses and networks that read the metrics without a token."""
     systems: tuple[SystemSettings, ...] = ()
@@ -146,6 +164,13 @@ class Settings:
         if not wanted:
             return self.systems[0] if self.systems else None
         return next((system for system in self.systems if system.name.upper() == wanted), None)
+
+    def limits_of(self, name: str) -> Limits:
+        """The limits of a system, as the settings say."""
+        found, base = self.system(name), self.limits
+        if found is None:
+            return base
+        return Limits(found.directory_writers or base.directory_writers, found.image_copies or base.image_copies)
 
     def listening(self, host: str, port: int) -> Settings:
         """These settings for a server that really listens on ``host`` and ``port`` (known late when port 0 was

@@ -28,10 +28,13 @@
     [inventory]  seconds = 300           # between two looks at a system; 0: none
                  events = true           # look at once where z/VM says that something happened
                  ignore = ["TCPIP*"]     # userids that are not reported as foreign
+    [limits]  directory_writers = 4      # jobs that change the directory of one system at once
+              image_copies = 4           # jobs that copy an image or a disk there at once
     [metrics]  open_from = []            # addresses and networks that read /v1/metrics without a token
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"
                  # or "unix:/run/zhcp.sock"; for https also ca, certificate, key
                  connector_port = 8081   # whoever comes to this port means this system
+                 directory_writers = 0, image_copies = 0   # of this system; 0: as [limits] says
 """
 
 from __future__ import annotations
@@ -45,10 +48,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from zvmcloud.manager.settings import (
+    MOST_AT_ONCE,
     ConnectorSettings,
     Defaults,
     ImageSettings,
     InventorySettings,
+    Limits,
     Settings,
     SettingsError,
     SystemSettings,
@@ -110,6 +115,7 @@ def build(document: Mapping[str, object]) -> Settings:
         connector=_connector(_table(rest.pop("connector", {}), "connector")),
         images=_images(_table(rest.pop("images", {}), "images")),
         inventory=_inventory(_table(rest.pop("inventory", {}), "inventory")),
+        limits=_limits(_table(rest.pop("limits", {}), "limits")),
         metrics_open_from=_networks(metrics.pop("open_from", ()), "metrics.open_from"),
         systems=_systems(rest.pop("systems", ())),
         admin_token=_text(rest.pop("admin_token", ""), "admin_token"),
@@ -180,6 +186,16 @@ def _inventory(table: dict[str, object]) -> InventorySettings:
     return values
 
 
+def _limits(table: dict[str, object]) -> Limits:
+    base = Limits()
+    values = Limits(
+        _number(table.pop("directory_writers", base.directory_writers), "limits.directory_writers", 1, MOST_AT_ONCE),
+        _number(table.pop("image_copies", base.image_copies), "limits.image_copies", 1, MOST_AT_ONCE),
+    )
+    _nothing_left(table, "limits.")
+    return values
+
+
 def _networks(value: object, name: str) -> tuple[str, ...]:
     """Addresses and networks, as they were written."""
     found = _texts(value, name)
@@ -218,7 +234,9 @@ def _systems(value: object) -> tuple[SystemSettings, ...]:
             ca=_text(table.pop("ca", ""), "ca"),
             certificate=_text(table.pop("certificate", ""), "certificate"),
             key=_text(table.pop("key", ""), "key"),
-            connector_port=_number(table.pop("connector_port", 0), f"systems[{position}].connector_port", 0, 65535),
+            connector_port=_number(table.pop("connector_port", 0), f"{where}connector_port", 0, 65535),
+            directory_writers=_number(table.pop("directory_writers", 0), f"{where}directory_writers", 0, MOST_AT_ONCE),
+            image_copies=_number(table.pop("image_copies", 0), f"{where}image_copies", 0, MOST_AT_ONCE),
         )
         _nothing_left(table, where)
         if any(system.name == other.name for other in systems):

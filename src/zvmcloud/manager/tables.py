@@ -25,8 +25,11 @@ systems = sa.Table(
     sa.Column("url", sa.String(512), nullable=False),
     sa.Column("added", sa.Float, nullable=False),
     sa.Column("origin", sa.String(8), nullable=False, server_default="settings"),
+    sa.Column("directory_writers", sa.Integer),
+    sa.Column("image_copies", sa.Integer),
 )
-"""``origin``: settings (of a file or the command line), api (added at run time), enrolled (that, by its agent)."""
+"""``origin``: settings (of a file or the command line), api (added at run time), enrolled (that, by its agent).
+``directory_writers``, ``image_copies``: how many jobs at once; null: as the settings say."""
 
 guests = sa.Table(
     "guests",
@@ -164,6 +167,19 @@ calls = sa.Table(
     sa.Column("text", sa.JSON, nullable=False),
     sa.Column("milliseconds", sa.Float, nullable=False),
 )
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("job_id", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("system", sa.String(16), nullable=False, index=True),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("owner", sa.String(140), nullable=False),
+    sa.Column("tag", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("granted", sa.Boolean, nullable=False),
+)
+"""Jobs that have, or wait for, a turn at their system's directory or a copy of an image there; "" for neither."""
 
 manager_nodes = sa.Table(
     "manager_nodes",

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -22,7 +22,8 @@ from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan
-from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
+from zvmcloud.manager.jobs.rows import call_of, call_rows, job_of, row_of, step_of, step_rows
+from zvmcloud.manager.jobs.turns import end_turn, leave, waiting_for
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
@@ -62,11 +63,13 @@ def new_job() -> str:
 
 
 class Journal:
-    """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with."""
+    """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with.
+    ``freed`` is told when a job may have let its turn at a system go."""
 
-    def __init__(self, database: Database, membership: Membership) -> None:
+    def __init__(self, database: Database, membership: Membership, freed: Callable[[], None] = lambda: None) -> None:
         self.database = database
         self.membership = membership
+        self._freed = freed
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._progress_written: dict[tuple[str, int], float] = {}
         self._live: dict[tuple[str, int], tuple[float, str]] = {}
@@ -83,50 +86,12 @@ class Journal:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
         ones as pending. The audit tells who began it, and at its end how it ended."""
         job = job or new_job()
-        now = time.time()
         caller = actor()
         project = plan.project or caller.project or "default"
         async with self.database.write() as connection:
-            await connection.execute(
-                sa.insert(jobs),
-                {
-                    "id": job,
-                    "kind": plan.kind,
-                    "title": plan.title[:255],
-                    "system": plan.system,
-                    "userid": plan.userid,
-                    "image_sha256": plan.image_sha256,
-                    "state": "pending" if plan.durable else "running",
-                    "durable": plan.durable,
-                    "cancel": False,
-                    "node": self.node,
-                    "epoch": self.epoch,
-                    "origin": origin[:128],
-                    "project": project,
-                    "actor": caller.user,
-                    "created": now,
-                },
-            )
-            await connection.execute(
-                sa.insert(job_steps),
-                [
-                    {
-                        "job_id": job,
-                        "number": number,
-                        "name": step.name,
-                        "title": step.title[:255],
-                        "kind": step.kind,
-                        "parameters": dict(step.parameters),
-                        "undo_kind": step.undo_kind or None,
-                        "undo_parameters": dict(step.undo_parameters),
-                        "state": "pending",
-                        "progress": 0.0,
-                        "detail": "",
-                        "attempts": 0,
-                    }
-                    for number, step in enumerate(plan.steps)
-                ],
-            )
+            row = row_of(job, plan, project=project, actor=caller.user, origin=origin)
+            await connection.execute(sa.insert(jobs), {**row, "node": self.node, "epoch": self.epoch})
+            await connection.execute(sa.insert(job_steps), step_rows(job, plan))
             subject = _subject(plan.system, plan.userid)
             await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
             await events.append_job(connection, job)
@@ -223,6 +188,7 @@ class Journal:
             ],
         )
         await self._write_calls(connection, job, outcomes)
+        await end_turn(connection, job)
 
     async def undone(self, job: str, number: int, outcome: Outcome) -> None:
         """A finished step was taken back (or that failed: the detail says so)."""
@@ -236,6 +202,8 @@ class Journal:
                 .values(state=state, detail=detail[:255])
             )
             await self._write_calls(connection, job, [(number, outcome)])
+            await end_turn(connection, job)
+        self._freed()
         self._notify(job)
 
     async def finish(
@@ -255,6 +223,7 @@ class Journal:
         ).first()
         if row is None:
             return False
+        await leave(connection, job)
         subject, code = _subject(row.system, row.userid), error.get("code") if error is not None else None
         told = {"code": code} if code else None
         await audit.append(
@@ -293,6 +262,7 @@ class Journal:
         for key in [key for key in self._live if key[0] == job]:
             self._live.pop(key, None)
             self._progress_written.pop(key, None)
+        self._freed()
         self._notify(job)
 
     async def get(self, job: str, *, with_calls: bool = True) -> JobRecord:
@@ -311,7 +281,9 @@ class Journal:
                 .all()
             )
             made: Sequence[sa.RowMapping] = ()
+            waiting = ""
             if with_calls:
+                waiting = await waiting_for(connection, job) if row["state"] not in FINAL else ""
                 made = (
                     (await connection.execute(sa.select(calls).where(calls.c.job_id == job).order_by(calls.c.id)))
                     .mappings()
@@ -320,11 +292,13 @@ class Journal:
         by_step: dict[int, list[Call]] = {}
         for call in made:
             by_step.setdefault(call["step"], []).append(call_of(call))
+
+        def live(number: int) -> tuple[float, str] | None:
+            return (0.0, waiting) if waiting else self._live.get((job, number))
+
         return job_of(
             row,
-            tuple(
-                step_of(step, by_step.get(step["number"], ()), self._live.get((job, step["number"]))) for step in steps
-            ),
+            tuple(step_of(step, by_step.get(step["number"], ()), live(step["number"])) for step in steps),
         )
 
     async def unfinished(
@@ -396,21 +370,6 @@ class Journal:
             event.set()
 
     async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
-        rows = [
-            {
-                "job_id": job,
-                "step": number,
-                "position": position,
-                "kind": call.kind[:16],
-                "name": call.name[:128],
-                "parameters": dict(call.parameters),
-                "rc": call.rc,
-                "rs": call.rs,
-                "text": list(call.text),
-                "milliseconds": call.milliseconds,
-            }
-            for number, outcome in outcomes
-            for position, call in enumerate(outcome.calls)
-        ]
+        rows = [row for number, outcome in outcomes for row in call_rows(job, number, outcome)]
         if rows:
             await connection.execute(sa.insert(calls), rows)

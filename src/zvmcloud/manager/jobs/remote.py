@@ -18,6 +18,7 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, Replaced
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, StepRecord
+from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.messages import parse_operation
 
@@ -55,8 +56,9 @@ class Materials(Protocol):
 class Remote:
     """Runs the steps of jobs on the agents. One per manager."""
 
-    def __init__(self, journal: Journal, agents: Agents, materials: Materials) -> None:
+    def __init__(self, journal: Journal, agents: Agents, materials: Materials, turns: Turns) -> None:
         self._journal = journal
+        self._turns = turns
         self._agents = agents
         self._materials = materials
         self._trying: dict[str, str] = {}
@@ -73,8 +75,10 @@ class Remote:
         """A durable remote step, repeated when it failed in a way that a repetition can cure.
 
         A failed operation has undone itself and keeps its key, so each try has a key of its own; after a restart the
-        earlier tries answer at once with what they ended in.
+        earlier tries answer at once with what they ended in. They have one turn at the system, which they wait for.
+        Raises JobCancelled when the job is cancelled before that.
         """
+        await self._turns.take(record, item.step.kind, cancels=not backwards)
         made: tuple[Call, ...] = ()
         deadline = time.monotonic() + _AWAY_PATIENCE
         number = 1
@@ -154,6 +158,7 @@ class Remote:
 
     async def once(self, record: JobRecord, item: StepRecord) -> Outcome:
         """Ask an agent as long as somebody waits for the answer. Raises ManagerError."""
+        await self._turns.take(record, item.step.kind, cancels=False)
         return await self._ask(record, item, patience=_INLINE_PATIENCE)
 
     async def cancel(self, job: str, system: str, step: str) -> None:

@@ -1,12 +1,72 @@
-"""Rows of the job tables as the values that the rest of the manager works with."""
+"""Rows of the job tables, made of values and turned into them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.jobs.plan import Call, JobRecord, Step, StepRecord
+from zvmcloud.manager.jobs.plan import Call, JobRecord, Outcome, Plan, Step, StepRecord
+
+
+def row_of(job: str, plan: Plan, *, project: str, actor: str, origin: str) -> dict[str, object]:
+    """The row of a new job, without the manager that has it."""
+    return {
+        "id": job,
+        "kind": plan.kind,
+        "title": plan.title[:255],
+        "system": plan.system,
+        "userid": plan.userid,
+        "image_sha256": plan.image_sha256,
+        "state": "pending" if plan.durable else "running",
+        "durable": plan.durable,
+        "cancel": False,
+        "origin": origin[:128],
+        "project": project,
+        "actor": actor,
+        "created": time.time(),
+    }
+
+
+def step_rows(job: str, plan: Plan) -> list[dict[str, object]]:
+    """The rows of its steps."""
+    return [
+        {
+            "job_id": job,
+            "number": number,
+            "name": step.name,
+            "title": step.title[:255],
+            "kind": step.kind,
+            "parameters": dict(step.parameters),
+            "undo_kind": step.undo_kind or None,
+            "undo_parameters": dict(step.undo_parameters),
+            "state": "pending",
+            "progress": 0.0,
+            "detail": "",
+            "attempts": 0,
+        }
+        for number, step in enumerate(plan.steps)
+    ]
+
+
+def call_rows(job: str, number: int, outcome: Outcome) -> list[dict[str, object]]:
+    """The rows of the calls that a step made."""
+    return [
+        {
+            "job_id": job,
+            "step": number,
+            "position": position,
+            "kind": call.kind[:16],
+            "name": call.name[:128],
+            "parameters": dict(call.parameters),
+            "rc": call.rc,
+            "rs": call.rs,
+            "text": list(call.text),
+            "milliseconds": call.milliseconds,
+        }
+        for position, call in enumerate(outcome.calls)
+    ]
 
 
 def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:

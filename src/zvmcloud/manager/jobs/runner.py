@@ -23,6 +23,7 @@ from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.manager.jobs.remote import Materials, Remote, check
+from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.jobs.work import Works
 
 log = logging.getLogger(__name__)
@@ -48,10 +49,11 @@ FILES_KEPT = 86400.0
 class Runner:
     """Runs steps and writes the journal. One per manager."""
 
-    def __init__(self, journal: Journal, agents: Agents, materials: Materials) -> None:
+    def __init__(self, journal: Journal, agents: Agents, materials: Materials, turns: Turns) -> None:
         self.journal = journal
         self.materials = materials
-        self._remote = Remote(journal, agents, materials)
+        self.turns = turns
+        self._remote = Remote(journal, agents, materials, turns)
         self.works = Works(journal)
         self._busy: set[str] = set()
 
@@ -224,6 +226,7 @@ class Runner:
                 self.journal.published(job)
             record = await self.journal.get(job)
         self.works.cancel(job)
+        self.turns.cancel(job)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
             await self._remote.cancel(job, record.system, keyed(running.step.name, record.run))

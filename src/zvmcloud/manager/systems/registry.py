@@ -14,7 +14,7 @@ from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.inventory import tables as seen
-from zvmcloud.manager.settings import SettingsError, SystemSettings, checked_system
+from zvmcloud.manager.settings import MOST_AT_ONCE, SettingsError, SystemSettings, checked_system
 from zvmcloud.manager.systems.authority import Authority
 from zvmcloud.manager.tables import guests, systems
 
@@ -102,6 +102,24 @@ class Systems:
             await connection.execute(sa.delete(systems).where(systems.c.name == name))
             await append(connection, caller, "system.remove", name)
         await self.load()
+
+    async def limit(
+        self, caller: Caller, name: str, *, directory_writers: int | None, image_copies: int | None
+    ) -> None:
+        """So many jobs at once change the directory of a system, and copy images there; 0 for what the settings say,
+        None to leave it. Jobs that wait notice within a second. Raises NotFound (system-unknown), BadInput."""
+        name = (await self.row(name))["name"]
+        given = {"directory_writers": directory_writers, "image_copies": image_copies}
+        values = {key: value for key, value in given.items() if value is not None}
+        for key, value in values.items():
+            if not 0 <= value <= MOST_AT_ONCE:
+                raise BadInput(key, value, f"1 to {MOST_AT_ONCE}, or 0 for what the settings say")
+        if not values:
+            return
+        async with self._core.database.write() as connection:
+            stored = {key: value or None for key, value in values.items()}
+            await connection.execute(sa.update(systems).where(systems.c.name == name).values(stored))
+            await append(connection, caller, "system.change", name, detail=values)
 
     async def row(self, name: str) -> sa.RowMapping:
         """The row of a system. Raises NotFound (system-unknown)."""

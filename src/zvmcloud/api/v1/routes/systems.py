@@ -15,7 +15,9 @@ from zvmcloud.api.v1.models import Health, System
 from zvmcloud.api.v1.problems import Problem
 from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.inventory.tables import certificates, sweeps
+from zvmcloud.manager.jobs.turns import DIRECTORY, IMAGE
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.settings import MOST_AT_ONCE
 from zvmcloud.manager.systems.authority import REQUEST_LIMIT
 
 router = APIRouter(tags=["systems"])
@@ -43,11 +45,22 @@ class Certificate(BaseModel):
     expires: float
 
 
+class Queue(BaseModel):
+    """How many jobs do a thing on a system at once: ``limit`` at most, ``running`` now, while ``waiting`` wait."""
+
+    limit: int
+    running: int
+    waiting: int
+
+
 class SystemDetail(System):
-    """``origin``: settings, api, or enrolled."""
+    """``origin``: settings, api, or enrolled. ``directory_writers``: jobs that change the directory;
+    ``image_copies``: jobs that copy an image or a disk."""
 
     origin: str
     added: float
+    directory_writers: Queue
+    image_copies: Queue
     look: Look | None
     certificate: Certificate | None
 
@@ -59,6 +72,15 @@ class NewSystem(BaseModel):
 
     name: str
     url: str
+
+
+class SystemChange(BaseModel):
+    """How many jobs at once, 1 to 64; 0 for what the settings say, null to leave it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    directory_writers: int | None = Field(default=None, ge=0, le=MOST_AT_ONCE)
+    image_copies: int | None = Field(default=None, ge=0, le=MOST_AT_ONCE)
 
 
 class Invitation(BaseModel):
@@ -154,6 +176,13 @@ async def system(node: TheNode, _caller: Reader, system: str) -> SystemDetail:
     return await _detail(node, system)
 
 
+@router.patch("/systems/{system}")
+async def change(node: TheNode, caller: Admin, system: str, body: SystemChange) -> SystemDetail:
+    """Change how many jobs at once change the directory of a system, and copy images there."""
+    await node.systems.limit(caller, system, directory_writers=body.directory_writers, image_copies=body.image_copies)
+    return await _detail(node, system)
+
+
 @router.delete("/systems/{system}", status_code=204)
 async def remove(node: TheNode, caller: Admin, system: str) -> None:
     """Forget a system that was added at run time and has no guests of ours; z/VM stays as it is."""
@@ -188,8 +217,12 @@ async def _detail(node: Node, name: str) -> SystemDetail:
         last = (await connection.execute(sa.select(sweeps).where(sweeps.c.system == name))).mappings().one_or_none()
         query = sa.select(certificates).where(certificates.c.system == name)
         certificate = (await connection.execute(query)).mappings().one_or_none()
+    limits, counts = await node.runner.turns.limits(name), await node.runner.turns.counts(name)
+    writing, copying = counts[DIRECTORY], counts[IMAGE]
     return SystemDetail(
         name=name,
+        directory_writers=Queue(limit=limits.directory_writers, running=writing[0], waiting=writing[1]),
+        image_copies=Queue(limit=limits.image_copies, running=copying[0], waiting=copying[1]),
         url=row["url"],
         default=name == node.core.system(),
         reachable=await _reachable(node, name),

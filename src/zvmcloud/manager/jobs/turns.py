@@ -1,0 +1,241 @@
+"""Turns: how many jobs change the directory of a z/VM system at once, how many copy images there, and who is next.
+
+A step of an agent that needs one waits until it has a turn. The limits are of the system, not of a manager: the queue
+is a table, and managers that share a database share it. A turn belongs to the job, so whoever goes on with the job of
+a dead manager has its turn as well; it ends in the transaction that ends the step, or the job.
+
+The queue is fair between owners (project and user) and first come, first served within one. Each job has a tag when it
+first asks: the tag of the newest turn that was given, or one more than the tag of its owner's last job, whichever is
+higher; the lowest tag is next. So of one who asks for a hundred and one who asks for one, the one waits for what runs
+and for nothing else (start-time fair queueing). A job keeps its tag: what was begun goes on before what was not, so
+copies of the first guests overlap with the definition of the later ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.database import Connection, Database
+from zvmcloud.manager.errors import JobCancelled
+from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.settings import Limits, Settings
+from zvmcloud.manager.tables import jobs, systems, turns
+
+log = logging.getLogger(__name__)
+
+DIRECTORY, IMAGE = "directory", "image"
+WORDS = {DIRECTORY: "a directory update", IMAGE: "an image copy"}
+NEEDED: Mapping[str, str] = {
+    **dict.fromkeys(("disk.write_image", "disk.read_image", "disk.clone"), IMAGE),
+    **dict.fromkeys(
+        (
+            "guest.create", "guest.define", "guest.change", "guest.restore", "guest.delete", "guest.resize_cpus",
+            "guest.resize_memory", "disk.add", "disk.remove", "nic.attach", "nic.create", "nic.delete", "nic.couple",
+            "nic.uncouple", "fcp.dedicate", "fcp.undedicate",
+        ),
+        DIRECTORY,
+    ),
+}  # fmt: skip
+"""What operations of an agent need; all others need no turn."""
+_POLL = 1.0
+"""Seconds between two looks at what other managers gave back, and at cancellations that were asked of them."""
+_ORDER = (turns.c.tag, turns.c.since, turns.c.job_id)
+
+
+@dataclass(slots=True)
+class _Waiter:
+    system: str
+    cancels: bool
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    granted: bool = False
+    cancelled: bool = False
+
+
+class Turns:
+    """The turns of all systems, as one manager sees them."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._waiting: dict[str, _Waiter] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._freed = asyncio.Event()
+
+    async def take(self, record: JobRecord, operation: str, *, cancels: bool) -> None:
+        """Wait until the job may run this operation of its system's agent. A turn that it has already it keeps.
+
+        Raises JobCancelled when the job is cancelled while it waits and ``cancels`` is set (not while it is undone).
+        """
+        kind = NEEDED.get(operation)
+        if kind is None:
+            return
+        async with self._database.write() as connection:
+            await _ask(connection, record, kind)
+            if record.id in await _give(connection, record.system, await self._limits(connection, record.system)):
+                return
+        waiter = self._waiting[record.id] = _Waiter(record.system, cancels)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="manager-turns")
+        try:
+            while not waiter.granted:
+                await waiter.woken.wait()
+                waiter.woken.clear()
+                if waiter.cancelled and not waiter.granted:
+                    raise JobCancelled("the job was cancelled", job=record.id)
+        finally:
+            self._waiting.pop(record.id, None)
+
+    def freed(self) -> None:
+        """A step or a job is over, and that is committed: somebody may be next."""
+        self._freed.set()
+
+    def cancel(self, job: str) -> None:
+        """The job does not wait any longer."""
+        waiter = self._waiting.get(job)
+        if waiter is not None and waiter.cancels:
+            waiter.cancelled = True
+            waiter.woken.set()
+
+    async def limits(self, system: str) -> Limits:
+        """What counts for a system now."""
+        async with self._database.read() as connection:
+            return await self._limits(connection, system)
+
+    async def counts(self, system: str) -> Mapping[str, tuple[int, int]]:
+        """For each kind, how many have a turn and how many wait."""
+        query = (
+            sa.select(turns.c.kind, turns.c.granted, sa.func.count())
+            .where(turns.c.system == system, turns.c.kind != "")
+            .group_by(turns.c.kind, turns.c.granted)
+        )
+        async with self._database.read() as connection:
+            found = {(row[0], bool(row[1])): int(row[2]) for row in await connection.execute(query)}
+        return {kind: (found.get((kind, True), 0), found.get((kind, False), 0)) for kind in WORDS}
+
+    async def close(self) -> None:
+        """Nobody is waited for any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look(self) -> None:
+        """While somebody waits here: see who is next, whenever something was given back."""
+        while self._waiting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), _POLL)
+            self._freed.clear()
+            try:
+                for system in {waiter.system for waiter in self._waiting.values()}:
+                    await self._next(system)
+                await self._hear_of_cancellations()
+            except Exception:
+                log.exception("the queues cannot be looked at")
+
+    async def _next(self, system: str) -> None:
+        async with self._database.read() as connection:
+            limits = await self._limits(connection, system)
+            queues = await _queues(connection, system)
+        given = {job for queue in queues.values() for job, has in queue if has}
+        if _chosen(queues, limits):
+            async with self._database.write() as connection:
+                given = await _give(connection, system, limits)
+        for job in given:
+            if (waiter := self._waiting.get(job)) is not None:
+                waiter.granted = True
+                waiter.woken.set()
+
+    async def _hear_of_cancellations(self) -> None:
+        query = sa.select(jobs.c.id).where(jobs.c.id.in_(tuple(self._waiting)), jobs.c.cancel)
+        async with self._database.read() as connection:
+            for job in (await connection.execute(query)).scalars():
+                self.cancel(job)
+
+    async def _limits(self, connection: Connection, system: str) -> Limits:
+        query = sa.select(systems.c.directory_writers, systems.c.image_copies).where(systems.c.name == system)
+        row = (await connection.execute(query)).first()
+        base = self._settings.limits_of(system)
+        if row is None:
+            return base
+        return Limits(row.directory_writers or base.directory_writers, row.image_copies or base.image_copies)
+
+
+async def end_turn(connection: Connection, job: str) -> None:
+    """The step is over: the job lets its turn go and keeps its place."""
+    await connection.execute(sa.update(turns).where(turns.c.job_id == job).values(kind="", granted=False))
+
+
+async def leave(connection: Connection, job: str) -> None:
+    """The job is over."""
+    await connection.execute(sa.delete(turns).where(turns.c.job_id == job))
+
+
+async def waiting_for(connection: Connection, job: str) -> str:
+    """What a job waits for, in words; "" when it does not wait."""
+    row = (await connection.execute(sa.select(turns).where(turns.c.job_id == job))).mappings().one_or_none()
+    if row is None or row["granted"] or not row["kind"]:
+        return ""
+    mine = sa.tuple_(*(sa.literal(row[column.name], column.type) for column in _ORDER))
+    query = sa.select(sa.func.count()).where(
+        turns.c.system == row["system"], turns.c.kind == row["kind"], ~turns.c.granted, sa.tuple_(*_ORDER) < mine
+    )
+    ahead = int((await connection.execute(query)).scalar_one())
+    place = f"{ahead} ahead of it" if ahead else "it is next"
+    return f"waiting: {place} for {WORDS[row['kind']]} on {row['system']}"
+
+
+async def _ask(connection: Connection, record: JobRecord, kind: str) -> None:
+    """The job's row says what it needs; it is made, with its tag, when there is none."""
+    mine = turns.c.job_id == record.id
+    row = (await connection.execute(sa.select(turns.c.kind).where(mine))).first()
+    if row is not None:
+        if row.kind != kind:
+            await connection.execute(sa.update(turns).where(mine).values(kind=kind, granted=False))
+        return
+    owner = f"{record.project}/{record.actor}"
+    query = sa.select(
+        sa.func.max(sa.case((turns.c.granted, turns.c.tag))),
+        sa.func.min(turns.c.tag),
+        sa.func.max(sa.case((turns.c.owner == owner, turns.c.tag))),
+    ).where(turns.c.system == record.system)
+    newest, oldest, own = (await connection.execute(query)).one()
+    now = newest if newest is not None else oldest or 0
+    values = {"job_id": record.id, "system": record.system, "kind": kind, "owner": owner, "granted": False}
+    tag = max(now, own + 1) if own is not None else now
+    await connection.execute(sa.insert(turns), {**values, "tag": tag, "since": time.time()})
+
+
+async def _queues(connection: Connection, system: str) -> Mapping[str, list[tuple[str, bool]]]:
+    """For each kind the jobs in the order of the queue, and whether each has its turn."""
+    query = sa.select(turns.c.kind, turns.c.job_id, turns.c.granted).where(turns.c.system == system).order_by(*_ORDER)
+    found: dict[str, list[tuple[str, bool]]] = {kind: [] for kind in WORDS}
+    for row in await connection.execute(query):
+        if row.kind in found:
+            found[row.kind].append((row.job_id, bool(row.granted)))
+    return found
+
+
+def _chosen(queues: Mapping[str, list[tuple[str, bool]]], limits: Limits) -> list[str]:
+    """Jobs that are next and find room."""
+    chosen: list[str] = []
+    for kind, queue in queues.items():
+        limit = limits.directory_writers if kind == DIRECTORY else limits.image_copies
+        room = max(limit - sum(has for _, has in queue), 0)
+        chosen += [job for job, has in queue if not has][:room]
+    return chosen
+
+
+async def _give(connection: Connection, system: str, limits: Limits) -> set[str]:
+    """Turns for those who are next; all jobs of the system that have one then."""
+    queues = await _queues(connection, system)
+    chosen = _chosen(queues, limits)
+    if chosen:
+        await connection.execute(sa.update(turns).where(turns.c.job_id.in_(chosen)).values(granted=True))
+    return {*chosen, *(job for queue in queues.values() for job, has in queue if has)}
