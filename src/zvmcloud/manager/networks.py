@@ -186,8 +186,11 @@ class Networks:
 
     async def vswitches(self, system: str) -> tuple[str, ...]:
         """Names of the system's virtual switches."""
-        answer = Document(await self._core.agent(system).get("/v1/vswitches"))
-        return tuple(item.text("name") for item in answer.documents("vswitches"))
+        return tuple(item.text("name") for item in await self.switches(system))
+
+    async def switches(self, system: str) -> tuple[Document, ...]:
+        """The system's virtual switches as z/VM reports them."""
+        return Document(await self._core.agent(system).get("/v1/vswitches")).documents("vswitches")
 
     async def vswitch(self, system: str, name: str) -> Document:
         """One virtual switch as z/VM reports it. Raises NotFound (vswitch-unknown), also for what can be no name."""
