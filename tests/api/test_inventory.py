@@ -335,6 +335,38 @@ async def test_what_happens_in_z_vm_is_drift_at_once(tmp_path: Path, database: s
             assert '"kind": "entry-changed"' in told
 
 
+async def test_guests_that_jobs_changed_are_looked_at_together(
+    zvm: Managed, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await look(admin)
+    names = ("LINUX01", "LINUX02", "LINUX03")
+    jobs = {}
+    for name in names:
+        body = {"userid": name, "disks": [{"size": "100", "boot": True}]}
+        jobs[name] = await done(admin, await admin.post("/systems/ZVM1/guests", json=body))
+    await done(admin, await admin.post(f"{GUEST}/start"))
+    agent = zvm.node.core.agents["ZVM1"]
+    asked: list[dict[str, str | int]] = []
+    ask = agent.get
+
+    async def get(path: str, **query: str | int) -> object:
+        asked.append(query)
+        return await ask(path, **query)
+
+    monkeypatch.setattr(agent, "get", get)
+    assert await zvm.node.reconciler.follow_jobs() == 3
+    assert asked == [{"userids": ",".join(names)}]
+    assert await zvm.node.reconciler.follow_jobs() == 0, "each is looked at once"
+    for name in names:
+        (version,) = (await ok(await admin.get(f"/guests/ZVM1/{name}/history")))["items"]
+        assert (version["cause"], version["job"]) == ("job", jobs[name]["id"])
+    seen = (await ok(await admin.get("/inventory/guests", params={"userid": "LINUX"})))["items"]
+    assert {row["userid"]: row["state"] for row in seen} == {"LINUX01": "on", "LINUX02": "off", "LINUX03": "off"}
+    assert await drift(admin) == set()
+    await look(admin)
+    assert await drift(admin) == set()
+
+
 async def test_a_guest_that_is_gone_is_noticed_and_can_be_forgotten(zvm: Managed, admin: httpx.AsyncClient) -> None:
     await look(admin)
     await create(admin, zvm.node)

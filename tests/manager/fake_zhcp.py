@@ -101,7 +101,6 @@ class FakeZhcp:
                 Route("/v1/ssi", self._answer("ssi")),
                 Route("/v1/traffic", self._answer("traffic")),
                 Route("/v1/inventory", self._inventory),
-                Route("/v1/inventory/{userid}", self._inventory),
                 Route("/v1/pools/{name}", self._pool),
                 Route("/v1/guests", self._guests),
                 Route("/v1/guests/{userid}", self._guest),
@@ -429,15 +428,10 @@ class FakeZhcp:
         }
 
     async def _inventory(self, request: Request) -> Response:
-        """Of one guest, or of all."""
-        userid = request.path_params.get("userid")
-        try:
-            found = [self._entry(name) for name in ([userid] if userid else self.guests)]
-        except Refused as refused:
-            return _refuse(refused)
+        """Of some guests, or of all."""
+        asked = request.query_params.get("userids")
+        found = [self._entry(name) for name in self.guests if asked is None or name in asked.split(",")]
         on = [name for name, guest in self.guests.items() if guest["state"] == "on"]
-        if userid:
-            return JSONResponse({"entry": found[0], "on": userid in on})
         return JSONResponse({"system": "ZVM1", "userid": "ZHCP", "entries": found, "on": on, "missing": {}})
 
     def _entry(self, userid: str) -> dict[str, Any]:

@@ -48,14 +48,31 @@ async def test_the_whole_system_is_told_in_a_handful_of_calls(agent: Agent) -> N
     assert found["missing"] == {}
 
 
-async def test_a_guest_alone_is_told_as_in_the_whole(agent: Agent) -> None:
-    await agent.run(agent.guest())
-    found = await agent.client.ask("GET", "/v1/inventory/LINUX01")
-    assert found["entry"] == entry_of(await look(agent), "LINUX01")
-    assert found["on"] is False
+async def some(agent: Agent, *userids: str) -> dict[str, Json]:
+    return await agent.client.ask("GET", "/v1/inventory", params={"userids": ",".join(userids)})
+
+
+async def test_guests_by_name_are_told_as_in_the_whole(agent: Agent) -> None:
+    for number in range(1, 8):
+        await agent.run(agent.guest(f"LINUX{number:02}"))
+    await agent.run(StartGuest(userid="LINUX02"))
+    whole = await look(agent)
+    alone = await some(agent, "LINUX02")
+    assert (alone["entries"], alone["on"]) == ([entry_of(whole, "LINUX02")], ["LINUX02"])
+    assert (await some(agent, "LINUX01"))["on"] == []
+    names = [f"LINUX{number:02}" for number in range(1, 8)]
+    found = await some(agent, *names, "NOBODY", "LINUX01")
+    assert found["entries"] == [entry_of(whole, name) for name in names], "one that is not there is not told"
+    assert found["on"] == ["LINUX02"]
+    assert (await some(agent, "NOBODY"))["entries"] == []
+
+
+@pytest.mark.parametrize("userids", ["", "LINUX01,", "NINECHARS", ",".join(f"L{n}" for n in range(201))])
+async def test_names_that_cannot_be_asked_for_are_refused(agent: Agent, userids: str) -> None:
     with pytest.raises(ZhcpError) as caught:
-        await agent.client.ask("GET", "/v1/inventory/NOBODY")
-    assert caught.value.problem.code == "guest-unknown"
+        await some(agent, userids)
+    assert caught.value.problem.code == "bad-parameter"
+    assert "userid" in caught.value.problem.detail
 
 
 async def test_an_unchanged_system_is_told_in_one_line(agent: Agent) -> None:

@@ -2,7 +2,7 @@
 
 PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
-GET /v1/space  /v1/samples?io=userid,...  /v1/inventory[/{userid}|?known=tag]  /v1/events?stream=&after=&wait=seconds
+GET /v1/space  /v1/samples?io=userid,...  /v1/inventory?known=tag|userids=A,B  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[/{name}]  /v1/lans
 GET, DELETE /v1/cache   DELETE /v1/cache/{digest}
@@ -154,8 +154,7 @@ class Service:
             self._query("/v1/osas", lambda c, _: system_queries.osas(c)),
             self._query("/v1/space", lambda c, _: system_queries.space(c)),
             self._query("/v1/samples", lambda c, r: samples.sample(c, r.query_params.get("io", ""))),
-            self._query("/v1/inventory", lambda c, r: self._inventory.look(c, r.query_params.get("known", ""))),
-            self._query("/v1/inventory/{userid}", lambda c, r: inventory.one(c, r.path_params["userid"])),
+            self._query("/v1/inventory", self._look),
             self._query("/v1/events", lambda _, r: self._events(r)),
             self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
@@ -211,6 +210,12 @@ class Service:
         after = int(_number(request, "after", 0, 0, 2**53))
         wait = _number(request, "wait", 0, 0, LONGEST_WAIT)
         return await self._happenings.after(request.query_params.get("stream", ""), after, wait)
+
+    async def _look(self, context: Context, request: Request) -> dict[str, Json]:
+        asked = request.query_params
+        if "userids" in asked:
+            return await inventory.some(context, asked["userids"])
+        return await self._inventory.look(context, asked.get("known", ""))
 
     async def put(self, request: Request) -> Response:
         """Start or join an operation and wait for it."""

@@ -18,18 +18,21 @@ from zvmcloud.manager.tables import guests, job_steps, jobs
 _MINE = sa.and_(guests.c.system == seen_guests.c.system, guests.c.userid == seen_guests.c.userid)
 
 
-async def keep(connection: Connection, system: str, now: float) -> None:
-    """Guests of ours that have no baseline get what was seen last; guests that are not ours any more lose theirs."""
-    table = baselines.c
+async def keep(connection: Connection, system: str, now: float, only: Sequence[str] | None = None) -> None:
+    """Guests of ours that have no baseline get what was seen last; guests that are not ours any more lose theirs.
+    ``only``: among these."""
+    table, seen = baselines.c, seen_guests.c
     ours = sa.select(guests.c.userid).where(guests.c.system == system)
-    await connection.execute(sa.delete(baselines).where(table.system == system, table.userid.not_in(ours)))
+    lost = sa.delete(baselines).where(table.system == system, table.userid.not_in(ours))
     kept = sa.select(table.userid).where(table.system == system)
-    seen = seen_guests.c
     query = (
         sa.select(seen.userid, seen.digest, seen.state)
         .join(guests, _MINE)
         .where(seen.system == system, seen.gone.is_(None), seen.userid.not_in(kept))
     )
+    if only is not None:
+        lost, query = lost.where(table.userid.in_(only)), query.where(seen.userid.in_(only))
+    await connection.execute(lost)
     lacking = (await connection.execute(query)).all()
     if not lacking:
         return
@@ -63,23 +66,24 @@ async def forget(connection: Connection, system: str, userids: Sequence[str]) ->
         await connection.execute(sa.delete(baselines).where(baselines.c.system == system, baselines.c.userid.in_(some)))
 
 
-async def keep_state(connection: Connection, system: str, userid: str, kinds: Sequence[str], now: float) -> None:
-    """After a job of ours with steps of these kinds (logging on and off) the guest is as it should be."""
-    table = baselines.c
-    own = (table.system == system, table.userid == userid)
-    since = sa.select(table.at).where(*own).scalar_subquery()
+async def keep_state(
+    connection: Connection, system: str, userids: Sequence[str], kinds: Sequence[str], now: float
+) -> None:
+    """After a job of ours with steps of these kinds (logging on and off) a guest is as it should be."""
+    table, seen = baselines.c, seen_guests.c
     query = (
-        sa.select(jobs.c.id)
+        sa.select(jobs.c.userid)
         .join(job_steps, job_steps.c.job_id == jobs.c.id)
-        .where(jobs.c.system == system, jobs.c.userid == userid, jobs.c.finished >= since)
+        .join(baselines, sa.and_(table.system == jobs.c.system, table.userid == jobs.c.userid))
+        .where(jobs.c.system == system, jobs.c.userid.in_(userids), jobs.c.finished >= table.at)
         .where(job_steps.c.kind.in_(kinds), job_steps.c.attempts > 0)
-        .limit(1)
+        .distinct()
     )
-    if (await connection.execute(query)).first() is None:
-        return
-    seen = seen_guests.c
-    state = sa.select(seen.state).where(seen.system == system, seen.userid == userid).scalar_subquery()
-    await connection.execute(sa.update(baselines).where(*own).values(state=state, at=now))
+    left = list((await connection.execute(query)).scalars())
+    if left:
+        state = sa.select(seen.state).where(seen.system == table.system, seen.userid == table.userid).scalar_subquery()
+        own = (table.system == system, table.userid.in_(left))
+        await connection.execute(sa.update(baselines).where(*own).values(state=state, at=now))
 
 
 async def _latest(connection: Connection, system: str, among: Sequence[str] | None) -> dict[str, int]:

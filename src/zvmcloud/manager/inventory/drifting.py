@@ -28,7 +28,7 @@ from zvmcloud.manager.events import log as events
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.inventory.seen import places
 from zvmcloud.manager.inventory.tables import baselines, drift, seen_disks, seen_guests, seen_nics, seen_resources
-from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.plan import OPEN, Json
 from zvmcloud.manager.tables import guests, jobs, nics
 
 KINDS = (
@@ -51,9 +51,9 @@ Wanted = dict[Key, tuple[str, dict[str, object]]]
 
 
 async def measure(
-    connection: Connection, system: str, ignore: Sequence[str], now: float, only: str | None = None
+    connection: Connection, system: str, ignore: Sequence[str], now: float, only: Sequence[str] | None = None
 ) -> None:
-    """Bring the drift of a system (or of one guest) up to date. ``ignore``: patterns of userids that are not
+    """Bring the drift of a system (or of some guests) up to date. ``ignore``: patterns of userids that are not
     foreign."""
     wanted = await _ours(connection, system, now, only)
     wanted |= await _networks(connection, system, only)
@@ -61,7 +61,7 @@ async def measure(
     busy = await _busy(connection, system)
     query = sa.select(drift).where(drift.c.system == system)
     if only is not None:
-        query = query.where(drift.c.userid == only)
+        query = query.where(drift.c.userid.in_(only))
     known = {(row.userid, row.kind, row.subject): row for row in await connection.execute(query)}
     new: list[dict[str, object]] = []
     for key, (project, detail) in wanted.items():
@@ -115,11 +115,11 @@ def _where(system: str, key: Key) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 async def _busy(connection: Connection, system: str) -> frozenset[str]:
-    query = sa.select(jobs.c.userid).where(jobs.c.system == system, jobs.c.finished.is_(None))
+    query = sa.select(jobs.c.userid).where(jobs.c.system == system, jobs.c.state.in_(OPEN))
     return frozenset((await connection.execute(query)).scalars())
 
 
-async def _ours(connection: Connection, system: str, now: float, only: str | None) -> Wanted:
+async def _ours(connection: Connection, system: str, now: float, only: Sequence[str] | None) -> Wanted:
     """Guests, entries, disks and states."""
     seen, base = seen_guests.c, baselines.c
     query = (
@@ -140,7 +140,7 @@ async def _ours(connection: Connection, system: str, now: float, only: str | Non
         .where(guests.c.system == system)
     )
     if only is not None:
-        query = query.where(guests.c.userid == only)
+        query = query.where(guests.c.userid.in_(only))
     found: Wanted = {}
     other: dict[str, tuple[str, Mapping[str, object]]] = {}
     for row in await connection.execute(query):
@@ -167,7 +167,7 @@ async def _disks(connection: Connection, system: str, meant: Mapping[str, tuple[
     return found
 
 
-async def _networks(connection: Connection, system: str, only: str | None) -> Wanted:
+async def _networks(connection: Connection, system: str, only: Sequence[str] | None) -> Wanted:
     """Adapters and grants that were recorded."""
     seen = seen_nics.c
     there = sa.and_(seen.system == nics.c.system, seen.userid == nics.c.userid, seen.vdev == nics.c.vdev)
@@ -189,7 +189,7 @@ async def _networks(connection: Connection, system: str, only: str | None) -> Wa
         .where(nics.c.system == system, seen_guests.c.gone.is_(None))
     )
     if only is not None:
-        query = query.where(nics.c.userid == only)
+        query = query.where(nics.c.userid.in_(only))
     rows = (await connection.execute(query)).all()
     grants = await _grants(connection, system) if rows else {}
     found: Wanted = {}
@@ -225,14 +225,14 @@ async def _grants(connection: Connection, system: str) -> dict[str, dict[str, tu
     }
 
 
-async def _foreign(connection: Connection, system: str, ignore: Sequence[str], only: str | None) -> Wanted:
+async def _foreign(connection: Connection, system: str, ignore: Sequence[str], only: Sequence[str] | None) -> Wanted:
     seen = seen_guests.c
     ours = sa.select(guests.c.userid).where(guests.c.system == system)
     query = sa.select(seen.userid, seen.kind).where(
         seen.system == system, seen.gone.is_(None), seen.kind.in_(MACHINES), seen.userid.not_in(ours)
     )
     if only is not None:
-        query = query.where(seen.userid == only)
+        query = query.where(seen.userid.in_(only))
     return {
         (row.userid, "foreign", ""): ("", {"kind": row.kind})
         for row in await connection.execute(query)

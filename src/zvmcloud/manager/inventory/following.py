@@ -1,8 +1,8 @@
 """Hears of what happens in z/VM and looks there at once, so that a drift is found within a second or two.
 
 Each system's agent is asked, one waiting question at a time, for what z/VM told (zhcp/happenings.py). An event says
-where to look and nothing more: what is written down comes from looking. A guest that a job of ours is changing is left
-out; the reconciler looks at it when the job is over.
+where to look and nothing more: what is written down comes from looking. A guest that a job of ours is changing, or has
+changed just now, is left out; the reconciler looks at it when the job is over.
 
 With several managers each system is followed by one of the living ones, the same for all of them: the one with the
 highest hash of its name with the system's. Whoever takes a system over looks at the whole of it first.
@@ -21,14 +21,17 @@ from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.inventory.sweeps import Sweeps
+from zvmcloud.manager.jobs.plan import OPEN
 from zvmcloud.manager.tables import jobs
 
 log = logging.getLogger(__name__)
 
 _WAIT = 50
 """Seconds that a question waits at the agent."""
-_MANY = 25
-"""So many guests are looked at one by one; for more the whole system is looked at, which takes some 11 calls."""
+_MANY = 50
+"""So many guests are looked at together, by name; for more the whole system is looked at, which takes some 11 calls."""
+_GATHER = 0.5
+"""Seconds between two questions when something was told: what is told together is looked at together."""
 _PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds after a question that failed."""
 _GUEST = ("logon", "logoff", "entry")
@@ -74,6 +77,7 @@ class Following:
                 )
                 await self._look(system, answer)
                 stream, last, failures = answer.text("stream"), answer.number("last"), 0
+                await asyncio.sleep(_GATHER if answer.documents("events") else 0)
             except ManagerError as error:
                 log.info("the events of %s cannot be followed: %s", system, error.detail)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
@@ -88,18 +92,19 @@ class Following:
             await self._looks.look(system)
             return
         about = list(dict.fromkeys(item.text("userid") for item in told if item.text("userid")))
-        changing = await self._changing(system) if about else frozenset[str]()
-        about = [userid for userid in about if userid not in changing]
+        ours = await self._changed(system) if about else frozenset[str]()
+        about = [userid for userid in about if userid not in ours]
         if len(about) > _MANY:
             await self._looks.look(system)
             return
-        for userid in about:
-            await self._looks.look_at(system, userid)
+        if about:
+            await self._looks.look_at(system, *about)
 
-    async def _changing(self, system: str) -> frozenset[str]:
-        query = sa.select(jobs.c.userid).where(jobs.c.system == system, jobs.c.finished.is_(None))
+    async def _changed(self, system: str) -> frozenset[str]:
+        """The guests that a job of ours changes, or has changed so that the reconciler will look at them."""
+        query = sa.select(jobs.c.userid).where(jobs.c.system == system, jobs.c.state.in_(OPEN))
         async with self._core.database.read() as connection:
-            return frozenset((await connection.execute(query)).scalars())
+            return frozenset((await connection.execute(query)).scalars()) | self._core.journal.changed(system)
 
 
 def chosen(me: str, members: Sequence[str], systems: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.roles import SYSTEM
-from zvmcloud.manager.jobs.plan import FINAL, Call, JobRecord, Json, Outcome, Plan
+from zvmcloud.manager.jobs.plan import FINAL, OPEN, Call, JobRecord, Json, Outcome, Plan
 from zvmcloud.manager.jobs.rows import call_of, call_rows, job_of, row_of, step_of, step_rows
 from zvmcloud.manager.jobs.turns import end_turn, leave, waiting_for
 from zvmcloud.manager.membership import Membership
@@ -73,6 +73,7 @@ class Journal:
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._progress_written: dict[tuple[str, int], float] = {}
         self._live: dict[tuple[str, int], tuple[float, str]] = {}
+        self._changed: dict[str, set[str]] = {}
 
     @property
     def node(self) -> str:
@@ -230,7 +231,19 @@ class Journal:
             connection, SYSTEM, row.kind, subject, project=row.project, job=job, result=state, detail=told
         )
         await events.append_job(connection, job)
+        if row.userid:
+            self._changed.setdefault(row.system, set()).add(row.userid)
         return True
+
+    def changed(self, system: str) -> frozenset[str]:
+        """The guests of a system that :meth:`take_changed` would tell."""
+        return frozenset(self._changed.get(system, ()))
+
+    def take_changed(self) -> dict[str, set[str]]:
+        """The guests, by system, of the jobs that this manager ended since the last call. Kept in memory: after a
+        restart each system is looked at as a whole when that is due."""
+        changed, self._changed = self._changed, {}
+        return changed
 
     async def interrupt(self, job: str) -> None:
         """It is not known what the zHCP did with the running step; recovery will ask it."""
@@ -301,9 +314,7 @@ class Journal:
             tuple(step_of(step, by_step.get(step["number"], ()), live(step["number"])) for step in steps),
         )
 
-    async def unfinished(
-        self, *, durable: bool, states: Iterable[str] = ("pending", "running", "interrupted")
-    ) -> tuple[str, ...]:
+    async def unfinished(self, *, durable: bool, states: Iterable[str] = OPEN) -> tuple[str, ...]:
         """Ids of this node's jobs that are not over, oldest first."""
         query = (
             sa.select(jobs.c.id)

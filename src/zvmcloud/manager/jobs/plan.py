@@ -122,3 +122,4 @@ class JobRecord:
 
 
 FINAL = frozenset({"done", "failed", "cancelled", "undone"})
+OPEN = ("pending", "running", "interrupted")
