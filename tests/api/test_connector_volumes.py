@@ -190,12 +190,15 @@ async def test_details_tell_what_the_devices_are_used_for(
     assert "statistics" not in short
 
 
-@pytest.mark.usefixtures("template")
-async def test_usage_is_mended_by_hand(door: httpx.AsyncClient) -> None:
+async def test_usage_is_mended_by_hand(door: httpx.AsyncClient, template: str) -> None:
     path = "/volumes/fcp/1a02"
-    info = {"userid": "linux09", "reserved": 1, "connections": 2, "fcp_template_id": "x"}
+    info = {"userid": "linux09", "reserved": 1, "connections": 2, "fcp_template_id": template}
     done(await door.put(path, json={"info": info}))
-    assert done(await door.get(path)) == ["LINUX09", 1, 2, "x"]
+    assert done(await door.get(path)) == ["LINUX09", 1, 2, template]
+    for usage in ({"reserved": 1, "connections": 1}, {"reserved": 0, "connections": 0}):
+        unknown = {"userid": "linux09", **usage, "fcp_template_id": "x"}
+        assert refused(await door.put(path, json={"info": unknown})) == (404, 404, 30, 1)
+    assert done(await door.get(path)) == ["LINUX09", 1, 2, template]
     done(await door.put(path, json={"info": {"reserved": 0, "connections": 0}}))
     assert done(await door.get(path)) == ["", 0, 0, ""]
     assert (await door.put(path, json={"info": {"reserved": 1, "connections": 1}})).status_code == 400

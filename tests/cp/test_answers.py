@@ -73,6 +73,12 @@ def test_punch_names_the_spool_file() -> None:
         answers.punched_spoolid(["A concurrent instance of vmur is already active"])
 
 
+def test_vswitches_are_named_by_the_first_line_of_each() -> None:
+    lines = ["VSWITCH SYSTEM VSW1     Type: QDIO    Connected: 2    Maxconn: INFINITE", "  PERSISTENT  RESTRICTED"]
+    assert answers.query_vswitch_names([*lines, lines[0].replace("VSW1", "vsw2")]) == ("VSW1", "VSW2")
+    assert answers.query_vswitch_names(["No VSWITCHes exist"]) == ()
+
+
 def test_cplevel_gives_version_and_ipl_time() -> None:
     lines = ["z/VM Version 7 Release 3.0, service level 2301 (64-bit)", "IPL at 07/12/17 22:37:47 EDT"]
     assert answers.query_cplevel(lines) == answers.CpLevel("7.3.0", "07/12/17 22:37:47 EDT")

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from zvmcloud.images import doscript, netfiles
+from zvmcloud.manager.distributions import forget_script
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.guestnet import Address, archive
-from zvmcloud.manager.networks import _forget_script
 
 DISTROS = ("rhel6.9", "rhel7.9", "rhel8.6", "rhel9", "rhel10", "sles12sp5", "sles15.4", "ubuntu16.04", "ubuntu22.04")
 
@@ -40,6 +40,7 @@ def test_each_distribution_reads_the_address_that_was_asked_for(
         if ":" in ip or "." in dns:
             assert found[0].dns == (dns,)
     assert found[0].mtu == 1400
+    assert found[0].vlan == 0
 
 
 @pytest.mark.parametrize("os_version", DISTROS)
@@ -71,8 +72,8 @@ def test_a_second_interface_leaves_the_files_of_the_first_alone(os_version: str)
     assert second is not None
     files = {**doscript.read(first), **doscript.read(second)}
     assert {network.address for network in netfiles.networks(files)} == {"192.0.2.10/24", "192.0.2.11/24"}
-    stubs = "rm() { printf '%s\\n' \"$@\"; }; znetconf() { :; };"
-    script = f"{stubs}\n{_forget_script('1000').decode()}"
+    stubs = "rm() { printf '%s\\n' \"$@\"; }; znetconf() { :; }; chzdev() { :; }; nmcli() { :; };"
+    script = f"{stubs}\n{forget_script('1000').decode()}"
     forgotten = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert set(doscript.read(first)) <= set(forgotten)
     assert not set(doscript.read(second)) & set(forgotten)

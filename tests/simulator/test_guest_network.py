@@ -109,7 +109,7 @@ def test_an_unaware_switch_passes_frames_as_they_are(maint: System, clock: Manua
     assert reaches(maint)
     configure(maint, "LINUX02", 31)
     run(maint, "rm -f /etc/sysconfig/network-scripts/ifcfg-enc1000.30", "LINUX02")
-    run(maint, "systemctl start zvmguestconfigure.service", "LINUX02")
+    run(maint, "systemctl restart NetworkManager", "LINUX02")
     assert not reaches(maint)
 
 

@@ -100,5 +100,5 @@ def test_an_uplink_that_failed_gives_no_address_until_the_guest_asks_again(maint
     assert guest(maint, clock) == []
     with maint.transaction():
         uplinks.set_osa(maint, "1F00", online=True)
-    assert run(maint, "systemctl start zvmguestconfigure.service")[0] == 0
+    assert run(maint, "systemctl restart NetworkManager")[0] == 0
     assert len(running(maint).addresses) == 1

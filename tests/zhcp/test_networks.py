@@ -4,6 +4,7 @@ import pytest
 
 from zhcp.conftest import Agent
 from zhcp.test_resize import entry, running
+from zvmcloud.cp import commands
 from zvmcloud.simulator import guest_lans
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.errors import FieldError
@@ -175,3 +176,26 @@ async def test_a_vswitch_changes_what_is_named(agent: Agent) -> None:
     assert (switch.isolation, switch.queue_memory, switch.connected, switch.rdevs) == (True, 4, False, ("0500",))
     missing = await agent.refused(ChangeVswitch(name="NOSW", isolation="ON"))
     assert (missing.status, missing.code) == (404, "vswitch-unknown")
+
+
+async def test_names_of_vswitches_are_asked_of_cp_which_lists_no_guests(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def smapi_calls() -> int:
+        return int((await agent.http.get("/v1/smapi")).json()["total_success"])
+
+    async def names() -> tuple[list[str], int]:
+        before = await smapi_calls()
+        found = (await agent.http.get("/v1/vswitches", params={"fields": "name"})).json()["vswitches"]
+        assert all(set(item) == {"name"} for item in found)
+        return [item["name"] for item in found], await smapi_calls() - before
+
+    assert (await names())[0] == []
+    await agent.run(CreateVswitch(name="VSW2", rdev=("0500",)))
+    await agent.run(CreateVswitch(name="VSW1"))
+    assert await names() == (["VSW1", "VSW2"], 0)
+    monkeypatch.setattr(commands, "query_vswitch", lambda: "QUERY NOTHING")
+    assert await names() == (["VSW1", "VSW2"], 1)
+    answer = await agent.http.get("/v1/vswitches", params={"fields": "name,status"})
+    assert answer.status_code == 400
+    assert "fields" in answer.json()["detail"]

@@ -160,6 +160,13 @@ def query_virtual_nic(lines: Sequence[str]) -> NicDevice | None:
     return None
 
 
+def query_vswitch_names(lines: Sequence[str]) -> tuple[str, ...]:
+    """The names in `VSWITCH SYSTEM VSW1     Type: QDIO ...`, the first line of each switch (xCAT reads its three first
+    words); empty when CP names none."""
+    words = (line.upper().split()[:3] for line in lines)
+    return tuple(found[2] for found in words if len(found) == 3 and found[:2] == ["VSWITCH", "SYSTEM"])
+
+
 _CPLEVEL = re.compile(r"z/VM\s+Version\s+(\d+)\s+Release\s+(\d+)(?:\.(\d+))?", re.IGNORECASE)
 _IPL_AT = re.compile(r"IPL at (.+)$", re.IGNORECASE)
 

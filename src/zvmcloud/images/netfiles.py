@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import yaml
 
 MAX_FILE_BYTES = 256 * 1024
-_VLAN_NAME = re.compile(r"(?P<parent>.+)\.(?P<id>\d{1,4})")
+_VLAN_NAME = re.compile(r"(?P<parent>enccw\w\.\w\.\w{4}|[^.]+)\.(?P<id>\d{1,4})")
+"""The dots in RHEL 7's enccw0.0.1000 are none of a VLAN."""
 
 
 @dataclass(frozen=True, slots=True)

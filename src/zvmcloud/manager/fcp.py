@@ -195,7 +195,7 @@ class FcpPool:
     ) -> None:
         """Set what the table says about a device, as operators mend it. Nothing on z/VM is changed.
 
-        Raises NotFound (fcp-unknown), BadInput.
+        Raises NotFound (fcp-unknown, fcp-template-unknown), BadInput.
         """
         if connections < 0:
             raise BadInput("connections", connections, "0 or more")
@@ -204,6 +204,8 @@ class FcpPool:
             raise BadInput("userid", assigner, "the guest that has the device")
         await self.usage(system, fcp)
         async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+            if template and template not in await fcp_rows.all_templates(connection, system):
+                raise _no_template(template)
             await connection.execute(
                 sa.update(fcp_devices)
                 .where(fcp_devices.c.system == system, fcp_devices.c.fcp == fcp.lower())

@@ -1,4 +1,5 @@
-"""The network configuration a new guest reads at its first boot: which files, for which distribution.
+"""The network configuration that a guest reads at its first boot, or while it runs: which files, for which
+distribution, and the commands behind them (:mod:`zvmcloud.manager.distributions`).
 
 The archive (a "doscript", :mod:`zvmcloud.images.doscript`) goes into the guest's reader as class X. File names per
 distribution are from reference/connector/formats.md section 2; where that lists ifcfg files for RHEL 10, which
@@ -9,14 +10,15 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zvmcloud.images import doscript
+from zvmcloud.manager.distributions import Distribution, name_rule_file, netplan_file, subchannels
 from zvmcloud.manager.errors import BadInput
 
-_DISTRO = re.compile(r"(rhel|redhat|sles|suse|ubuntu|rhcos)(\d+)", re.IGNORECASE)
+_PRIVATE = ("/etc/NetworkManager/", "/etc/netplan/")
+"""Where files that others can read are not taken, or warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +57,39 @@ def archive(os_version: str, addresses: Sequence[Address]) -> bytes | None:
     for address in useful:
         if address.ip and address.gateway and (":" in address.gateway) != address.is_ipv6:
             raise BadInput("gateway_addr", address.gateway, f"an address of the same kind as {address.ip}")
-    found = _DISTRO.match(os_version)
-    family, release = (found[1].lower(), int(found[2])) if found else ("rhel", 8)
+    distribution = Distribution.of(os_version)
+    if distribution.family == "rhcos":
+        return None
     files: dict[str, bytes] = {}
     for address in useful:
-        device = _device(family, release, address.vdev)
-        if family == "ubuntu" and release < 18:
-            files[f"/etc/network/interfaces.d/{device}"] = _interfaces(address, device)
-        elif family == "ubuntu":
-            files[netplan_file(address.vdev)] = _netplan(address, device)
-        elif family in {"sles", "suse"}:
-            files[f"/etc/sysconfig/network/ifcfg-{device}"] = _ifcfg(address, device, suse=True)
-            files[f"/etc/udev/rules.d/51-qeth-0.0.{address.vdev.lower()}.rules"] = _udev(address.vdev)
-            if address.gateway:
-                files[f"/etc/sysconfig/network/ifroute-{device}"] = f"default {address.gateway} - {device}\n".encode()
-        elif family in {"rhel", "redhat"} and release >= 10:
-            files[f"/etc/NetworkManager/system-connections/{device}.nmconnection"] = _keyfile(address, device)
-        elif family in {"rhel", "redhat"}:
-            files[f"/etc/sysconfig/network-scripts/ifcfg-{device}"] = _ifcfg(address, device, suse=False)
+        files |= _files(distribution, address)
+    private = tuple(f"chmod 600 {name}" for name in files if name.startswith(_PRIVATE))
     names = next((address.hostname for address in useful if address.hostname), "")
     if names:
         files["/etc/hostname"] = f"{names}\n".encode()
-    return doscript.write(files) if files else None
+    vdevs = tuple(address.vdev for address in useful)
+    return doscript.write(files, (*private, *distribution.bring_up(vdevs)))
 
 
-def _device(family: str, release: int, vdev: str) -> str:
-    number = vdev.lower()
-    if family in {"sles", "suse"} or (family in {"rhel", "redhat"} and release <= 6):
-        return f"eth{number}"
-    if family in {"rhel", "redhat"} and release == 7:
-        return f"enccw0.0.{number}"
-    return f"enc{number.lstrip('0') or '0'}"
-
-
-def _subchannels(vdev: str) -> str:
-    base = int(vdev, 16)
-    return ",".join(f"0.0.{base + offset:04x}" for offset in range(3))
+def _files(distribution: Distribution, address: Address) -> dict[str, bytes]:
+    """The files of one adapter, by their names in the guest."""
+    device, vdev = distribution.interface(address.vdev), address.vdev
+    if distribution.has_netplan:
+        return {netplan_file(vdev): _netplan(address, device)}
+    if distribution.family == "ubuntu":
+        return {f"/etc/network/interfaces.d/{device}": _interfaces(address, device)}
+    if distribution.has_keyfiles:
+        return {f"/etc/NetworkManager/system-connections/{device}.nmconnection": _keyfile(address, device)}
+    if distribution.family == "rhel":
+        return {f"/etc/sysconfig/network-scripts/ifcfg-{device}": _ifcfg(address, device, suse=False)}
+    files = {
+        f"/etc/sysconfig/network/ifcfg-{device}": _ifcfg(address, device, suse=True),
+        f"/etc/udev/rules.d/51-qeth-0.0.{vdev.lower()}.rules": _udev(vdev),
+        name_rule_file(vdev): _name_rule(vdev, device),
+    }
+    if address.gateway:
+        files[f"/etc/sysconfig/network/ifroute-{device}"] = f"default {address.gateway} - {device}\n".encode()
+    return files
 
 
 def _ifcfg(address: Address, device: str, *, suse: bool) -> bytes:
@@ -99,7 +98,7 @@ def _ifcfg(address: Address, device: str, *, suse: bool) -> bytes:
     if not suse:
         lines += [
             'NETTYPE="qeth"',
-            f'SUBCHANNELS="{_subchannels(address.vdev)}"',
+            f'SUBCHANNELS="{",".join(subchannels(address.vdev))}"',
             'OPTIONS="layer2=1"',
             'TYPE="Ethernet"',
         ]
@@ -126,10 +125,17 @@ def _static(address: Address, *, suse: bool) -> list[str]:
 
 
 def _udev(vdev: str) -> bytes:
-    first = _subchannels(vdev).split(",", maxsplit=1)[0]
+    first = subchannels(vdev)[0]
     return (
         f'ACTION=="add", SUBSYSTEM=="ccwgroup", KERNEL=="{first}", ATTR{{layer2}}="1"\n'
         f'ACTION=="add", SUBSYSTEM=="ccwgroup", KERNEL=="{first}", ATTR{{online}}="1"\n'
+    ).encode()
+
+
+def _name_rule(vdev: str, device: str) -> bytes:
+    first = subchannels(vdev)[0]
+    return (
+        f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="qeth", KERNELS=="{first}", ATTR{{type}}=="1", NAME="{device}"\n'
     ).encode()
 
 
@@ -137,7 +143,7 @@ def _keyfile(address: Address, device: str) -> bytes:
     lines = ["[connection]", f"id={device}", "type=ethernet", f"interface-name={device}", "", "[ethernet]"]
     lines += [f"mac-address={address.mac}"] if address.mac else []
     lines += [f"mtu={address.mtu}"] if address.mtu else []
-    lines += ["s390-nettype=qeth", "s390-subchannels=" + _subchannels(address.vdev).replace(",", ";")]
+    lines += ["s390-nettype=qeth", "s390-subchannels=" + ";".join(subchannels(address.vdev))]
     for six in (False, True):
         servers = [server for server in address.dns if (":" in server) == six]
         here = bool(address.ip) and address.is_ipv6 == six
@@ -164,11 +170,6 @@ def _interfaces(address: Address, device: str) -> bytes:
     lines += [f"  mtu {address.mtu}"] if address.mtu else []
     lines += [f"  dns-nameservers {' '.join(address.dns)}"] if address.dns else []
     return ("\n".join(lines) + "\n").encode()
-
-
-def netplan_file(vdev: str) -> str:
-    """A file for each NIC, so that a second one, or one that goes, leaves the others alone."""
-    return f"/etc/netplan/00-zvmguestconfigure-{vdev.lower()}.yaml"
 
 
 def _netplan(address: Address, device: str) -> bytes:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from zvmcloud.manager import guestnet, network_plans
+from zvmcloud.manager import distributions, guestnet, network_plans
 from zvmcloud.manager.core import Core, userid, vdev
 from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
@@ -174,7 +174,7 @@ class Networks:
         owner = (await self._core.owned(system, name))["userid"]
         number = vdev(number)
         job = new_job()
-        script = _forget_script(number)
+        script = distributions.forget_script(number)
         await asyncio.to_thread(self._core.materials.store, job, "delete.sh", script)
         steps = (
             *delete_steps(owner, number, active, await self.is_osa(system, owner, number)),
@@ -186,10 +186,11 @@ class Networks:
 
     async def vswitches(self, system: str) -> tuple[str, ...]:
         """Names of the system's virtual switches."""
-        return tuple(item.text("name") for item in await self.switches(system))
+        answer = Document(await self._core.agent(system).get("/v1/vswitches", fields="name"))
+        return tuple(item.text("name") for item in answer.documents("vswitches"))
 
     async def switches(self, system: str) -> tuple[Document, ...]:
-        """The system's virtual switches as z/VM reports them."""
+        """The system's virtual switches as z/VM reports them, with every grant and adapter."""
         return Document(await self._core.agent(system).get("/v1/vswitches")).documents("vswitches")
 
     async def vswitch(self, system: str, name: str) -> Document:
@@ -282,19 +283,6 @@ def _addresses(request: InterfaceRequest) -> list[Json]:
     if not request.ip:
         return []
     return [{"ip": request.ip, "cidr": request.cidr, "gateway": request.gateway, "dns": list(request.dns)}]
-
-
-def _forget_script(number: str) -> bytes:
-    low = number.lower()
-    short = low.lstrip("0") or "0"
-    return (
-        "#!/bin/bash\n"
-        f"rm -f /etc/sysconfig/network-scripts/ifcfg-{{eth{low},enccw0.0.{low},enc{short}}} "
-        f"/etc/sysconfig/network/if{{cfg,route}}-eth{low} /etc/udev/rules.d/51-qeth-0.0.{low}.rules "
-        f"/etc/NetworkManager/system-connections/enc{short}.nmconnection "
-        f"/etc/network/interfaces.d/enc{short} {guestnet.netplan_file(number)}\n"
-        f"znetconf -r {low} -n 2>/dev/null || true\n"
-    ).encode()
 
 
 def _vswitch_unknown(name: str) -> NotFound:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from zvmcloud.simulator import guest_network, guest_programs, hotplug, traffic
+from zvmcloud.simulator.guest_addresses import interface
 from zvmcloud.simulator.guest_shell import Program, Shell
 from zvmcloud.simulator.guest_shell import Result as Answer
 from zvmcloud.simulator.model import Machine
@@ -100,8 +101,6 @@ def _ping(system: System, machine: Machine, found: re.Match[str]) -> Result:
 
 
 def _addresses(_system: System, machine: Machine, _found: re.Match[str]) -> Result:
-    from zvmcloud.simulator.guest_os import interface  # noqa: PLC0415 (the boot needs these commands' shell)
-
     lines = ["1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever"]
     addresses = machine.system.addresses if machine.system else ()
     lines += [

@@ -105,6 +105,9 @@ class Files:
         found = _ZFCP.fullmatch(path)
         if found and not found["leaf"]:
             return self._zfcp_exists(found)
+        group, _, name = path.rpartition("/")
+        if group == "/sys/bus/ccwgroup/devices":
+            return name in self.folder(group)
         return path in ("/", "/etc", "/root", "/var", "/sys", "/proc", "/dev") or bool(self.folder(path))
 
     def _zfcp_exists(self, found: re.Match[str]) -> bool:
@@ -134,6 +137,8 @@ class Files:
             return sorted([*names, *([f"host{machine.fcps.index(vdev)}"] if vdev in machine.fcps else [])])
         if path == "/sys/class/scsi_host":
             return [f"host{number}" for number in range(len(machine.fcps))]
+        if path == "/sys/bus/ccwgroup/devices":
+            return [f"0.0.{vdev.lower()}" for vdev in self.running.qeths]
         if path == "/sys/bus/ccw/devices":
             return [f"0.0.{device.vdev.lower()}" for device in machine.devices]
         if path.startswith("/dev"):

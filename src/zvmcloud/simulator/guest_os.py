@@ -12,20 +12,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from zvmcloud.images.netfiles import Network, layer_of
 from zvmcloud.simulator import (
+    guest_addresses,
     guest_configuration,
     guest_loader,
     guest_memory,
     guest_network,
-    leases,
     luns,
     releases,
     spool,
     traffic,
 )
 from zvmcloud.simulator.guest_loader import Loaded, NotLoaded
-from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic, Remembered
+from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic
 from zvmcloud.simulator.system import System
 
 #: What can be loaded by name; see releases for the first line it writes.
@@ -85,6 +84,7 @@ def _start(system: System, userid: str, running: GuestSystem, loaded: Loaded) ->
         agent=loaded.agent,
         root=root,
         cmdline=loaded.cmdline,
+        qeths=tuple(nic.vdev for nic in system.machines[userid].nics),
     )
     system.machines.put(userid, replace(system.machines[userid], system=starting))
     told = guest_configuration.scsi_disks(system, userid, loaded.paths)
@@ -97,71 +97,36 @@ def _start(system: System, userid: str, running: GuestSystem, loaded: Loaded) ->
     if loaded.agent:
         told += guest_configuration.read_files(system, userid)
     machine = system.machines[userid]
-    up = _configured(system, machine, replace(machine.system or starting, phase="up"))
+    up = _named(system, replace(machine.system or starting, phase="up"))
+    up = replace(up, addresses=tuple(guest_addresses.configured(system, machine, root)))
     told += [
-        f"{interface(address)}: {address.ip}/{address.prefix}{_carrier(system, machine, address)}"
+        f"{guest_addresses.interface(address)}: {address.ip}/{address.prefix}{_carrier(system, machine, address)}"
         for address in up.addresses
     ]
     spool.write_console(system, userid, *_boot_lines(machine, loaded, up, told))
     system.machines.put(userid, replace(system.machines[userid], system=up))
 
 
-def _configured(system: System, machine: Machine, running: GuestSystem) -> GuestSystem:
-    """The running system with the name and the addresses that its root file system says."""
+def _named(system: System, running: GuestSystem) -> GuestSystem:
+    """The running system with the name that its root file system says, and whom its agent obeys."""
     memory = guest_memory.get(system, running.root)
-    networks = guest_memory.networks(memory)
-    addresses = (_address(system, machine, memory, network) for network in networks)
-    found = tuple(address for address in addresses if address is not None)
     hostname = memory.hostname or running.hostname or "localhost"
-    return replace(running, hostname=hostname, addresses=found, authorized=memory.authorized)
+    return replace(running, hostname=hostname, authorized=memory.authorized)
 
 
 def reconfigure(system: System, userid: str) -> int:
-    """Run the guest's configuration service again; gives its exit status."""
+    """Run the guest's configuration service again; gives its exit status. Network files that it places change nothing
+    until an interface is brought up."""
     if system.machines[userid].system is None:
         return 1
     lines = guest_configuration.read_files(system, userid)
     machine = system.machines[userid]
     running = machine.system
     assert running is not None, userid  # noqa: S101 (reading files ends no system)
-    system.machines.put(userid, replace(machine, system=_configured(system, machine, running)))
+    system.machines.put(userid, replace(machine, system=_named(system, running)))
     if lines:
         spool.write_console(system, userid, *lines)
     return running.status
-
-
-def _address(system: System, machine: Machine, memory: Remembered, network: Network) -> Address | None:
-    """The address on the adapter that the network is meant for: by MAC, by the device number in its name, or the
-    only adapter there is. A network without an address asks DHCP."""
-    ip, _, prefix = network.address.partition("/")
-    mac = network.mac.replace(":", "").replace("-", "").upper()
-    nics = machine.nics
-    chosen = next((nic for nic in nics if mac and nic.mac == mac), None)
-    if chosen is None and not mac:
-        # enc1000, enccw0.0.1000, eth1000, and enc600 for 0600.
-        name = network.name.upper()
-        digits = name.rpartition("ENC")[2].rjust(4, "0")
-        chosen = next((nic for nic in nics if name.endswith(nic.vdev) or digits == nic.vdev), None)
-        if chosen is None and len(nics) == 1:
-            chosen = nics[0]
-    if chosen is None:
-        return None
-    layer = network.layer or _udev_layer(memory, chosen.vdev)
-    if not ip:
-        return leases.lease(system, machine, chosen, network.vlan, layer)
-    return Address(chosen.vdev, chosen.mac, ip, int(prefix or "24"), network.vlan, network.gateway, layer)
-
-
-def _udev_layer(memory: Remembered, vdev: str) -> int:
-    """The layer in the udev rule of a qeth device, as SLES keeps it; 0 when there is none."""
-    names = (f"/etc/udev/rules.d/{number}-qeth-0.0.{vdev.lower()}.rules" for number in (41, 51))
-    return layer_of("".join(guest_memory.text(memory, name) or "" for name in names))
-
-
-def interface(address: Address) -> str:
-    """The name of the interface that has an address: enc1000, enc1000.10 on a VLAN."""
-    name = f"enc{address.vdev.lower().lstrip('0') or '0'}"
-    return f"{name}.{address.vlan}" if address.vlan else name
 
 
 def mac_colons(mac: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from zvmcloud.simulator import guest_disks, guest_filters, luns
+from zvmcloud.simulator import guest_addresses, guest_disks, guest_filters, guest_interfaces, luns
 from zvmcloud.simulator.guest_disks import Multipath, Scsi
 from zvmcloud.simulator.guest_filters import joined, options
 from zvmcloud.simulator.guest_shell import Program, Result, Shell
@@ -79,7 +79,7 @@ def _chzdev(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     """chzdev -e | -d [-a | -p] [zfcp-host | zfcp-lun | dasd | qeth] device: now, persistently, or both"""
     given, names = options(arguments[1:])
     kind = next((name for name in names if re.fullmatch(r"zfcp-host|zfcp-lun|zfcp|dasd|qeth|dasd-eckd", name)), "")
-    devices = [name for name in names if name != kind]
+    devices = [name for name in names if name != kind and "=" not in name and not name.startswith("--")]
     if not devices or ("e" in given) == ("d" in given):
         return Result(1, "", "chzdev: Specify a device and one of --enable, --disable\n")
     online = "e" in given
@@ -95,8 +95,10 @@ def _chzdev(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
             if kept and not problem:
                 _keep(shell, f"0.0.{vdev} 0x{wwpn} 0x{lun}".lower(), kept=online)
         else:
-            vdev = _vdev(name)
+            vdev = guest_interfaces.device(name)
             problem = _switch(shell, vdev, online=online) if now else ""
+            if now and not problem:
+                guest_addresses.set_online(shell.files.system, shell.files.userid, vdev, online=online)
             if kept and not problem and luns.device(_machine(shell), vdev) is not None:
                 _keep(shell, f"0.0.{vdev}".lower(), kept=online)
         if problem:
@@ -290,8 +292,12 @@ def _hostnamectl(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     return Result(0, f"{name.partition('.')[0] if '-s' in arguments else name}\n")
 
 
-def _systemctl(_shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
+def _systemctl(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     """Services are there and run; the one that configures the guest is the agent's affair."""
+    if {"start", "restart", "reload"} & set(arguments) and any(
+        name.removesuffix(".service") in guest_interfaces.SERVICES for name in arguments
+    ):
+        guest_interfaces.restart(shell)
     return Result(0, "active\n" if "is-active" in arguments and not {"-q", "--quiet"} & set(arguments) else "")
 
 
@@ -303,11 +309,12 @@ def _nothing(_shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
 _QUIET = (
     "udevadm", "udevsettle", "modprobe", "mpathconf", "mkdir", "chmod", "chown", "ln", "mount", "umount", "swapon",
     "swapoff", "mkswap", "mkfs", "mkfs.ext3", "mkfs.ext4", "mkfs.xfs", "blockdev", "sleep", "sync", "restorecon",
-    "dracut", "zipl", "mkinitrd", "update-initramfs", "cio_ignore", "ifup", "ifdown", "netplan", "nmcli", "logger",
+    "dracut", "zipl", "mkinitrd", "update-initramfs", "cio_ignore", "logger",
     "rescan-scsi-bus.sh", "partprobe", "growpart", "resize2fs", "xfs_growfs", "multipathd", "uptime",
 )  # fmt: skip
 PROGRAMS: dict[str, Program] = {
     **guest_filters.PROGRAMS,
+    **guest_interfaces.PROGRAMS,
     **dict.fromkeys(_QUIET, _nothing),
     "chccwdev": _chccwdev, "chzdev": _chzdev, "lszfcp": _lszfcp, "lsluns": _lsluns, "lsscsi": _lsscsi, "lsblk": _lsblk,
     "multipath": _multipath, "scsi_id": _scsi_id, "readlink": _readlink, "lsdasd": _lsdasd, "lsmod": _lsmod,

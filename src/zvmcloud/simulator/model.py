@@ -6,7 +6,7 @@ since 1970 UTC. Sizes of disks are cylinders (3390) or 512-byte blocks (FBA); st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zvmcloud.directory import Entry
 from zvmcloud.images.netfiles import Network
@@ -193,6 +193,16 @@ class GuestSystem:
     """The kernel's command line."""
     status: int = 0
     """With what the configuration service ended the last time."""
+    qeths: tuple[str, ...] = ()
+    """Network adapters that it has brought online."""
+
+    def without_adapter(self, vdev: str) -> GuestSystem:
+        """The system as it is when an adapter is offline or gone."""
+        return replace(
+            self,
+            qeths=tuple(item for item in self.qeths if item != vdev),
+            addresses=tuple(address for address in self.addresses if address.vdev != vdev),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ def detach_nic(system: System, userid: str, vdev: str) -> Nic:
     """Take an adapter away."""
     found = nic(system, userid, vdev)
     machine = _machine(system, userid)
-    system.machines.put(userid, replace(machine, devices=tuple(item for item in machine.devices if item != found)))
+    running = machine.system.without_adapter(vdev) if machine.system is not None else None
+    devices = tuple(item for item in machine.devices if item != found)
+    system.machines.put(userid, replace(machine, devices=devices, system=running))
     return found
 
 

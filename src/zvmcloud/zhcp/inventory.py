@@ -30,7 +30,7 @@ from pathlib import Path
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import COLUMNS, DirectoryError
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries, queries, system_queries
+from zvmcloud.zhcp import entries, queries, switch_queries, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations import fcps
 from zvmcloud.zhcp.operations.context import Context
@@ -169,7 +169,7 @@ def _described(name: str, kind: str, records: Sequence[str], key: bytes) -> dict
 _PARTS: dict[str, Part] = {
     "pools": queries.all_pools,
     "volumes": system_queries.volumes,
-    "vswitches": queries.vswitches,
+    "vswitches": switch_queries.vswitches,
     "osas": system_queries.osas,
     "fcps": fcps.devices,
     "ssi": system_queries.ssi,

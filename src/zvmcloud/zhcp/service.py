@@ -4,7 +4,7 @@ PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{jo
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory?known=tag|userids=A,B  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
-GET /v1/vswitches[/{name}]  /v1/lans
+GET /v1/vswitches[?fields=name]  /v1/vswitches/{name}  /v1/lans
 GET, DELETE /v1/cache   DELETE /v1/cache/{digest}
 POST /v1/guests/{userid}/command  /v1/operations/rehearse
 """
@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.zhcp import cached, inventory, queries, samples, system_queries
+from zvmcloud.zhcp import cached, inventory, queries, samples, switch_queries, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.happenings import LONGEST_WAIT, Happenings
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
@@ -172,8 +172,8 @@ class Service:
             self._query("/v1/cache", lambda c, _: cached.listing(c.images)),
             self._query("/v1/cache", lambda c, _: cached.purge(c.images), "DELETE"),
             self._query("/v1/cache/{digest}", lambda c, r: cached.purge(c.images, r.path_params["digest"]), "DELETE"),
-            self._query("/v1/vswitches", lambda c, _: queries.vswitches(c)),
-            self._query("/v1/vswitches/{name}", lambda c, r: queries.vswitch(c, r.path_params["name"])),
+            self._query("/v1/vswitches", _vswitches),
+            self._query("/v1/vswitches/{name}", lambda c, r: switch_queries.vswitch(c, r.path_params["name"])),
         ]
         return Starlette(
             routes=routes,
@@ -253,6 +253,14 @@ async def _rehearse(context: Context, request: Request) -> dict[str, Json]:
 
 async def _lans(context: Context, _: Request) -> dict[str, Json]:
     return {"lans": [*await lans.find(context)]}
+
+
+async def _vswitches(context: Context, request: Request) -> dict[str, Json]:
+    """All of them, or with `fields=name` their names alone, which costs much less where thousands are connected."""
+    wanted = request.query_params.get("fields", "")
+    if wanted not in ("", "name"):
+        raise FieldError("fields", wanted, "name, or nothing for everything")
+    return await (switch_queries.vswitch_names(context) if wanted else switch_queries.vswitches(context))
 
 
 async def _console(context: Context, request: Request) -> dict[str, Json]:

@@ -44,13 +44,11 @@ def vswitch(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
 
 def switch_lines(system: System, switch: Vswitch, *, details: bool, access: bool) -> list[str]:
     """What CP says of one VSWITCH."""
-    adapters = network.adapters(system, switch)
+    adapters = network.adapters(system, switch) if details else []
+    connected = len(system.coupled.get(switch.name, ()))
     kind = "ETHERNET" if switch.transport == "ETHERNET" else switch.routing or "NONROUTER"
     lines = [
-        (
-            f"VSWITCH SYSTEM {switch.name:<8} Type: {switch.switch_type:<7} Connected: {len(adapters):<4} "
-            "Maxconn: INFINITE"
-        ),
+        (f"VSWITCH SYSTEM {switch.name:<8} Type: {switch.switch_type:<7} Connected: {connected:<4} Maxconn: INFINITE"),
         f"  {'PERSISTENT' if switch.persistent else 'TRANSIENT':<10}  RESTRICTED    {kind:<25} Accounting: OFF",
         f"  {'USERBASED' if switch.user_based else 'PORTBASED'} {switch.scope}",
     ]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import queries
+from zvmcloud.zhcp import switch_queries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.network_messages import AttachNic
 from zvmcloud.zhcp.operations.context import Context
@@ -56,7 +56,7 @@ class _Right:
 
 async def _right(context: Context, request: AttachNic) -> _Right:
     """What the userid may do now. AgentError 404 without such a VSWITCH, 409 for VLANs on one that knows none."""
-    switch = await queries.vswitch(context, request.network)
+    switch = await switch_queries.vswitch(context, request.network)
     attributes = switch["attributes"]
     unaware = isinstance(attributes, dict) and attributes.get("vlan_awareness") == "UNAWARE"
     if unaware and (request.vlans or request.port_type == "TRUNK"):
