@@ -4,9 +4,11 @@ It imports nothing else of ours, so that it can live where the manager is not in
 the connector's API, and keeps no state but its connections.
 """
 
-from zvmcloud.client.errors import AnswerError, ClientError, ConnectionFailed, ProblemError
+from zvmcloud.client.errors import AnswerError, ClientError, ConnectionFailed, JobFailed, ProblemError
 from zvmcloud.client.http import Client, Event
 from zvmcloud.client.operations import Operation, Parameter, operations
+from zvmcloud.client.uploads import ImageUpload
+from zvmcloud.client.work import change, ended
 
 __all__ = [
     "AnswerError",
@@ -14,8 +16,12 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "Event",
+    "ImageUpload",
+    "JobFailed",
     "Operation",
     "Parameter",
     "ProblemError",
+    "change",
+    "ended",
     "operations",
 ]

@@ -5,6 +5,7 @@
     ClientError               retryable
       +-- ConnectionFailed    no answer: refused, timed out, TLS not trusted
       +-- ProblemError        the manager's problem document: status, code, detail, remedy, SMAPI or CP cause
+      |     +-- JobFailed     the problem of a job that failed or was cancelled
       +-- AnswerError         an answer that is not of this API
 """
 
@@ -42,3 +43,15 @@ class ProblemError(ClientError):
         self.remedy = str(document.get("remedy") or "")
         self.retryable = bool(document.get("retryable"))
         super().__init__(self.detail + (f" ({self.remedy})" if self.remedy else ""))
+
+
+class JobFailed(ProblemError):
+    """A change was begun and did not come to its end. ``job``: its document, as it ended."""
+
+    def __init__(self, job: Mapping[str, Json]) -> None:
+        self.job = dict(job)
+        found = job.get("error")
+        error: Mapping[str, Json] = found if isinstance(found, dict) else {}
+        status = error.get("status")
+        told = error or {"code": f"job-{job.get('state')}", "detail": f"{job.get('title')}: {job.get('state')}"}
+        super().__init__(told, status if isinstance(status, int) else 409)

@@ -25,6 +25,7 @@ _FINAL = frozenset({"done", "failed", "cancelled"})
 _UNAVAILABLE = 503
 _NOT_MODIFIED = 304
 _PAGE = 1000
+_LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,13 @@ class Client:
         body: Json = None,
         content: bytes | Iterable[bytes] | None = None,
         media: str = "application/octet-stream",
+        part: str = "",
     ) -> Json:
         """Any route: its JSON answer, its text, or None for an empty one. ``body`` is sent as JSON, ``content`` as it
-        is. Every POST carries an Idempotency-Key, so it is repeated after a lost connection without being done twice.
+        is; ``part`` is its Content-Range. Every POST carries an Idempotency-Key, so it is repeated after a lost
+        connection without being done twice.
         """
-        headers: dict[str, str] = {}
+        headers: dict[str, str] = {"Content-Range": part} if part else {}
         if method == "POST" and path != "/login":
             headers["Idempotency-Key"] = str(uuid.uuid4())
         if content is not None:
@@ -156,11 +159,11 @@ class Client:
 
     def health(self) -> Document:
         """Version and epoch of the manager."""
-        return self._object("GET", "/health")
+        return self.ask("GET", "/health")
 
     def whoami(self) -> Document:
         """User, role and projects of the token, and the default system."""
-        return self._object("GET", "/whoami")
+        return self.ask("GET", "/whoami")
 
     def systems(self) -> list[Document]:
         """The z/VM systems, and whether each one's agent answers."""
@@ -176,7 +179,7 @@ class Client:
 
     def image(self, name: str) -> Document:
         """One image; ProblemError with status 404 when there is none of that name."""
-        return self._object("GET", f"/images/{quote(name, safe='')}")
+        return self.ask("GET", f"/images/{quote(name, safe='')}")
 
     def jobs(self, *, userid: str = "", state: str = "", system: str = "", limit: int = 100) -> list[Document]:
         """The newest jobs first, ``limit`` at most, without their steps."""
@@ -185,11 +188,11 @@ class Client:
 
     def job(self, job: str) -> Document:
         """One job with its steps and every call they made."""
-        return self._object("GET", f"/jobs/{quote(job, safe='')}")
+        return self.ask("GET", f"/jobs/{quote(job, safe='')}")
 
     def cancel(self, job: str) -> Document:
         """Ask a job to stop and undo what it did; returns it as it is then (it may still be running)."""
-        return self._object("POST", f"/jobs/{quote(job, safe='')}/cancel")
+        return self.ask("POST", f"/jobs/{quote(job, safe='')}/cancel")
 
     def watch(self, job: str) -> Iterator[Document]:
         """The job now and after every change, until it is over. A lost connection is made anew."""
@@ -225,10 +228,11 @@ class Client:
     def _again(self, error: Exception | None, attempt: int) -> None:
         if attempt >= self._retries:
             raise ConnectionFailed(f"{self.url}: {error or 'the stream of events ended early'}") from error
-        self._sleep(0.2 * 2**attempt)
+        self._sleep(_pause(attempt))
 
-    def _object(self, method: str, path: str) -> Document:
-        found = self._call(method, path, {})
+    def ask(self, method: str, path: str, *, query: Mapping[str, Json] | None = None, body: Json = None) -> Document:
+        """Any route that answers with one object. Raises AnswerError for another answer."""
+        found = self.call(method, path, query=query, body=body)
         if not isinstance(found, dict):
             raise AnswerError(f"{self.url}: the answer to {path} is not an object")
         return found
@@ -278,7 +282,7 @@ class Client:
             else:
                 if answer.status_code != _UNAVAILABLE or attempt >= self._retries or once:
                     return self._parsed(answer)
-                self._sleep(0.2 * 2**attempt)
+                self._sleep(_pause(attempt))
             attempt += 1
 
     def _parsed(self, answer: httpx.Response) -> Json:
@@ -294,6 +298,10 @@ class Client:
         if answer.is_success:
             return document
         raise ProblemError(document if isinstance(document, dict) else {}, answer.status_code)
+
+
+def _pause(attempt: int) -> float:
+    return min(0.2 * 2.0**attempt, _LONGEST_PAUSE)
 
 
 def _given(query: Mapping[str, Json]) -> httpx.QueryParams:

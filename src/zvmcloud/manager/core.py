@@ -214,14 +214,17 @@ class JobFiles:
             return {**parameters, "target": {"url": url, "headers": {IMAGE_TOKEN_HEADER: self.token(job, CAPTURED)}}}
         if kind == "reader.punch":
             return {**parameters, "files": await asyncio.to_thread(self._files, job, parameters)}
-        if kind == "guest.config_drive" and "stored" in parameters:
+        if kind == "guest.config_drive":
             return await asyncio.to_thread(self._drive, job, parameters)
         return parameters
 
     def _drive(self, job: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-        data = (self._folder / job / str(parameters["stored"])).read_bytes()
-        rest = {key: value for key, value in parameters.items() if key != "stored"}
-        return {**rest, "user_data": base64.b64encode(data).decode("ascii")}
+        filled = dict(parameters)
+        for name, member in (("stored", "user_data"), ("stored_drive", "drive")):
+            if name in filled:
+                data = (self._folder / job / str(filled.pop(name))).read_bytes()
+                filled[member] = base64.b64encode(data).decode("ascii")
+        return filled
 
     def token(self, job: str, sha256: str) -> str:
         signature = hmac.new(self._key, f"image\n{sha256}\n{job}".encode(), hashlib.sha256).hexdigest()

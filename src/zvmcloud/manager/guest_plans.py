@@ -31,6 +31,7 @@ class GuestRequest:
     relocation_domain: str = ""
     dedicate: tuple[tuple[str, str], ...] = ()
     loaddev: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import guests
 
+_MOST_TAGS = 64
+
 
 class Guests:
     """All that can be done with guests, for every system."""
@@ -141,6 +143,8 @@ class Guests:
             raise BadInput("vcpus", request.vcpus, f"at most max_cpu, which is {max_cpus}")
         if request.memory_mb < 1:
             raise BadInput("memory", request.memory_mb, "at least 1 MB")
+        if len(request.tags) > _MOST_TAGS:
+            raise BadInput("tags", f"{len(request.tags)} tags", f"at most {_MOST_TAGS}")
         if request.memory_mb > max_memory:
             raise BadInput("memory", request.memory_mb, f"at most max_mem, which is {max_memory} MB")
         disks = self._disks.settle(request.disks, defaults.root_vdev, boot_first=True)
@@ -183,6 +187,7 @@ class Guests:
                     "vcpus": request.vcpus,
                     "memory_mb": request.memory_mb,
                     "disk_mb": sum(disk.megabytes for disk in disks),
+                    "tags": dict(request.tags),
                 },
                 "manager.guest_deleted",
                 {"gone": True},

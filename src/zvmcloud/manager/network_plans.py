@@ -32,8 +32,8 @@ class InterfaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
-    """An adapter with its network: a VSWITCH, or a guest LAN of ``lan_owner``. ``vlans``: see nic.attach of the
-    agent."""
+    """An adapter with its network: a VSWITCH, or a guest LAN of ``lan_owner``; "" for none. ``vlans``: see nic.attach
+    of the agent."""
 
     vdev: str
     network: str
@@ -64,6 +64,11 @@ def attach_steps(owner: str, requests: Sequence[AttachRequest], *, active: bool)
     steps = []
     rows: list[dict[str, Json]] = []
     for request in requests:
+        if not request.network:
+            apart = InterfaceRequest(request.vdev, request.nic_id, request.mac)
+            steps.append(create_step(owner, apart, active))
+            rows.append(row(apart))
+            continue
         parameters: dict[str, Json] = {
             "userid": owner, "vdev": request.vdev, "network": request.network, "lan_owner": request.lan_owner,
             "port_type": request.port_type, "vlans": list(request.vlans), "mac": request.mac, "active": active,
@@ -86,7 +91,7 @@ def attach_steps(owner: str, requests: Sequence[AttachRequest], *, active: bool)
 
 def plan_attach_nic(system: str, owner: str, request: AttachRequest, *, active: bool) -> Plan:
     """An adapter with everything that belongs to it."""
-    title = f"Attach NIC {request.vdev} of {owner} to {request.network}"
+    title = f"Attach NIC {request.vdev} of {owner} to {request.network or 'nothing'}"
     return Plan("nic.attach", title, system, attach_steps(owner, [request], active=active), owner)
 
 

@@ -23,7 +23,9 @@ from zvmcloud.manager.network_plans import AttachRequest, attach_steps
 _NIC_STRIDE = 3
 _DRIVE = "guest.config_drive"
 _USER_DATA = "user_data"
+_WHOLE = "config-drive"
 _MAX_USER_DATA = 16 * 2**20
+_MAX_DRIVE = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Interface:
 @dataclass(frozen=True, slots=True)
 class Provision:
     """A guest with an image on its first disk. ``disk_size`` "" is what the image needs; ``pool``: its disk pool, ""
-    for the default one. ``user_data``: what cloud-init or Ignition finds on the config drive."""
+    for the default one. ``user_data``: what cloud-init or Ignition finds on the config drive; ``drive``: that whole
+    drive, given instead."""
 
     guest: GuestRequest
     image: str
@@ -50,6 +53,7 @@ class Provision:
     hostname: str = ""
     user_data: bytes = b""
     start: bool = True
+    drive: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,10 @@ class Provisioning:
         steps = [*defined.steps, *attach_steps(owner, [item.attach for item in interfaces], active=False)]
         steps.append(write_step(owner, disks[0].vdev, image))
         files: dict[str, bytes] = {}
-        if wanted.hostname or interfaces or wanted.user_data:
+        if wanted.drive:
+            drive_step, files = _whole_drive(owner, wanted.drive)
+            steps.append(drive_step)
+        elif wanted.hostname or interfaces or wanted.user_data:
             if len(wanted.user_data) > _MAX_USER_DATA:
                 raise BadInput("user_data", f"{len(wanted.user_data)} bytes", f"at most {_MAX_USER_DATA} bytes")
             drive: dict[str, Json] = {
@@ -104,6 +111,12 @@ class Provisioning:
             image_sha256=image.sha256,
         )
         return Planned(plan, disks, files)
+
+    def plan_config_drive(self, system: str, owner: str, drive: bytes) -> tuple[Plan, Mapping[str, bytes]]:
+        """A config drive in place of what the reader has, and the plan's files. Raises BadInput."""
+        step, files = _whole_drive(owner, drive)
+        purge = Step("purge", f"purge the reader of {owner}", "reader.purge", {"userid": owner, "spoolids": []})
+        return Plan("guest.config_drive", step.title[0].upper() + step.title[1:], system, (purge, step), owner), files
 
     async def plan_clone(
         self,
@@ -168,6 +181,14 @@ class Provisioning:
             else replace(item, attach=replace(item.attach, vdev=f"{base + _NIC_STRIDE * position:04X}"))
             for position, item in enumerate(interfaces)
         )
+
+
+def _whole_drive(owner: str, drive: bytes) -> tuple[Step, dict[str, bytes]]:
+    if not 0 < len(drive) <= _MAX_DRIVE:
+        raise BadInput("drive", f"{len(drive)} bytes", f"1 to {_MAX_DRIVE} bytes")
+    parameters: dict[str, Json] = {"userid": owner, "stored_drive": _WHOLE}
+    step = Step("config-drive", f"put a config drive into the reader of {owner}", _DRIVE, parameters)
+    return step, {_WHOLE: drive}
 
 
 def _with_start(system: str, owner: str, steps: Sequence[Step], *, start: bool) -> tuple[Step, ...]:

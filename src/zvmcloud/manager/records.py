@@ -32,6 +32,7 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
             "net_set": bool(parameters.get("net_set")),
             "comments": {},
             "project": context.project,
+            "tags": parameters.get("tags") or {},
             **{name: parameters.get(name) or 0 for name in ("vcpus", "memory_mb", "disk_mb")},
         },
     )

@@ -46,6 +46,7 @@ class NewGuest:
     share: str = ""
     cpu_pool: str = ""
     relocation_domain: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 async def must_be_new(node: Node, system: str, userid: str) -> None:
@@ -91,6 +92,7 @@ async def create(node: Node, caller: Caller, target: Target, wanted: NewGuest) -
         share=wanted.share,
         cpu_pool=wanted.cpu_pool,
         relocation_domain=wanted.relocation_domain,
+        tags=wanted.tags,
     )
     disks, plan = node.guests.plan_create(target.system, request)
     await must_be_new(node, target.system, plan.userid)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An adapter on a VSWITCH, or on a guest LAN of ``lan_owner``. ``vdev`` "": the next free number. ``vlans``: one
-    for an ACCESS port, numbers and ranges (10, 20-29) for a TRUNK port."""
+    """An adapter on a VSWITCH, or on a guest LAN of ``lan_owner``; ``network`` "": coupled to nothing. ``vdev`` "": the
+    next free number. ``vlans``: one for an ACCESS port, numbers and ranges (10, 20-29) for a TRUNK port."""
 
-    network: str
+    network: str = ""
     vdev: str = ""
     lan_owner: str = "SYSTEM"
     port_type: Literal["ACCESS", "TRUNK"] = "ACCESS"
@@ -54,7 +54,7 @@ async def attach(node: Node, caller: Caller, target: Target, wanted: Network) ->
     request = replace(request, vdev=numbered.vdev)
     on = await node.guests.is_on(target.system, owner)
     plan = network_plans.plan_attach_nic(target.system, owner, request, active=on)
-    seen = (f"vswitch {request.network}",) if request.lan_owner == "SYSTEM" else ()
+    seen = (f"vswitch {request.network}",) if request.network and request.lan_owner == "SYSTEM" else ()
     return Prepared(plan, project, seen=seen)
 
 

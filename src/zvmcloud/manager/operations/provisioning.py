@@ -38,6 +38,8 @@ class ProvisionGuest:
 
     ``disk_size`` "": what the image needs; ``pool``: of that disk, ECKD:name or FBA:name; ``disks``: further ones.
     ``user_data``: base64, what cloud-init (or Ignition, with the platform id openstack) finds on the config drive.
+    ``config_drive``: base64, a whole drive (iso9660, tar or tgz) that the guest gets in place of one made of the
+    interfaces, ``hostname`` and ``user_data``.
     """
 
     userid: str
@@ -50,8 +52,10 @@ class ProvisionGuest:
     interfaces: list[NewInterface] = field(default_factory=list)
     hostname: str = ""
     user_data: str = field(default="", repr=False)
+    config_drive: str = field(default="", repr=False)
     start: bool = True
     project: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
     max_cpus: int = 0
     max_memory_mb: int = 0
     profile: str = ""
@@ -65,10 +69,10 @@ async def provision(node: Node, caller: Caller, target: Target, wanted: Provisio
     """Define a guest, give it its networks, an image and a config drive, and start it."""
     project = await project_for(node, caller, wanted.project)
     await node.images.seen_by(caller, wanted.image)
-    try:
-        user_data = base64.b64decode(wanted.user_data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadInput("user_data", "(not shown)", "base64") from error
+    if wanted.config_drive and (wanted.user_data or wanted.hostname):
+        raise BadInput("config_drive", "(not shown)", "given without hostname and user_data, which are on the drive")
+    user_data = decoded("user_data", wanted.user_data)
+    drive = decoded("config_drive", wanted.config_drive)
     guest = GuestRequest(
         userid=wanted.userid,
         vcpus=wanted.vcpus,
@@ -80,17 +84,49 @@ async def provision(node: Node, caller: Caller, target: Target, wanted: Provisio
         account=wanted.account,
         comments=tuple(wanted.comments),
         share=wanted.share,
+        tags=wanted.tags,
     )
     interfaces = tuple(
         Interface(attach_request(item), item.address, item.gateway, tuple(item.dns), item.mtu)
         for item in wanted.interfaces
     )
     request = Provision(
-        guest, wanted.image, wanted.disk_size, wanted.pool, interfaces, wanted.hostname, user_data, wanted.start
+        guest,
+        wanted.image,
+        wanted.disk_size,
+        wanted.pool,
+        interfaces,
+        wanted.hostname,
+        user_data,
+        wanted.start,
+        drive,
     )
     await must_be_new(node, target.system, userid(wanted.userid))
     planned = await node.provisioning.plan_provision(target.system, request)
     return _prepared(planned, project, wanted.interfaces, Uses(1, wanted.vcpus, wanted.memory_mb))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDrive:
+    """``drive``: base64, an iso9660 volume, a tar archive or a tgz with ``openstack/latest/meta_data.json``."""
+
+    drive: str = field(repr=False)
+
+
+@operation("guest.config_drive", "POST", f"{GUEST}/config-drive", ConfigDrive)
+async def config_drive(node: Node, caller: Caller, target: Target, wanted: ConfigDrive) -> Prepared:
+    """Put a config drive into the guest's reader, in place of all files there: it is read at the next boot."""
+    owner, project = await guest_of(node, caller, target)
+    plan, files = node.provisioning.plan_config_drive(target.system, owner, decoded("drive", wanted.drive))
+    return Prepared(plan, project, files)
+
+
+def decoded(name: str, text: str) -> bytes:
+    """The bytes of a base64 member. Raises BadInput, which does not show them: they may hold passwords."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(name, "(not shown)", "base64") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +171,7 @@ def _prepared(
     planned: Planned, project: str, networks: list[Network] | list[NewInterface], uses: Uses, *more: str
 ) -> Prepared:
     disk_mb = sum(disk.megabytes for disk in planned.disks)
-    switches = dict.fromkeys(f"vswitch {item.network.upper()}" for item in networks if item.lan_owner == "SYSTEM")
+    named = [item.network.upper() for item in networks if item.network and item.lan_owner == "SYSTEM"]
+    switches = dict.fromkeys(f"vswitch {name}" for name in named)
     uses = Uses(uses.guests, uses.vcpus, uses.memory_mb, disk_mb)
     return Prepared(planned.plan, project, planned.files, entries=more, seen=tuple(switches), uses=uses)

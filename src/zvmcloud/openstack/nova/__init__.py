@@ -1,0 +1,13 @@
+"""The Nova driver: one nova-compute for each z/VM system, which asks the manager for everything.
+
+::
+
+    nova.conf     compute_driver = zvmcloud.ZVMCloudDriver
+    shim.py       what the wheel installs as nova/virt/zvmcloud/__init__.py: nova loads drivers from there only
+    driver.py     nova's ComputeDriver; each method hands over to one of the parts below
+    servers.py    which guest is which instance, jobs on it, and nova's errors made from the manager's
+    spawning.py   new guests: image, disks, adapters, config drive
+
+It may import ``zvmcloud.client``, ``zvmcloud.openstack.connection`` and nova. It keeps nothing in memory or on disk
+that it could not ask the manager for again: which guest belongs to which instance is a tag of the guest.
+"""

@@ -1,0 +1,52 @@
+"""Nova's errors, made from the manager's: each says what z/VM said, what to do, and which job has the details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nova import exception
+
+from zvmcloud.client import ClientError, JobFailed, ProblemError
+
+
+class ZVMError(exception.NovaException):
+    """The manager refused or a job failed. Its text becomes the fault of the instance, of which nova keeps 255
+    characters, so what z/VM said comes first and the remedy next."""
+
+    msg_fmt = "%(reason)s"
+
+
+_IMAGES = {"disk-type", "image-unusable", "image-empty", "image-unknown", "digest", "image-damaged"}
+
+
+def text(error: ClientError) -> str:
+    """What happened, what to do, and the job."""
+    if not isinstance(error, ProblemError):
+        return f"the manager is not to be reached: {error}"
+    job = f" [job {error.job['id']}]" if isinstance(error, JobFailed) else ""
+    remedy = f" To do: {error.remedy}." if error.remedy else ""
+    return f"{error.detail}.{remedy}{job}".replace("..", ".")
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Raise ZVMError for what the client raises; ``what`` was being done."""
+    try:
+        yield
+    except ClientError as error:
+        raise ZVMError(reason=f"{what}: {text(error)}") from error
+
+
+def of_spawn(error: ClientError, image: str) -> exception.NovaException:
+    """The error of a build. What no other host can do better ends the build; anything else is tried elsewhere."""
+    code = error.code if isinstance(error, ProblemError) else ""
+    if code == "disk-too-small":
+        return exception.InvalidDiskInfo(reason=text(error))
+    if code in _IMAGES:
+        return exception.ImageUnacceptable(image_id=image, reason=text(error))
+    if code in {"bad-input", "role", "project-unknown"}:
+        return exception.BuildAbortException(instance_uuid="", reason=text(error))
+    if code in {"quota", "pool-full"} or not isinstance(error, ProblemError) or error.retryable:
+        return exception.ComputeResourcesUnavailable(reason=text(error))
+    return ZVMError(reason=text(error))

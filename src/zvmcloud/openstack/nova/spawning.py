@@ -1,0 +1,194 @@
+"""New servers: all of one is made, or nothing is left.
+
+::
+
+    image        in the manager's repository
+    provision    one job: directory entry, disks, adapters (coupled to nothing), image, config drive
+    wait         until neutron's agent has coupled the adapters: network-vif-plugged
+    start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import nova.conf
+from nova import block_device, exception
+from nova.context import RequestContext
+from nova.network.model import NetworkInfo
+from nova.objects.image_meta import ImageMeta
+from nova.objects.instance import Instance
+from nova.virt import driver
+from oslo_log import log as logging
+
+from zvmcloud.client import ClientError, ProblemError
+from zvmcloud.openstack.nova import drives, failures
+from zvmcloud.openstack.nova.imagecache import ImageCache
+from zvmcloud.openstack.nova.servers import Guest, Servers
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+BlockDevices = Mapping[str, Any]
+SHARE, POOL, PROFILE = "zvm:share", "zvm:disk_pool", "zvm:profile"
+"""Extra specs of flavors."""
+
+
+class Spawner:
+    """Makes servers. ``virtapi`` waits for neutron's events."""
+
+    def __init__(self, servers: Servers, images: ImageCache, virtapi: Any) -> None:
+        self._servers = servers
+        self._images = images
+        self._virtapi = virtapi
+
+    def spawn(
+        self,
+        context: RequestContext,
+        instance: Instance,
+        image_meta: ImageMeta,
+        injected_files: Sequence[tuple[str, bytes | str]],
+        admin_password: str | None,
+        network_info: NetworkInfo,
+        block_device_info: BlockDevices | None,
+        *,
+        power_on: bool,
+    ) -> None:
+        """Raises NovaException: of these BuildAbortException, ImageUnacceptable, InvalidDiskInfo and
+        VirtualInterfaceCreateException end the build; after any other nova tries another host."""
+        refuse_volumes(instance, block_device_info)
+        network = network_info or NetworkInfo()
+        image = str(image_meta.id)
+        left = self._servers.find(instance.uuid)
+        if left is not None:
+            raise exception.InstanceExists(name=f"{instance.name} (userid {left.userid})")
+        try:
+            self._images.ensure(context, image)
+            wish = {
+                "image": self._images.name(image),
+                "vcpus": instance.flavor.vcpus,
+                "memory_mb": instance.flavor.memory_mb,
+                **placed(instance),
+                "disk_size": f"{instance.flavor.root_gb}G" if instance.flavor.root_gb else "",
+                "disks": disks(instance, block_device_info),
+                "interfaces": [interface(vif) for vif in network],
+                "config_drive": drives.config_drive(instance, network, injected_files, admin_password),
+                "start": False,
+                "tags": Servers.tags(instance),
+                "comments": [f"OpenStack {instance.uuid}"],
+            }
+            with self.plugged(instance, network):
+                guest = self._provision(instance, wish)
+            if power_on:
+                self._servers.do(guest, "start")
+        except ClientError as error:
+            self.clear(instance)
+            raise failures.of_spawn(error, image) from error
+        except Exception:
+            self.clear(instance)
+            raise
+
+    def _provision(self, instance: Instance, wish: Mapping[str, object]) -> Guest:
+        """The guest under the first userid that is free. Raises ClientError."""
+        taken: ProblemError | None = None
+        for userid in self._servers.userids(instance):
+            try:
+                self._servers.run(
+                    "POST", f"/systems/{self._servers.system}/guests/provision", {"userid": userid, **wish}
+                )
+            except ProblemError as error:
+                if error.code != "guest-exists":
+                    raise
+                taken = error
+            else:
+                return self._servers.get(instance)
+        raise taken or exception.InstanceExists(name=str(instance.name))
+
+    def plugged(self, instance: Instance, network: NetworkInfo) -> Any:
+        """Wait, at the end of the ``with``, until neutron has said that the ports are up."""
+        return _plugged(self._virtapi, instance, network)
+
+    def clear(self, instance: Instance) -> None:
+        """Leave nothing of a server that was not finished, as far as the manager can be reached."""
+        try:
+            guest = self._servers.find(instance.uuid)
+            if guest is not None:
+                self._servers.delete(guest)
+        except ClientError:
+            LOG.exception("what is left of the build is not cleared", instance=instance)
+
+
+class _plugged:
+    """See Spawner.plugged. The events of ports that were not active count from the beginning of the ``with``."""
+
+    def __init__(self, virtapi: Any, instance: Instance, network: NetworkInfo) -> None:
+        down = [vif["id"] for vif in network if vif.get("active", True) is False]
+        events = [("network-vif-plugged", port) for port in down] if CONF.vif_plugging_timeout else []
+        self._waiting = virtapi.wait_for_instance_event(
+            instance, events, timeout=CONF.vif_plugging_timeout, error_callback=_failed
+        )
+        self._instance = instance
+
+    def __enter__(self) -> None:
+        self._waiting.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        try:
+            return bool(self._waiting.__exit__(*error))
+        except exception.InstanceEventTimeout as late:
+            LOG.warning("neutron did not report all ports up: %s", late, instance=self._instance)
+            if CONF.vif_plugging_is_fatal:
+                raise exception.VirtualInterfaceCreateException() from late
+            return None
+
+
+def _failed(event: str, instance: Instance) -> bool:
+    LOG.error("neutron failed: %s", event, instance=instance)
+    if CONF.vif_plugging_is_fatal:
+        raise exception.VirtualInterfaceCreateException()
+    return True
+
+
+def refuse_volumes(instance: Instance, block_device_info: BlockDevices | None) -> None:
+    """Raises BuildAbortException for a server with volumes, before anything is made."""
+    if driver.block_device_info_get_mapping(block_device_info) or not (instance.image_ref or ""):
+        raise exception.BuildAbortException(
+            instance_uuid=instance.uuid, reason="this driver has no volumes yet: boot from an image, without volumes"
+        )
+
+
+def placed(instance: Instance) -> dict[str, object]:
+    """Where a server goes and what it may use: options, and before them the flavor's extra specs."""
+    specs: Mapping[str, str] = instance.flavor.extra_specs or {}
+    options = CONF.zvmcloud
+    return {
+        "pool": specs.get(POOL, "") or options.disk_pool,
+        "profile": specs.get(PROFILE, "") or options.profile,
+        "share": specs.get(SHARE, ""),
+        "max_cpus": max(options.max_cpus, instance.flavor.vcpus) if options.max_cpus else 0,
+        "max_memory_mb": max(options.max_memory_mb, instance.flavor.memory_mb) if options.max_memory_mb else 0,
+    }
+
+
+def disks(instance: Instance, block_device_info: BlockDevices | None) -> list[dict[str, str]]:
+    """The ephemeral disks and the swap disk, in this order; they are 0101, 0102, ... behind the root disk 0100."""
+    pool = str(placed(instance)["pool"])
+    found = []
+    ephemerals = driver.block_device_info_get_ephemerals(block_device_info)
+    for item in ephemerals:
+        form = item.get("guest_format") or CONF.default_ephemeral_format or "ext4"
+        found.append({"size": f"{item['size']}G", "format": str(form), "pool": pool})
+    if not ephemerals and instance.flavor.ephemeral_gb:
+        form = CONF.default_ephemeral_format or "ext4"
+        found.append({"size": f"{instance.flavor.ephemeral_gb}G", "format": str(form), "pool": pool})
+    swap = driver.block_device_info_get_swap(block_device_info)
+    size = swap["swap_size"] if driver.swap_is_usable(swap) else instance.flavor.swap
+    if size and not block_device.volume_in_mapping("swap", block_device_info):
+        found.append({"size": f"{size}M", "format": "swap", "pool": pool})
+    return found
+
+
+def interface(vif: Mapping[str, Any]) -> dict[str, str]:
+    """An adapter for a port, coupled to nothing: neutron's agent does that."""
+    return {"mac": str(vif["address"]), "nic_id": str(vif["id"])}

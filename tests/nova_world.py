@@ -1,0 +1,151 @@
+"""Nova's real objects, and what the tests of its driver see of nova and of z/VM.
+
+This is no package below tests/openstack: the SDK of OpenStack is a package of that name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.stack import Stack
+
+os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
+
+from nova import objects
+from nova.compute import vm_states
+from nova.network import model
+from nova.objects.instance import Instance
+
+from zvmcloud.client import Client
+from zvmcloud.openstack.nova.driver import ZVMCloudDriver
+
+IMAGE = "0b0e6a3c-4b46-4d53-9f4c-4b2f1f7a1a01"
+
+
+@dataclass
+class Glance:
+    """The image service as the driver uses it: images by id, and what was uploaded."""
+
+    images: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    downloads: list[str] = field(default_factory=list)
+
+    def add(self, image: str, data: bytes, **more: Any) -> str:
+        self.images[image] = data
+        checksum, sha512 = hashlib.md5(data, usedforsecurity=False).hexdigest(), hashlib.sha512(data).hexdigest()
+        self.facts[image] = {
+            "id": image, "name": "sample", "size": len(data), "checksum": checksum, "os_hash_algo": "sha512",
+            "os_hash_value": sha512, "properties": {}, **more,
+        }  # fmt: skip
+        return image
+
+    def show(self, _context: object, image: str, **_more: object) -> dict[str, Any]:
+        return self.facts[image]
+
+    def download(self, _context: object, image: str, data: Any = None, **_more: object) -> None:
+        self.downloads.append(image)
+        whole = io.BytesIO(self.images[image])
+        while piece := whole.read(65536):
+            data.write(piece)
+
+    def update(self, _context: object, image: str, facts: dict[str, Any], data: Any = None, **_more: object) -> None:
+        found = data.read() if hasattr(data, "read") else b"".join(data)
+        self.add(image, found, **facts)
+
+
+class VirtApi:
+    """Nova's door for events: notes which were waited for; ``during`` runs when they are."""
+
+    def __init__(self) -> None:
+        self.waited: list[tuple[str, str]] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def wait_for_instance_event(
+        self, _instance: object, events: list[tuple[str, str]], **_more: object
+    ) -> AbstractContextManager[None]:
+        self.waited += events
+        api = self
+
+        class Waiting(nullcontext[None]):
+            def __exit__(self, *error: object) -> None:
+                if error[0] is None and events:
+                    api.during()
+
+        return Waiting()
+
+
+@dataclass
+class Compute:
+    """A nova-compute's view: the driver, the z/VM behind it, and what nova's other services would say."""
+
+    driver: ZVMCloudDriver
+    stack: Stack
+    glance: Glance
+    api: VirtApi
+    client: Client
+    context: Any
+
+    def instance(self, **more: Any) -> Instance:
+        return instance(self.context, **more)
+
+    def spawn(self, server: Instance, network: Any = (), **more: Any) -> Instance:
+        image = objects.ImageMeta.from_dict({"id": more.pop("image", IMAGE), "properties": {}})
+        files, password = more.pop("files", []), more.pop("password", None)
+        self.driver.spawn(self.context, server, image, files, password, {}, model.NetworkInfo(network), **more)
+        return server
+
+    def userid(self, server: Instance) -> str:
+        """The userid of an instance, as the manager's tags say."""
+        (found,) = self.client.pages("/guests", {"tag": [f"openstack_instance={server.uuid}"]})
+        return str(found["userid"])
+
+
+_numbers = iter(range(1, 1000))
+
+
+def instance(context: Any, **more: Any) -> Instance:
+    """A server as nova's database would give it, with all that is loaded lazily otherwise."""
+    number = next(_numbers)
+    flavor = objects.Flavor(
+        id=1, name="small", flavorid="1", vcpus=more.pop("vcpus", 1), memory_mb=more.pop("memory_mb", 512),
+        root_gb=more.pop("root_gb", 0), ephemeral_gb=more.pop("ephemeral_gb", 0), swap=more.pop("swap", 0),
+        extra_specs=more.pop("extra_specs", {}), is_public=True, disabled=False, vcpu_weight=0, rxtx_factor=1.0,
+        description=None, projects=[],
+    )  # fmt: skip
+    made = Instance(
+        context, id=number, uuid=str(uuid.uuid4()), host="compute1", node="VM1", project_id="p", user_id="u",
+        image_ref=IMAGE, hostname=more.pop("hostname", f"web{number:02d}"), display_name="web", key_name=None,
+        key_data=None, user_data=None, metadata={}, system_metadata={}, launch_index=0, reservation_id="r-1",
+        availability_zone="nova", root_device_name="/dev/dasda", default_ephemeral_device=None,
+        default_swap_device=None, vm_state=vm_states.BUILDING, task_state=None, power_state=0, config_drive="",
+        memory_mb=flavor.memory_mb, vcpus=flavor.vcpus, root_gb=flavor.root_gb, ephemeral_gb=flavor.ephemeral_gb,
+        flavor=flavor, old_flavor=None, new_flavor=None, device_metadata=None, numa_topology=None,
+        keypairs=objects.KeyPairList(objects=[]), tags=objects.TagList(objects=[]), created_at=None, os_type=None,
+        security_groups=objects.SecurityGroupList(objects=[]), access_ip_v4=None, access_ip_v6=None, deleted=False,
+        ec2_ids=objects.EC2Ids(instance_id="i-1", ami_id="ami-1", kernel_id=None, ramdisk_id=None),
+        info_cache=objects.InstanceInfoCache(network_info=model.NetworkInfo([])), architecture=None,
+    )  # fmt: skip
+    for name, value in more.items():
+        setattr(made, name, value)
+    made.obj_reset_changes(recursive=True)
+    return made
+
+
+def vif(number: int = 1, *, address: str = "", active: bool = False, **details: Any) -> Any:
+    """A port as nova hands it to the driver, with one fixed address."""
+    subnet = model.Subnet(
+        cidr="192.0.2.0/24", gateway=model.IP(address="192.0.2.1"), dns=[],
+        ips=[model.FixedIP(address=address or f"192.0.2.{10 + number}")], version=4,
+    )  # fmt: skip
+    network = model.Network(id=str(uuid.uuid4()), bridge=None, label="net", subnets=[subnet])
+    return model.VIF(
+        id=str(uuid.uuid4()), address=f"02:00:00:00:10:{number:02x}", network=network, type="other",
+        details={"vswitch": "NOVASW", "vlan": 0, "port_filter": False, **details}, active=active,
+    )  # fmt: skip
