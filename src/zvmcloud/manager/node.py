@@ -38,6 +38,7 @@ from zvmcloud.manager.images.keeping import Keeping
 from zvmcloud.manager.images.uploads import Uploads
 from zvmcloud.manager.inventory import records as inventory_records
 from zvmcloud.manager.inventory.history import History
+from zvmcloud.manager.inventory.marks import Marks
 from zvmcloud.manager.inventory.reconciler import Reconciler
 from zvmcloud.manager.inventory.sweeps import Sweeps
 from zvmcloud.manager.jobs.journal import Journal
@@ -105,6 +106,7 @@ class Node:
         self.looks = Sweeps(core)
         self.reconciler = Reconciler(core, self.looks)
         self.history = History(core.database)
+        self.marks = Marks(core, self.accounts, self.scsi)
         self.metrics = Metrics(core)
         self.journal = core.journal
         self.runner = core.runner

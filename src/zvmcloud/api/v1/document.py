@@ -47,6 +47,8 @@ MEANINGS: Mapping[str, tuple[str, object]] = {
     "action": ("only entries of this action", "guest.create"),
     "tag": ("only what has this tag: name, or name=value; may be repeated", "env=prod"),
     "kind": ("only those of this kind", "guest.create"),
+    "since": ("only those of this time or later, in seconds since 1970", None),
+    "until": ("only those of before this time, in seconds since 1970", None),
     "vcpus": ("virtual processors", 2),
     "memory_mb": ("memory in MiB", 2048),
     "max_cpus": ("most virtual processors that can be defined while it runs", 4),

@@ -19,12 +19,16 @@ class Health(BaseModel):
 
 
 class System(BaseModel):
-    """A z/VM system. ``reachable``: its agent answers now."""
+    """A z/VM system. ``reachable``: its agent answers now; ``project``: whose it is, null for nobody's; ``seen``: when
+    the last look at it went well, in seconds since 1970."""
 
     name: str
     url: str
     default: bool
     reachable: bool
+    project: str | None
+    tags: dict[str, str]
+    seen: float | None
 
 
 class Guest(BaseModel):

@@ -11,11 +11,35 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from zvmcloud.manager.errors import BadInput
-from zvmcloud.manager.listing import Key
+from zvmcloud.manager.listing import Key, Narrowed
+
+Tags = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=511)]],
+    Query(max_length=8, description="only what has this tag: name, or name=value; may be repeated"),
+]
+Time = Annotated[float | None, Query(ge=0, le=2**40)]
+
+
+def _times(since: Time = None, until: Time = None) -> Narrowed:
+    return Narrowed(since=since, until=until)
+
+
+def _tags(tag: Tags = []) -> Narrowed:  # noqa: B006  FastAPI copies it
+    return Narrowed(tags=tuple(tag))
+
+
+def _both(tag: Tags = [], since: Time = None, until: Time = None) -> Narrowed:  # noqa: B006  FastAPI copies it
+    return Narrowed(tuple(tag), since, until)
+
+
+InTime = Annotated[Narrowed, Depends(_times)]
+"""Of a list: ``since`` and ``until``."""
+Tagged = Annotated[Narrowed, Depends(_tags)]
+TaggedInTime = Annotated[Narrowed, Depends(_both)]
 
 Item = TypeVar("Item", bound=BaseModel)
 Row = TypeVar("Row")

@@ -18,12 +18,13 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.identity.tables import members, projects, users
 from zvmcloud.manager.identity.throttle import Throttle
 from zvmcloud.manager.identity.tokens import Token, Tokens
+from zvmcloud.manager.inventory.tables import marks
 from zvmcloud.manager.tables import guests, images, uploads
 
 QUOTAS = ("guests", "vcpus", "memory_mb", "disk_mb", "fcp_devices", "image_mb")
 LOGIN_SECONDS = 12 * 3600.0
 """How long the token of a login lasts."""
-_OWNED = {"guests": guests.c.userid, "images": images.c.name, "uploads": uploads.c.name}
+_OWNED = {"guests": guests.c.userid, "images": images.c.name, "uploads": uploads.c.name, "resources": marks.c.name}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -209,7 +210,8 @@ class Accounts:
         return await self.project(name)
 
     async def remove_project(self, caller: Caller, name: str) -> None:
-        """Raises NotFound (project-unknown), Conflict (project-in-use) while it owns guests, images or uploads."""
+        """Raises NotFound (project-unknown), Conflict (project-in-use) while it owns guests, images, uploads or
+        resources."""
         async with self._database.write() as connection:
             for what, column in _OWNED.items():
                 owns = await connection.execute(sa.select(column).where(column.table.c.project == name).limit(1))

@@ -132,6 +132,19 @@ drift = sa.Table(
 )
 """Where z/VM is not as recorded. ``subject``: the device, or the VSWITCH, or ""."""
 
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("kind", sa.String(12), primary_key=True),
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), index=True),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("changed", sa.Float, nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+)
+"""Owner and tags of what z/VM has and the manager has no row of its own for (marks.py)."""
+
 certificates = sa.Table(
     "agent_certificates",
     metadata,

@@ -28,6 +28,7 @@ _SEEN = (
     seen.entry_versions,
     seen.baselines,
     seen.drift,
+    seen.marks,
     seen.certificates,
     seen.enrollments,
 )
@@ -128,12 +129,6 @@ class Systems:
         if found is None:
             raise NotFound(f"no z/VM system is named {name!r}", code="system-unknown", subject=name)
         return found
-
-    async def rows(self) -> dict[str, sa.RowMapping]:
-        """All rows, by name."""
-        async with self._core.database.read() as connection:
-            found = (await connection.execute(sa.select(systems))).mappings().all()
-        return {row["name"]: row for row in found if row["name"] in self._core.agents.names}
 
     def checked(self, name: str, url: str) -> SystemSettings:
         """A system as it would be. Raises BadInput."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode
 from zvmcloud.api.v1.models import Guest
-from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import tables
-from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["guests"])
 
-_TAG = re.compile(r"([\w.:-]{1,64})=(.{0,255})")
-
-GUESTS = Listing(tables.guests, ("system", "userid"))
+GUESTS = Listing(tables.guests, ("system", "userid"), time="created")
 
 
 class GuestFacts(Guest):
@@ -86,20 +81,21 @@ class GuestChange(BaseModel):
 async def guests(
     node: TheNode,
     caller: Reader,
+    narrowed: TaggedInTime,
     system: str = "",
     project: str = "",
-    tag: Annotated[list[str], Query(max_length=8, description="only those with this tag: NAME=VALUE")] = [],  # noqa: B006
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Page[Guest]:
-    """The guests this manager owns, of the caller's projects, by system and userid."""
+    """The guests this manager owns, of the caller's projects, by system and userid; with ``since`` and ``until`` those
+    made then."""
     rows = await GUESTS.rows(
         node.core.database,
         caller,
         after=key_of(cursor, str, str),
         limit=limit,
         equal={"system": node.core.system(system) if system else "", "project": project},
-        where=[_tagged(item) for item in tag],
+        narrowed=narrowed,
     )
     return page(rows, limit, Guest.of, GUESTS.key)
 
@@ -175,14 +171,6 @@ async def command(node: TheNode, caller: Operator, system: str, userid: str, bod
     await node.audit.note(caller, "guest.command", f"{row.system}/{row.userid}", project=row.project)
     answer = await node.guests.command(row.system, row.userid, body.command)
     return CommandAnswer(rc=answer.number("rc"), output=answer.text("output"))
-
-
-def _tagged(wanted: str) -> sa.ColumnElement[bool]:
-    found = _TAG.fullmatch(wanted)
-    if not found:
-        raise BadInput("tag", wanted, "NAME=VALUE, the name of letters, digits and _.:-")
-    column: sa.ColumnElement[str] = tables.guests.c.tags[found[1]].as_string()
-    return column == found[2]
 
 
 async def _owned(node: Node, caller: Caller, system: str, userid: str, role: Role) -> Guest:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from zvmcloud.api.v1.context import Admin, Reader, TheNode, address_of
-from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, key_of, page
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity import accounts, tables, tokens
 from zvmcloud.manager.identity.roles import Caller, Role
@@ -17,7 +16,7 @@ from zvmcloud.manager.listing import Listing
 
 router = APIRouter(tags=["identity"])
 
-AUDIT = Listing(tables.audit, ("number",), descending=True, project="")
+AUDIT = Listing(tables.audit, ("number",), descending=True, project="", time="time")
 
 
 class Strict(BaseModel):
@@ -291,13 +290,13 @@ async def expel(node: TheNode, caller: Admin, name: str, user: str) -> Response:
 async def audit(
     node: TheNode,
     _caller: Admin,
+    narrowed: InTime,
     user: str = "",
     project: str = "",
     action: str = "",
     job: str = "",
     limit: Limit = 100,
     cursor: Cursor = "",
-    since: Annotated[float, Query(ge=0, description="seconds since 1970")] = 0.0,
 ) -> Page[AuditEntry]:
     """Every change, the newest first."""
     rows = await AUDIT.rows(
@@ -306,7 +305,7 @@ async def audit(
         after=key_of(cursor, int),
         limit=limit,
         equal={"user": user, "project": project, "action": action, "job": job},
-        where=[tables.audit.c.time >= since],
+        narrowed=narrowed,
     )
     return page(rows, limit, lambda row: AuditEntry(**row), AUDIT.key)
 

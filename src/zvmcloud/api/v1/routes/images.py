@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of
 from zvmcloud.api.v1.models import Image, Job
-from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import images as repository
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Caller, Role
@@ -25,7 +25,7 @@ from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["images"])
 
-IMAGES = Listing(tables.images, ("name",), project="")
+IMAGES = Listing(tables.images, ("name",), project="", time="created")
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=255)]], Field(max_length=64)]
 
 
@@ -130,14 +130,23 @@ class ImageStorage(BaseModel):
 
 @router.get("/images")
 async def images(
-    node: TheNode, caller: Reader, project: str = "", limit: Limit = 100, cursor: Cursor = ""
+    node: TheNode, caller: Reader, narrowed: TaggedInTime, project: str = "", limit: Limit = 100, cursor: Cursor = ""
 ) -> Page[Image]:
-    """The images of the caller's projects and the public ones, by name."""
+    """The images of the caller's projects and the public ones, by name; with ``since`` and ``until`` those made
+    then."""
     seen = caller.sees
     where = [] if seen is None else [sa.or_(tables.images.c.public, tables.images.c.project.in_(seen))]
     if project:
         where.append(tables.images.c.project == project)
-    rows = await IMAGES.rows(node.core.database, caller, after=key_of(cursor, str), limit=limit, equal={}, where=where)
+    rows = await IMAGES.rows(
+        node.core.database,
+        caller,
+        after=key_of(cursor, str),
+        limit=limit,
+        equal={},
+        where=where,
+        narrowed=narrowed,
+    )
     return page(rows, limit, lambda row: Image.of(repository.Image(**row)), IMAGES.key)
 
 

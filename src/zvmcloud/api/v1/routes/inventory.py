@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from zvmcloud.api.v1.context import Operator, Reader, TheNode
-from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.api.v1.context import Member, Reader, TheNode
+from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, Tagged, TaggedInTime, key_of, page
 from zvmcloud.manager.core import userid as checked_userid
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
-from zvmcloud.manager.inventory import drifting, listings
-from zvmcloud.manager.listing import Listing
+from zvmcloud.manager.inventory import drifting, listings, marks
+from zvmcloud.manager.listing import ALL, Listing, Narrowed
 from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["inventory"])
@@ -25,6 +25,7 @@ router = APIRouter(tags=["inventory"])
 Model = TypeVar("Model", bound=BaseModel)
 
 HISTORY = "/guests/{system}/{userid}/history"
+Kind = Annotated[str, Path(description=", ".join(marks.KINDS))]
 System = Annotated[str, Query(description="only of this system")]
 Userid = Annotated[str, Query(max_length=10, description="only of this userid")]
 
@@ -50,6 +51,7 @@ class SeenGuest(BaseModel):
     first: float
     changed: float
     gone: float | None
+    tags: dict[str, str]
     seen: float | None
     source: str | None
 
@@ -68,6 +70,7 @@ class SeenDisk(BaseModel):
     start: int | None
     mode: str
     project: str | None
+    tags: dict[str, str]
     seen: float | None
     source: str | None
 
@@ -84,12 +87,14 @@ class SeenNic(BaseModel):
     mac_id: str
     vlan: str
     project: str | None
+    tags: dict[str, str]
     seen: float | None
     source: str | None
 
 
 class Resource(BaseModel):
-    """A pool, volume, VSWITCH, OSA or FCP device, or an SSI cluster: what the agent tells of it."""
+    """A pool, volume, VSWITCH, OSA or FCP device, or an SSI cluster: what the agent tells of it. ``project``: whose it
+    is, null for nobody's."""
 
     system: str
     kind: str
@@ -98,17 +103,75 @@ class Resource(BaseModel):
     first: float
     changed: float
     gone: float | None
+    project: str | None
+    tags: dict[str, str]
     seen: float | None
     source: str | None
 
 
 class Cluster(BaseModel):
-    """An SSI cluster: its state as each of its members that is managed here tells it."""
+    """An SSI cluster: its state as the member of it that was looked at last tells it. ``systems``: those of its members
+    that are managed here."""
 
     name: str
     mode: str
     members: list[dict[str, object]]
     systems: list[str]
+    project: str | None
+    tags: dict[str, str]
+    seen: float | None
+    source: str | None
+
+
+class Zhcp(BaseModel):
+    """The agent of a system. ``source``: the virtual machine it runs in, and the name that its system gives itself;
+    ``seen``: when it answered a look last;
+    ``certificate``: the SHA-256 of what it got when it was enrolled, null for one that was not; ``expires``: when that
+    ends. Times are seconds since 1970."""
+
+    system: str
+    url: str
+    origin: str
+    source: str | None
+    certificate: str | None
+    expires: float | None
+    seen: float | None
+    project: str | None
+    tags: dict[str, str]
+
+
+class Mark(BaseModel):
+    """Whose a thing is, and its tags. ``project``: null for nobody's; ``changed``: when that was said last, in seconds
+    since 1970, and ``actor`` by whom."""
+
+    kind: str
+    system: str
+    name: str
+    project: str | None
+    tags: dict[str, str]
+    changed: float | None
+    actor: str
+
+    @classmethod
+    def of(cls, mark: marks.Mark) -> Mark:
+        return cls(
+            kind=mark.kind,
+            system=mark.system,
+            name=mark.name,
+            project=mark.project,
+            tags=dict(mark.tags),
+            changed=mark.changed,
+            actor=mark.actor,
+        )
+
+
+class MarkChange(BaseModel):
+    """What is said of a thing; what is absent stays. ``project``: empty for nobody's; ``tags`` replaces all tags."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: str | None = None
+    tags: dict[str, str] | None = Field(default=None, max_length=marks.MOST)
 
 
 class Drift(BaseModel):
@@ -150,6 +213,7 @@ class _Pages:
     caller: Caller
     limit: int
     cursor: str
+    narrowed: Narrowed = ALL
 
     async def of(
         self,
@@ -161,7 +225,13 @@ class _Pages:
         """The page, each row as a model whose members are columns. Raises BadInput (cursor)."""
         after = key_of(self.cursor, *listing.kinds)
         rows = await listing.rows(
-            self.node.core.database, self.caller, after=after, limit=self.limit, equal=equal, where=where
+            self.node.core.database,
+            self.caller,
+            after=after,
+            limit=self.limit,
+            equal=equal,
+            where=where,
+            narrowed=self.narrowed,
         )
         return page(rows, self.limit, lambda row: _of(model, row), listing.key)
 
@@ -170,6 +240,7 @@ class _Pages:
 async def guests(
     node: TheNode,
     caller: Reader,
+    narrowed: TaggedInTime,
     system: System = "",
     userid: Annotated[str, Query(max_length=10, description="begins with this")] = "",
     state: Literal["", "on", "off"] = "",
@@ -181,8 +252,8 @@ async def guests(
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Page[SeenGuest]:
-    """Entries of all directories; ``foreign`` true or false for those that are nobody's or somebody's, ``gone`` for
-    those that are not there any more."""
+    """Entries of all directories; ``since`` and ``until``: when they changed last; ``foreign`` true or false for those
+    that are nobody's or somebody's, ``gone`` for those that are not there any more."""
     table = listings.GUESTS.table.c
     where: list[sa.ColumnElement[bool]] = [table.gone.is_not(None) if gone else table.gone.is_(None)]
     if foreign is not None:
@@ -190,13 +261,14 @@ async def guests(
     if userid:
         where += [table.userid >= userid.upper(), table.userid.startswith(userid.upper(), autoescape=True)]
     equal = {"system": system.upper(), "state": state, "kind": kind.upper(), "project": project, "profile": profile}
-    return await _Pages(node, caller, limit, cursor).of(SeenGuest, listings.GUESTS, equal, where)
+    return await _Pages(node, caller, limit, cursor, narrowed).of(SeenGuest, listings.GUESTS, equal, where)
 
 
 @router.get("/inventory/disks", name="inventory.disks")
 async def disks(
     node: TheNode,
     caller: Reader,
+    narrowed: Tagged,
     system: System = "",
     userid: Userid = "",
     volume: str = "",
@@ -205,13 +277,14 @@ async def disks(
 ) -> Page[SeenDisk]:
     """Minidisks of all directories."""
     equal = {"system": system.upper(), "userid": userid.upper(), "volume": volume.upper()}
-    return await _Pages(node, caller, limit, cursor).of(SeenDisk, listings.DISKS, equal)
+    return await _Pages(node, caller, limit, cursor, narrowed).of(SeenDisk, listings.DISKS, equal)
 
 
 @router.get("/inventory/nics", name="inventory.nics")
 async def nics(
     node: TheNode,
     caller: Reader,
+    narrowed: Tagged,
     system: System = "",
     userid: Userid = "",
     network: Annotated[str, Query(description="VSWITCH or guest LAN")] = "",
@@ -220,29 +293,31 @@ async def nics(
 ) -> Page[SeenNic]:
     """Adapters of all directories."""
     equal = {"system": system.upper(), "userid": userid.upper(), "lan_name": network.upper()}
-    return await _Pages(node, caller, limit, cursor).of(SeenNic, listings.NICS, equal)
+    return await _Pages(node, caller, limit, cursor, narrowed).of(SeenNic, listings.NICS, equal)
 
 
 @router.get("/inventory/resources", name="inventory.resources")
 async def resources(
     node: TheNode,
-    caller: Operator,
+    caller: Reader,
+    narrowed: TaggedInTime,
     system: System = "",
     kind: Literal["", "pool", "volume", "vswitch", "osa", "fcp", "ssi"] = "",
     name: str = "",
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Page[Resource]:
-    """Pools, volumes, VSWITCHes, OSA and FCP devices, clusters."""
+    """Pools, volumes, VSWITCHes, OSA and FCP devices, clusters: those of the caller's projects, all for operators.
+    ``since`` and ``until``: when it changed last."""
     equal = {"system": system.upper(), "kind": kind, "name": name}
-    return await _Pages(node, caller, limit, cursor).of(Resource, listings.RESOURCES, equal)
+    return await _Pages(node, caller, limit, cursor, narrowed).of(Resource, listings.RESOURCES, equal)
 
 
 @router.get("/inventory/clusters", name="inventory.clusters")
 async def clusters(node: TheNode, caller: Reader) -> list[Cluster]:
     """SSI clusters, and which of our systems are in them."""
-    table = listings.RESOURCES.table.c
-    rows = await listings.RESOURCES.rows(
+    table = listings.CLUSTERS.table.c
+    rows = await listings.CLUSTERS.rows(
         node.core.database, caller, after=None, limit=1000, equal={"kind": "ssi"}, where=[table.gone.is_(None)]
     )
     found: dict[str, Cluster] = {}
@@ -254,14 +329,39 @@ async def clusters(node: TheNode, caller: Reader) -> list[Cluster]:
             mode=str(facts.get("mode", "")),
             members=list(facts.get("members", [])),
             systems=sorted([*(known.systems if known else []), row["system"]]),
+            project=row["project"],
+            tags=row["tags"],
+            seen=row["seen"],
+            source=row["source"],
         )
     return [found[name] for name in sorted(found)]
+
+
+@router.get("/inventory/zhcps", name="inventory.zhcps")
+async def zhcps(node: TheNode, caller: Reader, narrowed: Tagged, limit: Limit = 100, cursor: Cursor = "") -> Page[Zhcp]:
+    """The agents, one for each system, and their certificates."""
+    return await _Pages(node, caller, limit, cursor, narrowed).of(Zhcp, listings.ZHCPS, {})
+
+
+@router.get("/marks/{kind}/{system}/{name}")
+async def mark(node: TheNode, caller: Reader, kind: Kind, system: str, name: str) -> Mark:
+    """Whose a thing is, and its tags. ``name`` of a disk or an adapter: USERID.VDEV."""
+    return Mark.of(await node.marks.get(caller, kind, system, name))
+
+
+@router.patch("/marks/{kind}/{system}/{name}")
+async def change_mark(node: TheNode, caller: Member, kind: Kind, system: str, name: str, body: MarkChange) -> Mark:
+    """Say whose a thing is, and tag it. Disks and adapters belong to whom their guest belongs to: its members tag them;
+    the rest is the operators'."""
+    changed = await node.marks.change(caller, kind, system, name, project=body.project, tags=body.tags)
+    return Mark.of(changed)
 
 
 @router.get("/drift", name="drift.list")
 async def drift(
     node: TheNode,
     caller: Reader,
+    narrowed: InTime,
     system: System = "",
     userid: Userid = "",
     kind: Annotated[str, Query(description=", ".join(drifting.KINDS))] = "",
@@ -271,7 +371,7 @@ async def drift(
 ) -> Page[Drift]:
     """Where z/VM is not as recorded, at the last look at each system."""
     equal = {"system": system.upper(), "userid": userid.upper(), "kind": kind, "project": project}
-    return await _Pages(node, caller, limit, cursor).of(Drift, listings.DRIFT, equal)
+    return await _Pages(node, caller, limit, cursor, narrowed).of(Drift, listings.DRIFT, equal)
 
 
 @router.get(HISTORY, name="guest.history")

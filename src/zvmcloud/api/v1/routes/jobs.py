@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from zvmcloud.api.v1.context import Member, Reader, TheNode
 from zvmcloud.api.v1.document import EVENT_STREAM
 from zvmcloud.api.v1.models import Job
-from zvmcloud.api.v1.paging import Cursor, Limit, Page, key_of, page
+from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, key_of, page
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Role
 from zvmcloud.manager.jobs import rows as job_rows
@@ -19,13 +19,14 @@ from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["jobs"])
 
-JOBS = Listing(tables.jobs, ("created", "id"), descending=True)
+JOBS = Listing(tables.jobs, ("created", "id"), descending=True, time="created")
 
 
 @router.get("/jobs")
 async def jobs(
     node: TheNode,
     caller: Reader,
+    narrowed: InTime,
     userid: str = "",
     state: str = "",
     system: str = "",
@@ -33,13 +34,15 @@ async def jobs(
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Page[Job]:
-    """The newest jobs of the caller's projects first, without their steps."""
+    """The newest jobs of the caller's projects first, without their steps; with ``since`` and ``until`` those begun
+    then."""
     rows = await JOBS.rows(
         node.core.database,
         caller,
         after=key_of(cursor, float, str),
         limit=limit,
         equal={"userid": userid.upper(), "state": state, "system": system.upper(), "project": project},
+        narrowed=narrowed,
     )
     return page(rows, limit, lambda row: Job.of(job_rows.without_steps(row)), JOBS.key)
 

@@ -12,10 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from zvmcloud import __version__
 from zvmcloud.api.v1.context import Admin, Operator, Reader, TheNode, address_of
 from zvmcloud.api.v1.models import Health, System
+from zvmcloud.api.v1.paging import Tagged
 from zvmcloud.api.v1.problems import Problem
 from zvmcloud.manager.errors import ManagerError
+from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.inventory import listings
 from zvmcloud.manager.inventory.tables import certificates, sweeps
 from zvmcloud.manager.jobs.turns import DIRECTORY, IMAGE
+from zvmcloud.manager.listing import ALL, Narrowed
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import MOST_AT_ONCE
 from zvmcloud.manager.systems.authority import REQUEST_LIMIT
@@ -151,14 +155,14 @@ async def ready(node: TheNode) -> JSONResponse:
 
 
 @router.get("/systems")
-async def systems(node: TheNode, _caller: Reader) -> list[System]:
+async def systems(node: TheNode, caller: Reader, narrowed: Tagged) -> list[System]:
     """The z/VM systems, and whether each one's agent answers now."""
-    rows = await node.systems.rows()
+    rows = await _rows(node, caller, narrowed)
     names = [name for name in node.core.agents.names if name in rows]
     reachable = await asyncio.gather(*(_reachable(node, name) for name in names))
     default = node.core.system() if names else ""
     return [
-        System(name=name, url=rows[name]["url"], default=name == default, reachable=up)
+        System(**{item: rows[name][item] for item in _KEPT}, default=name == default, reachable=up)
         for name, up in zip(names, reachable, strict=True)
     ]
 
@@ -167,20 +171,20 @@ async def systems(node: TheNode, _caller: Reader) -> list[System]:
 async def add(node: TheNode, caller: Admin, body: NewSystem) -> SystemDetail:
     """Add a system whose agent is there already; agents on other machines are better enrolled."""
     await node.systems.add(caller, body.name, body.url)
-    return await _detail(node, body.name)
+    return await _detail(node, caller, body.name)
 
 
 @router.get("/systems/{system}")
-async def system(node: TheNode, _caller: Reader, system: str) -> SystemDetail:
+async def system(node: TheNode, caller: Reader, system: str) -> SystemDetail:
     """One system."""
-    return await _detail(node, system)
+    return await _detail(node, caller, system)
 
 
 @router.patch("/systems/{system}")
 async def change(node: TheNode, caller: Admin, system: str, body: SystemChange) -> SystemDetail:
     """Change how many jobs at once change the directory of a system, and copy images there."""
     await node.systems.limit(caller, system, directory_writers=body.directory_writers, image_copies=body.image_copies)
-    return await _detail(node, system)
+    return await _detail(node, caller, system)
 
 
 @router.delete("/systems/{system}", status_code=204)
@@ -197,10 +201,10 @@ async def invite(node: TheNode, caller: Admin, system: str, body: Invitation) ->
 
 
 @router.post("/systems/{system}/look")
-async def look(node: TheNode, _caller: Operator, system: str) -> SystemDetail:
+async def look(node: TheNode, caller: Operator, system: str) -> SystemDetail:
     """Look at the whole system now, and bring the inventory and the drift report up to date."""
     await node.looks.look(node.core.system(system))
-    return await _detail(node, system)
+    return await _detail(node, caller, system)
 
 
 @router.post("/enroll", name="agent.enroll", status_code=201)
@@ -210,9 +214,20 @@ async def enroll(node: TheNode, request: Request, body: EnrollRequest) -> Enroll
     return Enrolled(system=found.system, certificate=found.certificate, ca=found.ca)
 
 
-async def _detail(node: Node, name: str) -> SystemDetail:
-    row = await node.systems.row(name)
-    name = row["name"]
+_KEPT = ("name", "url", "project", "tags", "seen")
+
+
+async def _rows(node: Node, caller: Caller, narrowed: Narrowed = ALL) -> dict[str, sa.RowMapping]:
+    """Systems by name, with owner and tags. There are never many, so they have no pages."""
+    found = await listings.SYSTEMS.rows(
+        node.core.database, caller, after=None, limit=10_000, equal={}, narrowed=narrowed
+    )
+    return {row["name"]: row for row in found}
+
+
+async def _detail(node: Node, caller: Caller, name: str) -> SystemDetail:
+    name = (await node.systems.row(name))["name"]
+    row = (await _rows(node, caller))[name]
     async with node.core.database.read() as connection:
         last = (await connection.execute(sa.select(sweeps).where(sweeps.c.system == name))).mappings().one_or_none()
         query = sa.select(certificates).where(certificates.c.system == name)
@@ -220,10 +235,9 @@ async def _detail(node: Node, name: str) -> SystemDetail:
     limits, counts = await node.runner.turns.limits(name), await node.runner.turns.counts(name)
     writing, copying = counts[DIRECTORY], counts[IMAGE]
     return SystemDetail(
-        name=name,
+        **{item: row[item] for item in _KEPT},
         directory_writers=Queue(limit=limits.directory_writers, running=writing[0], waiting=writing[1]),
         image_copies=Queue(limit=limits.image_copies, running=copying[0], waiting=copying[1]),
-        url=row["url"],
         default=name == node.core.system(),
         reachable=await _reachable(node, name),
         origin=row["origin"],
