@@ -1,8 +1,7 @@
 """Work on one item after the other in a thread of its own, while the next item is being made.
 
-An image's bytes pass through three hands: hashed, expanded, written. With a thread for each they do not wait for one
-another (hashlib, the decompressors and the system calls all let other threads run), and a short queue bounds what is
-in memory.
+An image's bytes are hashed while they are expanded and written (hashlib, the decompressors and the system calls all let
+other threads run); a short queue bounds what is in memory.
 """
 
 from __future__ import annotations

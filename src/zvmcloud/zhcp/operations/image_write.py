@@ -99,10 +99,13 @@ async def _copy(
 ) -> Written:
     if image_plan.detect(first) is Format.QCOW2:
         return await _copy_file(context, fetched, writer)
-    await in_thread(partial(writer.feed, first), stop=writer.stop)
-    async with contextlib.aclosing(_ahead(stream)) as ahead:
-        async for piece in ahead:
-            await in_thread(partial(writer.feed, piece), stop=writer.stop)
+    if fetched.file is not None:
+        await in_thread(partial(writer.feed_path, fetched.file), stop=writer.stop)
+    else:
+        await in_thread(partial(writer.feed, first), stop=writer.stop)
+        async with contextlib.aclosing(_ahead(stream)) as ahead:
+            async for piece in ahead:
+                await in_thread(partial(writer.feed, piece), stop=writer.stop)
     context.report(0.96, "making it durable")
     return await in_thread(writer.finish)
 
