@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.seams import Notes, Opened
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS operation (
@@ -84,15 +85,6 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A SCSI volume that is, or may be, online in the agent's machine."""
-
-    lun: str
-    devices: tuple[str, ...]
-    wwpns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Locked:
     """An entry that is, or may be, locked by us."""
 
@@ -117,7 +109,7 @@ def digest(kind: str, parameters: object) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-class Journal:
+class Journal(Notes):
     """Each change survives this process when its method returns. Of one event loop; what is read is committed."""
 
     def __init__(self, path: Path) -> None:
@@ -135,8 +127,6 @@ class Journal:
         self._waiting: list[_Change] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "journal")
-        self.punching = asyncio.Lock()
-        """Held while a file is made in our reader and noted, so that a file that nobody noted is nobody's."""
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
@@ -194,7 +184,7 @@ class Journal:
         return outcomes
 
     async def fence(self, epoch: int) -> None:
-        """Note the epoch of a manager that asks for something without a key. AgentError 409 `stale-epoch`."""
+        """See Notes."""
         if epoch != self._epoch:  # which is never higher than the journal's
             await self._change(lambda db: _fence(db, epoch))
             self._epoch = max(self._epoch, epoch)
@@ -247,7 +237,7 @@ class Journal:
         await self._change(finish, sync=False)
 
     async def note(self, key: str, *names: str) -> None:
-        """Record intentions before they are acted on."""
+        """See Notes."""
         rows = [(key, name, "") for name in names]
         await self._change(lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows))
 
@@ -256,17 +246,17 @@ class Journal:
         return dict(self._committed.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
 
     def noted(self, start: str) -> frozenset[str]:
-        """The values that operations not over remember under names that begin so."""
+        """See Notes."""
         rows = self._committed.execute("SELECT name FROM note WHERE name LIKE ? || '%'", (start,)).fetchall()
         return frozenset(str(name).partition(" ")[2] for (name,) in rows)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:
-        """A disk is about to be linked."""
+        """See Notes."""
         row = (vdev, owner, disk, self._run)
         await self._change(lambda db: db.execute("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?)", row))
 
     async def unlinked(self, vdev: str, run: str | None = None) -> None:
-        """A disk that this run (or the run named) linked is detached."""
+        """See Notes."""
         row = (vdev, self._run if run is None else run)
         await self._change(lambda db: db.execute("DELETE FROM link WHERE vdev = ? AND run = ?", row))
 
@@ -276,12 +266,12 @@ class Journal:
         return tuple(Linked(*row) for row in rows)
 
     async def opening(self, volume: Opened) -> None:
-        """A SCSI volume is about to be brought online."""
+        """See Notes."""
         row = (volume.lun, json.dumps([volume.devices, volume.wwpns]), self._run)
         await self._change(lambda db: db.execute("INSERT OR REPLACE INTO volume VALUES (?, ?, ?)", row))
 
     async def closed(self, volume: Opened) -> None:
-        """A SCSI volume is offline again."""
+        """See Notes."""
         await self._change(lambda db: db.execute("DELETE FROM volume WHERE lun = ?", (volume.lun,)))
 
     def volumes(self) -> tuple[Opened, ...]:
@@ -291,7 +281,7 @@ class Journal:
         return tuple(Opened(lun, tuple(devices), tuple(wwpns)) for lun, devices, wwpns in places)
 
     async def locking(self, userid: str) -> bool:
-        """An entry is about to be locked. Whether a lock that was noted before may still be there."""
+        """See Notes."""
 
         def locking(db: sqlite3.Connection) -> bool:
             known = db.execute("SELECT 1 FROM lock WHERE userid = ?", (userid,)).fetchone() is not None
@@ -301,7 +291,7 @@ class Journal:
         return await self._change(locking)
 
     async def unlocked(self, userid: str) -> None:
-        """An entry is not locked by us any more. Only the one writer of the entry may say so."""
+        """See Notes."""
         await self._change(lambda db: db.execute("DELETE FROM lock WHERE userid = ?", (userid,)))
 
     def locks(self) -> tuple[Locked, ...]:
@@ -310,17 +300,17 @@ class Journal:
         return tuple(Locked(*row) for row in rows)
 
     async def granting(self, vswitch: str, userid: str) -> None:
-        """A userid is about to get a right on a VSWITCH."""
+        """See Notes."""
         row = (userid, vswitch)
         await self._change(lambda db: db.execute("INSERT OR IGNORE INTO granted VALUES (?, ?)", row))
 
     def granted(self, userid: str) -> tuple[str, ...]:
-        """The VSWITCHes on which the userid may have a right that this agent gave it."""
+        """See Notes."""
         found = self._committed.execute("SELECT vswitch FROM granted WHERE userid = ? ORDER BY vswitch", (userid,))
         return tuple(vswitch for (vswitch,) in found)
 
     async def revoked(self, userid: str) -> None:
-        """The userid has no right any more."""
+        """See Notes."""
         await self._change(lambda db: db.execute("DELETE FROM granted WHERE userid = ?", (userid,)), sync=False)
 
     async def forget_old(self) -> int:

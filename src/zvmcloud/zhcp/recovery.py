@@ -15,7 +15,7 @@ from zvmcloud.zhcp.errors import AgentError, Call
 from zvmcloud.zhcp.journal import Journal, Linked
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
-from zvmcloud.zhcp.smapi_port import SmapiPort
+from zvmcloud.zhcp.seams import Leftovers, Smapi
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ NOT_OURS = ((400, 12), (400, 24), (400, 4))
 """Answers to Image_Unlock_DM: another has the lock, there is none, the entry is gone."""
 
 
-class Recovery:
+class Recovery(Leftovers):
     """Gives back what the last run left. Everything may be called again until it has succeeded."""
 
-    def __init__(self, smapi: SmapiPort, machine: Machine, journal: Journal, links: Links) -> None:
+    def __init__(self, smapi: Smapi, machine: Machine, journal: Journal, links: Links) -> None:
         """Reads the journal, and keeps the numbers of leftover disks from being given out."""
         self._smapi, self._machine, self._journal, self._links = smapi, machine, journal, links
         self._disks: list[Linked] = list(journal.links())
@@ -37,8 +37,7 @@ class Recovery:
         self._turn = asyncio.Lock()
 
     async def disks(self) -> tuple[str, ...]:
-        """Detach the leftover disks and volumes; returns their numbers. AgentError 503, retryable, when CP cannot be
-        reached."""
+        """See Leftovers."""
         if not self._disks and not self._volumes:
             return ()
         returned: list[str] = []
@@ -71,7 +70,7 @@ class Recovery:
         while self._locks:
             lock = self._locks[0]
             # An operation that took the entry up in the meantime has settled the note itself.
-            async with self._smapi.writing(lock.userid):
+            async with self._smapi.turn(lock.userid):
                 if lock in self._journal.locks():
                     await self._unlock(lock.userid)
                     await self._journal.unlocked(lock.userid)

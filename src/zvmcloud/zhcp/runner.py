@@ -107,7 +107,7 @@ class Runner:
         if known is not None and (known.state != "running" or key in self._running):
             await self._moved(self._running.get(key), operation)
             return key
-        running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else {}))
+        running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else None))
         self._running[key] = running
         held = {} if known is not None else expected.taken_out(parameters)[1]
         work = self._held(running.context, operation, held)

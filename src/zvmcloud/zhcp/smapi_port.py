@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
 
@@ -22,11 +21,12 @@ from zvmcloud.smapi.connection import EventFrame
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
+from zvmcloud.zhcp.health import Health
 from zvmcloud.zhcp.linux import iucv
+from zvmcloud.zhcp.seams import Record, Smapi
 from zvmcloud.zhcp.settings import Settings
 
 R = TypeVar("R", bound=Reply)
-Record = Callable[[Call], None]
 
 LOCKED = frozenset({(400, 12), (404, 12), (408, 12), (596, 1185), (596, 6312)})
 BUSY = frozenset({(204, 12), (500, 4), (500, 8), (900, 8), (900, 40), (900, 68), (900, 99)})
@@ -35,49 +35,12 @@ _POLL_SECONDS = 0.5
 """Pause between two looks at directory work that goes on in the background."""
 BUSY_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
 _IUCV_PROGRAM = "DMSRSRQU"
-_UNHEALTHY = 5
-"""Calls in a row without an answer."""
 LONG = frozenset(
     {"Image_Create_DM", "Image_Delete_DM", "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Copy_DM"}
 )
 
 
-@dataclass(slots=True)
-class Health:
-    """How calls went. A refusal is an answer; only a request server that does not answer is a failure.
-
-    Times are UTC, as in "2026-11-21 08:30:00"; empty while there was none.
-    """
-
-    answered: int = 0
-    failed: int = 0
-    failed_since_answer: int = 0
-    last_answer: str = ""
-    last_failure: str = ""
-
-    @property
-    def healthy(self) -> bool:
-        """False after several failures in a row."""
-        return self.failed_since_answer < _UNHEALTHY
-
-    def answer(self) -> None:
-        """SMAPI answered."""
-        self.answered += 1
-        self.failed_since_answer = 0
-        self.last_answer = _now()
-
-    def failure(self) -> None:
-        """SMAPI did not answer."""
-        self.failed += 1
-        self.failed_since_answer += 1
-        self.last_failure = _now()
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-
-
-class SmapiPort:
+class SmapiPort(Smapi):
     """Calls SMAPI functions for the operations."""
 
     def __init__(self, client: Client, *, short_calls: int = 8, long_calls: int = 2) -> None:
@@ -104,19 +67,13 @@ class SmapiPort:
         return cls(client, short_calls=smapi.short_calls, long_calls=smapi.long_calls)
 
     @asynccontextmanager
-    async def writing(self, userid: str) -> AsyncIterator[None]:
-        """Be the one operation that changes this entry."""
-        async with self.turn(userid):
-            yield
-
-    @asynccontextmanager
     async def turn(self, name: str) -> AsyncIterator[None]:
-        """Be the one that does a thing which only one may do at a time. A userid stands for its entry."""
+        """See Smapi."""
         async with self._turns.setdefault(name, asyncio.Lock()):
             yield
 
     async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
-        """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer."""
+        """See Smapi."""
         for pause in (*BUSY_PAUSES, None):
             try:
                 return await self._once(request, record, allow)

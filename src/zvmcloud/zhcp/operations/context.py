@@ -16,12 +16,10 @@ from zvmcloud.zhcp.errors import AgentError, Call, FieldError, Json, from_cp
 from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.image_messages import Volume
 from zvmcloud.zhcp.joining import to_its_end
-from zvmcloud.zhcp.journal import Journal, Opened
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Machine
-from zvmcloud.zhcp.recovery import Recovery
+from zvmcloud.zhcp.seams import Leftovers, Notes, Opened, Smapi
 from zvmcloud.zhcp.settings import Settings
-from zvmcloud.zhcp.smapi_port import SmapiPort
 
 R = TypeVar("R", bound=Reply)
 Undo = Callable[[], Awaitable[object]]
@@ -43,11 +41,11 @@ class Context:
     def __init__(
         self,
         settings: Settings,
-        smapi: SmapiPort,
+        smapi: Smapi,
         machine: Machine,
-        journal: Journal,
+        journal: Notes,
         links: Links,
-        recovery: Recovery,
+        recovery: Leftovers,
         images: ImageCache,
         key: str = "",
         notes: dict[str, str] | None = None,
@@ -60,6 +58,8 @@ class Context:
         self.images = images
         self._recovery = recovery
         self.key = key
+        self.again = notes is not None
+        """Whether a crash ended an earlier run of this operation."""
         self._notes = notes or {}
         self.calls: list[Call] = []
         self.progress = 0.0
@@ -90,7 +90,7 @@ class Context:
         What another operation changed between a failure and its undo would be lost otherwise.
         """
         if userid not in self._writing:
-            await self._held.enter_async_context(self.smapi.writing(userid))
+            await self._held.enter_async_context(self.smapi.turn(userid))
             self._writing.add(userid)
         yield
 

@@ -36,7 +36,7 @@ async def config_drive(context: Context, request: ConfigDrive) -> dict[str, Json
     userid = request.userid
     if not request.vdev:
         form = "iso" if configdrive.is_iso(data) else "tgz"
-        spoolid = await reader.give(context, userid, "cfgdrive", form, "X", data)
+        spoolid = await reader.give(context, userid, reader.CardFile("cfgdrive", form, "X", data), "cfgdrive")
         return {"userid": userid, "bytes": len(data), "spoolid": spoolid, "vdev": ""}
     if not configdrive.is_iso(data):
         raise FieldError("drive", "a tar archive", "an iso9660 volume, for a disk")
@@ -99,9 +99,7 @@ async def netboot(context: Context, request: NetBoot) -> dict[str, Json]:
         context.on_undo(f"boot files of {userid}", lambda: _purge(context, userid, contents))
         for number, (name, data) in enumerate(contents.items()):
             context.report(0.4 + 0.1 * number, f"{name}: {len(data)} bytes")
-            if not context.intended(f"punched-{name}"):
-                await reader.give(context, userid, name, "BOOT", "A", data)
-                await context.intend(f"punched-{name}")
+            await reader.give(context, userid, reader.CardFile(name, "BOOT", "A", data), name)
         ours = await _ours(context, userid, contents)
         await reader.manage(context, userid, "ORDER", ours)
         if request.start:

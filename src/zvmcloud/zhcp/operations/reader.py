@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import time
@@ -14,6 +13,7 @@ from zvmcloud.cp import commands
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
+from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.messages import SPOOL_FILE_LIMIT, PunchFiles
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.reader_messages import RECEIVE_LIMIT, OrderFiles, PurgeFiles, ReceiveFile, TransferFiles
@@ -23,7 +23,7 @@ _EMPTY = (8, 4)
 _PUNCHED = "punched-"
 _NO_FILE = (396, 42)
 OUR_READER = "our reader"
-"""The turn of whoever looks for what arrived in the agent's own reader."""
+"""The turn of whoever makes a file in the agent's own reader and notes it, or looks for what arrived there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +78,12 @@ async def listing(context: Context, userid: str) -> dict[str, Json]:
 
 
 async def punch(context: Context, request: PunchFiles) -> dict[str, Json]:
-    """All files, in order. Each is made in our reader and handed over; one that cannot be handed over is purged.
-
-    Its number is noted in between. After a crash, a file that is noted and not in our reader any more was handed over;
-    one that nobody noted is what the crash left, and goes.
-    """
-    contents: list[bytes] = []
-    for index, file in enumerate(request.files):
-        contents.append(decoded(f"files[{index}].data", file.data))
+    """All files, in order."""
+    contents = [decoded(f"files[{index}].data", file.data) for index, file in enumerate(request.files)]
     spooled: list[Json] = []
-    again = context.intended("punching")
-    await context.intend("punching")
     for index, (file, data) in enumerate(zip(request.files, contents, strict=True)):
         context.report(index / len(contents), f"{file.name}: {len(data)} bytes")
-        mark = f"{_PUNCHED}{index}"
-        spoolid = context.recall(mark)
-        if spoolid is None:
-            async with context.journal.punching:
-                if again:
-                    await _purge_nobodys(context, file.name, file.type)
-                spoolid = await context.remember(mark, await _make(context, file.name, file.type, file.class_, data))
-            await _give(context, spoolid, request.userid)
-        elif any(mine.spoolid == spoolid for mine in await context.machine.reader()):
-            await _give(context, spoolid, request.userid)
+        spoolid = await give(context, request.userid, CardFile(file.name, file.type, file.class_, data), f"{index}")
         spooled.append({"name": file.name, "spoolid": spoolid, "bytes": len(data)})
     return {"files": spooled}
 
@@ -121,36 +104,61 @@ def check_size(name: str, size: int) -> None:
         raise FieldError(name, f"{size} bytes", f"at most {SPOOL_FILE_LIMIT} bytes")
 
 
-async def give(context: Context, userid: str, name: str, filetype: str, spool_class: str, data: bytes) -> str:
-    """Put one file into a guest's reader; returns the number it had in ours. AgentError 404 `guest-unknown`."""
-    spoolid = await _make(context, name, filetype, spool_class, data)
-    await _give(context, spoolid, userid)
+@dataclass(frozen=True, slots=True)
+class CardFile:
+    """A file to be punched: name, type and class as CP shows them."""
+
+    name: str
+    type: str
+    spool_class: str
+    data: bytes
+
+
+async def give(context: Context, userid: str, file: CardFile, mark: str) -> str:
+    """Put one file into a guest's reader, once; the number it had in ours. AgentError 404 `guest-unknown`.
+
+    It is made in our reader, noted under `mark`, and handed over; one that cannot be handed over is purged. After a
+    crash, a file that is noted and not in our reader any more was handed over; one that nobody noted is what the crash
+    left, and goes. A cancellation waits for the file to be handed over.
+    """
+    return await to_its_end(_given(context, userid, file, f"{_PUNCHED}{mark}"))
+
+
+async def _given(context: Context, userid: str, file: CardFile, mark: str) -> str:
+    spoolid = context.recall(mark)
+    if spoolid is None:
+        async with context.smapi.turn(OUR_READER):
+            if context.again:
+                await _purge_nobodys(context, file)
+            spoolid = await context.remember(mark, await _make(context, file))
+    elif all(mine.spoolid != spoolid for mine in await context.machine.reader()):
+        return spoolid
+    try:
+        await _hand_over(context, spoolid, userid)
+    except AgentError:
+        await context.cp(commands.purge_reader(spoolid), allow=(42,))
+        raise
     return spoolid
 
 
-async def _make(context: Context, name: str, filetype: str, spool_class: str, data: bytes) -> str:
+async def _make(context: Context, file: CardFile) -> str:
     started = time.monotonic()
-    spoolid = await context.machine.punch(name, filetype, spool_class, data)
+    spoolid = await context.machine.punch(file.name, file.type, file.spool_class, file.data)
     took = (time.monotonic() - started) * 1000
-    context.did("punch", name, took, type=filetype, spool_class=spool_class, bytes=len(data), spoolid=spoolid)
+    context.did(
+        "punch", file.name, took,
+        type=file.type, spool_class=file.spool_class, bytes=len(file.data), spoolid=spoolid,
+    )  # fmt: skip
     return spoolid
 
 
-async def _purge_nobodys(context: Context, name: str, filetype: str) -> None:
+async def _purge_nobodys(context: Context, like: CardFile) -> None:
     """Files of this name in our reader, made by us, that no operation under way has noted."""
     ours, noted = (await context.machine.identity()).userid, context.journal.noted(_PUNCHED)
     for file in await context.machine.reader():
-        same = (file.origin, file.name, file.filetype) == (ours, name.upper(), filetype.upper())
-        if same and file.spoolid not in noted:
+        alike = (file.name.upper(), file.filetype.upper()) == (like.name.upper(), like.type.upper())
+        if alike and file.origin == ours and file.spoolid not in noted:
             await context.cp(commands.purge_reader(file.spoolid), allow=(42,))
-
-
-async def _give(context: Context, spoolid: str, userid: str) -> None:
-    try:
-        await _hand_over(context, spoolid, userid)
-    except BaseException:
-        await asyncio.shield(asyncio.ensure_future(context.cp(commands.purge_reader(spoolid), allow=(42,))))
-        raise
 
 
 async def _hand_over(context: Context, spoolid: str, userid: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,12 +13,11 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError
 from zvmcloud.zhcp.errors import AgentError, Call, from_smapi
-from zvmcloud.zhcp.journal import Journal
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Identity, Machine, SpoolFile
-from zvmcloud.zhcp.recovery import Recovery
 from zvmcloud.zhcp.rehearsal import directory, kinds, running
 from zvmcloud.zhcp.rehearsal.world import Linked, World, file_lines
-from zvmcloud.zhcp.smapi_port import Record, SmapiPort, parameters
+from zvmcloud.zhcp.seams import Leftovers, Notes, Opened, Record, Smapi
+from zvmcloud.zhcp.smapi_port import parameters
 
 R = TypeVar("R", bound=Reply)
 _EFFECTS = {**directory.EFFECTS, **running.EFFECTS}
@@ -28,10 +26,10 @@ _EMPTY_READER = (8, 4)
 _USER_OFF, _USER_UNKNOWN, _NO_DISK = 45, 53, 107
 
 
-class RehearsedSmapi(SmapiPort):
+class RehearsedSmapi(Smapi):
     """SMAPI without its changes."""
 
-    def __init__(self, real: SmapiPort, world: World) -> None:
+    def __init__(self, real: Smapi, world: World) -> None:
         self._real, self._world = real, world
         self.health = real.health
 
@@ -42,7 +40,7 @@ class RehearsedSmapi(SmapiPort):
         yield
 
     async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
-        """See SmapiPort."""
+        """See Smapi."""
         shown = parameters(request)
         if kinds.smapi_changes(request.spec.name, shown):
             effect = _EFFECTS.get(type(request))
@@ -219,20 +217,29 @@ class RehearsedMachine(Machine):
         """The real machine stays open."""
 
 
-class RehearsedJournal(Journal):
+class RehearsedNotes(Notes):
     """Nothing is noted, for nothing is done."""
 
-    def __init__(self, real: Journal) -> None:
+    def __init__(self, real: Notes) -> None:
         self._real = real
-        self.punching = asyncio.Lock()
 
     async def note(self, key: str, *names: str) -> None:
         """Nothing."""
+
+    def noted(self, start: str) -> frozenset[str]:
+        """See Notes."""
+        return self._real.noted(start)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:
         """Nothing."""
 
     async def unlinked(self, vdev: str, run: str | None = None) -> None:
+        """Nothing."""
+
+    async def opening(self, volume: Opened) -> None:
+        """Nothing."""
+
+    async def closed(self, volume: Opened) -> None:
         """Nothing."""
 
     async def locking(self, userid: str) -> bool:
@@ -247,18 +254,18 @@ class RehearsedJournal(Journal):
         """Nothing."""
 
     def granted(self, userid: str) -> tuple[str, ...]:
-        """See Journal."""
+        """See Notes."""
         return self._real.granted(userid)
 
     async def revoked(self, userid: str) -> None:
         """Nothing."""
 
+    async def fence(self, epoch: int) -> None:
+        """A rehearsal is no question of who may change something."""
 
-class NoRecovery(Recovery):
+
+class NoLeftovers(Leftovers):
     """Disks that a crash left linked are none of a rehearsal's business."""
-
-    def __init__(self) -> None:
-        """Reads nothing."""
 
     async def disks(self) -> tuple[str, ...]:
         """None."""

@@ -18,7 +18,7 @@ from zvmcloud.zhcp.messages import Operation, parse_operation
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.rehearsal.kinds import changes
-from zvmcloud.zhcp.rehearsal.ports import NoRecovery, RehearsedJournal, RehearsedMachine, RehearsedSmapi
+from zvmcloud.zhcp.rehearsal.ports import NoLeftovers, RehearsedMachine, RehearsedNotes, RehearsedSmapi
 from zvmcloud.zhcp.rehearsal.world import World
 
 MOST = 200
@@ -53,9 +53,9 @@ async def rehearse(asking: Context, document: Mapping[str, Json]) -> dict[str, J
             asking.settings,
             RehearsedSmapi(asking.smapi, world),
             RehearsedMachine(asking.machine, world),
-            RehearsedJournal(asking.journal),
+            RehearsedNotes(asking.journal),
             Links(),
-            NoRecovery(),
+            NoLeftovers(),
             asking.images,
         )
         try:

@@ -1,0 +1,104 @@
+"""What an operation works through besides the agent's machine (machine.py): SMAPI, the journal, what a crash left.
+
+Three abstract bases, each with one implementation that does it and one that only rehearses it (rehearsal/ports.py). One
+that lacks a method cannot be made, and mypy says so: neither inherits anything of the other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zvmcloud.smapi.declare import Answer, Reply, Request
+from zvmcloud.zhcp.errors import Call
+from zvmcloud.zhcp.health import Health
+
+R = TypeVar("R", bound=Reply)
+Record = Callable[[Call], None]
+
+
+class Smapi(ABC):
+    """Calls SMAPI functions for the operations, and gives each its turn where only one may act at a time."""
+
+    health: Health
+
+    @abstractmethod
+    async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
+        """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer."""
+
+    @abstractmethod
+    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Be the one that does a thing which only one may do at a time. A userid stands for its entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A SCSI volume that is, or may be, online in the agent's machine."""
+
+    lun: str
+    devices: tuple[str, ...]
+    wwpns: tuple[str, ...]
+
+
+class Notes(ABC):
+    """What operations write down before they act, so that a crash leaves nothing that nobody knows of."""
+
+    @abstractmethod
+    async def note(self, key: str, *names: str) -> None:
+        """Record intentions before they are acted on."""
+
+    @abstractmethod
+    def noted(self, start: str) -> frozenset[str]:
+        """The values that operations not over remember under names that begin so."""
+
+    @abstractmethod
+    async def linking(self, vdev: str, owner: str, disk: str) -> None:
+        """A disk is about to be linked."""
+
+    @abstractmethod
+    async def unlinked(self, vdev: str, run: str | None = None) -> None:
+        """A disk that this run (or the run named) linked is detached."""
+
+    @abstractmethod
+    async def opening(self, volume: Opened) -> None:
+        """A SCSI volume is about to be brought online."""
+
+    @abstractmethod
+    async def closed(self, volume: Opened) -> None:
+        """A SCSI volume is offline again."""
+
+    @abstractmethod
+    async def locking(self, userid: str) -> bool:
+        """An entry is about to be locked. Whether a lock that was noted before may still be there."""
+
+    @abstractmethod
+    async def unlocked(self, userid: str) -> None:
+        """An entry is not locked by us any more. Only the one writer of the entry may say so."""
+
+    @abstractmethod
+    async def granting(self, vswitch: str, userid: str) -> None:
+        """A userid is about to get a right on a VSWITCH."""
+
+    @abstractmethod
+    def granted(self, userid: str) -> tuple[str, ...]:
+        """The VSWITCHes on which the userid may have a right that this agent gave it."""
+
+    @abstractmethod
+    async def revoked(self, userid: str) -> None:
+        """The userid has no right any more."""
+
+    @abstractmethod
+    async def fence(self, epoch: int) -> None:
+        """Note the epoch of a manager that asks for something without a key. AgentError 409 `stale-epoch`."""
+
+
+class Leftovers(ABC):
+    """The disks and volumes that a crash left."""
+
+    @abstractmethod
+    async def disks(self) -> tuple[str, ...]:
+        """Detach the leftover disks and volumes; returns their numbers. AgentError 503, retryable, when CP cannot be
+        reached."""
