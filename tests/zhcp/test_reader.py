@@ -6,13 +6,13 @@ import base64
 import pytest
 
 from zhcp.conftest import Agent
+from zhcp.dying import Dying
 from zhcp.test_resize import running
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.machine import CpAnswer
-from zvmcloud.zhcp.messages import Operation, PunchFiles, ReaderFile, operation_json, parse_operation
+from zvmcloud.zhcp.messages import Operation, PunchFiles, ReaderFile, parse_operation
 from zvmcloud.zhcp.reader_messages import OrderFiles, PurgeFiles, ReceiveFile, SendToConsole, TransferFiles
 
 
@@ -48,47 +48,19 @@ GIVING: dict[str, Operation] = {
 
 @pytest.mark.parametrize("kind", list(GIVING))
 @pytest.mark.parametrize("moment", ["made", "noted", "handed over"])
-async def test_a_guest_gets_each_file_once_whenever_the_agent_dies(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch, kind: str, moment: str
-) -> None:
-    """The first agent stops at that moment of its first file, as a killed one does; a second one takes over."""
+async def test_a_guest_gets_each_file_once_whenever_the_agent_dies(agent: Agent, kind: str, moment: str) -> None:
     await agent.run(agent.guest())
-    operation = GIVING[kind]
-    first = agent.runner
-    there, over = asyncio.Event(), asyncio.Event()
-    note, cp = first.journal.note, first.machine.cp
-
-    async def dead() -> None:
-        there.set()
-        await over.wait()
-
-    async def noting(key: str, *names: str) -> None:
-        if moment == "made" and names[0].startswith("punched-"):
-            await dead()
-        await note(key, *names)
-
-    async def commanding(command: str) -> CpAnswer:
-        if command.startswith("TRANSFER") and moment == "noted":
-            await dead()
-        answer = await cp(command)
-        if command.startswith("TRANSFER") and moment == "handed over":
-            await dead()
-        return answer
-
-    monkeypatch.setattr(first.journal, "note", noting)
-    monkeypatch.setattr(first.machine, "cp", commanding)
-    parameters = operation_json(operation)
-    await first.submit("job", "give", 1, kind, parameters)
-    await asyncio.wait_for(there.wait(), 30)
-    agent.restart()
-    done = await agent.run(operation, step="give")
-    assert done.state == "done"
-    names = {"reader.punch": ["ONE", "TWO"], "guest.config_drive": ["cfgdrive"], "guest.netboot": list(BOOT)}[kind]
+    first = Dying(agent)
+    if moment == "made":
+        first.at_note("punched-")
+    else:
+        first.at_command("TRANSFER", after=moment == "handed over")
+    await first.run(GIVING[kind])
+    names = {"reader.punch": ["ONE", "TWO"], "guest.config_drive": ["cfgdrive"], "guest.netboot": [*BOOT]}[kind]
     answer = await agent.client.ask("GET", "/v1/guests/LINUX01/reader")
     assert [item["name"] for item in answer["files"]] == names  # type: ignore[index,union-attr,call-overload]
     assert await agent.runner.machine.reader() == ()
-    over.set()
-    await first.stop()
+    await first.bury()
 
 
 async def test_the_reader_is_listed_as_z_vm_shows_it(agent: Agent) -> None:

@@ -1,13 +1,18 @@
 """Undo: it always ends, nobody cuts it off, and the entry belongs to the operation until it is undone."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from zhcp.conftest import Agent
+from zhcp.dying import Dying
 from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
+from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.machine import CpAnswer
 from zvmcloud.zhcp.messages import AddDisks, CoupleNic, CreateNic, CreateVswitch, NewDisk, Operation, StartGuest
 from zvmcloud.zhcp.operations import handlers
 from zvmcloud.zhcp.operations.context import Context
@@ -179,3 +184,44 @@ async def test_a_disk_that_the_guest_does_not_give_back_keeps_its_extent(agent: 
     disks = (await agent.client.guest("LINUX01"))["disks"]
     assert isinstance(disks, list)
     assert [disk["vdev"] for disk in disks if isinstance(disk, dict)] == ["0100", "0201"]
+
+
+CHANGE = ChangeGuest(userid="LINUX01", account="DEPT7", share="RELATIVE 300", comments=("x",), live=True)
+COUPLE = CoupleNic(userid="LINUX01", vdev="1000", vswitch="VSW1", active=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "operation"),
+    [
+        ("Image_Replace_DM", CHANGE),
+        ("Image_Replace_DM", replace(CHANGE, password="NEWPASS")),
+        ("Image_Replace_DM", replace(COUPLE, vlan=12)),
+        ("Virtual_Network_Adapter_Connect_Vswitch_DM", COUPLE),
+    ],
+    ids=["guest.change", "with a password", "nic.couple with a VLAN", "nic.couple"],
+)
+async def test_what_was_changed_before_a_crash_is_undone_after_it(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, function: str, operation: Operation
+) -> None:
+    """The agent dies when the entry is changed; the next one goes on, and the running guest refuses."""
+    await started(agent)
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",), vid="AWARE"))
+    await agent.run(CreateNic(userid="LINUX01", vdev="1000"))
+    before = (await agent.client.guest("LINUX01"))["entry"]
+    first = Dying(agent)
+    first.after_function(function)
+    await first.begin(operation, "dying")
+    assert (await agent.client.guest("LINUX01"))["entry"] != before
+    real = agent.runner.machine.cp
+
+    async def cp(command: str) -> CpAnswer:
+        return CpAnswer(31, ("HCPSHR031E refused",)) if command.startswith("SET SHARE") else await real(command)
+
+    monkeypatch.setattr(agent.runner.machine, "cp", cp)
+    with pytest.raises(ZhcpError) as caught:
+        await agent.run(operation, step="dying")
+    assert (await agent.client.guest("LINUX01"))["entry"] == before
+    lost = "password of LINUX01: a crash came in between, and the journal keeps no passwords"
+    assert (lost in caught.value.problem.detail) == (getattr(operation, "password", None) is not None)
+    assert agent.runner.journal.locks() == ()
+    await first.bury()

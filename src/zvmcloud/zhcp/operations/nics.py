@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zvmcloud.cp.answers import PowerState
-from zvmcloud.directory.devices import Nicdef
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
@@ -17,7 +16,7 @@ from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
 from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.replacing import Changed, replace_entry
+from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
 
 _DEVICES = "3"
 
@@ -120,13 +119,11 @@ async def couple(context: Context, request: CoupleNic) -> dict[str, Json]:
 
 
 async def _connect_dm(context: Context, userid: str, vdev: str, name: str) -> None:
-    entry = await entries.must_exist(context, userid)
-    nic = entry.nicdef(vdev)
-    if nic is None:
+    was, now = await entry_before(context, userid)
+    nic, old = now.nicdef(vdev), was.nicdef(vdev)
+    if nic is None or old is None:
         raise _unknown(userid, vdev)
-    if nic.lan_name == name and nic.lan_owner in ("", "SYSTEM") and not nic.vlan:
-        return
-    before = nic.lan_name
+    before = old.lan_name
 
     async def put_back() -> object:
         if before:
@@ -134,6 +131,11 @@ async def _connect_dm(context: Context, userid: str, vdev: str, name: str) -> No
             return await context.call(back)
         undo = f.VirtualNetworkAdapterDisconnectDM(target=userid, image_device_number=vdev)
         return await context.call(undo, allow=((212, 32),))
+
+    if nic.lan_name == name and nic.lan_owner in ("", "SYSTEM") and not nic.vlan:
+        if nic != old:
+            context.on_undo(f"coupling of {vdev}", put_back)
+        return
 
     async def coupled() -> bool:
         now = (await entries.must_exist(context, userid)).nicdef(vdev)
@@ -146,16 +148,17 @@ async def _connect_dm(context: Context, userid: str, vdev: str, name: str) -> No
 async def _replace_nicdef(context: Context, request: CoupleNic) -> None:
     """Lock, change the adapter's statement, replace. The lock is given back by the replacement, or by us."""
     userid = request.userid
+    old = (await entry_before(context, userid))[0].nicdef(request.vdev)
 
-    def back(was: Nicdef) -> Changed:
+    def back(now: Entry) -> Entry:
         """Only this statement: the rest of the entry is as it is by then."""
-        return lambda now: now.replace_device(request.vdev, was.statement()) if now.nicdef(request.vdev) else now
+        return now.replace_device(request.vdev, old.statement()) if old and now.nicdef(request.vdev) else now
 
     def change(entry: Entry) -> Entry:
         nic = entry.nicdef(request.vdev)
         if nic is None:
             raise _unknown(userid, request.vdev)
-        context.on_undo(f"coupling of {request.vdev}", lambda: replace_entry(context, userid, back(nic)))
+        context.on_undo(f"coupling of {request.vdev}", lambda: replace_entry(context, userid, back))
         changed = replace(nic, lan_owner="SYSTEM", lan_name=request.vswitch, vlan=str(request.vlan), port_type="ACCESS")
         return entry.replace_device(request.vdev, changed.statement())
 

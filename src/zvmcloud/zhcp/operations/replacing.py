@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
+from zvmcloud.directory.statements import DirectoryError, Statement
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
-from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.errors import AgentError, FieldError
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.context import Context
 
+MASK = "*" * 8
 _LOCKED = (400, 12)
 log = logging.getLogger(__name__)
 Changed = Callable[[Entry], Entry]
+
+
+async def entry_before(context: Context, userid: str) -> tuple[Entry, Entry]:
+    """The entry before the operation, and as it is now: after a crash they may differ. AgentError 404.
+
+    The journal keeps no passwords: those of the first are the present ones.
+    """
+    now = await entries.must_exist(context, userid)
+    shown = entries.shown(now)
+    kept: list[str] = json.loads(await context.remember("entry", json.dumps(shown)))
+    return (now if kept == shown else unmasked(kept, now)), now
+
+
+def unmasked(texts: Sequence[str], now: Entry) -> Entry:
+    """The entry that the texts make, with what is masked in them taken from the present one. FieldError."""
+    present = {" ".join(item.masked()): item for item in now.statements}
+    try:
+        items = [present.get(text) or statements.wrapped(text) for text in texts]
+    except DirectoryError as problem:
+        raise FieldError("parameters.entry", problem.value, problem.limit) from problem
+    return entries.checked([record for item in items for record in _unmasked(item, now).records])
+
+
+def _unmasked(item: Statement, now: Entry) -> Statement:
+    """The statement with the passwords of the same one of the present entry. FieldError when that has none."""
+    if MASK not in item.words or (item.is_comment and not item.keyword.startswith("*PW")):
+        return item
+    same = next((other for other in now.statements if other.words[:2] == item.words[:2]), None)
+    words = [
+        same.operand(number) if same is not None and word == MASK else word for number, word in enumerate(item.words)
+    ]
+    if same is None or "" in words:
+        raise FieldError(
+            "parameters.entry", " ".join(item.masked()), "the present entry has no such statement to take passwords of"
+        )
+    return statements.make(*words)
 
 
 async def replace_entry(context: Context, userid: str, change: Changed) -> Entry:

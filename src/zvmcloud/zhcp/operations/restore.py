@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
-from zvmcloud.directory.statements import DirectoryError, Statement
-from zvmcloud.zhcp import entries, inventory
+from zvmcloud.zhcp import inventory
 from zvmcloud.zhcp.entry_messages import RestoreGuest
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.replacing import replace_entry
-
-MASK = "*" * 8
+from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry, unmasked
 
 
 async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
@@ -24,8 +20,8 @@ async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
     """
     userid = request.userid
     async with context.writing(userid):
-        before = await entries.must_exist(context, userid)
-        wanted = restored(before, request.entry)
+        before, present = await entry_before(context, userid)
+        wanted = restored(present, request.entry)
         if wanted != before:
             key = await asyncio.to_thread(inventory.entry_key, context.settings.state)
             context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, lambda _: before))
@@ -45,12 +41,7 @@ async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
 def restored(now: Entry, texts: Sequence[str]) -> Entry:
     """The entry that the texts make, with what is masked in them taken from the present one. FieldError, AgentError
     400 for texts that make no entry, 409 `disks-differ`."""
-    try:
-        items = [statements.wrapped(text) for text in texts]
-    except DirectoryError as problem:
-        raise FieldError("parameters.entry", problem.value, problem.limit) from problem
-    records = [record for item in items for record in _unmasked(item, now).records]
-    wanted = entries.checked(records)
+    wanted = unmasked(texts, now)
     if (wanted.kind, wanted.name) != (now.kind, now.name):
         raise FieldError("parameters.entry", f"{wanted.kind} {wanted.name}", f"the entry is {now.kind} {now.name}")
     mine, theirs = _places(now), _places(wanted)
@@ -62,21 +53,6 @@ def restored(now: Entry, texts: Sequence[str]) -> Entry:
         )  # fmt: skip
     tags = [item for item in now.statements if item.keyword.startswith("*DVHOPT")]
     return Entry.of((*wanted.statements, *tags))
-
-
-def _unmasked(item: Statement, now: Entry) -> Statement:
-    """The statement with the passwords of the same one of the present entry. FieldError when that has none."""
-    if MASK not in item.words or (item.is_comment and not item.keyword.startswith("*PW")):
-        return item
-    same = next((other for other in now.statements if other.words[:2] == item.words[:2]), None)
-    words = [
-        same.operand(number) if same is not None and word == MASK else word for number, word in enumerate(item.words)
-    ]
-    if same is None or "" in words:
-        raise FieldError(
-            "parameters.entry", " ".join(item.masked()), "the present entry has no such statement to take passwords of"
-        )
-    return statements.make(*words)
 
 
 def _places(entry: Entry) -> set[tuple[str, str, str, int | None, int | None, str]]:
