@@ -29,22 +29,23 @@ class ImageServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(request)
-        start = 0
+        start, end = 0, len(self.data)
         holds = f"if-range: {self.etag}" in request or "if-range" not in request.lower()
         for line in request.splitlines():
             if self.ranges and holds and line.lower().startswith("range: bytes="):
-                start = int(line.partition("=")[2].rstrip("-"))
-                start += len(self.data) if start < 0 else 0
+                first, _, last = line.partition("=")[2].rpartition("-")
+                start = int(first) if first else len(self.data) - int(last)
+                end = int(last) + 1 if first and last else end
         elsewhere = self.redirects.get(request.split()[1])
         if elsewhere:
             writer.write(f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode())
             writer.close()
             return
         limit = self.behave(len(self.requests))
-        rest = self.data[start:]
+        rest = self.data[start:end]
         status = "206 Partial Content" if start else "200 OK"
         if start:
-            status += f"\r\nContent-Range: bytes {start}-{len(self.data) - 1}/{len(self.data)}"
+            status += f"\r\nContent-Range: bytes {start}-{end - 1}/{len(self.data)}"
         if self.etag:
             status += f"\r\nETag: {self.etag}"
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(rest)}\r\n\r\n".encode())

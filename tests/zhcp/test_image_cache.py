@@ -198,11 +198,16 @@ async def test_the_cache_is_listed_and_emptied_over_http(agent: Agent) -> None:
     assert (image["digest"], image["bytes"], image["whole"], image["in_use"]) == (digest, len(data), True, False)
     assert (listed["limit_bytes"], listed["used_bytes"]) == (20_480 << 20, len(data))
     async with agent.runner.context("t").images.use(agent.write_image(url="http://127.0.0.1:9/x").source, ()):
-        refused = await agent.http.delete(f"/v1/cache/{digest}")
+        refused = await agent.http.delete(f"/v1/cache/{digest}?epoch=1")
         assert (refused.status_code, refused.json()["code"]) == (409, "image-in-use")
-        assert (await agent.http.delete("/v1/cache")).json()["kept"] == [digest]
+        assert (await agent.http.delete("/v1/cache?epoch=1")).json()["kept"] == [digest]
     for wrong, status in (("sha256-xyz", 400), ("sha256-" + "0" * 64, 404), ("..%2Fjournal", 404)):
-        assert (await agent.http.delete(f"/v1/cache/{wrong}")).status_code == status
-    freed = (await agent.http.delete(f"/v1/cache/{digest}")).json()
+        assert (await agent.http.delete(f"/v1/cache/{wrong}?epoch=1")).status_code == status
+    await agent.runner.journal.fence(7)
+    for path in ("/v1/cache", f"/v1/cache/{digest}"):
+        assert (await agent.http.delete(path)).status_code == 400, "who empties it gives an epoch"
+        stale = await agent.http.delete(f"{path}?epoch=6")
+        assert (stale.status_code, stale.json()["code"]) == (409, "stale-epoch")
+    freed = (await agent.http.delete(f"/v1/cache/{digest}?epoch=7")).json()
     assert freed == {"deleted": [digest], "kept": [], "freed_bytes": len(data)}
     assert (await agent.http.get("/v1/cache")).json()["images"] == []

@@ -12,6 +12,7 @@ import pytest
 
 from images.qcow2_files import build, zstd
 from zhcp.conftest import Agent
+from zhcp.image_server import ImageServer
 from zvmcloud.images import cdl, header
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.header import ImageHeader, ImageKind
@@ -57,6 +58,12 @@ async def fba_guest(agent: Agent, blocks: int = ROOM) -> None:
     await agent.run(agent.guest("LINUX01", NewDisk(vdev="0100", type="FBA", pool="FBAPOOL", size_units=blocks)))
 
 
+async def marked(agent: Agent) -> None:
+    async with agent.runner.context("mark").linked("LINUX01", "0100", write=True) as (_, path):
+        with FbaDisk(path, writable=True) as disk:
+            disk.write(0, b"old content ".ljust(512))
+
+
 async def linked(agent: Agent) -> list[str]:
     answer = await agent.runner.machine.cp("QUERY VIRTUAL ALL")
     return [line for line in answer.lines if line.startswith("DASD F")]
@@ -80,9 +87,7 @@ async def test_raw_bytes_arrive_on_a_larger_fba_disk_whatever_is_around_them(age
 async def test_an_image_one_block_larger_than_the_disk_is_refused_and_changes_nothing(agent: Agent, form: str) -> None:
     blocks = -(-len(RAW) // 512)
     await fba_guest(agent, blocks - 1)
-    async with agent.runner.context("mark").linked("LINUX01", "0100", write=True) as (_, path):
-        with FbaDisk(path, writable=True) as disk:
-            disk.write(0, b"old content ".ljust(512))
+    await marked(agent)
     problem = await refused(agent, PACK[form](RAW))
     assert (problem.status, problem.code) == (409, "image-too-large")
     assert f"{blocks} BLK" in problem.detail
@@ -91,13 +96,59 @@ async def test_an_image_one_block_larger_than_the_disk_is_refused_and_changes_no
     assert await linked(agent) == []
 
 
-async def test_an_image_whose_size_is_only_known_at_its_end_is_undone(agent: Agent) -> None:
-    await fba_guest(agent, 10_000)
-    packer = zstd.ZstdCompressor()
-    problem = await refused(agent, packer.compress(RAW) + packer.flush())
-    assert problem.code == "image-too-large"
+@pytest.mark.parametrize("form", ["raw", "gzip", "xz", "zstd", "two streams of xz"])
+async def test_an_image_that_comes_from_a_server_is_measured_there(agent: Agent, form: str) -> None:
+    """Where the format tells its size, the disk is not touched, and hardly anything is fetched."""
+    blocks = -(-len(RAW) // 512)
+    await fba_guest(agent, blocks - 1)
+    await marked(agent)
+    data = PACK["xz"](RAW[:600_000]) + PACK["xz"](RAW[600_000:]) if "two" in form else PACK[form](RAW)
+    server = ImageServer(data)
+    async with server.running() as url:
+        digest = hashlib.sha256(data).hexdigest()
+        for size in (0, len(data)):
+            problem = await agent.refused(agent.write_image(url=url, sha256=digest, bytes=size))
+            assert (problem.status, problem.code) == (409, "image-too-large")
+            assert f"{blocks} BLK" in problem.detail
     with FbaDisk(await disk_file(agent)) as disk:
-        assert not any(disk.read(0, 10_000))
+        assert disk.read(0, 1).startswith(b"old content")
+    assert await linked(agent) == []
+
+
+@pytest.mark.parametrize("form", ["gzip of two members", "zstd without a size", "xz without ranges"])
+async def test_an_image_that_does_not_tell_its_size_ends_where_the_disk_does(agent: Agent, form: str) -> None:
+    await fba_guest(agent, 10_000)
+    await marked(agent)
+    packer = zstd.ZstdCompressor()
+    data = {
+        "gzip of two members": gzip.compress(RAW) + gzip.compress(b"end"),
+        "zstd without a size": packer.compress(RAW) + packer.flush(),
+        "xz without ranges": PACK["xz"](RAW),
+    }[form]
+    async with ImageServer(data, ranges=False).running() as url:
+        problem = await agent.refused(agent.write_image(url=url, sha256=hashlib.sha256(data).hexdigest(), bytes=0))
+    assert (problem.status, problem.code) == (409, "image-too-large")
+    with FbaDisk(await disk_file(agent)) as disk:
+        assert not any(disk.read(0, 10_000)), "nothing of the image, nor of what was there before"
+    assert await linked(agent) == []
+
+
+@pytest.mark.parametrize("form", PACK)
+@pytest.mark.parametrize("fault", ["digest", "truncated"])
+async def test_a_damaged_image_of_any_format_leaves_nothing_that_boots(agent: Agent, form: str, fault: str) -> None:
+    await fba_guest(agent)
+    await marked(agent)
+    data = PACK[form](RAW)
+    source = placed(agent, data[:-100] if fault == "truncated" else data)
+    source["sha256"] = hashlib.sha256(data if fault == "truncated" else b"another").hexdigest()
+    source["bytes"] = len(data)
+    problem = await agent.refused(agent.write_image(**source))
+    known_before = fault == "truncated" or form == "qcow2"
+    assert (problem.status, problem.code) == (422, "image-truncated" if fault == "truncated" else "digest-mismatch")
+    with FbaDisk(await disk_file(agent)) as disk:
+        first = disk.read(0, 64)
+        assert first.startswith(b"old content") if known_before else not any(first)
+    assert await linked(agent) == []
 
 
 def eckd_raw(cylinders: int) -> tuple[bytes, list[Track]]:

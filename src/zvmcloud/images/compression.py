@@ -14,7 +14,7 @@ import lzma
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
@@ -30,6 +30,9 @@ _XZ_MEMORY = WINDOW_BYTES + 2 * 1024 * 1024
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _FRAME_HEADER = 18
 _GZIP_WINDOW = 31
+_XZ_FOOTER, _XZ_HEADER = 12, 12
+XZ_INDEX_BYTES = 16 * 1024 * 1024
+"""Largest index of an xz stream that is looked at: some two million blocks."""
 GZIP_SIZE_BYTES = 4
 """Bytes at the end of a gzip file that hold a size."""
 
@@ -216,25 +219,27 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("number too long")
 
 
-def xz_size(file: BinaryIO) -> int | None:
-    """What a complete xz file expands to, from the index of each of its streams; None when the file is damaged.
+XzParts = Generator[tuple[int, int], bytes, int | None]
 
-    Source: the .xz file format 1.2, sections 2.1.2 (stream footer) and 4 (index).
+
+def xz_parts(end: int) -> XzParts:
+    """Finds out what an xz file of `end` bytes expands to, wherever it is: yields the (offset, length) of a part that
+    it wants to see and is sent those bytes; returns the size, or None when the file is damaged.
+
+    Two parts for each stream, and most files have one. Source: the .xz file format 1.2, sections 2.1.2 (stream footer)
+    and 4 (index).
     """
-    end = file.seek(0, 2)
     total = 0
     try:
         while end:
-            file.seek(end - 12)
-            footer = file.read(12)
+            footer = yield end - _XZ_FOOTER, _XZ_FOOTER
             if footer[8:] == bytes(4):  # stream padding
                 end -= 4
                 continue
             backward = (struct.unpack_from("<I", footer, 4)[0] + 1) * 4
-            if footer[10:] != b"YZ" or backward > WINDOW_BYTES or backward > end - 24:
+            if footer[10:] != b"YZ" or backward > XZ_INDEX_BYTES or backward > end - 2 * _XZ_FOOTER:
                 return None
-            file.seek(end - 12 - backward)
-            index = file.read(backward)
+            index = yield end - _XZ_FOOTER - backward, backward
             count, at = _number(index, 1)
             blocks = 0
             for _ in range(count):
@@ -242,9 +247,23 @@ def xz_size(file: BinaryIO) -> int | None:
                 size, at = _number(index, at)
                 blocks += unpadded + -unpadded % 4
                 total += size
-            end -= 12 + backward + blocks + 12
+            end -= _XZ_FOOTER + backward + blocks + _XZ_HEADER
             if end < 0:
                 return None
-    except (OSError, ValueError, IndexError, struct.error):
+    except (ValueError, IndexError, struct.error):
         return None
     return total
+
+
+def xz_size(file: BinaryIO) -> int | None:
+    """What a complete xz file expands to, from the index of each of its streams; None when the file is damaged."""
+    parts = xz_parts(file.seek(0, 2))
+    try:
+        offset, length = next(parts)
+        while True:
+            if offset < 0:
+                return None
+            file.seek(offset)
+            offset, length = parts.send(file.read(length))
+    except StopIteration as over:
+        return None if over.value is None else int(over.value)

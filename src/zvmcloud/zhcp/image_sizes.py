@@ -1,7 +1,7 @@
 """How large an image is, as far as that can be known before its first byte is written.
 
 A file that is here: its size, and what its end says of what it expands to (gzip: the last member's length modulo 2**32;
-xz: its index). A file on a server: what a request for its last four bytes tells, when the server answers ranges.
+xz: its index). A file on a server: the same, when the server answers requests for parts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from zvmcloud.zhcp.fetched import Fetched
 from zvmcloud.zhcp.image_errors import ImageError
 from zvmcloud.zhcp.image_messages import ImageSource
 
+_MOST_PARTS = 32
+
 
 async def sizes(fetched: Fetched, source: ImageSource, first: bytes) -> tuple[int, int]:
     """(the file's size, the least it expands to), 0 for what is not known. `first`: its first bytes.
@@ -25,14 +27,34 @@ async def sizes(fetched: Fetched, source: ImageSource, first: bytes) -> tuple[in
     found = _format(first)
     if fetched.file is not None:
         size, expanded = await asyncio.to_thread(_of_file, fetched.file, found)
-    elif source.bytes and found is not Format.GZIP:
+    elif source.bytes and found not in (Format.GZIP, Format.XZ):
         return source.bytes, 0
     else:
         end, size = await sources.end_of(source, compression.GZIP_SIZE_BYTES)
-        expanded = compression.gzip_size(end) if found is Format.GZIP and end else 0
+        expanded = 0
+        if found is Format.GZIP and end:
+            expanded = compression.gzip_size(end)
+        elif found is Format.XZ and size:
+            expanded = await _xz_of_server(source, size)
     if source.bytes and size and size != source.bytes:
         raise ImageError(f"the image has {size} bytes, {source.bytes} were expected", "image-truncated")
     return size or source.bytes, expanded
+
+
+async def _xz_of_server(source: ImageSource, size: int) -> int:
+    """What an xz file on a server expands to, from its indexes; 0 when it is damaged, has too many streams, or the
+    server does not tell."""
+    parts = compression.xz_parts(size)
+    try:
+        offset, length = next(parts)
+        for _ in range(_MOST_PARTS):
+            data = await sources.part_of(source, offset, length) if offset >= 0 else b""
+            if not data:
+                return 0
+            offset, length = parts.send(data)
+    except StopIteration as over:
+        return over.value or 0
+    return 0
 
 
 def _format(first: bytes) -> Format | None:

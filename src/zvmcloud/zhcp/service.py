@@ -5,7 +5,7 @@ GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi 
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory?known=tag|userids=A,B  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[?fields=name]  /v1/vswitches/{name}  /v1/lans
-GET, DELETE /v1/cache   DELETE /v1/cache/{digest}
+GET /v1/cache   DELETE /v1/cache[/{digest}]?epoch=number
 POST /v1/guests/{userid}/command  /v1/operations/rehearse
 """
 
@@ -170,8 +170,8 @@ class Service:
             self._query("/v1/guests/{userid}/relocation", _relocation),
             self._query("/v1/guests/{userid}/command", _command, "POST"),
             self._query("/v1/cache", lambda c, _: cached.listing(c.images)),
-            self._query("/v1/cache", lambda c, _: cached.purge(c.images), "DELETE"),
-            self._query("/v1/cache/{digest}", lambda c, r: cached.purge(c.images, r.path_params["digest"]), "DELETE"),
+            self._query("/v1/cache", _purge, "DELETE"),
+            self._query("/v1/cache/{digest}", _purge, "DELETE"),
             self._query("/v1/vswitches", _vswitches),
             self._query("/v1/vswitches/{name}", lambda c, r: switch_queries.vswitch(c, r.path_params["name"])),
         ]
@@ -238,9 +238,19 @@ class Service:
     async def delete(self, request: Request) -> Response:
         """Cancel a running operation; `epoch` of who asks, refused when another manager has taken over."""
         job, step = _key(request)
-        epoch = request.query_params.get("epoch", "")
-        await self._runner.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
+        await _fence(self._runner.context(), request)
         return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
+
+
+async def _fence(context: Context, request: Request) -> None:
+    """The `epoch` of who asks without a body. FieldError, AgentError 409 `stale-epoch`."""
+    epoch = request.query_params.get("epoch", "")
+    await context.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
+
+
+async def _purge(context: Context, request: Request) -> dict[str, Json]:
+    await _fence(context, request)
+    return await cached.purge(context.images, request.path_params.get("digest", ""))
 
 
 async def _rehearse(context: Context, request: Request) -> dict[str, Json]:

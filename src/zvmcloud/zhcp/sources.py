@@ -79,7 +79,18 @@ async def end_of(source: ImageSource, length: int) -> tuple[bytes, int]:
 
     Whatever is wrong is left to who reads the file itself.
     """
-    asked = {**source.headers, "accept-encoding": "identity", "range": f"bytes=-{length}"}
+    return await _part(source, f"-{length}", length)
+
+
+async def part_of(source: ImageSource, offset: int, length: int) -> bytes:
+    """Bytes of a file on a server; b"" when the server does not give just these."""
+    found, _ = await _part(source, f"{offset}-{offset + length - 1}", length)
+    return found
+
+
+async def _part(source: ImageSource, wanted: str, length: int) -> tuple[bytes, int]:
+    """The bytes of a range and the file's size."""
+    asked = {**source.headers, "accept-encoding": "identity", "range": f"bytes={wanted}"}
     timeout = httpx.Timeout(_END_SECONDS)
     try:
         async with (
@@ -89,12 +100,14 @@ async def end_of(source: ImageSource, length: int) -> tuple[bytes, int]:
             found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
             if answer.status_code != 206 or found is None or found[2] == "*":
                 return b"", 0
-            end = b""
+            if not wanted.startswith(("-", f"{found[1]}-")):
+                return b"", 0
+            data = b""
             async for piece in answer.aiter_raw():
-                end += piece
-                if len(end) > length:
+                data += piece
+                if len(data) > length:
                     return b"", 0
-            return (end, int(found[2])) if len(end) == length else (b"", 0)
+            return (data, int(found[2])) if len(data) == length else (b"", 0)
     except (httpx.HTTPError, httpx.InvalidURL, AgentError):
         return b"", 0
 

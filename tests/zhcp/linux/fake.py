@@ -114,7 +114,7 @@ class FakeKernel(Kernel):
     def _unit(self, vdev: str, wwpn: str, verb: str, lun: str) -> None:
         unit = f"{ZFCP}/0.0.{vdev}/{wwpn}/{lun}"
         known = any(volume.lun == lun and wwpn in volume.wwpns for volume in self.volumes)
-        scsi = f"/sys/bus/scsi/devices/{vdev}:{wwpn[-4:]}:{lun[2:6]}"
+        scsi = f"/sys/bus/scsi/devices/{vdev}:{wwpn[-4:]}:{lun[2:10]}"
         if verb == "remove":
             if self.path(scsi).exists():
                 raise OSError(errno.EBUSY, "Device or resource busy")

@@ -19,6 +19,7 @@ from zvmcloud.zhcp.machine import CpAnswer, Identity
 
 WWPNS = ("0x5005076306138411", "0x5005076306138412")
 LUN = "0x4010400400000000"
+OTHER = "0x4010400500000000"
 
 
 @pytest.fixture
@@ -273,7 +274,7 @@ async def test_several_paths_without_multipath_are_never_written_through(kernel:
 
 
 async def test_a_lun_that_nobody_shows_is_unreachable_and_its_unit_is_removed(kernel: FakeKernel) -> None:
-    kernel.volumes.append(Volume("0x4010400500000000", WWPNS))
+    kernel.volumes.append(Volume(OTHER, WWPNS))
     kernel.attach("1a00", "1732/03")
     with pytest.raises(AgentError) as caught:
         async with Zfcp(kernel, Ccw(kernel), patience=0.1).volume(("1a00",), WWPNS, LUN):
@@ -294,3 +295,24 @@ async def test_a_lun_that_is_there_already_stays(kernel: FakeKernel) -> None:
         pass
     assert kernel.path(f"{ZFCP}/0.0.1a00/{WWPNS[0]}/{LUN}").is_dir()
     assert await Ccw(kernel).is_online("1a00")
+
+
+async def test_a_volume_that_a_crash_left_is_taken_off_every_path(kernel: FakeKernel) -> None:
+    """What the dead agent had made is gone: SCSI disks first, then units. Its FCP devices stay as they are."""
+    kernel.volumes += [Volume(LUN, WWPNS), Volume(OTHER, WWPNS[:1])]
+    kernel.multipath = True
+    for device in ("1a00", "1b00"):
+        kernel.attach(device, "1732/03")
+    linux, _ = machine(kernel)
+    crashed = linux.volume(("1a00", "1b00"), WWPNS[:1], LUN)
+    await crashed.__aenter__()
+    await kernel.write(f"{ZFCP}/0.0.1a00/{WWPNS[0]}/unit_add", OTHER)
+    again, _ = machine(kernel)
+    await again.drop_volume(("1a00", "1b00"), WWPNS, LUN)
+    for device in ("1a00", "1b00"):
+        assert not kernel.path(f"{ZFCP}/0.0.{device}/{WWPNS[0]}/{LUN}").exists()
+        assert await Ccw(kernel).is_online(device)
+    assert kernel.path(f"{ZFCP}/0.0.1a00/{WWPNS[0]}/{OTHER}").is_dir(), "another LUN stays"
+    assert len(await kernel.names("/sys/bus/scsi/devices")) == 1
+    await again.drop_volume(("1a00", "1c00"), WWPNS, LUN)
+    await crashed.__aexit__(None, None, None)

@@ -235,16 +235,16 @@ class Context:
         await self._recovery.disks()
         with self.links.only(volume.lun):
             await self.journal.opening(opened)
+            given_back = AsyncExitStack()
             try:
-                async with self.machine.volume(devices, volume.wwpns, volume.lun) as path:
-                    yield path
+                yield await given_back.enter_async_context(self.machine.volume(devices, volume.wwpns, volume.lun))
             finally:
-                await to_its_end(self._drop(opened))
+                await to_its_end(self._close(opened, given_back))
 
-    async def _drop(self, volume: Opened) -> None:
-        """See that a volume is offline, and forget it."""
+    async def _close(self, volume: Opened, given_back: AsyncExitStack) -> None:
+        """Give a volume back as the machine does it, which leaves what was online before, and forget it."""
         try:
-            await self.machine.drop_volume(volume.devices, volume.wwpns, volume.lun)
+            await given_back.aclose()
         except AgentError as problem:
             log.error("LUN %s stays online: %s", volume.lun, problem)  # noqa: TRY400 (the problem says it all)
         else:
