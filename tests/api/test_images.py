@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 
 from api.native import As, ok, refused, token_of
 from images.qcow2_files import build
+from manager.fake_zhcp import FakeZhcp
 from zvmcloud.manager.core import IMAGE_TOKEN_HEADER
 from zvmcloud.manager.node import Node
 
@@ -322,13 +324,13 @@ async def test_a_full_disk_is_told_and_keeps_what_fitted(
 
     with monkeypatch.context() as patch:
         patch.setattr("zvmcloud.manager.images.uploads.write_all", full)
-        await refused(await admin.put(f"/uploads/{upload}", content=RAW), 507, "file-unreadable")
+        await refused(await admin.put(f"/uploads/{upload}", content=RAW), 503, "file-unreadable")
     offset = (await ok(await admin.get(f"/uploads/{upload}")))["offset"]
     assert offset == 1000
     await ok(await admin.put(f"/uploads/{upload}", **part(RAW, offset, len(RAW))), 202)
     assert (await over(admin, upload))["state"] == "done"
     huge = announced("huge", RAW) | {"bytes": 2**39}
-    await refused(await admin.post("/uploads", json=huge), 507, "file-unreadable")
+    await refused(await admin.post("/uploads", json=huge), 503, "file-unreadable")
     await refused(await admin.post("/uploads", json=announced("x", RAW) | {"bytes": 2**50}), 422, "image-size")
 
 
@@ -343,3 +345,48 @@ async def test_the_url_of_an_import_is_shown_without_its_secrets(
     assert "secret-" not in json.dumps(found)
     assert b"secret-" not in stored()
     assert left(node) == []
+
+
+async def test_a_captured_image_belongs_to_the_guests_project_and_counts_there(
+    admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp, sample: Path, door: httpx.AsyncClient
+) -> None:
+    assert door, "the agent sends what it captures to the manager"
+    await ok(await admin.post("/projects", json={"name": "shop", "quota": {"image_mb": 1}}), 201)
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    stranger = client(await token_of(admin, "max", "member", other="member"))
+    disks = [{"size": "10", "boot": True}]
+    made = await ok(await sam.post("/systems/ZVM1/guests", json={"userid": "linux01", "disks": disks}), 202)
+    assert (await over(sam, made["id"]))["state"] == "done"
+    capture = "/guests/ZVM1/LINUX01/capture"
+    body = {"image": "mine", "codec": "zstd", "os_version": "rhel9.2", "tags": {"env": "prod"}, "comments": "golden"}
+    await refused(await sam.post(capture, json={**body, "public": True}), 403, "role")
+    await refused(await sam.post(capture, json={**body, "tags": {"": "x"}}), 400, "bad-input")
+    zhcp.captured = sample.read_bytes()
+    job = await ok(await sam.post(capture, json=body), 202)
+    ended = await over(sam, job["id"])
+    assert (ended["state"], ended["steps"][0]["parameters"]["codec"]) == ("done", "zstd")
+    image = await ok(await sam.get("/images/mine"))
+    assert [image[name] for name in ("project", "public", "os_version", "comments", "architecture")] == [
+        "shop", False, "rhel9.2", "golden", "s390x",
+    ]  # fmt: skip
+    assert (image["tags"], image["cylinders"], image["disk_type"]) == ({"env": "prod"}, 10, "ECKD")
+    await refused(await stranger.get("/images/mine"), 404, "image-unknown")
+    zhcp.captured = sample.read_bytes() + bytes(2 * 2**20)
+    job = await ok(await sam.post(capture, json={"image": "second", "os_version": "rhel9.2"}), 403)
+    assert job["code"] == "quota", "the project's one MiB is begun"
+    await ok(await admin.patch("/projects/shop", json={"quota": {"image_mb": 2}}))
+    job = await ok(await sam.post(capture, json={"image": "second", "os_version": "rhel9.2"}), 202)
+    failed = await over(sam, job["id"])
+    assert (failed["state"], "quota" in json.dumps(failed["error"])) == ("failed", True)
+    await refused(await sam.get("/images/second"), 404, "image-unknown")
+    told = (await sam.get("/events", params={"follow": False, "after": 0, "kinds": "image.*"})).text
+    assert told.count("event: image.created") == 1
+
+
+async def test_what_becomes_of_images_is_told(admin: httpx.AsyncClient) -> None:
+    await uploaded(admin, "web", RAW)
+    await ok(await admin.patch("/images/web", json={"tags": {"a": "b"}}))
+    await ok(await admin.delete("/images/web"), 204)
+    told = (await admin.get("/events", params={"follow": False, "after": 0, "kinds": "image.*"})).text
+    found = [line.removeprefix("event: ") for line in told.splitlines() if line.startswith("event: ")]
+    assert found == ["image.created", "image.changed", "image.deleted"]

@@ -14,6 +14,8 @@ from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_plans import powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Images
+from zvmcloud.manager.images.about import About
+from zvmcloud.manager.images.about import check as check_about
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
 from zvmcloud.manager.jobs.remote import check
@@ -60,7 +62,8 @@ class Captures:
         if not 0 <= compression <= 9:
             raise BadInput("compress_level", compression, "0 to 9")
         stopped = self._core.settings.connector.capture_stopped
-        plan = await self.plan_capture(system, name, image, compression=compression, stopped=stopped)
+        about = About(image, self._core.settings.connector.project, public=True)
+        plan = await self.plan_capture(system, name, about, compression=compression, stopped=stopped)
         owner = plan.userid
         check(plan)
         async with self._core.exclusive(system, owner):
@@ -81,27 +84,28 @@ class Captures:
         self,
         system: str,
         name: str,
-        image: str,
+        about: About,
         *,
         codec: str = "gzip",
         compression: int = 6,
         stopped: bool = True,
-        version: str = "",
     ) -> Plan:
         """Make a guest's boot disk an image; one that is on is shut down for it and started again.
 
-        ``stopped``: a guest that is off will do. ``version``: of its distribution, "" asks the guest or what was
-        deployed. Raises NotFound (guest-unknown), Conflict (image-exists, guest-inactive, capture-failed).
+        ``about``: what is said of the image; without ``os_version`` the guest is asked, or what was deployed counts.
+        ``stopped``: a guest that is off will do. Raises NotFound (guest-unknown), BadInput, Conflict (image-exists,
+        guest-inactive, capture-failed).
         """
         row = await self._core.owned(system, name)
-        owner = str(row["userid"])
+        owner, image = str(row["userid"]), about.name
+        check_about(about)
         await self._images.must_be_new(image)
         facts = await self._guests.facts(system, owner)
         on = powered(facts)
         if not on and not stopped:
             raise Conflict(f"Guest '{owner}' is not in active status.", code="guest-inactive", subject=owner)
         number = _boot_disk(owner, facts)
-        version = version or await self._version(system, owner, on, str(row["os_version"] or ""))
+        version = about.os_version or await self._version(system, owner, on, str(row["os_version"] or ""))
         settings = self._core.settings.connector
         steps = [
             Step(
@@ -110,7 +114,7 @@ class Captures:
                 "disk.read_image",
                 {"userid": owner, "vdev": number, "compression": compression, "codec": codec},
             ),
-            Step("record", f"record image {image}", "manager.image_captured", {"name": image, "os_version": version}),
+            Step("record", f"record image {image}", "manager.image_captured", {**about.row(), "os_version": version}),
         ]
         if on:
             stop = {"userid": owner, "timeout": settings.softstop_seconds, "poll": settings.softstop_poll}

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from zvmcloud.manager.errors import AgentFailure, ManagerError, TooMany
+from zvmcloud.manager.errors import ManagerError, TooMany
 
 MEDIA_TYPE = "application/problem+json"
 _MESSAGE = re.compile(r"\b((?:DVH|HCP)[A-Z]{3}\d{3,5}[A-Z])\b")
@@ -103,7 +103,7 @@ def answer(error: ManagerError) -> JSONResponse:
     if isinstance(error, TooMany):
         headers["retry-after"] = str(int(error.wait) + 1)
     document = dict(error.problem())
-    if isinstance(error, AgentFailure) and error.status >= 500:
+    if error.status >= 500:  # also a full disk, or an agent's own 500: no bug of this manager is a ManagerError
         document["status"] = 503
     return _answer(document, headers)
 

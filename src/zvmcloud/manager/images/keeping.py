@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.roles import Caller
-from zvmcloud.manager.images.records import reader_of
+from zvmcloud.manager.images.records import reader_of, tell
 from zvmcloud.manager.images.repository import Images
 from zvmcloud.manager.jobs.plan import FINAL
 from zvmcloud.manager.tables import images, jobs, plans, uploads
@@ -149,6 +149,7 @@ class Keeping:
                 for row in rows:
                     detail = {"sha256": file.sha256, "bytes": file.bytes, "last_used": round(file.last_used)}
                     await audit.append(connection, caller, "image.prune", row.name, project=row.project, detail=detail)
+                    await tell(connection, "image.pruned", row.name, row.project, file.sha256)
             await self._images.drop_unused(self._images.place(file.sha256), file.sha256)
         log.info("image %s was pruned (%d bytes)", ", ".join(file.names), file.bytes)
         return True

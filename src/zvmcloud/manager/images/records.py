@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.core import CAPTURED
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import Conflict, ImageUnusable
+from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.local import LocalContext, local
@@ -26,7 +27,7 @@ _FACTS = ("sha256", "md5", "bytes", "format", "size", "disk_type", "cylinders", 
 @local("manager.image_added")
 async def image_added(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """A new name for bytes that are in their place. Raises Conflict (image-exists): somebody else was faster."""
-    await _name(context.connection, parameters)
+    await _name(context.connection, parameters, context.job)
     return None
 
 
@@ -62,7 +63,13 @@ async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
             context.connection, actor(), "image.delete", name, project=row.project, job=context.job,
             detail={"sha256": row.sha256},
         )  # fmt: skip
+        await tell(context.connection, "image.deleted", name, row.project, row.sha256, context.job)
     return None
+
+
+async def tell(connection: Connection, kind: str, name: str, project: str, sha256: str, job: str = "") -> None:
+    """An event about an image."""
+    await events.append(connection, kind, subject=name, project=project, job=job, data={"sha256": sha256})
 
 
 async def reader_of(connection: Connection, sha256: str) -> str | None:
@@ -100,12 +107,14 @@ async def _place(context: LocalContext, file: str, found: Mapping[str, Json], pa
     sha256, size = str(found["sha256"]), int(str(found["bytes"]))
     target = context.folder / "images" / sha256[:2] / sha256
     await asyncio.to_thread(into_place, context.folder / "jobs" / context.job / file, target, size, keep=True)
-    await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters})
+    await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters}, context.job)
 
 
-async def _name(connection: Connection, row: Mapping[str, Json]) -> None:
+async def _name(connection: Connection, row: Mapping[str, Json], job: str) -> None:
     now = time.time()
     same = sa.select(images.c.name).where(images.c.name == row["name"])
     if (await connection.execute(same)).first() is not None:
         raise taken(str(row["name"]))
-    await connection.execute(sa.insert(images), {**row, "created": now, "last_used": now})
+    made = sa.insert(images).values({**row, "created": now, "last_used": now}).returning(images.c.project)
+    project = (await connection.execute(made)).scalar_one()
+    await tell(connection, "image.created", str(row["name"]), project, str(row["sha256"]), job)

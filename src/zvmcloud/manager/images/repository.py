@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -23,7 +23,7 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.images.about import check_name
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
 from zvmcloud.manager.images.localfiles import LocalFiles
-from zvmcloud.manager.images.records import in_use, protected, taken
+from zvmcloud.manager.images.records import in_use, protected, taken, tell
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.placing import into_place
 from zvmcloud.manager.tables import images
@@ -161,13 +161,17 @@ class Images:
             if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
                 raise taken(name)
 
-    async def receive(self, job: str, pieces: AsyncIterator[bytes]) -> dict[str, Json]:
-        """Keep the image that an agent sends for a capture; what was received. Raises ImageUnusable (image-tag,
-        image-size, file-unreadable) and keeps nothing then."""
+    async def receive(
+        self, job: str, pieces: AsyncIterator[bytes], fits: Callable[[int], Awaitable[None]]
+    ) -> dict[str, Json]:
+        """Keep the image that an agent sends for a capture; what was received. ``fits`` is asked with its length.
+
+        Raises ImageUnusable (image-tag, image-size, file-unreadable), and what ``fits`` raises; keeps nothing then."""
         target = await asyncio.to_thread(self._core.materials.path, job, CAPTURED)
         incoming = target.with_name(f"{uuid.uuid4()}.part")
         try:
             digest = await store(pieces, incoming)
+            await fits(digest.length)
             found = await asyncio.to_thread(examine, incoming)
             if Format.CONNECTOR not in found.format.split("+"):
                 raise ImageUnusable(f"the agent sent {found.format}, no image", code="image-tag", subject=job)
@@ -187,6 +191,8 @@ class Images:
             async with self._core.database.write() as connection:
                 await connection.execute(sa.update(images).where(images.c.name == name).values(**values))
                 await audit.append(connection, caller, "image.change", name, project=image.project, detail=values)
+                project = str(values.get("project", image.project))
+                await tell(connection, "image.changed", name, project, image.sha256)
         return await self.get(name)
 
     async def changeable(self, caller: Caller, name: str) -> Image:

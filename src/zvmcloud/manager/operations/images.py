@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from zvmcloud.manager.deploys import DeployRequest
-from zvmcloud.manager.identity.roles import Caller
-from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.images.about import About
+from zvmcloud.manager.inventory.marks import checked
+from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -36,24 +38,35 @@ async def deploy(node: Node, caller: Caller, target: Target, wanted: Deploy) -> 
 @dataclass(frozen=True, slots=True)
 class Capture:
     """``image``: the name that the guest's boot disk gets in the repository. ``compression`` 0 to 9, of ``codec``.
-    ``os_version`` "": what the running guest says, or what was deployed to it."""
+    ``os_version`` "": what the running guest says, or what was deployed to it. ``public``: every project sees it (only
+    an operator may say so); ``protected``: it is neither deleted nor pruned."""
 
     image: str
     codec: Literal["gzip", "zstd"] = "gzip"
     compression: int = 6
     os_version: str = ""
+    comments: str = ""
+    public: bool = False
+    protected: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @operation("guest.capture", "POST", f"{GUEST}/capture", Capture)
 async def capture(node: Node, caller: Caller, target: Target, wanted: Capture) -> Prepared:
-    """Make the guest's boot disk an image; a guest that is on is shut down for it and started again."""
+    """Make the guest's boot disk an image of its project; a guest that is on is shut down for it and started again."""
     owner, project = await guest_of(node, caller, target)
-    plan = await node.captures.plan_capture(
-        target.system,
-        owner,
+    if wanted.public:
+        caller.needs(Role.OPERATOR)
+    about = About(
         wanted.image,
-        codec=wanted.codec,
-        compression=wanted.compression,
-        version=wanted.os_version,
+        project,
+        os_version=wanted.os_version,
+        comments=wanted.comments or None,
+        public=wanted.public,
+        protected=wanted.protected,
+        tags=checked(wanted.tags),
     )
-    return Prepared(plan, project)
+    plan = await node.captures.plan_capture(
+        target.system, owner, about, codec=wanted.codec, compression=wanted.compression
+    )
+    return Prepared(plan, project, uses=Uses(image_mb=1))  # its size is known, and counted, when the bytes came

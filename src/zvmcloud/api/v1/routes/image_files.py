@@ -14,8 +14,11 @@ from starlette.responses import FileResponse, Response
 from zvmcloud.api.v1.context import Credentials, TheNode, Unauthorized, caller_of
 from zvmcloud.manager.core import CAPTURED, IMAGE_TOKEN_HEADER
 from zvmcloud.manager.errors import Conflict, NotFound
+from zvmcloud.manager.identity.quotas import megabytes
 from zvmcloud.manager.identity.roles import Role
+from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.operations.declare import Uses
 
 router = APIRouter(tags=["images"])
 
@@ -64,10 +67,15 @@ async def content(
 @router.put("/jobs/{job}/image", include_in_schema=False)
 async def captured(node: TheNode, request: Request, job: str, image_token: ImageToken = "") -> JSONResponse:
     """The image that an agent captures for a running job, with the token of that job."""
-    if node.core.materials.job_of(image_token, CAPTURED) != job or not await _job_captures(node, job):
+    record = await _capturing(node, job) if node.core.materials.job_of(image_token, CAPTURED) == job else None
+    if record is None:
         raise Unauthorized("no valid token for this job")
+
+    async def fits(length: int) -> None:
+        await node.quotas.check(record.project, Uses(image_mb=megabytes(length)))
+
     try:
-        return JSONResponse(await node.images.receive(job, request.stream()))
+        return JSONResponse(await node.images.receive(job, request.stream(), fits))
     except ClientDisconnect as error:
         raise HTTPException(400, "the connection ended before the image was complete") from error
 
@@ -81,13 +89,15 @@ async def _job_runs(node: Node, token: str, sha256: str) -> bool:
         record = await node.journal.get(job, with_calls=False)
     except NotFound:
         return False
-    return not record.over and record.image_sha256 == sha256
+    ours = record.system in node.core.agents.names  # an agent that was removed gets nothing more
+    return ours and not record.over and record.image_sha256 == sha256
 
 
-async def _job_captures(node: Node, job: str) -> bool:
-    """Whether a job runs that captures a disk."""
+async def _capturing(node: Node, job: str) -> JobRecord | None:
+    """The job, if it runs and captures a disk of a system that is still ours."""
     try:
         record = await node.journal.get(job, with_calls=False)
     except NotFound:
-        return False
-    return not record.over and any(item.step.kind == "disk.read_image" for item in record.steps)
+        return None
+    captures = any(item.step.kind == "disk.read_image" for item in record.steps)
+    return record if captures and not record.over and record.system in node.core.agents.names else None
