@@ -17,9 +17,12 @@ from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import samples
 from zvmcloud.zhcp import settings as settings_module
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
-from zvmcloud.zhcp.messages import AddDisks, CreateGuest, CreateVswitch, NewDisk, Operation, StartGuest, operation_json
-from zvmcloud.zhcp.network_messages import AttachNic
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.network_messages import AttachNic, CreateVswitch
 from zvmcloud.zhcp.program import runner_of
 
 ROOT = NewDisk(vdev="0100", size_units=10, pool="POOL1", boot=True)

@@ -34,8 +34,9 @@ from benchmarks.table import Row
 from zvmcloud.images.tracks import CYLINDER_DATA_BYTES
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
-from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest, NewDisk
 
 MEBIBYTES = 512
 ROUNDS = 7

@@ -14,9 +14,12 @@ from zvmcloud.images.sample import WrittenImage, write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import settings as settings_module
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import Problem
+from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk, Operation, OperationOutcome
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import OperationOutcome
 from zvmcloud.zhcp.program import runner_of
 from zvmcloud.zhcp.runner import Runner
 from zvmcloud.zhcp.service import Service

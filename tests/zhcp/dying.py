@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from zhcp.conftest import Agent
-from zvmcloud.zhcp.messages import Operation, OperationOutcome, operation_json
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import OperationOutcome, operation_json
 
 
 class Dying:

@@ -8,9 +8,10 @@ from zhcp.conftest import Agent
 from zhcp.test_image_formats import disk_file, linked
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import Record, Track
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.image_messages import CloneDisk
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
-from zvmcloud.zhcp.messages import NewDisk, StartGuest
 from zvmcloud.zhcp.operations import disk_clone
 
 CLONE = CloneDisk(userid="LINUX01", vdev="0100", source_userid="GOLD", source_vdev="0100")

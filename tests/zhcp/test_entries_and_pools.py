@@ -3,8 +3,9 @@
 import pytest
 
 from zvmcloud.zhcp import entries, pools, queries
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError, FieldError
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.smapi_port import masked
 
 

@@ -9,19 +9,13 @@ from zhcp.test_resize import entry
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import Patience
 from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.messages import (
-    AddDisks,
-    CoupleNic,
-    CreateNic,
-    CreateVswitch,
-    DeleteGuest,
-    NewDisk,
-    Operation,
-    operation_json,
-)
-from zvmcloud.zhcp.network_messages import AttachNic
+from zvmcloud.zhcp.guest_messages import DeleteGuest
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.network_messages import AttachNic, CoupleNic, CreateNic, CreateVswitch
 from zvmcloud.zhcp.operations import context as operation_context
 
 DISK = NewDisk(vdev="0101", size_units=5, pool="POOL1", format="ext4")

@@ -13,7 +13,8 @@ from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
-from zvmcloud.zhcp.messages import PunchFiles, ReaderFile, StartGuest
+from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 
 async def fcps(agent: Agent) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,10 @@ from zvmcloud.images import cdl, configdrive, cpio
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, DriveNetwork, NetBoot
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.messages import NewDisk, StartGuest, parse_operation
+from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.reader_messages import ReceiveFile
 
 KERNEL = BootFile(data=base64.b64encode(b"kernel" * 100).decode())

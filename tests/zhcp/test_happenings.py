@@ -10,7 +10,7 @@ from zhcp.conftest import Agent
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.messages import StartGuest, StopGuest
+from zvmcloud.zhcp.guest_messages import StartGuest, StopGuest
 
 
 class Listener:

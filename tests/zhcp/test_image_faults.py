@@ -24,9 +24,11 @@ from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
 from zvmcloud.zhcp.machine import SimulatedMachine
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk, operation_json
+from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.smapi_port import SmapiPort
 
 __all__ = ["receiver"]

@@ -17,8 +17,8 @@ from zvmcloud.images import cdl, header
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.header import ImageHeader, ImageKind
 from zvmcloud.images.tracks import BLOCK_BYTES, TRACK_DATA_BYTES, TRACKS_PER_CYLINDER, Track
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import Problem
-from zvmcloud.zhcp.messages import NewDisk
 
 ROOM = 20_000
 NOISE = random.Random(3)

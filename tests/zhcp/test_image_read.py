@@ -19,10 +19,11 @@ from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import Record, Track
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.image_messages import ImageTarget, ReadImage
 from zvmcloud.zhcp.image_reader import ImageReader
 from zvmcloud.zhcp.image_writer import ImageWriter
-from zvmcloud.zhcp.messages import NewDisk, StartGuest
 from zvmcloud.zhcp.sources import Digest
 
 

@@ -10,9 +10,11 @@ from zhcp.conftest import Agent
 from zhcp.test_system_queries import rows
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.entry_messages import ChangeGuest, RestoreGuest
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.messages import CoupleNic, CreateNic, CreateVswitch, GrantVswitch, NewDisk, StartGuest
+from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch, GrantVswitch
 
 
 async def look(agent: Agent, known: str = "") -> dict[str, Json]:

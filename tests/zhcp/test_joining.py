@@ -8,10 +8,11 @@ import pytest
 
 from zhcp.conftest import Agent
 from zvmcloud.zhcp import formatting
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_writer import ImageWriter
 from zvmcloud.zhcp.joining import in_thread
-from zvmcloud.zhcp.messages import AddDisks, NewDisk, operation_json
+from zvmcloud.zhcp.messages import operation_json
 
 
 class Slow:

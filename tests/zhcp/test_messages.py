@@ -8,17 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError, Json
-from zvmcloud.zhcp.messages import (
-    OPERATIONS,
-    CreateGuest,
-    NewDisk,
-    PunchFiles,
-    ReaderFile,
-    operation_json,
-    parse_operation,
-)
+from zvmcloud.zhcp.guest_messages import CreateGuest
+from zvmcloud.zhcp.messages import OPERATIONS, operation_json, parse_operation
 from zvmcloud.zhcp.operations.handlers import HANDLERS
+from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 GUEST: dict[str, Any] = {
     "userid": "linux01",

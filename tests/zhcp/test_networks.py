@@ -8,8 +8,16 @@ from zvmcloud.cp import commands
 from zvmcloud.simulator import guest_lans
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.messages import CreateVswitch, SetVswitchVlan, parse_operation
-from zvmcloud.zhcp.network_messages import AccessLan, AttachNic, ChangeVswitch, CreateLan, DeleteLan
+from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.network_messages import (
+    AccessLan,
+    AttachNic,
+    ChangeVswitch,
+    CreateLan,
+    CreateVswitch,
+    DeleteLan,
+    SetVswitchVlan,
+)
 from zvmcloud.zhcp.operations.attach_nic import ranges
 
 

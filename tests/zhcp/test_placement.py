@@ -3,8 +3,9 @@
 import pytest
 
 from zhcp.conftest import Agent
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.errors import AgentError, FieldError
-from zvmcloud.zhcp.messages import AddDisks, NewDisk, parse_operation
+from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.placement import Candidate, choose
 
 POOLS = ("POOLA", "POOLB", "POOLC")

@@ -10,8 +10,7 @@ from zhcp.test_relocate import CLUSTER
 from zhcp.test_resize import running
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import Problem
-from zvmcloud.zhcp.messages import (
-    Operation,
+from zvmcloud.zhcp.guest_messages import (
     PauseGuest,
     RebootGuest,
     ResetGuest,
@@ -20,6 +19,7 @@ from zvmcloud.zhcp.messages import (
     StopGuest,
     UnpauseGuest,
 )
+from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
 VERBS: dict[str, Operation] = {

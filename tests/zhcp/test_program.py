@@ -15,8 +15,10 @@ import trustme
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk, operation_json
+from zvmcloud.zhcp.messages import operation_json
 
 PROGRAM = "from zvmcloud.zhcp.program import app; app()"
 

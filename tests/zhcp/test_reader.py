@@ -12,8 +12,17 @@ from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.messages import Operation, PunchFiles, ReaderFile, parse_operation
-from zvmcloud.zhcp.reader_messages import OrderFiles, PurgeFiles, ReceiveFile, SendToConsole, TransferFiles
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.reader_messages import (
+    OrderFiles,
+    PunchFiles,
+    PurgeFiles,
+    ReaderFile,
+    ReceiveFile,
+    SendToConsole,
+    TransferFiles,
+)
 
 
 def file(name: str) -> ReaderFile:

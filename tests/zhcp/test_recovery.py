@@ -12,7 +12,8 @@ from zvmcloud.zhcp import smapi_port
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.journal import Journal, digest
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
-from zvmcloud.zhcp.messages import CoupleNic, CreateNic, CreateVswitch, operation_json
+from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch
 
 UNREACHABLE = AgentError(503, "machine-unreachable", "nobody is there", retryable=True)
 COUPLE = CoupleNic(userid="LINUX01", vdev="1000", vswitch="VSW1", vlan=12)

@@ -10,35 +10,36 @@ import pytest
 from zhcp.conftest import Agent
 from zhcp.test_resize import running
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, NetBoot
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest
 from zvmcloud.zhcp.errors import Call, Json
-from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk
-from zvmcloud.zhcp.messages import (
-    AddDisks,
-    CoupleNic,
-    CreateNic,
-    CreateVswitch,
+from zvmcloud.zhcp.guest_messages import (
     DeleteGuest,
-    DeleteNic,
-    DeleteVswitch,
-    GrantVswitch,
-    NewDisk,
-    Operation,
     PauseGuest,
-    PunchFiles,
-    ReaderFile,
     RebootGuest,
-    RemoveDisks,
     ResetGuest,
-    RevokeVswitch,
     ShutdownGuest,
     StartGuest,
     StopGuest,
-    UncoupleNic,
-    operation_json,
 )
-from zvmcloud.zhcp.network_messages import AttachNic, ChangeVswitch, CreateLan, DeleteLan
-from zvmcloud.zhcp.reader_messages import OrderFiles, PurgeFiles, TransferFiles
+from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.network_messages import (
+    AttachNic,
+    ChangeVswitch,
+    CoupleNic,
+    CreateLan,
+    CreateNic,
+    CreateVswitch,
+    DeleteLan,
+    DeleteNic,
+    DeleteVswitch,
+    GrantVswitch,
+    RevokeVswitch,
+    UncoupleNic,
+)
+from zvmcloud.zhcp.reader_messages import OrderFiles, PunchFiles, PurgeFiles, ReaderFile, TransferFiles
 from zvmcloud.zhcp.rehearsal.kinds import changes
 from zvmcloud.zhcp.rehearsal.rehearse import shown
 from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory

@@ -9,8 +9,8 @@ from zhcp.test_road import until_up
 from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.zhcp.blockers import explained, numbers
 from zvmcloud.zhcp.client import ZhcpError
-from zvmcloud.zhcp.messages import CreateVswitch, StartGuest
-from zvmcloud.zhcp.network_messages import AttachNic, CreateLan
+from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.network_messages import AttachNic, CreateLan, CreateVswitch
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
 CLUSTER = pytest.mark.parametrize("agent", [{"model": PRESETS["ssi4"]}], indirect=True)

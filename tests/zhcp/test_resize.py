@@ -8,7 +8,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import Json
-from zvmcloud.zhcp.messages import StartGuest, StopGuest
+from zvmcloud.zhcp.guest_messages import StartGuest, StopGuest
 from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
 
 

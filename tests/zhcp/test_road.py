@@ -13,30 +13,29 @@ from zhcp.conftest import Agent
 from zvmcloud.images import cdl, configdrive, header, sample
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.zhcp.client import ZhcpError
-from zvmcloud.zhcp.messages import (
-    AddDisks,
-    CoupleNic,
-    CreateNic,
-    CreateVswitch,
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
+from zvmcloud.zhcp.guest_messages import (
     DeleteGuest,
-    DeleteNic,
-    DeleteVswitch,
-    GrantVswitch,
-    NewDisk,
     PauseGuest,
-    PunchFiles,
-    ReaderFile,
     RebootGuest,
-    RemoveDisks,
     ResetGuest,
-    RevokeVswitch,
-    SetVswitchVlan,
     ShutdownGuest,
     StartGuest,
     StopGuest,
-    UncoupleNic,
     UnpauseGuest,
 )
+from zvmcloud.zhcp.network_messages import (
+    CoupleNic,
+    CreateNic,
+    CreateVswitch,
+    DeleteNic,
+    DeleteVswitch,
+    GrantVswitch,
+    RevokeVswitch,
+    SetVswitchVlan,
+    UncoupleNic,
+)
+from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 EXT4 = NewDisk(vdev="0101", size_units=20, pool="POOL1", format="ext4")
 ROOT = NewDisk(vdev="0100", size_units=10, pool="POOL1", boot=True)

@@ -8,8 +8,7 @@ from zhcp.conftest import Agent
 from zhcp.test_resize import running
 from zvmcloud.simulator.presets import find_preset
 from zvmcloud.zhcp.client import ZhcpError
-from zvmcloud.zhcp.messages import CreateVswitch
-from zvmcloud.zhcp.network_messages import AttachNic, CreateLan
+from zvmcloud.zhcp.network_messages import AttachNic, CreateLan, CreateVswitch
 
 
 async def test_osas_are_free_or_with_their_holder(agent: Agent) -> None:

@@ -18,10 +18,12 @@ from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.model_devices import Lun
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.fcp_messages import RefreshBootmap
+from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk, ImageSource, ImageTarget, ReadImage, Volume, WriteImage
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk, StartGuest, parse_operation
+from zvmcloud.zhcp.messages import parse_operation
 
 BLOCKS = 8192
 PORT, OTHER_PORT = "500507630708d3b3", "50050763071bc5e3"

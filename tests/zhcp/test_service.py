@@ -9,9 +9,10 @@ from zhcp.image_server import ImageServer
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
+from zvmcloud.zhcp.guest_messages import DeleteGuest, StartGuest
 from zvmcloud.zhcp.http import LostError
 from zvmcloud.zhcp.journal import digest
-from zvmcloud.zhcp.messages import DeleteGuest, StartGuest, operation_json
+from zvmcloud.zhcp.messages import operation_json
 
 
 def body(agent: Agent, **changes: object) -> dict[str, object]:

@@ -9,8 +9,8 @@ import pytest
 
 from zhcp.conftest import Agent
 from zhcp.image_server import ImageServer
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
-from zvmcloud.zhcp.messages import NewDisk
 
 BLOCKS = 4096
 DATA = gzip.compress(bytes(64 * 1024) + hashlib.shake_256(b"disk").digest(BLOCKS * 512 - 64 * 1024))

@@ -8,8 +8,9 @@ from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import Json
+from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.health import Health
-from zvmcloud.zhcp.messages import CoupleNic, CreateNic, CreateVswitch, GrantVswitch, StartGuest
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch, GrantVswitch
 
 
 def rows(document: dict[str, Json], name: str) -> list[dict[str, Json]]:

@@ -10,10 +10,13 @@ from zhcp.dying import Dying
 from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import AgentError, Json
+from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.machine import CpAnswer
-from zvmcloud.zhcp.messages import AddDisks, CoupleNic, CreateNic, CreateVswitch, NewDisk, Operation, StartGuest
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch
 from zvmcloud.zhcp.operations import handlers
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.runner import Runner

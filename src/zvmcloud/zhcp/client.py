@@ -19,7 +19,8 @@ from urllib.parse import quote, urlencode
 
 from zvmcloud.zhcp.errors import Json, Problem
 from zvmcloud.zhcp.http import Door, HttpDoor, LostError
-from zvmcloud.zhcp.messages import Operation, OperationOutcome, operation_json, parse_outcome, parse_problem
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import OperationOutcome, operation_json, parse_outcome, parse_problem
 
 Progress = Callable[[OperationOutcome], None]
 LONG_POLL = 60.0

@@ -11,7 +11,7 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
-from zvmcloud.zhcp.messages import CreateGuest
+from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.operations.context import Context
 
 _SHARE_PER_CPU = 100

@@ -92,10 +92,13 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def read(kind: type[T], data: object, path: str = "") -> T:
-    """A dataclass from a JSON object. FieldError for a missing, unknown or wrong member."""
+    """A dataclass from a JSON object. FieldError for a missing, unknown or wrong member.
+
+    A member whose name is a word of Python (`class`) has an underscore behind it in the dataclass.
+    """
     if not isinstance(data, Mapping):
         raise FieldError(path or "body", type(data).__name__, "a JSON object is expected")
-    known = {item.name: item for item in dataclasses.fields(cast("Any", kind))}
+    known = {_wire_name(item.name): item for item in dataclasses.fields(cast("Any", kind))}
     prefix = f"{path}." if path else ""
     for member in data:
         if member not in known:
@@ -106,8 +109,12 @@ def read(kind: type[T], data: object, path: str = "") -> T:
             if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
                 raise FieldError(f"{prefix}{member}", None, "it is required")
             continue
-        values[member] = _value(_hints(kind)[member], data[member], f"{prefix}{member}", item.metadata)
+        values[item.name] = _value(_hints(kind)[item.name], data[member], f"{prefix}{member}", item.metadata)
     return kind(**values)
+
+
+def _wire_name(name: str) -> str:
+    return name.removesuffix("_")
 
 
 def _value(hint: Any, value: object, path: str, rules: Mapping[str, Any]) -> Any:
@@ -184,7 +191,7 @@ def _number(value: object, path: str, rules: Mapping[str, Any]) -> int:
 def write(value: object) -> Json:
     """A dataclass (or a value of one) as JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: write(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        return {_wire_name(item.name): write(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): write(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

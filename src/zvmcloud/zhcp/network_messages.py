@@ -132,3 +132,117 @@ class ChangeVswitch(Operation):
             raise FieldError("parameters", "nothing to change", f"at least one of {', '.join(members)}")
         if len(self.rdev) > 3:
             raise FieldError("parameters.rdev", " ".join(self.rdev), "at most 3 real devices")
+
+
+@kind("nic.create")
+@dataclass(frozen=True, slots=True)
+class CreateNic(Operation):
+    """Define a QDIO adapter of three devices. Of `mac`, the last six hexadecimal digits are the MACID. With `osa` the
+    adapter is real: that OSA device and the two behind it are dedicated, and a `mac` means nothing."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    mac: str | None = fields.limits(
+        default=None,
+        pattern=r"([0-9A-F]{2}[:-]?){5}[0-9A-F]{2}|[0-9A-F]{6}|",
+        upper=True,
+        rule="a MAC address or its last six hexadecimal digits",
+    )
+    active: bool = False
+    osa: str | None = fields.limits(
+        default=None, pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
+
+
+@kind("nic.delete")
+@dataclass(frozen=True, slots=True)
+class DeleteNic(Operation):
+    """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    active: bool = False
+    osa: bool = False
+
+
+@kind("nic.couple")
+@dataclass(frozen=True, slots=True)
+class CoupleNic(Operation):
+    """Connect an adapter to a VSWITCH, in the entry and (active) in the running guest."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    vswitch: str = fields.name()
+    vlan: int | None = fields.limits(default=None, low=1, high=4094)
+    active: bool = False
+
+
+@kind("nic.uncouple")
+@dataclass(frozen=True, slots=True)
+class UncoupleNic(Operation):
+    """Disconnect an adapter; one that is not connected is fine."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+    active: bool = False
+
+
+@kind("vswitch.create")
+@dataclass(frozen=True, slots=True)
+class CreateVswitch(Operation):
+    """Define a VSWITCH. `vid` is UNAWARE, AWARE or a VLAN id; the VLAN fields count only for an aware one."""
+
+    name: str = fields.name()
+    rdev: tuple[str, ...] = fields.limits(default=(), pattern=fields.VDEV + r"|NONE", upper=True, rule="real devices")
+    controller: str = fields.limits(default="*", pattern=r"\*|[A-Z0-9@#$_-]{0,8}", upper=True, rule="a userid or *")
+    connection: str = fields.limits(default="CONNECT", choices=("CONNECT", "DISCONNECT", "NOUPLINK"), upper=True)
+    queue_mem: int = fields.limits(default=8, low=1, high=8)
+    router: str = fields.limits(default="NONROUTER", choices=("NONROUTER", "PRIROUTER"), upper=True)
+    network_type: str = fields.limits(default="ETHERNET", choices=("IP", "ETHERNET"), upper=True)
+    vid: str = fields.limits(
+        default="UNAWARE", pattern=r"UNAWARE|AWARE|[0-9]{1,4}", upper=True, rule="UNAWARE, AWARE or 1 to 4094"
+    )
+    port_type: str = fields.limits(default="ACCESS", choices=("ACCESS", "TRUNK"), upper=True)
+    gvrp: str = fields.limits(default="GVRP", choices=("GVRP", "NOGVRP"), upper=True)
+    native_vid: int = fields.limits(default=1, low=1, high=4094)
+    persist: bool = True
+
+
+@kind("vswitch.delete")
+@dataclass(frozen=True, slots=True)
+class DeleteVswitch(Operation):
+    """Remove a VSWITCH; one that is not there is fine."""
+
+    name: str = fields.name()
+    persist: bool = True
+
+
+@kind("vswitch.grant")
+@dataclass(frozen=True, slots=True)
+class GrantVswitch(Operation):
+    """Let a userid couple to a VSWITCH."""
+
+    name: str = fields.name()
+    userid: str = fields.userid()
+    persist: bool = True
+
+
+@kind("vswitch.revoke")
+@dataclass(frozen=True, slots=True)
+class RevokeVswitch(Operation):
+    """Take that right away; a userid without it is fine."""
+
+    name: str = fields.name()
+    userid: str = fields.userid()
+    persist: bool = True
+
+
+@kind("vswitch.set_vlan")
+@dataclass(frozen=True, slots=True)
+class SetVswitchVlan(Operation):
+    """Grant a userid one VLAN of a VSWITCH that is VLAN aware."""
+
+    name: str = fields.name()
+    userid: str = fields.userid()
+    vlan: int = fields.limits(low=1, high=4094)
+    persist: bool = True

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zvmcloud.zhcp import pools
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError
-from zvmcloud.zhcp.messages import NewDisk
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.pools import Pool
 

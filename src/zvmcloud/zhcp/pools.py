@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from zvmcloud.images.tracks import CYLINDER_DATA_BYTES
 from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError, FieldError
-from zvmcloud.zhcp.messages import NewDisk
 from zvmcloud.zhcp.operations.context import Context
 
 BLOCK_BYTES = 512

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.kinds import Operation, kind
 
 _RULE = "spool file numbers of 1 to 4 digits"
+SPOOL_FILE_LIMIT = 64 * 1024 * 1024
 RECEIVE_LIMIT = 1024 * 1024
 """Bytes of a file that reader.receive returns: outcomes are kept in the journal."""
 
@@ -88,3 +89,24 @@ class SendToConsole(Operation):
     cp: bool = False
     window: int = fields.limits(default=3, low=0, high=300)
     expect: str = fields.text(high=200)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFile:
+    """A file for a guest's reader. `data` is base64."""
+
+    data: str = field(repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,64}", rule="1 to 64 letters, digits, @, #, $, _, . or -")
+    type: str = fields.limits(
+        default="", pattern=r"[A-Za-z0-9@#$_.-]{0,64}", rule="at most 64 letters, digits, @, #, $, _, . or -"
+    )
+    class_: str = fields.limits(default="X", pattern=r"[A-Z0-9]", upper=True, rule="one letter or digit")
+
+
+@kind("reader.punch")
+@dataclass(frozen=True, slots=True)
+class PunchFiles(Operation):
+    """Put files into a guest's reader. Members: name, type, class (one letter, default X), data (base64)."""
+
+    userid: str = fields.userid()
+    files: tuple[ReaderFile, ...] = fields.limits(high=64)

@@ -27,9 +27,10 @@ from zvmcloud.zhcp.errors import AgentError, Json, Problem
 from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.image_messages import WriteImage
 from zvmcloud.zhcp.journal import Journal, digest
+from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
-from zvmcloud.zhcp.messages import Operation, OperationOutcome, parse_operation, parse_outcome
+from zvmcloud.zhcp.messages import OperationOutcome, parse_operation, parse_outcome
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.recovery import Recovery

@@ -23,10 +23,12 @@ from zvmcloud.zhcp.check import authlist, rights
 from zvmcloud.zhcp.check.findings import Mend, State
 from zvmcloud.zhcp.check.steps import Check
 from zvmcloud.zhcp.client import ZhcpClient
+from zvmcloud.zhcp.disk_messages import NewDisk
+from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
 from zvmcloud.zhcp.machine import CpAnswer
-from zvmcloud.zhcp.messages import CreateGuest, NewDisk, PunchFiles, ReaderFile, StartGuest
 from zvmcloud.zhcp.program import app, machine_of, runner_of
+from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 from zvmcloud.zhcp.service import Service
 from zvmcloud.zhcp.smapi_port import SmapiPort
 

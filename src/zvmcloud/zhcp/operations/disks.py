@@ -9,8 +9,8 @@ from functools import partial
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, formatting, placement, pools
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.operations.context import Context, Undo
 
 _DEVICE_TYPE = {"ECKD": "3390", "FBA": "9336"}

@@ -8,7 +8,7 @@ from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, placement, pools, queries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.messages import CreateGuest, DeleteGuest
+from zvmcloud.zhcp.guest_messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 

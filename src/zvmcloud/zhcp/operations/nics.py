@@ -13,7 +13,7 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
 from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry

@@ -9,7 +9,7 @@ from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.messages import (
+from zvmcloud.zhcp.guest_messages import (
     PauseGuest,
     RebootGuest,
     ResetGuest,

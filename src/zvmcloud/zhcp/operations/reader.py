@@ -14,9 +14,16 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
 from zvmcloud.zhcp.joining import to_its_end
-from zvmcloud.zhcp.messages import SPOOL_FILE_LIMIT, PunchFiles
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.reader_messages import RECEIVE_LIMIT, OrderFiles, PurgeFiles, ReceiveFile, TransferFiles
+from zvmcloud.zhcp.reader_messages import (
+    RECEIVE_LIMIT,
+    SPOOL_FILE_LIMIT,
+    OrderFiles,
+    PunchFiles,
+    PurgeFiles,
+    ReceiveFile,
+    TransferFiles,
+)
 
 _NO_SUCH_USER = (7, 53)
 _EMPTY = (8, 4)

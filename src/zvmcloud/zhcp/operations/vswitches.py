@@ -6,8 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
-from zvmcloud.zhcp.messages import CreateVswitch, DeleteVswitch, GrantVswitch, RevokeVswitch, SetVswitchVlan
-from zvmcloud.zhcp.network_messages import ChangeVswitch
+from zvmcloud.zhcp.network_messages import (
+    ChangeVswitch,
+    CreateVswitch,
+    DeleteVswitch,
+    GrantVswitch,
+    RevokeVswitch,
+    SetVswitchVlan,
+)
 from zvmcloud.zhcp.operations.context import Context
 
 _MISSING = (212, 40)

@@ -13,8 +13,9 @@ from zvmcloud.cp.commands import OperandError
 from zvmcloud.directory.entry import Entry
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Call, FieldError, Json
+from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.links import Links
-from zvmcloud.zhcp.messages import Operation, parse_operation
+from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.rehearsal.kinds import changes

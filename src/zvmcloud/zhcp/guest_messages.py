@@ -1,0 +1,122 @@
+"""guest.create, guest.delete and the power verbs on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.disk_messages import NewDisk, check_disks
+from zvmcloud.zhcp.kinds import Operation, kind
+
+
+@kind("guest.create")
+@dataclass(frozen=True, slots=True)
+class CreateGuest(Operation):
+    """Define a virtual machine and its disks. Without a password only the LOGONBY users can log on to it."""
+
+    userid: str = fields.userid()
+    vcpus: int = fields.limits(low=1, high=64)
+    memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
+    max_cpus: int = fields.limits(default=64, low=1, high=64)
+    max_memory_mb: int = fields.limits(default=0, low=0, high=16 * 1024 * 1024)
+    profile: str = fields.limits(default="", pattern=r"([A-Z0-9@#$_-]{1,8})?", upper=True, rule="1 to 8 characters")
+    password: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"pattern": r"[A-Za-z0-9@#$_-]{1,8}", "rule": "1 to 8 characters A-Z, 0-9, @, #, $, _ or -"},
+    )
+    logonby: tuple[str, ...] = fields.limits(default=(), pattern=fields.USERID, upper=True, rule="userids")
+    account: str = fields.limits(default="", pattern=r"[ -~]{0,32}", rule="at most 32 printable characters")
+    comments: tuple[str, ...] = fields.limits(
+        default=(), pattern=r"[ -~]{0,70}", rule="at most 70 printable characters"
+    )
+    ipl: str = fields.limits(default="", pattern=r"[A-Z0-9@#$_-]{0,8}", upper=True, rule="a vdev or a system's name")
+    ipl_parm: str = fields.text(high=64)
+    loadparm: str = fields.limits(default="", pattern=r"[ -~]{0,10}", rule="at most 10 printable characters")
+    share: str = fields.limits(
+        default="",
+        pattern=r"((REL(ATIVE)?|ABS(OLUTE)?) [A-Z0-9%. ]{1,50})?",
+        upper=True,
+        rule="such as RELATIVE 200 or ABSOLUTE 10%",
+    )
+    cpu_pool: str = fields.limits(default="", pattern=r"([A-Z0-9@#$_-]{1,8})?", upper=True, rule="1 to 8 characters")
+    relocation_domain: str = fields.limits(
+        default="", pattern=r"([A-Z0-9@#$_-]{1,8})?", upper=True, rule="1 to 8 characters"
+    )
+    dedicate: tuple[tuple[str, str], ...] = fields.limits(
+        default=(), pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )
+    loaddev: dict[str, str] = field(
+        default_factory=dict, metadata={"pattern": r"[A-Za-z0-9:. ]{0,32}", "rule": "letters and digits"}
+    )
+    disks: tuple[NewDisk, ...] = fields.limits(default=(), high=64)
+
+    def check(self) -> None:
+        """Each disk in itself, and no vdev twice."""
+        check_disks(self.disks)
+
+
+@kind("guest.delete")
+@dataclass(frozen=True, slots=True)
+class DeleteGuest(Operation):
+    """Stop a virtual machine, and delete its reader files, disks and directory entry."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.start")
+@dataclass(frozen=True, slots=True)
+class StartGuest(Operation):
+    """Log a virtual machine on; one that is on is left alone."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.stop")
+@dataclass(frozen=True, slots=True)
+class StopGuest(Operation):
+    """Log a virtual machine off at once."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.shutdown")
+@dataclass(frozen=True, slots=True)
+class ShutdownGuest(Operation):
+    """Signal shutdown, wait up to `timeout` seconds looking every `poll` seconds; CP forces the guest after that."""
+
+    userid: str = fields.userid()
+    timeout: int = fields.limits(default=120, low=1, high=3600)
+    poll: int = fields.limits(default=10, low=1, high=600)
+
+
+@kind("guest.pause")
+@dataclass(frozen=True, slots=True)
+class PauseGuest(Operation):
+    """Stop all virtual processors of a guest that is on."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.unpause")
+@dataclass(frozen=True, slots=True)
+class UnpauseGuest(Operation):
+    """Let a paused guest go on."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.reset")
+@dataclass(frozen=True, slots=True)
+class ResetGuest(Operation):
+    """Log off at once and on again."""
+
+    userid: str = fields.userid()
+
+
+@kind("guest.reboot")
+@dataclass(frozen=True, slots=True)
+class RebootGuest(Operation):
+    """Have the guest's system restart itself through its agent."""
+
+    userid: str = fields.userid()
