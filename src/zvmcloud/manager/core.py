@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 IMAGE_TOKEN_HEADER = "Zvm-Image-Token"  # noqa: S105  a header's name
 CAPTURED = "captured"
 """The file of a job that an agent sends an image to, and what a token for that is made for."""
+_OWN_GUEST = sa.select(guests).where(
+    guests.c.system == sa.bindparam("its_system"), guests.c.userid == sa.bindparam("its_userid")
+)
 _USERID = re.compile(r"[A-Za-z0-9@#$_+:-]{1,8}")
 _VDEV = re.compile(r"[0-9A-Fa-f]{1,4}")
 
@@ -154,9 +157,9 @@ class Core:
         return row
 
     async def owned_or_none(self, system: str, userid: str) -> sa.RowMapping | None:
-        query = sa.select(guests).where(guests.c.system == system, guests.c.userid == userid.upper())
+        key = {"its_system": system, "its_userid": userid.upper()}
         async with self.database.read() as connection:
-            return (await connection.execute(query)).mappings().one_or_none()
+            return (await connection.execute(_OWN_GUEST, key)).mappings().one_or_none()
 
 
 class JobFiles:

@@ -16,13 +16,20 @@ from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
+_NEW_GUEST = sa.insert(guests)
+_FREE_DEVICES = (
+    sa.update(fcp_devices)
+    .where(fcp_devices.c.system == sa.bindparam("the_system"), fcp_devices.c.assigner == sa.bindparam("the_userid"))
+    .values(assigner="", reserved=False, connections=0, template="")
+)
+
 
 @local("manager.guest_created")
 async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest becomes ours."""
     await _delete_guest(context)
     await context.connection.execute(
-        sa.insert(guests),
+        _NEW_GUEST,
         {
             "system": context.system,
             "userid": context.userid,
@@ -71,11 +78,8 @@ async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
     await _delete_guest(context)
     await _tell(context, "guest.deleted")
     if parameters.get("gone"):
-        await context.connection.execute(
-            sa.update(fcp_devices)
-            .where(fcp_devices.c.system == context.system, fcp_devices.c.assigner == context.userid)
-            .values(assigner="", reserved=False, connections=0, template="")
-        )
+        key = {"the_system": context.system, "the_userid": context.userid}
+        await context.connection.execute(_FREE_DEVICES, key)
     return None
 
 

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.events.tables import events
 from zvmcloud.manager.jobs.plan import Json
-from zvmcloud.manager.tables import jobs
 
 KEPT = 20_000
 """Events that are kept; older ones are forgotten."""
@@ -23,7 +22,7 @@ _LOOK = 0.5
 """Seconds between two looks of a follower."""
 _LOCK = 0x7A766D65
 """Of PostgreSQL's advisory locks, the one of writers of events."""
-_COLUMNS = ("time", "kind", "system", "subject", "project", "job", "data")
+_NEW = sa.insert(events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +87,8 @@ async def append(
         "data": dict(data or {}),
     }
     await _lock(connection)
-    added = await connection.execute(sa.insert(events), row)
+    added = await connection.execute(_NEW, row)
     await _sweep(connection, int((added.inserted_primary_key or (0,))[0]))
-
-
-async def append_job(connection: Connection, job: str) -> None:
-    """Tell the state that a job has now."""
-    await _lock(connection)
-    row = sa.select(
-        sa.literal(round(time.time(), 3)),
-        sa.literal("job.") + jobs.c.state,
-        jobs.c.system,
-        jobs.c.userid,
-        jobs.c.project,
-        jobs.c.id,
-        sa.literal({}, sa.JSON),
-    ).where(jobs.c.id == job)
-    await connection.execute(sa.insert(events).from_select(list(_COLUMNS), row))
 
 
 async def _lock(connection: Connection) -> None:

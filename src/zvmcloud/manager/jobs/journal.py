@@ -31,6 +31,7 @@ _PROGRESS_INTERVAL = 0.5
 """Seconds between two progress figures of a step in the database; watchers see every one."""
 
 
+_NEW_JOB, _NEW_STEPS, _NEW_CALLS = sa.insert(jobs), sa.insert(job_steps), sa.insert(calls)
 _END_OF_STEP = (
     sa.update(job_steps)
     .where(job_steps.c.job_id == sa.bindparam("the_job"), job_steps.c.number == sa.bindparam("the_number"))
@@ -55,6 +56,11 @@ _END_OF_JOB = (
 
 def _subject(system: str, userid: str) -> str:
     return f"{system}/{userid}" if userid else system
+
+
+async def _told(connection: Connection, kind: str, system: str, userid: str, project: str, job: str) -> None:
+    """An event about a job."""
+    await events.append(connection, kind, system=system, subject=userid, project=project, job=job)
 
 
 def new_job() -> str:
@@ -91,11 +97,11 @@ class Journal:
         project = plan.project or caller.project or "default"
         async with self.database.write() as connection:
             row = row_of(job, plan, project=project, actor=caller.user, origin=origin)
-            await connection.execute(sa.insert(jobs), {**row, "node": self.node, "epoch": self.epoch})
-            await connection.execute(sa.insert(job_steps), step_rows(job, plan))
+            await connection.execute(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
+            await connection.execute(_NEW_STEPS, step_rows(job, plan))
             subject = _subject(plan.system, plan.userid)
             await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
-            await events.append_job(connection, job)
+            await _told(connection, f"job.{row['state']}", plan.system, plan.userid, project, job)
         return job
 
     async def again(self, record: JobRecord, *, backwards: bool) -> None:
@@ -230,7 +236,7 @@ class Journal:
         await audit.append(
             connection, SYSTEM, row.kind, subject, project=row.project, job=job, result=state, detail=told
         )
-        await events.append_job(connection, job)
+        await _told(connection, f"job.{state}", row.system, row.userid, row.project, job)
         if row.userid:
             self._changed.setdefault(row.system, set()).add(row.userid)
         return True
@@ -383,4 +389,4 @@ class Journal:
     async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         rows = [row for number, outcome in outcomes for row in call_rows(job, number, outcome)]
         if rows:
-            await connection.execute(sa.insert(calls), rows)
+            await connection.execute(_NEW_CALLS, rows)

@@ -17,8 +17,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -48,6 +48,23 @@ _POLL = 1.0
 """Seconds between two looks at what other managers gave back, and at cancellations that were asked of them."""
 _ORDER = (turns.c.tag, turns.c.since, turns.c.job_id)
 
+# Made once: every operation that changes a directory runs all of these, and building a statement takes longer than
+# running it.
+_ITS_JOB = turns.c.job_id == sa.bindparam("its_job")
+_QUEUE = (
+    sa.select(turns.c.job_id, turns.c.kind, turns.c.owner, turns.c.tag, turns.c.since, turns.c.granted)
+    .where(turns.c.system == sa.bindparam("its_system"))
+    .order_by(*_ORDER)
+)
+_LIMITS = sa.select(systems.c.directory_writers, systems.c.image_copies).where(
+    systems.c.name == sa.bindparam("its_name")
+)
+_NEW = sa.insert(turns)
+_NEEDS = sa.update(turns).where(_ITS_JOB).values(kind=sa.bindparam("needed"), granted=False)
+_GRANT = sa.update(turns).where(_ITS_JOB).values(granted=True)
+_END = sa.update(turns).where(_ITS_JOB).values(kind="", granted=False)
+_LEAVE = sa.delete(turns).where(_ITS_JOB)
+
 
 @dataclass(slots=True)
 class _Waiter:
@@ -56,6 +73,22 @@ class _Waiter:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     granted: bool = False
     cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A job in the queue of its system. ``kind`` is "" while it needs no turn."""
+
+    job: str
+    kind: str
+    owner: str
+    tag: int
+    since: float
+    granted: bool
+
+    def order(self) -> tuple[int, float, str]:
+        """The lowest is next."""
+        return (self.tag, self.since, self.job)
 
 
 class Turns:
@@ -77,8 +110,7 @@ class Turns:
         if kind is None:
             return
         async with self._database.write() as connection:
-            await _ask(connection, record, kind)
-            if record.id in await _give(connection, record.system, await self._limits(connection, record.system)):
+            if await _ask(connection, record, kind, await self._limits(connection, record.system)):
                 return
         waiter = self._waiting[record.id] = _Waiter(record.system, cancels)
         if self._looking is None or self._looking.done():
@@ -128,6 +160,7 @@ class Turns:
 
     async def _look(self) -> None:
         """While somebody waits here: see who is next, whenever something was given back."""
+        heard = time.monotonic()
         while self._waiting:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._freed.wait(), _POLL)
@@ -135,18 +168,23 @@ class Turns:
             try:
                 for system in {waiter.system for waiter in self._waiting.values()}:
                     await self._next(system)
-                await self._hear_of_cancellations()
+                if time.monotonic() - heard >= _POLL:  # those asked of this manager are told at once, see `cancel`
+                    await self._hear_of_cancellations()
+                    heard = time.monotonic()
             except Exception:
                 log.exception("the queues cannot be looked at")
 
     async def _next(self, system: str) -> None:
         async with self._database.read() as connection:
             limits = await self._limits(connection, system)
-            queues = await _queues(connection, system)
-        given = {job for queue in queues.values() for job, has in queue if has}
-        if _chosen(queues, limits):
+            queue = await _queue(connection, system)
+        given = {place.job for place in queue if place.granted}
+        if _chosen(queue, limits):
             async with self._database.write() as connection:
-                given = await _give(connection, system, limits)
+                queue = await _queue(connection, system)
+                chosen = _chosen(queue, limits)
+                await _grant(connection, chosen)
+            given = {*chosen, *(place.job for place in queue if place.granted)}
         for job in given:
             if (waiter := self._waiting.get(job)) is not None:
                 waiter.granted = True
@@ -159,8 +197,7 @@ class Turns:
                 self.cancel(job)
 
     async def _limits(self, connection: Connection, system: str) -> Limits:
-        query = sa.select(systems.c.directory_writers, systems.c.image_copies).where(systems.c.name == system)
-        row = (await connection.execute(query)).first()
+        row = (await connection.execute(_LIMITS, {"its_name": system})).first()
         base = self._settings.limits_of(system)
         if row is None:
             return base
@@ -169,12 +206,12 @@ class Turns:
 
 async def end_turn(connection: Connection, job: str) -> None:
     """The step is over: the job lets its turn go and keeps its place."""
-    await connection.execute(sa.update(turns).where(turns.c.job_id == job).values(kind="", granted=False))
+    await connection.execute(_END, {"its_job": job})
 
 
 async def leave(connection: Connection, job: str) -> None:
     """The job is over."""
-    await connection.execute(sa.delete(turns).where(turns.c.job_id == job))
+    await connection.execute(_LEAVE, {"its_job": job})
 
 
 async def waiting_for(connection: Connection, job: str) -> str:
@@ -191,51 +228,55 @@ async def waiting_for(connection: Connection, job: str) -> str:
     return f"waiting: {place} for {WORDS[row['kind']]} on {row['system']}"
 
 
-async def _ask(connection: Connection, record: JobRecord, kind: str) -> None:
-    """The job's row says what it needs; it is made, with its tag, when there is none."""
-    mine = turns.c.job_id == record.id
-    row = (await connection.execute(sa.select(turns.c.kind).where(mine))).first()
-    if row is not None:
-        if row.kind != kind:
-            await connection.execute(sa.update(turns).where(mine).values(kind=kind, granted=False))
-        return
-    owner = f"{record.project}/{record.actor}"
-    query = sa.select(
-        sa.func.max(sa.case((turns.c.granted, turns.c.tag))),
-        sa.func.min(turns.c.tag),
-        sa.func.max(sa.case((turns.c.owner == owner, turns.c.tag))),
-    ).where(turns.c.system == record.system)
-    newest, oldest, own = (await connection.execute(query)).one()
-    now = newest if newest is not None else oldest or 0
-    values = {"job_id": record.id, "system": record.system, "kind": kind, "owner": owner, "granted": False}
-    tag = max(now, own + 1) if own is not None else now
-    await connection.execute(sa.insert(turns), {**values, "tag": tag, "since": time.time()})
+async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits) -> bool:
+    """The job's row says what it needs; it is made, with its tag, when there is none. Whether it has its turn now."""
+    queue = await _queue(connection, record.system)
+    mine = next((place for place in queue if place.job == record.id), None)
+    if mine is not None and mine.granted and mine.kind == kind:
+        return True
+    if mine is None:
+        owner = f"{record.project}/{record.actor}"
+        place = _Place(record.id, kind, owner, _tag(queue, owner), time.time(), granted=False)
+    else:
+        queue.remove(mine)
+        place = replace(mine, kind=kind, granted=False)
+    queue.append(place)
+    queue.sort(key=_Place.order)
+    chosen = _chosen(queue, limits)
+    now = record.id in chosen
+    if mine is None:
+        values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": now}
+        await connection.execute(_NEW, {**values, "tag": place.tag, "since": place.since})
+        chosen = [job for job in chosen if job != record.id]
+    elif mine.kind != kind:
+        await connection.execute(_NEEDS, {"its_job": record.id, "needed": kind})
+    await _grant(connection, chosen)
+    return now
 
 
-async def _queues(connection: Connection, system: str) -> Mapping[str, list[tuple[str, bool]]]:
-    """For each kind the jobs in the order of the queue, and whether each has its turn."""
-    query = sa.select(turns.c.kind, turns.c.job_id, turns.c.granted).where(turns.c.system == system).order_by(*_ORDER)
-    found: dict[str, list[tuple[str, bool]]] = {kind: [] for kind in WORDS}
-    for row in await connection.execute(query):
-        if row.kind in found:
-            found[row.kind].append((row.job_id, bool(row.granted)))
-    return found
+def _tag(queue: Sequence[_Place], owner: str) -> int:
+    """Of a job that asks first."""
+    newest = max((place.tag for place in queue if place.granted), default=None)
+    now = newest if newest is not None else min((place.tag for place in queue), default=0)
+    return max(now, *(place.tag + 1 for place in queue if place.owner == owner), 0)
 
 
-def _chosen(queues: Mapping[str, list[tuple[str, bool]]], limits: Limits) -> list[str]:
+async def _queue(connection: Connection, system: str) -> list[_Place]:
+    """The jobs of a system in their order, those too that need no turn just now."""
+    found = await connection.execute(_QUEUE, {"its_system": system})
+    return [_Place(row.job_id, row.kind, row.owner, row.tag, row.since, bool(row.granted)) for row in found]
+
+
+async def _grant(connection: Connection, chosen: Sequence[str]) -> None:
+    if chosen:
+        await connection.execute(_GRANT, [{"its_job": job} for job in chosen])
+
+
+def _chosen(queue: Sequence[_Place], limits: Limits) -> list[str]:
     """Jobs that are next and find room."""
     chosen: list[str] = []
-    for kind, queue in queues.items():
-        limit = limits.directory_writers if kind == DIRECTORY else limits.image_copies
-        room = max(limit - sum(has for _, has in queue), 0)
-        chosen += [job for job, has in queue if not has][:room]
+    for kind, limit in ((DIRECTORY, limits.directory_writers), (IMAGE, limits.image_copies)):
+        places = [place for place in queue if place.kind == kind]
+        room = max(limit - sum(place.granted for place in places), 0)
+        chosen += [place.job for place in places if not place.granted][:room]
     return chosen
-
-
-async def _give(connection: Connection, system: str, limits: Limits) -> set[str]:
-    """Turns for those who are next; all jobs of the system that have one then."""
-    queues = await _queues(connection, system)
-    chosen = _chosen(queues, limits)
-    if chosen:
-        await connection.execute(sa.update(turns).where(turns.c.job_id.in_(chosen)).values(granted=True))
-    return {*chosen, *(job for queue in queues.values() for job, has in queue if has)}
