@@ -1,0 +1,8 @@
+"""`make test-openstack`: real keystone, glance, placement, nova and neutron with our drivers, on two z/VM systems in
+software that are one SSI cluster.
+
+Everything is this run's own: a folder for data, logs and settings, free ports of the loopback interface, a MariaDB and
+a RabbitMQ. At the end all of it is stopped and removed, however the run went. The modules in the order in which they
+do their part: programs (database and message bus), daemons, ports and settings, databases, zvm, catalogue, cloud
+(everything together), client (the openstack command), steps, faults.
+"""

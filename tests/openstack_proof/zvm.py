@@ -1,0 +1,90 @@
+"""The z/VM of the proof: two members of one SSI cluster in software in this process, an agent for each and a manager
+as programs, so that they can be killed. What z/VM is like is read from the model itself, not asked of the manager."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.programs import TOKEN, free_port
+from e2e.test_kill_campaign import UNTOLD, scrubbed
+from openstack_proof.daemons import Daemon, Daemons
+from zvmcloud.simulator import storage
+from zvmcloud.simulator.embed import Simulator
+from zvmcloud.simulator.presets import Model
+from zvmcloud.simulator.values import to_json
+
+SYSTEMS = ("ZVM1", "ZVM2")
+FLAT, TAGGED = "VSW1", "OSVSW2"
+"""FLAT is the administrators' and there from the start; TAGGED is made by the agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zvm:
+    """The two systems, and how their manager is asked. ``token_file`` holds an admin's token."""
+
+    simulator: Simulator
+    url: str
+    token_file: Path
+    manager: Daemon
+
+    def member(self, name: str) -> int:
+        return SYSTEMS.index(name)
+
+    def rows(self) -> dict[str, str]:
+        """Every row of both models, but what tells when or how often; and the content of guests' disks."""
+        found: dict[str, str] = {}
+        for member in self.simulator.members:
+            for name, collection in member.system.store._collections.items():
+                if name in UNTOLD:
+                    continue
+                for key, value in collection.items():
+                    found[f"{member.name} {name} {key}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+        return found
+
+    def content(self, userid: str) -> dict[str, str]:
+        """Digest of each disk of a guest."""
+        system = self.simulator.members[0].system
+        return {
+            key: hashlib.sha256(storage.file_of(system, disk).read_bytes()).hexdigest()
+            for key, disk in system.disks.items()
+            if userid in key
+        }
+
+
+@contextlib.asynccontextmanager
+async def started(folder: Path, daemons: Daemons) -> AsyncIterator[Zvm]:
+    """The simulated systems and the programs over them; the programs are among ``daemons`` and end with these."""
+    model = Model(ssi="PROOF", members=SYSTEMS)
+    async with Simulator(state=folder / "vm", model=model) as simulator:
+        password, token = folder / "ZHCP", folder / "token"
+        password.write_text("ZHCP")
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        for member in simulator.members:
+            settings = folder / f"zhcp-{member.name}.toml"
+            settings.write_text(
+                f'[smapi]\nhost = "127.0.0.1"\nport = {member.smapi_port}\nuserid = "ZHCP"\n'
+                f'password_file = "{password}"\n'
+                f'[machine]\nhost = "127.0.0.1"\nport = {member.machine_port}\n'
+                f'[listen]\nunix = "{folder / member.name}"\n[storage]\nstate = "{folder / f"zhcp-{member.name}"}"\n'
+            )
+            daemons.add(f"zhcp-{member.name}", _program("zvmcloud.zhcp.program", settings))
+        port = free_port()
+        systems = "".join(f'[[systems]]\nname = "{name}"\nurl = "unix:{folder / name}"\n' for name in SYSTEMS)
+        settings = folder / "manager.toml"
+        settings.write_text(
+            f'state = "{folder / "manager"}"\nport = {port}\nimport_folders = ["{folder}"]\n'
+            f'[connector]\nmode = "token"\n{systems}'
+        )
+        manager = daemons.add("manager", _program("zvmcloud.api.program", settings), {"ZVMCLOUD_ADMIN_TOKEN": TOKEN})
+        yield Zvm(simulator, f"http://127.0.0.1:{port}", token, manager)
+
+
+def _program(module: str, settings: Path) -> list[str | Path]:
+    return [sys.executable, "-c", f"from {module} import app; app()", "run", "--settings", settings]
