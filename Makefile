@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 STACK  := $(VENV)/.openstack
 ARGS   ?=
 
-.PHONY: demo test campaign fuzz-api reference lint bench clean help test-kills campaign-kills
+.PHONY: demo test test-openstack campaign fuzz-api reference lint bench clean help test-kills campaign-kills
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -28,6 +28,9 @@ demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happ
 
 test: $(STACK)  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-openstack: $(STAMP)  ## real keystone, glance, placement, nova and neutron over two z/VM systems in software (ARGS='--logs FOLDER')
+	PYTHONPATH=tests $(BIN)/python -m openstack_proof $(ARGS)
 
 campaign: $(STAMP)  ## the long campaigns: 100,000 operations on disk space and the like
 	ZVM_OPERATIONS=100000 $(BIN)/python -m pytest -m campaign $(ARGS)

@@ -100,6 +100,8 @@ def _start(cloud: Cloud, told: Told) -> None:
     _answers(cloud, "keystone", "/v3")
     catalogue.fill(places)
     told("keystone answers")
+    for system in SYSTEMS:
+        cloud.zvm.ask("POST", f"/systems/{system}/vswitches", {"name": FLAT, "rdev": ["1004"], "vid": "UNAWARE"})
     _drivers(cloud)
     _services(cloud)
     with ThreadPoolExecutor(4) as pool:
@@ -110,7 +112,12 @@ def _start(cloud: Cloud, told: Told) -> None:
         settings = places.folder / "nova" / f"compute-{system}.conf"
         daemons.add(f"nova-compute-{host}", [places.program("nova-compute"), "--config-file", settings])
     _map_hosts(cloud)
+    wait_until(lambda: _agents_ready(cloud), "the agents make their VSWITCH", PATIENCE, daemons)
     told("nova-compute of both systems is known")
+
+
+def _agents_ready(cloud: Cloud) -> bool:
+    return all(TAGGED in member.system.vswitches for member in cloud.zvm.simulator.members)
 
 
 def _api(cloud: Cloud, name: str, variables: dict[str, str]) -> None:

@@ -36,15 +36,15 @@ def _mariadb(places: Places, programs: Programs, daemons: Daemons) -> None:
         [programs.install_database, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
         check=True, env=environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    names = "".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;\n" for name in NAMES)
     first = folder / "first.sql"
-    first.write_text(
-        "DELETE FROM mysql.global_priv WHERE User='root';\n"
-        "FLUSH PRIVILEGES;\n"
-        f"CREATE USER zvm@'{HOST}' IDENTIFIED BY '{places.password}';\n"
-        f"GRANT ALL ON *.* TO zvm@'{HOST}';\n"
-        f"{names}"
-    )
+    statements = [
+        "DELETE FROM mysql.global_priv WHERE User='root'",
+        "FLUSH PRIVILEGES",
+        f"CREATE USER zvm@'{HOST}' IDENTIFIED BY '{places.password}'",
+        f"GRANT ALL ON *.* TO zvm@'{HOST}'",
+        *(f"CREATE DATABASE {name} CHARACTER SET utf8mb4" for name in NAMES),
+    ]
+    first.write_text("".join(f"{statement};\n" for statement in statements))
     daemons.add(
         "mariadb",
         [

@@ -10,10 +10,12 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from e2e.programs import TOKEN, free_port
 from e2e.test_kill_campaign import UNTOLD, scrubbed
 from openstack_proof.daemons import Daemon, Daemons
+from zvmcloud.client import Client, change
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.presets import Model
@@ -33,8 +35,21 @@ class Zvm:
     token_file: Path
     manager: Daemon
 
-    def member(self, name: str) -> int:
-        return SYSTEMS.index(name)
+    def ask(self, method: str, path: str, body: dict[str, object] | None = None) -> Any:
+        """The manager's native API; a change is waited for."""
+        with Client(self.url, TOKEN) as client:
+            return change(client, method, path, body) if method != "GET" else client.call(method, path)
+
+    def userids(self, uuid: str) -> list[str]:
+        """The guests that are an instance of nova."""
+        with Client(self.url, TOKEN) as client:
+            return [guest["userid"] for guest in client.pages("/guests", {"tag": [f"openstack_instance={uuid}"]})]
+
+    def nics(self, userid: str) -> dict[str, tuple[str, int]]:
+        """VSWITCH and VLAN of each adapter in the directory."""
+        record = self.simulator.members[0].system.entries.get(userid)
+        nicdefs = record.entry.nicdefs if record is not None else ()
+        return {nic.vdev: (nic.lan_name, int(nic.vlan or 0)) for nic in nicdefs}
 
     def rows(self) -> dict[str, str]:
         """Every row of both models, but what tells when or how often; and the content of guests' disks."""

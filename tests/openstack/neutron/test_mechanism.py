@@ -41,15 +41,15 @@ class Ours:
         self.driver.initialize()
 
 
-class TestGeneric(Ours, theirs.AgentMechanismGenericTestCase):
+class TestGeneric(Ours, theirs.AgentMechanismGenericTestCase):  # type: ignore[misc]
     pass
 
 
-class TestVlan(Ours, theirs.AgentMechanismVlanTestCase):
+class TestVlan(Ours, theirs.AgentMechanismVlanTestCase):  # type: ignore[misc]
     pass
 
 
-class TestFlat(Ours, theirs.AgentMechanismFlatTestCase):
+class TestFlat(Ours, theirs.AgentMechanismFlatTestCase):  # type: ignore[misc]
     pass
 
 
@@ -92,5 +92,5 @@ def test_nothing_is_bound_where_the_vswitch_is_missing_or_the_kind_is_unknown() 
 
 
 def test_neutron_finds_it_by_its_name() -> None:
-    found = extension.ExtensionManager("neutron.ml2.mechanism_drivers", invoke_on_load=False)
+    found: Any = extension.ExtensionManager("neutron.ml2.mechanism_drivers", invoke_on_load=False)
     assert found["zvmcloud"].plugin is ZVMMechanismDriver

@@ -1,0 +1,55 @@
+"""The proof as a program: brings the cloud up, runs the steps, tells time and memory, removes everything."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from openstack_proof.client import Openstack
+from openstack_proof.cloud import running
+from openstack_proof.steps import Proof, Report
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make test-openstack", description=__doc__)
+    parser.add_argument("--logs", type=Path, help="keep the logs of all programs and the commands in this folder")
+    parser.add_argument("--hold", action="store_true", help="stay up at the end, until Enter is pressed")
+    return parser.parse_args()
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    begin = time.monotonic()
+
+    def told(line: str) -> None:
+        print(f"{time.monotonic() - begin:7.1f}  {line}", flush=True)
+
+    async with running(told, arguments.logs) as cloud:
+        folder = cloud.places.folder
+        image = await asyncio.to_thread(_sample, folder / "sample.img")
+        openstack = Openstack(cloud.places, folder / "logs" / "commands.txt")
+        report = Report(told)
+        await Proof(cloud, openstack, report, image).run()
+        memory = cloud.daemons.memory()
+        if arguments.hold:
+            told(f"the cloud is up; settings are in {folder}; Enter stops it")
+            await asyncio.to_thread(sys.stdin.readline)
+    print(f"\n{len(report.steps) - len(report.failed)} of {len(report.steps)} steps hold", *report.failed, sep="\n  ")
+    print("MiB:", ", ".join(f"{name} {size}" for name, size in sorted(memory.items(), key=lambda item: -item[1])))
+    print(f"{sum(memory.values())} MiB in all, {time.monotonic() - begin:.0f} s")
+    return 1 if report.failed else 0
+
+
+def _sample(path: Path) -> str:
+    """An image of ten cylinders that boots."""
+    command = [str(Path(sys.executable).with_name("zvm")), "image", "sample", str(path)]
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
+    return str(json.loads(made.stdout)["path"])
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_main(_arguments())))
