@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # nova and neutron, for the tests of their drivers: some 110 packages more, about a minute.
 $(STACK): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,openstack]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,openstack,openstack-tests]'
 	@touch $@
 
 demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happened (ARGS=--keep leaves it running)

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from oslo_config import cfg
@@ -67,6 +68,7 @@ def connect(conf: cfg.ConfigOpts) -> Client:
         raise ConfigurationError(f"[{GROUP}] token_file: {path}: {error.strerror}") from error
     if not token:
         raise ConfigurationError(f"[{GROUP}] token_file: {path} is empty; write a token into it")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every request
     ca = str(conf[GROUP].ca_file or "")
     if ca and not Path(ca).is_file():
         raise ConfigurationError(f"[{GROUP}] ca_file: there is no {ca}")
