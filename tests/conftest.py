@@ -18,6 +18,11 @@ from zvmcloud.manager.database import Database
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their length: what gzip makes has the time in it, and all workers must collect the same tests."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def _missing(programs: str, package: str) -> NoReturn:
     """Skip with the package to install; where CI is set, nothing is skipped."""
     message = f"{programs} not installed (Debian package {package})"
