@@ -19,7 +19,7 @@ pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Bytes are named by their length: what gzip makes has the time in it, and all workers must collect the same tests."""
+    """Bytes are named by their length: what gzip makes has the time in it, and all workers must find the same tests."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
@@ -72,7 +72,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Pa
         return
     server: postgres.Server = request.getfixturevalue("postgres_server")
     url = server.database()
-    yield url
+    yield postgres.patient(url)
     server.drop(url)
 
 

@@ -29,6 +29,12 @@ def programs() -> Path | None:
     return next((folder for folder in candidates if (folder / "pg_ctl").exists()), None)
 
 
+def patient(url: str) -> str:
+    """The same database, where a transaction may stand still for a minute: tests share their event loop with much else,
+    and a busy machine."""
+    return f"{url}&options=-c%20idle_in_transaction_session_timeout%3D60s"
+
+
 class Server:
     """A running server."""
 

@@ -41,6 +41,8 @@ _LOG_LIMIT = 4 * 2**20
 
 _IDLE = 5.0
 """Seconds after which PostgreSQL ends a transaction whose manager does nothing with it."""
+_STOOD_STILL = "25P03"
+"""What PostgreSQL then calls it: idle_in_transaction_session_timeout (its manual, appendix A)."""
 _WRITERS = 0x7A766D01
 _MIGRATING = 0x7A766D02
 """Advisory locks of PostgreSQL, of one database each: who writes; who changes the schema."""
@@ -184,6 +186,7 @@ class _Server(Database):
     async def opened(cls, url: sa.URL) -> Self:
         options = {} if "options" in url.query else {"options": f"-c idle_in_transaction_session_timeout={_IDLE:g}s"}
         engine = create_async_engine(url, connect_args=options)
+        sa.event.listen(engine.sync_engine, "handle_error", _server_hung_up)
         async with engine.begin() as connection:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             await connection.run_sync(_migrate)
@@ -210,6 +213,12 @@ class _Server(Database):
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _server_hung_up(context: sa.engine.ExceptionContext) -> None:
+    """A transaction that stood still for too long was ended with its connection: nothing is wrong with what it did."""
+    if getattr(context.original_exception, "sqlstate", None) == _STOOD_STILL:
+        context.is_disconnect = True
 
 
 def private_file(path: Path) -> None:
