@@ -47,7 +47,7 @@ reference: $(STAMP)  ## write the pages of docs/reference that are made from the
 campaign-kills: $(STAMP)  ## kill the manager and the agent 200 times in the middle of operations (KILLS=n, SEED=n)
 	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -s tests/e2e/test_kill_campaign.py $(ARGS)
 
-lint: $(STAMP)  ## ruff, mypy --strict, the import law
+lint: $(STACK)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
