@@ -28,7 +28,12 @@ class Agent:
     def __init__(self, settings: SystemSettings, door: Door | None = None) -> None:
         self.name = settings.name
         self._client = ZhcpClient(
-            settings.url, ca=settings.ca, certificate=settings.certificate, key=settings.key, door=door
+            settings.url,
+            ca=settings.ca,
+            certificate=settings.certificate,
+            key=settings.key,
+            fingerprint=settings.fingerprint,
+            door=door,
         )
 
     async def close(self) -> None:

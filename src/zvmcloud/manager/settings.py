@@ -31,13 +31,15 @@ MOST_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
-    """One z/VM system: its name and how its zHCP is reached (``http://``, ``https://`` or ``unix:/path``)."""
+    """One z/VM system: its name and how its zHCP is reached (``http://``, ``https://`` or ``unix:/path``).
+    ``fingerprint``: of the certificate that an enrolled agent got last; no other one is believed."""
 
     name: str
     url: str
     ca: str = ""
     certificate: str = ""
     key: str = ""
+    fingerprint: str = ""
     connector_port: int = 0
     """A port whose connector clients mean this system; 0 for none."""
     directory_writers: int = 0

@@ -49,11 +49,19 @@ class ZhcpClient:
     """One agent. May be used by many tasks of one event loop."""
 
     def __init__(
-        self, address: str, *, ca: str = "", certificate: str = "", key: str = "", door: Door | None = None
+        self,
+        address: str,
+        *,
+        ca: str = "",
+        certificate: str = "",
+        key: str = "",
+        fingerprint: str = "",
+        door: Door | None = None,
     ) -> None:
-        """``door`` is a seam for tests."""
+        """``fingerprint``: see HttpDoor; ``door`` is a seam for tests."""
         self.address = address
-        self._door = door or HttpDoor(address, _context(ca, certificate, key) if address.startswith("https:") else None)
+        context = _context(ca, certificate, key) if address.startswith("https:") else None
+        self._door = door or HttpDoor(address, context, fingerprint)
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ is whoever signed. The key is made by the openssl program: the standard library 
 cryptography has no s390x wheel.
 
     <state>/tls/agent.key   agent.pem   clients.pem (the authority whose clients are let in)
+                manager.pem (the authority that the manager's own door is known by, if one was named)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from zvmcloud.zhcp.settings import Settings
+from zvmcloud.zhcp.trust import MANAGER
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SECONDS = 60.0
@@ -46,7 +48,11 @@ def enroll(settings: Settings, manager: str, token: str, url: str, ca: Path | No
         certificate.write_text(answer["certificate"])
         clients.write_text(answer["ca"])
         _check(key, certificate, answer["ca"], fingerprint)
-        for file in (key, certificate, clients):
+        files = [key, certificate, clients]
+        if ca is not None:
+            files.append(Path(work) / MANAGER)
+            files[-1].write_bytes(ca.read_bytes())
+        for file in files:
             file.replace(folder / file.name)
     return answer["system"]
 

@@ -12,7 +12,7 @@ from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.image_errors import digest_mismatch
 from zvmcloud.zhcp.image_messages import ImageSource
-from zvmcloud.zhcp.sources import Digest, HttpFile
+from zvmcloud.zhcp.sources import Digest, HttpFile, Trust
 
 
 class Fetched(Protocol):
@@ -59,11 +59,12 @@ class PassedImage:
     compared = False
     file: Path | None = None
 
-    def __init__(self, source: ImageSource) -> None:
+    def __init__(self, source: ImageSource, trust: Trust = None) -> None:
         self._source = source
+        self._trust = trust
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
-        return HttpFile(self._source.url, self._source.headers).pieces()
+        return HttpFile(self._source.url, self._source.headers, trust=self._trust).pieces()
 
     async def whole(self) -> Path:
         raise cache_full("this image has to be read here and there, and the image cache has no room for it")

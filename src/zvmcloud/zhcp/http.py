@@ -7,6 +7,7 @@ A general client library takes three times as long for such an exchange as the a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -53,10 +54,14 @@ class Door(Protocol):
 
 
 class HttpDoor:
-    """An agent at ``http://``, ``https://`` (with the ``context``) or ``unix:/path``."""
+    """An agent at ``http://``, ``https://`` (with the ``context``) or ``unix:/path``.
 
-    def __init__(self, address: str, context: ssl.SSLContext | None = None) -> None:
+    ``fingerprint``: SHA-256, in hexadecimal, of the one certificate that is believed; "": each that the context does.
+    """
+
+    def __init__(self, address: str, context: ssl.SSLContext | None = None, fingerprint: str = "") -> None:
         self.address = address
+        self._fingerprint = fingerprint
         self._prefix = ""
         self._open: Callable[[], Awaitable[Streams]]
         if address.startswith("unix:"):
@@ -121,11 +126,24 @@ class HttpDoor:
     async def _fresh(self) -> _Line:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                return _Line(*await self._open())
+                reader, writer = await self._open()
         except TimeoutError:
             raise LostError(f"no connection within {_CONNECT_SECONDS:g} s", sent=False) from None
         except OSError as error:
             raise LostError(str(error) or type(error).__name__, sent=False) from error
+        if self._fingerprint and _shown(writer) != self._fingerprint:
+            writer.close()
+            raise LostError(
+                "it shows another certificate than it was enrolled with last: start it again, or enroll it", sent=False
+            )
+        return _Line(reader, writer)
+
+
+def _shown(writer: asyncio.StreamWriter) -> str:
+    """The fingerprint of the other side's certificate."""
+    secure: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    shown = secure.getpeercert(binary_form=True) if secure is not None else None
+    return hashlib.sha256(shown or b"").hexdigest()
 
 
 class _Line:

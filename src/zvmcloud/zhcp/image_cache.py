@@ -105,8 +105,10 @@ class _Entry:
 class ImageCache:
     """The images of one agent. `limit` in bytes; 0: nothing is kept."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, trust: sources.Trust = None) -> None:
+        """``trust``: whom to believe of servers that images come from; None: public authorities."""
         self._folder = folder
+        self.trust = trust
         self._limit = limit
         self._entries: dict[str, _Entry] = {}
         self._verified: set[str] = set()
@@ -155,7 +157,7 @@ class ImageCache:
         try:
             async with entry.turn:
                 here = await self._ready(entry, source, digest)
-            yield entry if here else PassedImage(source)
+            yield entry if here else PassedImage(source, self.trust)
         finally:
             entry.users -= 1
             if not entry.users:
@@ -243,7 +245,7 @@ class ImageCache:
             done, entry.done = file.tell(), 0
             if not done:
                 entry.started += 1
-            web = HttpFile(source.url, source.headers, start=done, etag=etag)
+            web = HttpFile(source.url, source.headers, start=done, etag=etag, trust=self.trust)
             web.total = source.bytes
             stream = web.pieces()
             if not source.bytes or done < source.bytes:

@@ -19,7 +19,7 @@ from zvmcloud.zhcp.image_messages import ImageSource
 _MOST_PARTS = 32
 
 
-async def sizes(fetched: Fetched, source: ImageSource, first: bytes) -> tuple[int, int]:
+async def sizes(fetched: Fetched, source: ImageSource, first: bytes, trust: sources.Trust = None) -> tuple[int, int]:
     """(the file's size, the least it expands to), 0 for what is not known. `first`: its first bytes.
 
     ImageError `image-truncated` when the size is another than the source says.
@@ -30,25 +30,25 @@ async def sizes(fetched: Fetched, source: ImageSource, first: bytes) -> tuple[in
     elif source.bytes and found not in (Format.GZIP, Format.XZ):
         return source.bytes, 0
     else:
-        end, size = await sources.end_of(source, compression.GZIP_SIZE_BYTES)
+        end, size = await sources.end_of(source, compression.GZIP_SIZE_BYTES, trust)
         expanded = 0
         if found is Format.GZIP and end:
             expanded = compression.gzip_size(end)
         elif found is Format.XZ and size:
-            expanded = await _xz_of_server(source, size)
+            expanded = await _xz_of_server(source, size, trust)
     if source.bytes and size and size != source.bytes:
         raise ImageError(f"the image has {size} bytes, {source.bytes} were expected", "image-truncated")
     return size or source.bytes, expanded
 
 
-async def _xz_of_server(source: ImageSource, size: int) -> int:
+async def _xz_of_server(source: ImageSource, size: int, trust: sources.Trust) -> int:
     """What an xz file on a server expands to, from its indexes; 0 when it is damaged, has too many streams, or the
     server does not tell."""
     parts = compression.xz_parts(size)
     try:
         offset, length = next(parts)
         for _ in range(_MOST_PARTS):
-            data = await sources.part_of(source, offset, length) if offset >= 0 else b""
+            data = await sources.part_of(source, offset, length, trust) if offset >= 0 else b""
             if not data:
                 return 0
             offset, length = parts.send(data)

@@ -36,6 +36,7 @@ from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.recovery import Recovery
 from zvmcloud.zhcp.settings import Settings
 from zvmcloud.zhcp.smapi_port import SmapiPort
+from zvmcloud.zhcp.trust import believed
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Runner:
         self.machine = machine
         self.journal = journal
         self._links = Links()
-        self._images = ImageCache(settings.state / "images", settings.storage.cache_mb << 20)
+        self._images = ImageCache(settings.state / "images", settings.storage.cache_mb << 20, believed(settings))
         self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
         self._stopping = False

@@ -18,6 +18,7 @@
     [storage]
     state = "path"                image_folders = ["path"]  pools = ["POOL1"] (empty: every pool)
     cache_mb = 20480              (images kept in the state folder, in MiB; 0: none)
+    image_ca = "path"             (authorities of servers that images come from, besides those of this machine)
     fcps = ["1A00", "1B00"]       (FCP devices of the agent's own machine, through which it writes SCSI volumes)
     bootmap_program = "path"      (writes the boot map of a SCSI volume; operations/bootmap.py says how it is called)
 
@@ -93,6 +94,7 @@ class StorageSettings:
         default=(), pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
     )
     bootmap_program: str = ""
+    image_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)

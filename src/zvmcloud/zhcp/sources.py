@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _REDIRECTS = 5
 _END_SECONDS = 15.0
 _PAUSE = 0.2
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+Trust = ssl.SSLContext | None
 _ALGORITHMS = ("sha512", "sha256", "md5")
 
 
@@ -74,27 +76,33 @@ def check(url: str, folders: tuple[Path, ...]) -> Path | None:
     return path
 
 
-async def end_of(source: ImageSource, length: int) -> tuple[bytes, int]:
+def client_of(timeout: httpx.Timeout, trust: Trust) -> httpx.AsyncClient:
+    """A client for one exchange with a server of images; redirects are this module's own work."""
+    verify: ssl.SSLContext | bool = True if trust is None else trust
+    return httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, verify=verify)
+
+
+async def end_of(source: ImageSource, length: int, trust: Trust = None) -> tuple[bytes, int]:
     """The last bytes of a file on a server and its size; (b"", 0) when the server does not tell.
 
     Whatever is wrong is left to who reads the file itself.
     """
-    return await _part(source, f"-{length}", length)
+    return await _part(source, f"-{length}", length, trust)
 
 
-async def part_of(source: ImageSource, offset: int, length: int) -> bytes:
+async def part_of(source: ImageSource, offset: int, length: int, trust: Trust = None) -> bytes:
     """Bytes of a file on a server; b"" when the server does not give just these."""
-    found, _ = await _part(source, f"{offset}-{offset + length - 1}", length)
+    found, _ = await _part(source, f"{offset}-{offset + length - 1}", length, trust)
     return found
 
 
-async def _part(source: ImageSource, wanted: str, length: int) -> tuple[bytes, int]:
+async def _part(source: ImageSource, wanted: str, length: int, trust: Trust) -> tuple[bytes, int]:
     """The bytes of a range and the file's size."""
     asked = {**source.headers, "accept-encoding": "identity", "range": f"bytes={wanted}"}
     timeout = httpx.Timeout(_END_SECONDS)
     try:
         async with (
-            httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+            client_of(timeout, trust) as client,
             _answer(client, source.url, asked) as answer,
         ):
             found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
@@ -154,10 +162,14 @@ async def file_pieces(path: Path) -> AsyncGenerator[bytes, None]:
 
 
 class HttpFile:
-    """A file on a web server, read from byte `start` on. `etag`: that of an earlier read, if it was a strong one."""
+    """A file on a web server, read from byte `start` on. `etag`: that of an earlier read, if it was a strong one.
+    `trust`: whom to believe, None for public authorities."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, start: int = 0, etag: str = "") -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], *, start: int = 0, etag: str = "", trust: Trust = None
+    ) -> None:
         self._url = url
+        self._trust = trust
         self._headers = headers
         self._done = start
         self.etag = etag
@@ -168,7 +180,7 @@ class HttpFile:
         """The bytes. AgentError: 404 `image-missing`, 502 `source-refused`, `source-lost`, `source-changed`."""
         losses = 0
         timeout = httpx.Timeout(60.0, connect=15.0)
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+        async with client_of(timeout, self._trust) as client:
             while True:
                 before = self._done
                 try:

@@ -41,23 +41,29 @@ class Systems:
         self._core = core
         self._authority = authority
         self._agent = agent
-        self._urls: dict[str, str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
 
     async def load(self) -> None:
         """Take systems over that were added, moved or removed at run time, by this manager or another one."""
+        issued = seen.certificates.c
+        query = (
+            sa.select(systems, issued.sha256)
+            .outerjoin(seen.certificates, issued.system == systems.c.name)
+            .where(systems.c.origin != SETTINGS)
+        )
         async with self._core.database.read() as connection:
-            query = sa.select(systems).where(systems.c.origin != SETTINGS)
             rows = {row.name: row for row in await connection.execute(query)}
-        for name in [name for name in self._urls if name not in rows]:
-            del self._urls[name]
+        for name in [name for name in self._known if name not in rows]:
+            del self._known[name]
             await self._core.agents.remove(name)
         for name, row in rows.items():
-            if self._core.settings.system(name) is None and self._urls.get(name) != row.url:
+            reached = (row.url, (row.sha256 or "") if row.origin == ENROLLED else "")
+            if self._core.settings.system(name) is None and self._known.get(name) != reached:
                 if row.origin == ENROLLED:
                     await asyncio.to_thread(self._authority.ensure)
                 await self._core.agents.remove(name)
-                self._core.agents.add(self._agent(self._reached(name, row.url, row.origin)))
-                self._urls[name] = row.url
+                self._core.agents.add(self._agent(self._reached(name, *reached, row.origin)))
+                self._known[name] = reached
 
     async def add(self, caller: Caller, name: str, url: str) -> None:
         """Add a system whose agent is at ``url`` already. Raises BadInput, Conflict (system-exists)."""
@@ -137,11 +143,11 @@ class Systems:
         except SettingsError as error:
             raise BadInput("system", name, str(error)) from error
 
-    def _reached(self, name: str, url: str, origin: str) -> SystemSettings:
+    def _reached(self, name: str, url: str, fingerprint: str, origin: str) -> SystemSettings:
         if origin != ENROLLED:
             return SystemSettings(name, url)
         own = self._authority
-        return SystemSettings(name, url, str(own.ca), str(own.certificate), str(own.key))
+        return SystemSettings(name, url, str(own.ca), str(own.certificate), str(own.key), fingerprint)
 
 
 async def _row(core: Core, name: str) -> sa.RowMapping | None:

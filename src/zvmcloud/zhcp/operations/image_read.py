@@ -21,6 +21,7 @@ from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.boot_disk import boot_disk
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.places import Disk, opened, require_off
+from zvmcloud.zhcp.sources import Trust, client_of
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SECONDS = 120.0
@@ -56,7 +57,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         except DiskFileError as problem:
             raise _unreadable(disk, problem) from problem
         try:
-            received = await _send(request, reader)
+            received = await _send(request, reader, context.images.trust)
             found = await to_its_end(asyncio.to_thread(reader.result))
         except (DiskFileError, TrackError) as problem:
             raise _unreadable(disk, problem) from problem
@@ -78,13 +79,13 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
     }
 
 
-async def _send(request: ReadImage, reader: ImageReader) -> dict[str, Json]:
+async def _send(request: ReadImage, reader: ImageReader, trust: Trust) -> dict[str, Json]:
     """PUT the file; what the receiver answered."""
     target = request.target
     headers = {**target.headers, "content-type": "application/octet-stream"}
     timeout = httpx.Timeout(_SECONDS, connect=15.0)
     try:
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+        async with client_of(timeout, trust) as client:
             answer = await client.put(target.url, headers=headers, content=_pieces(reader))
     except httpx.InvalidURL as problem:
         raise FieldError("target.url", target.url, str(problem)) from problem
@@ -94,7 +95,8 @@ async def _send(request: ReadImage, reader: ImageReader) -> dict[str, Json]:
             remedy="see whether the manager can be reached from the agent",
         ) from problem  # fmt: skip
     if not answer.is_success:
-        full = answer.status_code == httpx.codes.INSUFFICIENT_STORAGE
+        said = '"file-unreadable"' in answer.text
+        full = answer.status_code == 507 or (answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and said)
         raise AgentError(
             507 if full else 502,
             "target-full" if full else "target-refused",

@@ -46,7 +46,7 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         fetched = await stack.enter_async_context(context.images.use(source, folders))
         stream = await stack.enter_async_context(contextlib.aclosing(fetched.pieces()))
         first = await _first(stream)
-        file_bytes, expanded = await image_sizes.sizes(fetched, source, first)
+        file_bytes, expanded = await image_sizes.sizes(fetched, source, first, context.images.trust)
         fits = partial(image_plan.check, first, file_bytes=file_bytes, expanded_bytes=expanded)
         context.report(0.01, f"opening {request.place}")
         disk = await stack.enter_async_context(opened(context, request.place, why, write=True, check=fits))
