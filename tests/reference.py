@@ -9,6 +9,7 @@ from typing import Any
 
 from zvmcloud.api.v1.app import document
 from zvmcloud.api.v1.document import OPEN, operations
+from zvmcloud.cli import openstack
 from zvmcloud.cli.catalog import HIDDEN
 from zvmcloud.cli.failures import EXIT_CODES
 from zvmcloud.cli.main import SESSION
@@ -16,7 +17,8 @@ from zvmcloud.client import operations as read
 from zvmcloud.simulator import coverage
 from zvmcloud.zhcp import catalogue
 
-FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "reference"
 
 
 def pages() -> dict[Path, str]:
@@ -27,6 +29,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "cli.md": cli(found),
         FOLDER / "zhcp-operations.md": catalogue.markdown(),
         FOLDER / "smapi-coverage.md": coverage.markdown(),
+        **{ROOT / "etc" / "openstack" / Path(path).name: text for path, text in openstack.example().items()},
     }
 
 

@@ -118,3 +118,34 @@ def test_help_and_completion_come_from_the_manager(run: Run) -> None:
     assert "Memory in MiB" in told
     words = {"_ZVM_COMPLETE": "complete_bash", "COMP_WORDS": "zvm guest rel", "COMP_CWORD": "2"}
     assert "relocate" in run(**words).stdout.split()
+
+
+def test_settings_of_openstack_are_rendered_from_what_the_manager_knows(stack: Stack, run: Run, tmp_path: Path) -> None:
+    made = run("vswitch", "create", "VSW1", "--system", "ZVM1", "--wait")
+    assert made.returncode == 0
+    shown = run("openstack", "render", "--system", "zvm1").stdout
+    assert f"url = {stack.facts['connector']}" in shown
+    assert "system = ZVM1" in shown
+    assert "physical_networks = physnet1:VSW1" in shown
+    assert "network_vlan_ranges" not in shown, "VSW1 knows no VLANs"
+
+    own = ("--physical-network", "a=VSW1", "--physical-network", "b=VSW2:1000+1F00", "--folder", str(tmp_path))
+    written = [
+        Path(line) for line in run("openstack", "render", "--system", "ZVM1", "--host", "z1", *own).stdout.split()
+    ]
+    assert [path.name for path in written] == [
+        "zvm-z1.conf", "zvm-agent-z1.ini", "zvm.ini", "nova-compute-z1.service", "neutron-zvm-agent-z1.service",
+    ]  # fmt: skip
+    agent = written[1].read_text()
+    assert "physical_networks = a:VSW1,b:VSW2" in agent
+    assert "vswitch_devices = VSW2:1000+1F00" in agent
+    assert "network_vlan_ranges = b:1:4094" in written[2].read_text()
+
+
+def test_settings_of_openstack_need_a_system_and_vswitches_that_are_there(run: Run) -> None:
+    assert "which z/VM system?" in run("openstack", "render", code=2).stderr
+    assert "there is no VSWITCH NONE" in run(
+        "openstack", "render", "--system", "ZVM1", "--physical-network", "a=NONE", code=2
+    ).stderr  # fmt: skip
+    assert "makes no sense" in run("openstack", "render", "-s", "ZVM1", "--physical-network", "a", code=2).stderr
+    assert "ZVM9" in run("openstack", "render", "--system", "ZVM9", code=3).stderr

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import httpx
 from openstack_proof import catalogue, databases, environment, zvm
 from openstack_proof.daemons import Daemons, wait_until
 from openstack_proof.programs import programs
-from openstack_proof.settings import HOST, Places, ini
+from openstack_proof.settings import HOST, Places, Section, ini
 from openstack_proof.zvm import FLAT, SYSTEMS, TAGGED, Zvm
 
 PATIENCE = 300.0
@@ -108,9 +110,8 @@ def _start(cloud: Cloud, told: Told) -> None:
         for work in [pool.submit(_answers, cloud, name, "/") for name in ("glance", "placement", "nova", "neutron")]:
             work.result()
     told("glance, placement, nova and neutron answer")
-    for system, host in cloud.hosts.items():
-        settings = places.folder / "nova" / f"compute-{system}.conf"
-        daemons.add(f"nova-compute-{host}", [places.program("nova-compute"), "--config-file", settings])
+    for host in cloud.hosts.values():
+        daemons.add(f"nova-compute-{host}", compute(cloud, host))
     _map_hosts(cloud)
     wait_until(lambda: _agents_ready(cloud), "the agents make their VSWITCH", PATIENCE, daemons)
     told("nova-compute of both systems is known")
@@ -147,49 +148,59 @@ def _services(cloud: Cloud) -> None:
     files = ("neutron.conf", "ml2_conf.ini")
     variables = {"OS_NEUTRON_CONFIG_DIR": str(folder / "neutron"), "OS_NEUTRON_CONFIG_FILES": ";".join(files)}
     _api(cloud, "neutron", variables)
-    neutron = [word for name in files for word in ("--config-file", str(folder / "neutron" / name))]
+    neutron = _config(folder / "neutron", files)
     for name in ("neutron-rpc-server", "neutron-periodic-workers"):
         daemons.add(name, [places.program(name), *neutron])
     _answers(cloud, "placement", "/")
     _api(cloud, "nova", {"OS_NOVA_CONFIG_DIR": str(folder / "nova")})
     for name in ("nova-conductor", "nova-scheduler"):
         daemons.add(name, [places.program(name), "--config-file", folder / "nova" / "nova.conf"])
-    for system, host in cloud.hosts.items():
-        settings = folder / "neutron" / f"agent-{system}.ini"
-        daemons.add(f"neutron-zvm-agent-{host}", [places.program("neutron-zvm-agent"), "--config-file", settings])
+    for host in cloud.hosts.values():
+        daemons.add(f"neutron-zvm-agent-{host}", agent(cloud, host))
 
 
 def _drivers(cloud: Cloud) -> None:
-    """Settings of the drivers: what `zvm openstack render` prints, over what the services need anyway."""
+    """Settings of the drivers: what `zvm openstack render` writes for each system, behind what the services need
+    anyway, and behind both what only this run wants."""
     folder, places = cloud.places.folder, cloud.places
-    ml2 = {
-        "ml2": {
-            "type_drivers": "flat,vlan", "tenant_network_types": "vlan", "mechanism_drivers": "zvmcloud",
-            "extension_drivers": "port_security",
-        },
-        "ml2_type_flat": {"flat_networks": "physnet1"},
-        "ml2_type_vlan": {"network_vlan_ranges": "physnet2:100:199"},
-    }  # fmt: skip
-    (folder / "neutron" / "ml2_conf.ini").write_text(ini(ml2))
+    here = {"ZVMCLOUD_URL": cloud.zvm.url, "ZVMCLOUD_TOKEN_FILE": str(cloud.zvm.token_file)}
     for system, host in cloud.hosts.items():
-        manager = {"url": cloud.zvm.url, "token_file": cloud.zvm.token_file, "system": system}
+        command = [
+            str(Path(sys.executable).with_name("zvm")), "openstack", "render", "--system", system,
+            "--physical-network", f"physnet1={FLAT}", "--physical-network", f"physnet2={TAGGED}:1000+1F00",
+            "--token-file", str(cloud.zvm.token_file), "--folder", str(folder),
+        ]  # fmt: skip
+        subprocess.run(command, env={**os.environ, **here}, check=True, stdout=subprocess.DEVNULL)
         state = folder / f"nova-{system}"
         state.mkdir()
-        nova = places.nova_common()
-        nova["DEFAULT"] = {
-            **nova["DEFAULT"], "host": host, "state_path": state, "compute_driver": "zvmcloud.ZVMCloudDriver",
-            "vif_plugging_timeout": 120, "vif_plugging_is_fatal": True, "force_config_drive": True,
-        }  # fmt: skip
-        nova["compute"] = {"live_migration_wait_for_vif_plug": False}
-        (folder / "nova" / f"compute-{system}.conf").write_text(ini({**nova, "zvmcloud": manager}))
-        agent = places.neutron_agent()
-        agent["DEFAULT"] = {**agent["DEFAULT"], "host": host}
-        own = {
-            **manager, "physical_networks": f"physnet1:{FLAT},physnet2:{TAGGED}",
-            "vswitch_devices": f"{TAGGED}:1000+1F00", "polling_interval": 1, "repair_interval": 5,
-        }  # fmt: skip
-        text = ini({**agent, "agent": {"report_interval": 10}, "zvmcloud": own})
-        (folder / "neutron" / f"agent-{system}.ini").write_text(text)
+        _write(folder / "nova" / f"compute-{host}.conf", places.nova_common())
+        _write(folder / "nova" / f"own-{host}.conf", {"DEFAULT": {"state_path": state}})
+        _write(folder / "neutron" / f"agent-{host}.conf", places.neutron_agent())
+        own = {"agent": {"report_interval": 10}, "zvmcloud": {"polling_interval": 1, "repair_interval": 5}}
+        _write(folder / "neutron" / f"own-{host}.ini", own)
+    (folder / "neutron" / "ml2_conf.ini").write_text((folder / "etc/neutron/plugins/ml2/zvm.ini").read_text())
+
+
+def _write(path: Path, sections: Mapping[str, Section]) -> None:
+    path.write_text(ini(sections))
+
+
+def compute(cloud: Cloud, host: str) -> list[str | Path]:
+    """The command of a system's nova-compute."""
+    folder = cloud.places.folder
+    files = (f"nova/compute-{host}.conf", f"etc/nova/zvm-{host}.conf", f"nova/own-{host}.conf")
+    return [cloud.places.program("nova-compute"), *_config(folder, files)]
+
+
+def agent(cloud: Cloud, host: str) -> list[str | Path]:
+    """The command of a system's neutron agent."""
+    folder = cloud.places.folder
+    files = (f"neutron/agent-{host}.conf", f"etc/neutron/zvm-agent-{host}.ini", f"neutron/own-{host}.ini")
+    return [cloud.places.program("neutron-zvm-agent"), *_config(folder, files)]
+
+
+def _config(folder: Path, names: Sequence[str]) -> list[str | Path]:
+    return [word for name in names for word in ("--config-file", folder / name)]
 
 
 def _map_hosts(cloud: Cloud) -> None:

@@ -23,6 +23,7 @@ PROGRAMS = {
     "simulator": ("zvmcloud.simulator.program", "run a z/VM in software"),
     "image": ("zvmcloud.images.program", "make a sample image or a config drive, look into image files"),
     "smapi": ("zvmcloud.smapi.program", "look SMAPI functions up, call them, check recordings"),
+    "openstack": ("zvmcloud.cli.openstack", "print the settings of OpenStack's services for a z/VM system"),
     "smcli": ("zvmcloud.smcli.program", "call a SMAPI function as the smcli of xCAT and Feilong does, for scripts"),
 }
 """Command -> module with a typer application named `app`, and one line of help."""
