@@ -1,7 +1,11 @@
 """The page of operations says what the agent takes."""
 
+import re
+from pathlib import Path
+
 from typer.testing import CliRunner
 
+from zvmcloud import zhcp
 from zvmcloud.zhcp import catalogue
 from zvmcloud.zhcp.messages import OPERATIONS
 from zvmcloud.zhcp.operations.handlers import HANDLERS
@@ -11,6 +15,19 @@ from zvmcloud.zhcp.program import app
 def test_every_kind_has_a_handler_and_a_docstring() -> None:
     assert set(OPERATIONS) == set(HANDLERS)
     assert [kind for kind, text in catalogue.kinds() if not text.endswith(".")] == []
+
+
+def test_every_kind_says_what_undo_does_and_which_errors_it_gives() -> None:
+    """Each code that is named is one that the agent has."""
+    source = "".join(path.read_text() for path in Path(zhcp.__file__).parent.rglob("*.py"))
+    for kind, operation in OPERATIONS.items():
+        text = operation.__doc__ or ""
+        assert "\n    Undone: " in text, kind
+        _, errors, named = text.partition("\n    Errors: ")
+        codes = re.findall(r"`([a-z]+-[a-z-]+)`", named)
+        assert errors, kind
+        unknown = [code for code in codes if f'"{code}"' not in source and not code.endswith("-script-failed")]
+        assert unknown == [], kind
 
 
 def test_members_stand_with_their_type_default_and_limit() -> None:

@@ -54,6 +54,10 @@ class ConfigDrive(Operation):
 
     The drive is made of `hostname`, `networks`, `user_data` (base64) and `uuid`; or it is `drive` (base64), an iso9660
     volume or (for the reader) a tar archive. The disk must be empty and its guest off; `overwrite` takes any disk.
+
+    Undone: the disk is erased; a file that cannot be handed over is purged, one that the guest has stays.
+
+    Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `disk-not-empty`; 422 `disk-too-small`.
     """
 
     userid: str = fields.userid()
@@ -103,7 +107,12 @@ class NetBoot(Operation):
     `method` adds its own words to `parm`: autoyast (repository, profile), kickstart (repository, profile), nfsroot
     (repository as nfs://server/path), coreos (repository: the rootfs; profile: the ignition's URL, or `ignition`: its
     base64, appended to the initrd). `devices` are the three of the adapter, for `rd.znet`. `start` logs the guest on
-    and loads from its reader; it must be off. Undone: the three files are purged, and the guest is logged off.
+    and loads from its reader; it must be off.
+
+    Undone: the three files are purged, and the guest is logged off.
+
+    Errors: 404 `guest-unknown`, `image-missing`; 409 `guest-active`; 422 `digest-mismatch`; 403 `send-not-authorized`;
+    502 `source-lost`, `source-refused`.
     """
 
     kernel: BootFile

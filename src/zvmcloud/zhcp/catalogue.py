@@ -22,6 +22,10 @@ _HEAD = """# Operations of the agent
 Every kind that `PUT /v1/operations/{job}/{step}` takes, with the members of `parameters`. A member with a default may
 be left out. Texts marked *upper case* are made so. How operations run, fail and are undone: [zhcp.md](../zhcp.md).
 
+*Undone* says what a failure or a cancellation brings back, *Errors* which problems a kind has of its own. Besides these
+any of them may end with 400 `bad-parameter`, 403 `not-authorized`, 409 `cancelled`, `guest-locked`, `entry-changed`
+(with `expect_entries`), 502 `smapi-refused`, `cp-refused`, 503 `smapi-unreachable`, `machine-unreachable`.
+
 This page is made by `zvm zhcp operations --markdown`.
 """
 

@@ -67,7 +67,14 @@ def check_disks(disks: tuple[NewDisk, ...]) -> None:
 @kind("disk.add")
 @dataclass(frozen=True, slots=True)
 class AddDisks(Operation):
-    """Add disks to a directory entry and format them; a guest that is on gets them at once."""
+    """Add disks to a directory entry and format them; a guest that is on gets them at once.
+
+    Undone: the disks are taken from the running guest and deleted; one that the guest does not give back stays, and is
+    named.
+
+    Errors: 404 `guest-unknown`, `pool-unknown`; 409 `disk-exists`, `pool-full`; 422 `format-failed`; 501
+    `tool-missing`.
+    """
 
     userid: str = fields.userid()
     disks: tuple[NewDisk, ...] = fields.limits(high=64)
@@ -80,7 +87,12 @@ class AddDisks(Operation):
 @kind("disk.remove")
 @dataclass(frozen=True, slots=True)
 class RemoveDisks(Operation):
-    """Remove disks of a guest that is off; numbers it does not have are fine."""
+    """Remove disks of a guest that is off; numbers it does not have are fine.
+
+    Undone: nothing: a disk that was deleted is gone. Sent again, it goes on with those that are left.
+
+    Errors: 404 `guest-unknown`; 409 `guest-active`.
+    """
 
     userid: str = fields.userid()
     vdevs: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")

@@ -40,6 +40,10 @@ class DefineGuest(Operation):
 
     The first record names the guest: `USER userid ...`. A password or an account given here replaces that of the
     prototype or of the records.
+
+    Undone: the entry is deleted.
+
+    Errors: 400 `bad-parameter` for records that make no entry; 404 `prototype-unknown`; 409 `guest-exists`.
     """
 
     userid: str = fields.userid()
@@ -66,6 +70,11 @@ class ChangeGuest(Operation):
     replace what was there, but for DEDICATE: `dedicate` adds pairs of vdev and rdev, `undedicate` removes vdevs.
     `comments` are all comment records but those of the directory manager. It counts from the next logon on; with
     `live` the share of a running guest is changed too.
+
+    Undone: each statement comes back, and what others changed since then stays. After a crash of the agent a password
+    that was changed stays so: `password-lost` says it.
+
+    Errors: 404 `guest-unknown`; 409 `not-a-guest`, `device-exists`, `guest-locked`.
     """
 
     userid: str = fields.userid()
@@ -123,6 +132,11 @@ class RestoreGuest(Operation):
     A password that is masked there stays what it is now. Minidisks must be those that the entry has now: space that
     was given up may be another's, so disks are added and removed by operations of their own. `digest`: of the entry
     that is replaced, as the inventory tells it; nothing is done when the entry is another one by then.
+
+    Undone: the entry as it was before.
+
+    Errors: 404 `guest-unknown`; 409 `entry-changed` (it is not the one that was looked at), `disks-differ`,
+    `guest-locked`.
     """
 
     userid: str = fields.userid()

@@ -11,7 +11,12 @@ from zvmcloud.zhcp.kinds import Operation, kind
 @kind("fcp.dedicate")
 @dataclass(frozen=True, slots=True)
 class DedicateFcps(Operation):
-    """Give FCP devices to a guest, at the same virtual device numbers; at once when it is on."""
+    """Give FCP devices to a guest, at the same virtual device numbers; at once when it is on.
+
+    Undone: the devices are taken back, from the running guest first.
+
+    Errors: 404 `guest-unknown`, `fcp-unknown`; 409 `fcp-in-use`.
+    """
 
     userid: str = fields.userid()
     devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
@@ -20,7 +25,12 @@ class DedicateFcps(Operation):
 @kind("fcp.undedicate")
 @dataclass(frozen=True, slots=True)
 class UndedicateFcps(Operation):
-    """Take FCP devices back; those it does not have are fine."""
+    """Take FCP devices back; those it does not have are fine.
+
+    Undone: the devices are given again, to the running guest and in its entry.
+
+    Errors: 404 `guest-unknown`; what CP says when the guest does not give a device back.
+    """
 
     userid: str = fields.userid()
     devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
@@ -30,7 +40,13 @@ class UndedicateFcps(Operation):
 @dataclass(frozen=True, slots=True)
 class ConfigureGuest(Operation):
     """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot.
-    `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings."""
+    `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings.
+
+    Undone: nothing: what the scripts did in the guest stays.
+
+    Errors: 409 `volume-script-failed`, `disks-script-failed`, `network-script-failed`, each with the service's exit
+    status.
+    """
 
     userid: str = fields.userid()
     scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
@@ -40,7 +56,12 @@ class ConfigureGuest(Operation):
 @dataclass(frozen=True, slots=True)
 class RefreshBootmap(Operation):
     """Make a SCSI volume bootable through these devices: find its paths, and have the program of the settings write
-    the boot map. `lun` and the WWPNs are 16 digits."""
+    the boot map. `lun` and the WWPNs are 16 digits.
+
+    Undone: nothing: on z/VM nothing was changed, and the program of the settings cleans up after itself.
+
+    Errors: 409 `bootmap-failed`; 502 `bootmap-failed`; 504 `bootmap-timeout`.
+    """
 
     lun: str = fields.limits(pattern=r"[0-9a-f]{16}", rule="16 lower-case hexadecimal digits")
     devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")

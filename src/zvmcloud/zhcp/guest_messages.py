@@ -12,7 +12,13 @@ from zvmcloud.zhcp.kinds import Operation, kind
 @kind("guest.create")
 @dataclass(frozen=True, slots=True)
 class CreateGuest(Operation):
-    """Define a virtual machine and its disks. Without a password only the LOGONBY users can log on to it."""
+    """Define a virtual machine and its disks. Without a password only the LOGONBY users can log on to it.
+
+    Undone: the entry is deleted with its disks.
+
+    Errors: 404 `profile-unknown`, `pool-unknown`; 409 `guest-exists`, `pool-full`; 422 `format-failed`; 501
+    `tool-missing`.
+    """
 
     userid: str = fields.userid()
     vcpus: int = fields.limits(low=1, high=64)
@@ -59,7 +65,12 @@ class CreateGuest(Operation):
 @kind("guest.delete")
 @dataclass(frozen=True, slots=True)
 class DeleteGuest(Operation):
-    """Stop a virtual machine, and delete its reader files, disks and directory entry."""
+    """Stop a virtual machine, and delete its reader files, disks and directory entry.
+
+    Undone: nothing: sent again, it goes on where it was.
+
+    Errors: 409 `guest-elsewhere`; 504 `still-on`.
+    """
 
     userid: str = fields.userid()
 
@@ -67,7 +78,12 @@ class DeleteGuest(Operation):
 @kind("guest.start")
 @dataclass(frozen=True, slots=True)
 class StartGuest(Operation):
-    """Log a virtual machine on; one that is on is left alone."""
+    """Log a virtual machine on; one that is on is left alone.
+
+    Undone: nothing: a guest that was logged on stays on.
+
+    Errors: 404 `guest-unknown`; 409 `guest-elsewhere`, `guest-going-off`.
+    """
 
     userid: str = fields.userid()
 
@@ -75,7 +91,12 @@ class StartGuest(Operation):
 @kind("guest.stop")
 @dataclass(frozen=True, slots=True)
 class StopGuest(Operation):
-    """Log a virtual machine off at once."""
+    """Log a virtual machine off at once.
+
+    Undone: nothing.
+
+    Errors: 404 `guest-unknown`; 409 `guest-elsewhere`; 504 `still-on`.
+    """
 
     userid: str = fields.userid()
 
@@ -83,7 +104,12 @@ class StopGuest(Operation):
 @kind("guest.shutdown")
 @dataclass(frozen=True, slots=True)
 class ShutdownGuest(Operation):
-    """Signal shutdown, wait up to `timeout` seconds looking every `poll` seconds; CP forces the guest after that."""
+    """Signal shutdown, wait up to `timeout` seconds looking every `poll` seconds; CP forces the guest after that.
+
+    Undone: nothing: CP keeps to the deadline that it was given.
+
+    Errors: 404 `guest-unknown`; 409 `guest-elsewhere`; 504 `still-on`.
+    """
 
     userid: str = fields.userid()
     timeout: int = fields.limits(default=120, low=1, high=3600)
@@ -93,7 +119,12 @@ class ShutdownGuest(Operation):
 @kind("guest.pause")
 @dataclass(frozen=True, slots=True)
 class PauseGuest(Operation):
-    """Stop all virtual processors of a guest that is on."""
+    """Stop all virtual processors of a guest that is on.
+
+    Undone: nothing.
+
+    Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
+    """
 
     userid: str = fields.userid()
 
@@ -101,7 +132,12 @@ class PauseGuest(Operation):
 @kind("guest.unpause")
 @dataclass(frozen=True, slots=True)
 class UnpauseGuest(Operation):
-    """Let a paused guest go on."""
+    """Let a paused guest go on.
+
+    Undone: nothing.
+
+    Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
+    """
 
     userid: str = fields.userid()
 
@@ -109,7 +145,12 @@ class UnpauseGuest(Operation):
 @kind("guest.reset")
 @dataclass(frozen=True, slots=True)
 class ResetGuest(Operation):
-    """Log off at once and on again."""
+    """Log off at once and on again.
+
+    Undone: nothing: one that is cancelled between off and on leaves the guest off.
+
+    Errors: 404 `guest-unknown`; 409 `guest-elsewhere`, `guest-going-off`; 504 `still-on`.
+    """
 
     userid: str = fields.userid()
 
@@ -117,6 +158,11 @@ class ResetGuest(Operation):
 @kind("guest.reboot")
 @dataclass(frozen=True, slots=True)
 class RebootGuest(Operation):
-    """Have the guest's system restart itself through its agent."""
+    """Have the guest's system restart itself through its agent.
+
+    Undone: nothing.
+
+    Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`, `guest-unreachable`.
+    """
 
     userid: str = fields.userid()

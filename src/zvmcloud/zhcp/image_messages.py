@@ -88,7 +88,15 @@ class ImageTarget:
 @kind("disk.write_image")
 @dataclass(frozen=True, slots=True)
 class WriteImage(Operation):
-    """Write an image onto a minidisk of a guest that is off, or onto a SCSI volume."""
+    """Write an image onto a minidisk of a guest that is off, or onto a SCSI volume.
+
+    Undone: the disk is erased, once anything was written to it; it never boots half an image.
+
+    Errors: 404 `guest-unknown`, `disk-unknown`, `image-missing`; 409 `guest-active`, `disk-in-use`, `image-too-large`,
+    `image-kind-mismatch`, `lun-unreachable`; 422 `digest-mismatch`, `image-damaged`, `image-truncated`, `image-format`,
+    `image-header`, `image-layout`, `image-empty`; 502 `source-lost`, `source-changed`, `source-refused`; 507
+    `disk-write-failed`, `cache-full`.
+    """
 
     source: ImageSource
     userid: str = fields.userid(default="")
@@ -112,6 +120,11 @@ class ReadImage(Operation):
 
     Without `vdev` the disk that the guest's IPL statement names. `compression`: the level of `codec` (gzip 1 to 9, zstd
     1 to 19), 0 for none.
+
+    Undone: nothing on z/VM was changed; the receiver keeps nothing of a part.
+
+    Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `boot-disk-unknown`, `boot-disk-linked`,
+    `boot-disk-scsi`; 502 `target-lost`, `target-full`, `target-answer`, `digest-mismatch`.
     """
 
     target: ImageTarget
@@ -134,7 +147,12 @@ class ReadImage(Operation):
 @kind("disk.erase")
 @dataclass(frozen=True, slots=True)
 class EraseDisk(Operation):
-    """Make a minidisk of a guest that is off, or a SCSI volume, as empty as a new one."""
+    """Make a minidisk of a guest that is off, or a SCSI volume, as empty as a new one.
+
+    Undone: nothing: what was erased is gone.
+
+    Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `disk-in-use`, `lun-unreachable`.
+    """
 
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
@@ -156,6 +174,11 @@ class CloneDisk(Operation):
     """Make a minidisk or a SCSI volume the copy of another of the same kind, with no guest on that has one of them.
 
     A larger one is fine.
+
+    Undone: the disk that was to be the copy is erased.
+
+    Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `disk-in-use`, `disk-kind-mismatch`,
+    `image-too-large`, `lun-unreachable`; 502 `copy-differs`, `disk-unreadable`; 507 `disk-write-failed`.
     """
 
     userid: str = fields.userid(default="")

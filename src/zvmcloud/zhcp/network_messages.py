@@ -23,6 +23,11 @@ class AttachNic(Operation):
     `vlans`: one number for an ACCESS port; numbers and ranges (`10`, `20-29`) for a TRUNK port. Without them the
     VSWITCH's own rule counts. The directory gets one statement; a running guest gets the adapter with `active`. When a
     part fails, all of it is undone.
+
+    Undone: the adapter of the running guest, then the right (back to the one of before), then the statement.
+
+    Errors: 404 `guest-unknown`, `vswitch-unknown`; 409 `device-exists`, `vlan-unaware`, `guest-inactive`,
+    `vswitch-conflict`.
     """
 
     userid: str = fields.userid()
@@ -63,6 +68,10 @@ class CreateLan(Operation):
     """Define a guest LAN. One that exists with these attributes is left alone. `users` are let into a restricted one.
 
     An owner other than SYSTEM must be logged on; the LAN goes when nobody is coupled and its owner logs off.
+
+    Undone: the LAN is deleted, if this operation made it.
+
+    Errors: 409 `lan-differs`.
     """
 
     name: str = fields.name()
@@ -83,7 +92,12 @@ class CreateLan(Operation):
 @kind("lan.delete")
 @dataclass(frozen=True, slots=True)
 class DeleteLan(Operation):
-    """Remove a guest LAN; one that is not there is fine. One with adapters coupled is left alone without `force`."""
+    """Remove a guest LAN; one that is not there is fine. One with adapters coupled is left alone without `force`.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 409 `lan-in-use`, with the adapters that are coupled.
+    """
 
     name: str = fields.name()
     owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
@@ -93,7 +107,12 @@ class DeleteLan(Operation):
 @kind("lan.access")
 @dataclass(frozen=True, slots=True)
 class AccessLan(Operation):
-    """Let a userid into a restricted guest LAN, or (`allow` false) shut it out."""
+    """Let a userid into a restricted guest LAN, or (`allow` false) shut it out.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `lan-unknown`; 409 `lan-open` for a LAN without a list.
+    """
 
     name: str = fields.name()
     userid: str = fields.userid()
@@ -105,7 +124,12 @@ class AccessLan(Operation):
 @kind("vswitch.change")
 @dataclass(frozen=True, slots=True)
 class ChangeVswitch(Operation):
-    """Change a VSWITCH; a member that is empty (or 0) stays as it is."""
+    """Change a VSWITCH; a member that is empty (or 0) stays as it is.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `vswitch-unknown`; 409 `vswitch-conflict`.
+    """
 
     name: str = fields.name()
     rdev: tuple[str, ...] = fields.limits(
@@ -138,7 +162,12 @@ class ChangeVswitch(Operation):
 @dataclass(frozen=True, slots=True)
 class CreateNic(Operation):
     """Define a QDIO adapter of three devices. Of `mac`, the last six hexadecimal digits are the MACID. With `osa` the
-    adapter is real: that OSA device and the two behind it are dedicated, and a `mac` means nothing."""
+    adapter is real: that OSA device and the two behind it are dedicated, and a `mac` means nothing.
+
+    Undone: the adapter is taken from the entry; OSA devices are taken from the running guest, then from the entry.
+
+    Errors: 404 `guest-unknown`; 409 `device-exists`, `guest-inactive`, `osa-unavailable`.
+    """
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
@@ -157,7 +186,12 @@ class CreateNic(Operation):
 @kind("nic.delete")
 @dataclass(frozen=True, slots=True)
 class DeleteNic(Operation):
-    """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices."""
+    """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices.
+
+    Undone: nothing: sent again, it goes on where it was.
+
+    Errors: 404 `guest-unknown`.
+    """
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
@@ -168,7 +202,12 @@ class DeleteNic(Operation):
 @kind("nic.couple")
 @dataclass(frozen=True, slots=True)
 class CoupleNic(Operation):
-    """Connect an adapter to a VSWITCH, in the entry and (active) in the running guest."""
+    """Connect an adapter to a VSWITCH, in the entry and (active) in the running guest.
+
+    Undone: the adapter's statement as it was before.
+
+    Errors: 404 `guest-unknown`, `nic-unknown`, `vswitch-unknown`; 409 `guest-inactive`, `not-authorized-to-couple`.
+    """
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
@@ -180,7 +219,12 @@ class CoupleNic(Operation):
 @kind("nic.uncouple")
 @dataclass(frozen=True, slots=True)
 class UncoupleNic(Operation):
-    """Disconnect an adapter; one that is not connected is fine."""
+    """Disconnect an adapter; one that is not connected is fine.
+
+    Undone: nothing: sent again, it goes on where it was.
+
+    Errors: 404 `guest-unknown`.
+    """
 
     userid: str = fields.userid()
     vdev: str = fields.vdev()
@@ -190,7 +234,12 @@ class UncoupleNic(Operation):
 @kind("vswitch.create")
 @dataclass(frozen=True, slots=True)
 class CreateVswitch(Operation):
-    """Define a VSWITCH. `vid` is UNAWARE, AWARE or a VLAN id; the VLAN fields count only for an aware one."""
+    """Define a VSWITCH. `vid` is UNAWARE, AWARE or a VLAN id; the VLAN fields count only for an aware one.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 409 `vswitch-exists`.
+    """
 
     name: str = fields.name()
     rdev: tuple[str, ...] = fields.limits(default=(), pattern=fields.VDEV + r"|NONE", upper=True, rule="real devices")
@@ -211,7 +260,12 @@ class CreateVswitch(Operation):
 @kind("vswitch.delete")
 @dataclass(frozen=True, slots=True)
 class DeleteVswitch(Operation):
-    """Remove a VSWITCH; one that is not there is fine."""
+    """Remove a VSWITCH; one that is not there is fine.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 403 `not-authorized`.
+    """
 
     name: str = fields.name()
     persist: bool = True
@@ -220,7 +274,12 @@ class DeleteVswitch(Operation):
 @kind("vswitch.grant")
 @dataclass(frozen=True, slots=True)
 class GrantVswitch(Operation):
-    """Let a userid couple to a VSWITCH."""
+    """Let a userid couple to a VSWITCH.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `vswitch-unknown`; 409 `vswitch-conflict`.
+    """
 
     name: str = fields.name()
     userid: str = fields.userid()
@@ -230,7 +289,12 @@ class GrantVswitch(Operation):
 @kind("vswitch.revoke")
 @dataclass(frozen=True, slots=True)
 class RevokeVswitch(Operation):
-    """Take that right away; a userid without it is fine."""
+    """Take that right away; a userid without it is fine.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `vswitch-unknown`.
+    """
 
     name: str = fields.name()
     userid: str = fields.userid()
@@ -240,7 +304,12 @@ class RevokeVswitch(Operation):
 @kind("vswitch.set_vlan")
 @dataclass(frozen=True, slots=True)
 class SetVswitchVlan(Operation):
-    """Grant a userid one VLAN of a VSWITCH that is VLAN aware."""
+    """Grant a userid one VLAN of a VSWITCH that is VLAN aware.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `vswitch-unknown`; 409 `vswitch-conflict`.
+    """
 
     name: str = fields.name()
     userid: str = fields.userid()

@@ -24,7 +24,12 @@ def _check(spoolids: tuple[str, ...], *, empty: bool = False) -> None:
 @kind("reader.purge")
 @dataclass(frozen=True, slots=True)
 class PurgeFiles(Operation):
-    """Delete files of a guest's reader: those named, or (none named) all. Files that are gone are fine."""
+    """Delete files of a guest's reader: those named, or (none named) all. Files that are gone are fine.
+
+    Undone: nothing: files that were deleted are gone.
+
+    Errors: 404 `guest-unknown`.
+    """
 
     userid: str = fields.userid()
     spoolids: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
@@ -37,7 +42,12 @@ class PurgeFiles(Operation):
 @kind("reader.order")
 @dataclass(frozen=True, slots=True)
 class OrderFiles(Operation):
-    """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file."""
+    """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file.
+
+    Undone: nothing: it is one call, made or refused.
+
+    Errors: 404 `guest-unknown`, `file-unknown`.
+    """
 
     userid: str = fields.userid()
     spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
@@ -50,7 +60,12 @@ class OrderFiles(Operation):
 @kind("reader.transfer")
 @dataclass(frozen=True, slots=True)
 class TransferFiles(Operation):
-    """Hand files of a guest's reader over to another userid's reader; undone when one cannot be handed over."""
+    """Hand files of a guest's reader over to another userid's reader; undone when one cannot be handed over.
+
+    Undone: the files go back to the reader that they came from.
+
+    Errors: 404 `guest-unknown`, `file-unknown`; 502 `file-lost`.
+    """
 
     userid: str = fields.userid()
     to: str = fields.userid()
@@ -66,7 +81,12 @@ class TransferFiles(Operation):
 @kind("reader.receive")
 @dataclass(frozen=True, slots=True)
 class ReceiveFile(Operation):
-    """Take one file of at most 1 MiB out of a guest's reader; the result has it in base64."""
+    """Take one file of at most 1 MiB out of a guest's reader; the result has it in base64.
+
+    Undone: the file goes back to the guest's reader.
+
+    Errors: 404 `guest-unknown`, `file-unknown`; 409 `file-too-large`; 502 `file-lost`.
+    """
 
     userid: str = fields.userid()
     spoolid: str = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
@@ -80,6 +100,10 @@ class SendToConsole(Operation):
     With `cp` the line is a CP command of the guest (SEND CP); otherwise it goes to its operating system. The agent
     needs class C, or LOGONBY of the guest. A line of one guest waits until the one before it has had its window.
     `expect`: the window ends as soon as the console has said this.
+
+    Undone: nothing: a line that was typed stays typed.
+
+    Errors: 403 `send-not-authorized`; 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
     """
 
     userid: str = fields.userid()
@@ -106,7 +130,12 @@ class ReaderFile:
 @kind("reader.punch")
 @dataclass(frozen=True, slots=True)
 class PunchFiles(Operation):
-    """Put files into a guest's reader. Members: name, type, class (one letter, default X), data (base64)."""
+    """Put files into a guest's reader. Members: name, type, class (one letter, default X), data (base64).
+
+    Undone: a file that cannot be handed over is purged; those that the guest has stay.
+
+    Errors: 404 `guest-unknown`.
+    """
 
     userid: str = fields.userid()
     files: tuple[ReaderFile, ...] = fields.limits(high=64)

@@ -16,6 +16,11 @@ class ResizeCpus(Operation):
     """Give a guest `count` virtual processors at its next logon, and (live) in the running guest too.
 
     Without `share` a share that follows the number of processors (100 each) goes on following it; another one stays.
+
+    Undone: processors and share of the entry as before; processors that came online in the guest go off again, those
+    that went off come back.
+
+    Errors: 404 `guest-unknown`; 409 `cpu-limit`, `cpu-maximum-unknown`, `guest-inactive`, `guest-unreachable`.
     """
 
     userid: str = fields.userid()
@@ -27,7 +32,13 @@ class ResizeCpus(Operation):
 @kind("guest.resize_memory")
 @dataclass(frozen=True, slots=True)
 class ResizeMemory(Operation):
-    """Give a guest so much storage at its next logon, and (live) in the running guest, which can only grow."""
+    """Give a guest so much storage at its next logon, and (live) in the running guest, which can only grow.
+
+    Undone: the storage of the entry as before; standby storage that was defined for it is given back.
+
+    Errors: 400 `bad-parameter` for a size that is no whole number of the running guest's blocks; 404 `guest-unknown`;
+    409 `memory-limit`, `memory-shrink`, `memory-reserved`, `storage-form`, `guest-inactive`, `guest-unreachable`.
+    """
 
     userid: str = fields.userid()
     memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
@@ -40,6 +51,11 @@ class RelocateGuest(Operation):
     """Move a running guest to another member of the SSI cluster, or (`test`) only ask whether it could go.
 
     Limits in seconds; 0: z/VM's own, -1: none. `authorize`: the userid whose commands the guest's agent obeys after it.
+
+    Undone: nothing: a guest that has gone stays where it is.
+
+    Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`, `not-relocatable` (with `smapi.blockers`: each
+    CP message, what it means, what mends it); 504 `still-moving`.
     """
 
     userid: str = fields.userid()
