@@ -85,9 +85,26 @@ class ImageTarget:
     )
 
 
+class _OfDisk(Operation):
+    """An operation whose disk is a minidisk or a volume."""
+
+    userid: str
+    vdev: str
+    volume: Volume | None
+
+    @property
+    def place(self) -> Place:
+        """The disk."""
+        return Place(self.userid, self.vdev, self.volume)
+
+    def check(self) -> None:
+        """A minidisk or a volume."""
+        self.place.check("parameters.")
+
+
 @kind("disk.write_image")
 @dataclass(frozen=True, slots=True)
-class WriteImage(Operation):
+class WriteImage(_OfDisk):
     """Write an image onto a minidisk of a guest that is off, or onto a SCSI volume.
 
     Undone: the disk is erased, once anything was written to it; it never boots half an image.
@@ -102,15 +119,6 @@ class WriteImage(Operation):
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
     volume: Volume | None = None
-
-    @property
-    def place(self) -> Place:
-        """The disk."""
-        return Place(self.userid, self.vdev, self.volume)
-
-    def check(self) -> None:
-        """A minidisk or a volume."""
-        self.place.check("parameters.")
 
 
 @kind("disk.read_image")
@@ -146,7 +154,7 @@ class ReadImage(Operation):
 
 @kind("disk.erase")
 @dataclass(frozen=True, slots=True)
-class EraseDisk(Operation):
+class EraseDisk(_OfDisk):
     """Make a minidisk of a guest that is off, or a SCSI volume, as empty as a new one.
 
     Undone: nothing: what was erased is gone.
@@ -157,15 +165,6 @@ class EraseDisk(Operation):
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
     volume: Volume | None = None
-
-    @property
-    def place(self) -> Place:
-        """The disk."""
-        return Place(self.userid, self.vdev, self.volume)
-
-    def check(self) -> None:
-        """A minidisk or a volume."""
-        self.place.check("parameters.")
 
 
 @kind("disk.clone")

@@ -17,7 +17,8 @@ from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.network_messages import AttachNic
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.lans import admit
-from zvmcloud.zhcp.operations.nics import has_nic, is_active
+from zvmcloud.zhcp.operations.nics import has_nic
+from zvmcloud.zhcp.operations.states import is_active
 from zvmcloud.zhcp.operations.vswitches import set_switch
 
 _DEVICES = "3"

@@ -9,7 +9,7 @@ from zvmcloud.cp import commands
 from zvmcloud.zhcp import queries
 from zvmcloud.zhcp.errors import Json, from_cp
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.power import must_be_on
+from zvmcloud.zhcp.operations.states import must_be_on
 from zvmcloud.zhcp.reader_messages import SendToConsole
 
 _FIRST_LOOK, _LAST_LOOK = 0.1, 2.0

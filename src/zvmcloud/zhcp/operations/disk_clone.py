@@ -22,7 +22,8 @@ from zvmcloud.zhcp.image_messages import CloneDisk
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
-from zvmcloud.zhcp.operations.places import opened, require_off
+from zvmcloud.zhcp.operations.places import opened
+from zvmcloud.zhcp.operations.states import must_be_off
 
 _WHY = "a disk is cloned when its guest is off"
 _BLOCKS = 2048
@@ -36,7 +37,7 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
         raise FieldError("source_vdev", str(source), "another disk than the one that becomes the copy")
     for owner in dict.fromkeys((place.userid, source.userid)):
         if owner:
-            await require_off(context, owner, _WHY)
+            await must_be_off(context, owner, _WHY)
     async with (
         opened(context, source, _WHY, write=False) as original,
         opened(context, place, _WHY, write=True) as copy,

@@ -12,6 +12,7 @@ from zvmcloud.zhcp import entries, formatting, placement, pools
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.operations.context import Context, Undo
+from zvmcloud.zhcp.operations.states import must_be_off
 
 _DEVICE_TYPE = {"ECKD": "3390", "FBA": "9336"}
 _UNIT = {"ECKD": 1, "FBA": 2}
@@ -21,19 +22,6 @@ _ATTACHED = ((204, 4), (208, 4))
 """The running guest has a device of that number."""
 _NO_DEVICE = (204, 8)
 _INACTIVE = (200, 12)
-ON = (PowerState.ON, PowerState.GOING_OFF, PowerState.ELSEWHERE)
-
-
-async def must_be_off(context: Context, userid: str, why: str) -> None:
-    """AgentError 409 `guest-active` with the present state when the guest is on."""
-    state = await context.power(userid)
-    if state in ON:
-        raise AgentError(
-            409,
-            "guest-active",
-            f"{userid} is {state}: {why}",
-            remedy="stop the guest first",
-        )
 
 
 async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached: Set[str] = frozenset()) -> None:

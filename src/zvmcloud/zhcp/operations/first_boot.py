@@ -20,7 +20,8 @@ from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations import power, reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
-from zvmcloud.zhcp.operations.places import opened, require_off
+from zvmcloud.zhcp.operations.places import opened
+from zvmcloud.zhcp.operations.states import must_be_off
 from zvmcloud.zhcp.sources import Digest
 
 _PARM_RECORD = 80
@@ -94,7 +95,7 @@ async def netboot(context: Context, request: NetBoot) -> dict[str, Json]:
     async with context.writing(userid):
         started = context.intended("load")
         if not started:
-            await require_off(context, userid, "a guest that is off is installed")
+            await must_be_off(context, userid, "a guest that is off is installed")
         contents = await _contents(context, request)
         context.on_undo(f"boot files of {userid}", lambda: _purge(context, userid, contents))
         for number, (name, data) in enumerate(contents.items()):

@@ -20,7 +20,8 @@ from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.boot_disk import boot_disk
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.places import Disk, opened, require_off
+from zvmcloud.zhcp.operations.places import Disk, opened
+from zvmcloud.zhcp.operations.states import must_be_off
 from zvmcloud.zhcp.sources import Trust, client_of
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -38,7 +39,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         raise FieldError("compression", request.compression, f"gzip has levels up to {_GZIP_LEVELS}")
     place = request.place
     if place.volume is None and not place.vdev:
-        await require_off(context, place.userid, _WHY)
+        await must_be_off(context, place.userid, _WHY)
         place = replace(place, vdev=await boot_disk(context, place.userid))
     if context.rehearsing:
         async with opened(context, place, _WHY, write=False) as disk:

@@ -21,7 +21,8 @@ from zvmcloud.zhcp.image_messages import WriteImage
 from zvmcloud.zhcp.image_writer import ImageWriter, Written
 from zvmcloud.zhcp.joining import in_thread, to_its_end
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.places import opened, require_off
+from zvmcloud.zhcp.operations.places import opened
+from zvmcloud.zhcp.operations.states import must_be_off
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -37,7 +38,7 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
     await asyncio.to_thread(sources.check, source.url, folders)
     why = "an image is written when the guest of the disk is off"
     if request.userid:
-        await require_off(context, request.userid, why)  # before the image is fetched
+        await must_be_off(context, request.userid, why)  # before the image is fetched
     if context.rehearsing:
         async with opened(context, request.place, why, write=True) as target:
             context.did("disk", "write image", 0.0, **target.named)

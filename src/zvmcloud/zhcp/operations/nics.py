@@ -17,21 +17,9 @@ from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, Unco
 from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
+from zvmcloud.zhcp.operations.states import is_active
 
 _DEVICES = "3"
-
-
-async def is_active(context: Context, userid: str, wanted: bool) -> bool:
-    """Whether the running guest is to be changed. AgentError 409 when that was asked and the guest is off."""
-    if not wanted:
-        return False
-    state = await context.power(userid)
-    if state is not PowerState.ON:
-        raise AgentError(
-            409, "guest-inactive", f"{userid} is {state}: there is no running guest to change",
-            remedy="start the guest, or leave active out",
-        )  # fmt: skip
-    return True
 
 
 def _unknown(userid: str, vdev: str) -> AgentError:

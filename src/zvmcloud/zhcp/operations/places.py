@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zvmcloud.cp import answers, commands
-from zvmcloud.cp.answers import PowerState
 from zvmcloud.images.diskfile import DiskFileError, FbaDisk
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.image_messages import Place, Volume
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.states import must_be_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ async def opened(
     """The disk, its guest being off (`why` says what for).
 
     `check` is told its kind and size before anything is done to it (formatting tracks that nobody has formatted), and
-    raises when it is not wanted. AgentError as `require_off`, Context.linked and Context.volume; 409 `not-a-disk`.
+    raises when it is not wanted. AgentError as `must_be_off`, Context.linked and Context.volume; 409 `not-a-disk`.
     """
     if place.userid:
-        await require_off(context, place.userid, why)
+        await must_be_off(context, place.userid, why)
     if place.volume is not None and context.rehearsing:
         yield Disk(str(place), "SCSI", 0, Path(), "", {"lun": place.volume.lun}, place.userid)
         return
@@ -84,15 +84,6 @@ async def opened(
             await look(alias)
         facts: dict[str, Json] = {"vdev": place.vdev}
         yield Disk(str(place), _kind(found[0]), found[0].size, path, alias, facts, place.userid)
-
-
-async def require_off(context: Context, userid: str, why: str) -> None:
-    """AgentError: guest-unknown, or guest-active with the present state."""
-    state = await context.power(userid)
-    if state is PowerState.UNKNOWN_USER:
-        raise AgentError(404, "guest-unknown", f"the directory has no entry {userid}")
-    if state is not PowerState.OFF:
-        raise AgentError(409, "guest-active", f"{userid} is {state}: {why}", remedy="stop the guest first")
 
 
 async def _volume(volume: Volume, path: Path) -> Disk:

@@ -19,6 +19,7 @@ from zvmcloud.zhcp.guest_messages import (
     UnpauseGuest,
 )
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.states import elsewhere, must_be_on
 
 _ALREADY_ON = (200, 8)
 _OFF_OR_GOING = ((200, 12), (200, 16))
@@ -64,26 +65,10 @@ async def log_off(context: Context, userid: str) -> bool:
     return True
 
 
-def _elsewhere(userid: str) -> AgentError:
-    return AgentError(
-        409, "guest-elsewhere", f"{userid} is {PowerState.ELSEWHERE}", remedy="ask the agent of that member"
-    )
-
-
-async def must_be_on(context: Context, userid: str) -> None:
-    """AgentError 409 `guest-inactive` or `guest-elsewhere` with the present state, 404 `guest-unknown`."""
-    state = await context.power(userid)
-    if state is PowerState.ELSEWHERE:
-        raise _elsewhere(userid)
-    if state is not PowerState.ON:
-        await entries.must_exist(context, userid)  # CP calls a userid that it does not know "not logged on", too
-        raise AgentError(409, "guest-inactive", f"{userid} is {state}", remedy="start the guest first")
-
-
 async def _must_be_off(context: Context, userid: str) -> None:
     """After SMAPI said that the guest is not on here. AgentError 409 `guest-elsewhere`, 404 `guest-unknown`."""
     if await context.power(userid) is PowerState.ELSEWHERE:
-        raise _elsewhere(userid)
+        raise elsewhere(userid)
     await entries.must_exist(context, userid)
 
 
@@ -96,7 +81,7 @@ async def _activate(context: Context, userid: str) -> bool:
     """Log the guest on; False when it was on. AgentError 409 `guest-elsewhere`, `guest-going-off`."""
     answer = await context.call(f.ImageActivate(target=userid), allow=(_ALREADY_ON,))
     if answer.rc and await context.power(userid) is PowerState.ELSEWHERE:
-        raise _elsewhere(userid)
+        raise elsewhere(userid)
     return answer.rc == 0
 
 

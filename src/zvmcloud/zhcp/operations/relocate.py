@@ -10,7 +10,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import blockers, entries, queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.resize import must_be_on
+from zvmcloud.zhcp.operations.states import must_be_on
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
 _LONGEST = 900.0
@@ -27,8 +27,6 @@ async def relocate(context: Context, request: RelocateGuest) -> dict[str, Json]:
         state = await context.power(userid)
         if not request.test and context.intended("move") and state is PowerState.ELSEWHERE:
             return {"userid": userid, "destination": destination, "moved": True, "authorized": False}
-        if state is not PowerState.ON:
-            await entries.must_exist(context, userid)
         await must_be_on(context, userid)
         if request.test:
             await _call(context, request, "TEST")

@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import Statement
@@ -22,20 +21,11 @@ from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.definitions import set_share
 from zvmcloud.zhcp.operations.replacing import replace_entry
+from zvmcloud.zhcp.operations.states import must_be_on
 from zvmcloud.zhcp.resource_messages import ResizeCpus, ResizeMemory
 
 _SHARE_PER_CPU = 100
 _MIB = 2**20
-
-
-async def must_be_on(context: Context, userid: str) -> None:
-    """AgentError 409 `guest-inactive` with the present state."""
-    state = await context.power(userid)
-    if state is not PowerState.ON:
-        raise AgentError(
-            409, "guest-inactive", f"{userid} is {state}: there is no running guest to change",
-            remedy="start the guest, or resize it without live",
-        )  # fmt: skip
 
 
 async def inside(context: Context, userid: str, command: str, code: str) -> str:
@@ -75,7 +65,7 @@ async def resize_cpus(context: Context, request: ResizeCpus) -> dict[str, Json]:
         _check_maximum(entry, count)
         seen: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         if request.live:
-            await must_be_on(context, userid)
+            await must_be_on(context, userid, "start the guest, or resize it without live")
             seen = await _lscpu(context, userid, ""), await _lscpu(context, userid, " --offline")
         before = await _remembered(context, entry)
         wanted = _Cpus(_addresses(entry.cpus, count), _share(request.share, entry, count))
@@ -211,7 +201,7 @@ async def resize_memory(context: Context, request: ResizeMemory) -> dict[str, Js
         _check_storage(entry, wanted)
         seen: _Memory | None = None
         if request.live:
-            await must_be_on(context, userid)
+            await must_be_on(context, userid, "start the guest, or resize it without live")
             seen = await _lsmem(context, userid)
             _check_live(userid, wanted, seen)
             await _check_room(context, userid, wanted - seen.online, seen)
