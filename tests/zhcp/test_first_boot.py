@@ -1,5 +1,6 @@
 """The first boot: a config drive in the reader or on a disk; kernel, parameters and initrd for an installation."""
 
+import asyncio
 import base64
 import hashlib
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from zhcp.conftest import Agent
 from zhcp.test_reader import reader
 from zhcp.test_road import until_up
-from zvmcloud.images import cdl, configdrive, cpio
+from zvmcloud.images import cdl, configdrive, cpio, kernel
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.boot_messages import BootFile, ConfigDrive, DriveNetwork, NetBoot
@@ -17,6 +18,7 @@ from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.network_messages import AttachNic, CreateVswitch
 from zvmcloud.zhcp.reader_messages import ReceiveFile
 
 KERNEL = BootFile(data=base64.b64encode(b"kernel" * 100).decode())
@@ -215,3 +217,47 @@ def test_what_an_installation_does_not_take_is_named(parameters: dict[str, objec
     with pytest.raises(FieldError) as caught:
         parse_operation("guest.netboot", {"userid": "LINUX01", **files, **parameters})
     assert caught.value.field == named
+
+
+IP = "ip=192.0.2.30::192.0.2.1:255.255.255.0:inst01:enc1000:none:192.0.2.53"
+RELEASE = b'ID=linux\nPRETTY_NAME="Installer 15.6"\n'
+WEB = "http://192.0.2.9"
+INSTALLS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "autoyast": (
+        {"repository": f"{WEB}/sles", "profile": f"{WEB}/auto.xml"},
+        ("Welcome to Installer 15.6!", f"packages from {WEB}/sles", f"autoyast: configuration {WEB}/auto.xml"),
+    ),
+    "kickstart": (
+        {"repository": f"{WEB}/rhel", "profile": f"{WEB}/ks.cfg"},
+        ("Welcome to Installer 15.6!", f"packages from {WEB}/rhel", f"kickstart: configuration {WEB}/ks.cfg"),
+    ),
+    "nfsroot": (
+        {"repository": "nfs://192.0.2.9/images/root"},
+        ("VFS: Mounted root (nfs filesystem) from 192.0.2.9:/images/root.",),
+    ),
+}
+"""Each method with its words, and what the console of a guest says that has booted so."""
+
+
+@pytest.mark.parametrize("method", list(INSTALLS))
+async def test_a_guest_boots_its_installation_from_the_reader(agent: Agent, method: str) -> None:
+    """What was punched is loaded, finds its address on the command line, and goes where the method says."""
+    words, expected = INSTALLS[method]
+    await agent.run(agent.guest())
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
+    await agent.run(AttachNic(userid="LINUX01", vdev="1000", network="VSW1"))
+    files = {
+        "kernel": BootFile(data=base64.b64encode(kernel.sample()).decode()),
+        "initrd": BootFile(data=base64.b64encode(kernel.sample_initial({"etc/os-release": RELEASE})).decode()),
+    }
+    await agent.run(install(method=method, nic="1000", parm=IP, **files, **words))
+    said = ""
+    for _ in range(200):
+        said = (await agent.http.get("/v1/guests/LINUX01/console")).text
+        if all(words in said for words in (*expected, "enc1000: 192.0.2.30/24")):
+            break
+        await asyncio.sleep(0.1)
+    assert [words for words in expected if words not in said] == []
+    assert "enc1000: 192.0.2.30/24" in said, "it has the address of its command line"
+    assert "rd.znet=qeth,0.0.1000,0.0.1001,0.0.1002" in said
+    assert await reader(agent) == {}, "it has read its files"
