@@ -1,11 +1,14 @@
 """The journal: one key is one operation, and an older epoch changes nothing."""
 
 import asyncio
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from zvmcloud.zhcp import commits
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.journal import Journal, digest
 
@@ -57,15 +60,81 @@ async def test_the_journal_keeps_no_parameters(tmp_path: Path) -> None:
     assert (tmp_path / "j.sqlite").stat().st_mode & 0o077 == 0
 
 
-async def test_what_is_written_at_the_same_time_is_committed_together(tmp_path: Path) -> None:
+@pytest.fixture
+def flushes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A file number for each wait for the disk."""
+    waited: list[int] = []
+    flush = os.fdatasync
+
+    def fdatasync(file: int) -> None:
+        waited.append(file)
+        flush(file)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    return waited
+
+
+async def test_what_is_written_at_the_same_time_waits_for_the_disk_together(tmp_path: Path, flushes: list[int]) -> None:
     journal = Journal(tmp_path / "j.sqlite")
-    commits: list[str] = []
-    journal._db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
     body = digest("guest.start", {"userid": "A"})
+    flushes.clear()
     admitted = await asyncio.gather(*(journal.admit("job", f"s{n}", 1, "guest.start", body) for n in range(50)))
     assert admitted == [None] * 50
-    assert len(commits) <= 2
+    assert len(flushes) <= 2
     assert all(journal.get(f"job/s{n}") is not None for n in range(50))
+    await journal.close()
+
+
+async def test_of_two_equal_requests_the_first_comes_back_first(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    body = digest("guest.start", {"userid": "A"})
+    back: list[bool] = []
+
+    async def admit(step: str) -> None:
+        back.append(await journal.admit("job", step, 1, "guest.start", body) is None)
+
+    other = asyncio.create_task(admit("other"))  # brings the epoch, so that later ones need not wait for the disk
+    await asyncio.sleep(0)
+    first = asyncio.create_task(admit("same"))
+    await other
+    await asyncio.gather(first, admit("same"))
+    assert back == [True, True, False]
+    await journal.close()
+
+
+async def test_a_disk_that_failed_is_not_believed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fails)
+        outcomes = await asyncio.gather(journal.note("a/b", "x"), journal.locking("A"), return_exceptions=True)
+    assert all(isinstance(outcome, OSError) for outcome in outcomes)
+    with pytest.raises(OSError, match="Input"):
+        await journal.note("a/b", "y")
+    await journal.close()
+    journal = Journal(tmp_path / "j.sqlite")
+    await journal.note("a/b", "z")
+    await journal.close()
+
+
+async def test_the_log_is_emptied_before_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "LOG_LIMIT", 100_000)
+    journal = Journal(tmp_path / "j.sqlite")
+    body = digest("guest.start", {"userid": "A"})
+    sizes = []
+    for number in range(100):
+        await journal.admit("job", f"s{number}", 0, "guest.start", body)
+        if number % 10 == 0:
+            await journal.note(f"job/s{number}", "entry")
+        sizes.append((tmp_path / "j.sqlite-wal").stat().st_size)
+    assert max(sizes) < 200_000, sizes
+    assert (tmp_path / "j.sqlite").stat().st_size > 8192
+    await journal.close()
+    journal = Journal(tmp_path / "j.sqlite")
+    assert all(journal.get(f"job/s{number}") is not None for number in range(100))
     await journal.close()
 
 
@@ -110,20 +179,26 @@ async def test_a_journal_that_cannot_be_written_says_so_to_everyone_who_waits(tm
     await journal.close()
 
 
-async def test_the_disk_is_waited_for_before_z_vm_is_changed_and_when_a_new_manager_comes(tmp_path: Path) -> None:
+async def test_the_disk_is_waited_for_before_z_vm_is_changed_and_when_a_new_manager_comes(
+    tmp_path: Path, flushes: list[int]
+) -> None:
     journal = Journal(tmp_path / "j.sqlite")
-    said: list[str] = []
-    journal._db.set_trace_callback(lambda text: said.append(text) if text.startswith("PRAGMA synchronous") else None)
     body = digest("guest.start", {"userid": "A"})
-    for step, epoch in (("first", 7), ("second", 7), ("third", 8)):
-        await journal.admit("job", step, epoch, "guest.start", body)
-    await journal.note("job/second", "entry")
-    await journal.linking("F000", "A", "0100")
-    await journal.locking("A")
-    await journal.finish("job/second", "done", {})
-    await journal.fence(8)
-    forms = [text.partition("=")[2] for text in said]
-    assert forms == ["FULL", "NORMAL", "FULL", "FULL", "FULL", "FULL", "NORMAL"]
+    waits = []
+    for change in (
+        lambda: journal.admit("job", "first", 7, "guest.start", body),
+        lambda: journal.admit("job", "second", 7, "guest.start", body),
+        lambda: journal.admit("job", "third", 8, "guest.start", body),
+        lambda: journal.note("job/second", "entry"),
+        lambda: journal.linking("F000", "A", "0100"),
+        lambda: journal.locking("A"),
+        lambda: journal.finish("job/second", "done", {}),
+        lambda: journal.fence(8),
+    ):
+        flushes.clear()
+        await change()
+        waits.append(bool(flushes))
+    assert waits == [True, False, True, True, True, True, False, False]
     await journal.close()
     await (journal := Journal(tmp_path / "j.sqlite")).admit("job", "fourth", 8, "guest.start", body)
     with pytest.raises(AgentError, match="epoch"):

@@ -12,10 +12,10 @@ digest only (they may hold a password); whoever asks again sends them again. The
 
 `run` is the run of the agent that wrote the row: a row is deleted only by who means that very one.
 
-What many operations write at the same time is committed together, and not by the event loop. The disk is waited for
-where z/VM could be left in a state that nobody knows of: for notes, links and locks, and for a new epoch. The beginning
-and the end of an operation survive the death of this process; should the machine lose its power right behind them, the
-operation is one that was cut off, and is sent again.
+The disk is waited for where z/VM could be left in a state that nobody knows of: for notes, links and locks, and for a
+new epoch; many operations wait for one flush (commits.py). The beginning and the end of an operation survive the death
+of this process; should the machine lose its power right behind them, the operation is one that was cut off, and is
+sent again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ import hashlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from zvmcloud.zhcp.commits import Commits
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.seams import Notes, Opened
 
@@ -49,17 +47,6 @@ INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
 KEEP_DAYS = 30
 _ENDS, _PLACES = ("source", "target"), ("url", "headers")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """Something to write. `sync`: it must be on the disk, not only out of this process."""
-
-    work: Callable[[sqlite3.Connection], object]
-    sync: bool
-    future: asyncio.Future[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,74 +101,21 @@ class Journal(Notes):
 
     def __init__(self, path: Path) -> None:
         """Blocking; so are the methods that read, which wait for no disk."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._file = Commits(path, _SCHEMA)
+        self._db = self._file.db
         self._run = uuid.uuid4().hex
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
         columns = [row[1] for row in self._db.execute("PRAGMA table_info(link)")]
         if "run" not in columns:  # a journal of an earlier version
             self._db.execute("ALTER TABLE link ADD COLUMN run TEXT NOT NULL DEFAULT ''")
-        path.chmod(0o600)
-        self._committed = sqlite3.connect(path, isolation_level=None)
-        (self._epoch,) = self._committed.execute("SELECT epoch FROM fence").fetchone()
-        self._waiting: list[_Change] = []
-        self._committing: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "journal")
+        (self._epoch,) = self._db.execute("SELECT epoch FROM fence").fetchone()
+        self._change = self._file.change
+        self._admitting: set[str] = set()
+        self.punching = asyncio.Lock()
+        """Held while a file is made in our reader and noted, so that a file that nobody noted is nobody's."""
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
-        if self._committing is not None:
-            await asyncio.wait([self._committing])
-        self._thread.shutdown()
-        self._committed.close()
-        self._db.close()
-
-    async def _change(self, work: Callable[[sqlite3.Connection], T], *, sync: bool = True) -> T:
-        """Run `work` in a transaction, with whatever else waits. When it raises AgentError it has changed nothing."""
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Change(work, sync, future))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
-        return await future  # type: ignore[return-value]  # what `work` of this very entry returned
-
-    async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                try:
-                    outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
-                except Exception as error:  # noqa: BLE001  of the file or its disk: everyone who waits gets it
-                    outcomes = [error] * len(batch)
-                for change, outcome in zip(batch, outcomes, strict=True):
-                    if change.future.done():  # who waited was cancelled; the change is made all the same
-                        continue
-                    if isinstance(outcome, Exception):
-                        change.future.set_exception(outcome)
-                    else:
-                        change.future.set_result(outcome)
-        finally:
-            self._committing = None
-
-    def _commit(self, batch: Sequence[_Change]) -> list[object]:
-        """One transaction for all of them; gives what each returned, or the AgentError that it raised."""
-        outcomes: list[object] = []
-        self._db.execute(f"PRAGMA synchronous={'FULL' if any(change.sync for change in batch) else 'NORMAL'}")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for change in batch:
-                self._db.execute("SAVEPOINT work")
-                try:
-                    outcomes.append(change.work(self._db))
-                except AgentError as problem:
-                    self._db.execute("ROLLBACK TO work")
-                    outcomes.append(problem)
-                self._db.execute("RELEASE work")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        return outcomes
+        await self._file.close()
 
     async def fence(self, epoch: int) -> None:
         """See Notes."""
@@ -215,13 +149,20 @@ class Journal(Notes):
                 )
             return row
 
-        known = await self._change(admit, sync=epoch > self._epoch)
+        # Of two equal requests the second one does not come back first, when only the first waits for the disk.
+        sync = epoch > self._epoch or key in self._admitting
+        if sync:
+            self._admitting.add(key)
+        try:
+            known = await self._change(admit, sync=sync)
+        finally:
+            self._admitting.discard(key)
         self._epoch = max(self._epoch, epoch)
         return known
 
     def get(self, key: str) -> Entry | None:
         """The entry of an operation."""
-        return _row(self._committed, key)
+        return _row(self._db, key)
 
     async def finish(self, key: str, state: str, outcome: dict[str, Json]) -> None:
         """Record the end of an operation; its notes are no longer needed."""
@@ -243,11 +184,11 @@ class Journal(Notes):
 
     def notes(self, key: str) -> dict[str, str]:
         """Intentions of an earlier run of this operation."""
-        return dict(self._committed.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
+        return dict(self._db.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
 
     def noted(self, start: str) -> frozenset[str]:
         """See Notes."""
-        rows = self._committed.execute("SELECT name FROM note WHERE name LIKE ? || '%'", (start,)).fetchall()
+        rows = self._db.execute("SELECT name FROM note WHERE name LIKE ? || '%'", (start,)).fetchall()
         return frozenset(str(name).partition(" ")[2] for (name,) in rows)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:
@@ -262,7 +203,7 @@ class Journal(Notes):
 
     def links(self) -> tuple[Linked, ...]:
         """Every link not yet given back."""
-        rows = self._committed.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
+        rows = self._db.execute("SELECT vdev, owner, disk, run FROM link ORDER BY vdev").fetchall()
         return tuple(Linked(*row) for row in rows)
 
     async def opening(self, volume: Opened) -> None:
@@ -276,7 +217,7 @@ class Journal(Notes):
 
     def volumes(self) -> tuple[Opened, ...]:
         """Every SCSI volume not yet given back."""
-        rows = self._committed.execute("SELECT lun, place FROM volume ORDER BY lun").fetchall()
+        rows = self._db.execute("SELECT lun, place FROM volume ORDER BY lun").fetchall()
         places = [(lun, *json.loads(place)) for lun, place in rows]
         return tuple(Opened(lun, tuple(devices), tuple(wwpns)) for lun, devices, wwpns in places)
 
@@ -296,7 +237,7 @@ class Journal(Notes):
 
     def locks(self) -> tuple[Locked, ...]:
         """Every lock not yet given back."""
-        rows = self._committed.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
+        rows = self._db.execute("SELECT userid, run FROM lock ORDER BY userid").fetchall()
         return tuple(Locked(*row) for row in rows)
 
     async def granting(self, vswitch: str, userid: str) -> None:
@@ -306,7 +247,7 @@ class Journal(Notes):
 
     def granted(self, userid: str) -> tuple[str, ...]:
         """See Notes."""
-        found = self._committed.execute("SELECT vswitch FROM granted WHERE userid = ? ORDER BY vswitch", (userid,))
+        found = self._db.execute("SELECT vswitch FROM granted WHERE userid = ? ORDER BY vswitch", (userid,))
         return tuple(vswitch for (vswitch,) in found)
 
     async def revoked(self, userid: str) -> None:
