@@ -22,7 +22,6 @@ import asyncio
 import errno
 import logging
 import re
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from zvmcloud.smapi.errors import (
     TransportError,
     WireError,
 )
+from zvmcloud.smapi.line import Line, Plain, Streams, is_address
 
 DEFAULT_PORT = 44444
 
@@ -121,7 +121,8 @@ class Client:
         self.endpoint = Endpoint(host=host, port=port, userid=userid, password=password, tls=tls)
         self._patience = patience or (Patience(reply_timeout=timeout) if timeout is not None else Patience())
         self._context = tls.context() if tls else None
-        self._opener = opener or self._open_tcp
+        self._opener = opener
+        self._bare = tls is None and opener is None and is_address(host)
 
     async def call(
         self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), follow: bool = True
@@ -151,16 +152,15 @@ class Client:
         TransportError when the connection breaks or the server does not accept it in time.
         """
         request = functions.EventSubscribe(target=target, match_key=match_key)
-        reader, writer = await self._open()
+        line = await self._open()
         connection = ClientConnection(request.spec)
-        _keep_alive(writer)
+        line.keep_alive()
         try:
-            writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
+            await line.send(encode_request(request, self.endpoint.userid, self.endpoint.password))
             while True:
                 patience = self._patience.reply_timeout if connection.request_id is None else None
                 async with asyncio.timeout(patience):
-                    await writer.drain()
-                    data = await reader.read(65536)
+                    data = await line.receive()
                 if not data:
                     break
                 connection.receive_data(data)
@@ -179,14 +179,15 @@ class Client:
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {error}", request_id=connection.request_id) from None
         finally:
-            await _close(writer)
+            await line.close()
 
     # -- one request, however many connections it takes ---------------------------------------------------------
 
     async def _exchange_repeatedly(self, request: Request[R]) -> Answer[R]:
         last: TransportError | None = None
         for pause in self._patience.request_pauses:
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
             try:
                 return await self._exchange(request)
             except ConnectionLost as lost:
@@ -221,14 +222,13 @@ class Client:
         return None
 
     async def _exchange(self, request: Request[R]) -> Answer[R]:
-        reader, writer = await self._open()
+        line = await self._open()
         connection = ClientConnection(request.spec)
         try:
-            writer.write(encode_request(request, self.endpoint.userid, self.endpoint.password))
             loop, silence = asyncio.get_running_loop(), self._patience.reply_timeout
             async with asyncio.timeout(silence) as patience:
-                await writer.drain()
-                while data := await reader.read(65536):
+                await line.send(encode_request(request, self.endpoint.userid, self.endpoint.password))
+                while data := await line.receive():
                     connection.receive_data(data)
                     for event in connection.events():
                         if isinstance(event, ReplyFrame):
@@ -245,16 +245,17 @@ class Client:
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {error}", request_id=connection.request_id) from None
         finally:
-            await _close(writer)
+            await line.close()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> Line:
         where = f"{self.endpoint.host}:{self.endpoint.port}"
         last = ""
         for pause in self._patience.connect_pauses:
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(self._patience.connect_timeout):
-                    return await self._opener()
+                    return await self._connect()
             except TimeoutError:
                 raise ConnectError(f"{where}: no connection within {self._patience.connect_timeout:g} s") from None
             except ssl.SSLError as error:
@@ -265,8 +266,12 @@ class Client:
                     break
         raise ConnectError(f"{where}: cannot connect: {last}")
 
-    async def _open_tcp(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(self.endpoint.host, self.endpoint.port, ssl=self._context)
+    async def _connect(self) -> Line:
+        host, port = self.endpoint.host, self.endpoint.port
+        if self._bare:
+            return await Plain.connect(host, port)
+        opened = self._opener() if self._opener else asyncio.open_connection(host, port, ssl=self._context)
+        return Streams(*await opened)
 
     # -- asynchronous directory work ------------------------------------------------------------------------------
 
@@ -301,17 +306,6 @@ class Client:
         return Answer(0, 0, answer.data, answer.text, answer.request_id)
 
 
-def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """Have the kernel look whether the other end is still there, after a minute of silence and then every 20 s."""
-    found = writer.get_extra_info("socket")
-    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, name):
-            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
-
-
 def operation_ids(answer: Answer[R]) -> list[int]:
     """Which background work a reply with rc 592 announces: in its data, in its text, or as its reason code."""
     if answer.text:
@@ -342,17 +336,3 @@ def _worth_another_try(error: OSError) -> bool:
     return any(cause.errno in (errno.ECONNREFUSED, errno.EAGAIN) for cause in causes if isinstance(cause, OSError)) or (
         "Multiple exceptions" in str(error) and f"[Errno {errno.ECONNREFUSED}]" in str(error)
     )
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close, and with TLS wait until both sides have said so; TCP closes by itself."""
-    # Asked before closing: a TLS transport that is closed no longer knows.
-    secure = writer.get_extra_info("sslcontext") is not None
-    writer.close()
-    if not secure:
-        return
-    try:
-        async with asyncio.timeout(1):
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        log.debug("the connection did not close cleanly")
