@@ -76,6 +76,10 @@ LEAST: dict[str, Role | None] = {
     "POST /jobs/{job}/retry": Role.MEMBER,
     "POST /jobs/{job}/undo": Role.MEMBER,
     "GET /jobs/{job}/events": Role.READER,
+    "GET /jobs/{job}/log": Role.READER,
+    "POST /bulk/deploy": Role.MEMBER,
+    "POST /bulk/power": Role.MEMBER,
+    "POST /bulk/delete": Role.MEMBER,
     "GET /operations": Role.READER,
     "GET /plans/{plan}": Role.READER,
     "POST /plans/{plan}/apply": Role.MEMBER,
@@ -189,6 +193,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /tokens": {"name": "x", "seconds": 1},
     "POST /users": {"name": "x"},
     "POST /projects": {"name": "x"},
+    "POST /bulk/deploy": {"names": "web[1-2]", "image": "nothing"},
+    "POST /bulk/power": {"verb": "start", "names": "nobody"},
+    "POST /bulk/delete": {"names": "nobody"},
     "PUT /projects/{name}/members/{user}": {},
 }
 """Requests that are well formed, so that what refuses them is the role and nothing else."""

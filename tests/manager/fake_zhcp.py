@@ -279,6 +279,10 @@ class FakeZhcp:
         self.bootmap = parameters
         return {"paths": {device.lower(): parameters["wwpns"] for device in parameters["devices"]}, "written": True}
 
+    def _do_guest_config_drive(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["reader"].append({"name": "cfgdrive"})
+        return {"spoolid": "0001"}
+
     def _do_guest_configure(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
         if guest.get("refuses"):

@@ -78,7 +78,15 @@ def show_steps(where: Console, job: Mapping[str, Any], indent: str) -> None:
 
 
 def show_plan(plan: Mapping[str, Any]) -> None:
-    """What a plan would do, step by step, with everything the manager says of each."""
+    """What a plan would do, step by step, with everything the manager says of each; so for those of its children."""
+    _show_steps_of(plan)
+    for child in plan.get("children", ()):
+        _show_steps_of(child)
+    until = output.moment(plan["expires"])
+    output.screen.print(f"nothing was done; [bold]zvm plan apply {plan['id']}[/] does exactly this until {until}")
+
+
+def _show_steps_of(plan: Mapping[str, Any]) -> None:
     output.screen.print(f"[bold]plan[/] {plan['id']}  {plan['title']}")
     for number, step in enumerate(plan["steps"], 1):
         output.screen.print(f"[bold]{number}.[/] ", end="")
@@ -91,8 +99,6 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     for name, value in plan.items():
         if name in {"records", "calls", "commands", "effects"}:
             _member(name, value)
-    until = output.moment(plan["expires"])
-    output.screen.print(f"nothing was done; [bold]zvm plan apply {plan['id']}[/] does exactly this until {until}")
 
 
 def follow(client: Client, route: str, query: Mapping[str, Any], form: output.Format) -> None:
@@ -108,6 +114,9 @@ def follow(client: Client, route: str, query: Mapping[str, Any], form: output.Fo
             rest = " ".join(f"{name}={value}" for name, value in document.get("data", {}).items() if value)
             line = f"{output.moment(document['time'])}  {document['kind']:<20} {where:<20} {rest}"
             output.screen.print(line.rstrip(), markup=False)
+        elif event.name == "log":
+            where = f"{document['step']}: " if document["step"] else ""
+            output.screen.print(f"{output.moment(document['at'])}  {where}{document['text']}", markup=False)
         elif "steps" in document:
             running = [step["title"] for step in document["steps"] if step["state"] == "running"]
             output.screen.print(

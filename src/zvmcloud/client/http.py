@@ -21,7 +21,7 @@ from zvmcloud.client.errors import AnswerError, ConnectionFailed, Json, ProblemE
 Document = dict[str, Any]
 """A JSON object of the API; its members are described by ``/v1/openapi.json``."""
 
-_FINAL = frozenset({"done", "failed", "cancelled"})
+_FINAL = frozenset({"done", "failed", "cancelled", "undone"})
 _UNAVAILABLE = 503
 _NOT_MODIFIED = 304
 _PAGE = 1000
@@ -198,24 +198,14 @@ class Client:
         """The job now and after every change, until it is over. A lost connection is made anew."""
         lost = 0
         while True:
-            try:
-                with self._http.stream(
-                    "GET", f"/jobs/{quote(job, safe='')}/events", timeout=httpx.Timeout(30.0, read=None)
-                ) as answer:
-                    if not answer.is_success:
-                        answer.read()
-                        self._parsed(answer)
-                    for line in answer.iter_lines():
-                        if line.startswith("data: "):
-                            lost = 0
-                            document: Document = json.loads(line.removeprefix("data: "))
-                            yield document
-                            if document["state"] in _FINAL:
-                                return
-            except httpx.TransportError as error:
-                self._again(error, lost)
-            else:
-                self._again(None, lost)
+            for event in self.events(f"/jobs/{quote(job, safe='')}/events"):
+                if event.name == "job":
+                    lost = 0
+                    document: Document = json.loads(event.data)
+                    yield document
+                    if document["state"] in _FINAL:
+                        return
+            self._again(None, lost)
             lost += 1
 
     def wait(self, job: str) -> Document:

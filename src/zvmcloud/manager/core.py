@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.database import Database
-from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
+from zvmcloud.manager.errors import BadInput, ManagerError, NotFound, guest_busy
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
 from zvmcloud.manager.jobs.runner import Runner
@@ -52,6 +52,15 @@ class JobEngine(Protocol):
     async def adopt(self, members: Collection[str]) -> None: ...
 
     async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewChild:
+    """A job that a step of another one runs: its id, its plan, its files."""
+
+    job: str
+    plan: Plan
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,30 +92,45 @@ class Core:
         async with lock, self.journal.membership.alone_with(f"{kind}.{name}"):
             yield
 
-    async def begin(self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes] | None = None) -> None:
-        """Write a durable job with its files down and hand it to the engine, all of it even if the caller goes away.
+    async def begin(
+        self,
+        plan: Plan,
+        origin: str,
+        job: str,
+        files: Mapping[str, bytes] | None = None,
+        children: Sequence[NewChild] = (),
+    ) -> None:
+        """Write a durable job with its files and children down and hand it to the engine, all of it even if the caller
+        goes away.
 
         A job that the engine does not take ends as failed, so it keeps its guest busy no longer.
         """
-        task = asyncio.create_task(self._begin(plan, origin, job, files or {}))
+        task = asyncio.create_task(self._begin(plan, origin, job, files or {}, children))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
         await asyncio.shield(task)
 
-    async def _begin(self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes]) -> None:
+    async def _begin(
+        self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes], children: Sequence[NewChild]
+    ) -> None:
+        ours = {job: files, **{child.job: child.files for child in children}}
         try:
-            for name, data in files.items():
-                await asyncio.to_thread(self.materials.store, job, name, data)
-            await self.journal.begin(plan, origin, job)
+            for owner, named in ours.items():
+                for name, data in named.items():
+                    await asyncio.to_thread(self.materials.store, owner, name, data)
+            await self.journal.begin(plan, origin, job, [(child.job, child.plan) for child in children])
         except BaseException:
-            if files:  # others were there before this job, and are not ours to drop
-                await self.materials.discard(job)
+            for owner, named in ours.items():
+                if named:  # others were there before this job, and are not ours to drop
+                    await self.materials.discard(owner)
             raise
         try:
             await self.engine.submit(job)
         except Exception as error:
             log.exception("job %s was not handed over", job)
             failure = ManagerError("the job engine did not take the job", code="engine", job=job)
+            for child in children:
+                await self.runner.cancel(child.job)
             await self.runner.close(job, "failed", failure.problem())
             await self.materials.discard(job)
             raise failure from error
@@ -120,12 +144,7 @@ class Core:
         async with self.exclusive(record.system, record.userid):
             other = await self.journal.changing(record.system, record.userid) if record.userid else None
             if other is not None:
-                raise Conflict(
-                    f"guest {record.userid} is being changed by job {other}",
-                    code="guest-busy",
-                    remedy="wait for that job to end, or cancel it",
-                    subject=record.userid,
-                )
+                raise guest_busy(record.userid, other)
             found = await self.runner.again(job, backwards=backwards)
         await self.engine.submit(job)
         return found

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.disks import punch_step
@@ -18,7 +20,7 @@ from zvmcloud.manager.guest_plans import disk_kind, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 
 _MAX_PUNCH = 64 * 2**20
@@ -70,7 +72,7 @@ class Deploys:
         elif request.hostname:
             files["hostname.sh"] = _hostname_script(request.hostname)
             steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
-        steps.append(deployed_step(owner, image))
+        steps.append(deployed_step(owner, image, row))
         plan = Plan(
             kind="guest.deploy",
             title=f"Deploy {image.name} to {owner}",
@@ -170,10 +172,15 @@ def write_step(owner: str, number: str, image: Image) -> Step:
     )
 
 
-def deployed_step(owner: str, image: Image) -> Step:
-    """Record what the guest runs."""
+def deployed_step(owner: str, image: Image, before: sa.RowMapping | None = None) -> Step:
+    """Record what the guest runs. ``before``: the guest's row, None for a new one, which the undo takes away as a
+    whole."""
     record = {"image": image.name, "sha256": image.sha256, "os_version": image.os_version}
-    return Step("deployed", f"record that {owner} runs {image.os_version}", "manager.guest_deployed", record)
+    title = f"record that {owner} runs {image.os_version}"
+    if before is None:
+        return Step("deployed", title, "manager.guest_deployed", record, NOTHING)
+    back = {"image": "", "sha256": before["image_sha256"], "os_version": before["os_version"]}
+    return Step("deployed", title, "manager.guest_deployed", record, "manager.guest_deployed", back)
 
 
 def _read_small(file: Confined) -> bytes:

@@ -208,6 +208,16 @@ class JobCancelled(ManagerError):
     title = "Cancelled"
 
 
+def guest_busy(userid: str, job: str) -> Conflict:
+    """A guest cannot be changed because a job changes it."""
+    return Conflict(
+        f"guest {userid} is being changed by job {job}",
+        code="guest-busy",
+        remedy="wait for that job to end, or cancel it",
+        subject=userid,
+    )
+
+
 class AgentFailure(ManagerError):
     """The agent refused or failed; built from its problem document."""
 

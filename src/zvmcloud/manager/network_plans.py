@@ -86,7 +86,9 @@ def attach_steps(owner: str, requests: Sequence[AttachRequest], *, active: bool)
                 "vlan": vlan,
             }
         )
-    return (*steps, replace(record_step(rows), name="record-nics")) if steps else ()
+    undo = {"vdevs": [request.vdev for request in requests]}
+    record = replace(record_step(rows), name="record-nics", undo_kind="manager.nics_forgotten", undo_parameters=undo)
+    return (*steps, record) if steps else ()
 
 
 def plan_attach_nic(system: str, owner: str, request: AttachRequest, *, active: bool) -> Plan:

@@ -43,6 +43,7 @@ from zvmcloud.manager.inventory.reconciler import Reconciler
 from zvmcloud.manager.inventory.sweeps import Sweeps
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
+from zvmcloud.manager.jobs.trees import Trees
 from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.metrics.collect import Metrics
@@ -109,6 +110,7 @@ class Node:
         self.marks = Marks(core, self.accounts, self.scsi)
         self.metrics = Metrics(core)
         self.journal = core.journal
+        self.trees = Trees(core.journal, core.runner, core.engine.submit)
         self.runner = core.runner
         self.new_admin_token = admin_token
         """The admin token, only in the run that made it: afterwards just its hash is known."""

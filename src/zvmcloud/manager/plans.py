@@ -14,14 +14,16 @@ import dataclasses
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
+from zvmcloud.manager.core import NewChild
+from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound, guest_busy
 from zvmcloud.manager.facts import documents
+from zvmcloud.manager.gathering import gathered
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
@@ -55,6 +57,8 @@ class KeptPlan:
     job: str | None
     seen: Mapping[str, str] = field(default_factory=dict)
     rehearsal: tuple[Rehearsed, ...] = ()
+    parent: str = ""
+    children: tuple[KeptPlan, ...] = ()
 
 
 class Plans:
@@ -75,63 +79,92 @@ class Plans:
             except NotFound:
                 pass
         prepared = await self._prepare(operation, caller, target, parameters)
-        return await self._begin(prepared.plan, prepared.files, origin, job or new_job())
+        children = [NewChild(new_job(), child.plan, child.files) for child in prepared.children]
+        return await self._begin(prepared.plan, prepared.files, origin, job or new_job(), children)
 
     async def make(self, operation: Operation, caller: Caller, target: Target, parameters: object) -> KeptPlan:
         """Make the plan, keep it with its files, and change nothing."""
         prepared = await self._prepare(operation, caller, target, parameters)
+        kept = await self._seen(operation.name, caller, prepared)
+        kept = dataclasses.replace(
+            kept,
+            children=await gathered(self._seen(child.plan.kind, caller, child) for child in prepared.children),
+        )
+        plans_with_files = zip((kept, *kept.children), (prepared, *prepared.children), strict=True)
+        try:
+            for one, what in plans_with_files:
+                for name, data in what.files.items():
+                    await asyncio.to_thread(self._core.materials.store, one.id, name, data)
+            kept = await self._rehearsed(kept)
+        except BaseException:
+            for one in (kept, *kept.children):
+                await self._core.materials.discard(one.id)
+            raise
+        async with self._core.database.write() as connection:
+            rows = [_row(one, parent) for one, parent in ((kept, None), *((child, kept.id) for child in kept.children))]
+            await connection.execute(sa.insert(plans), rows)
+        return kept
+
+    async def _seen(self, name: str, caller: Caller, prepared: Prepared) -> KeptPlan:
+        """The plan with what it was made from."""
         plan = prepared.plan
         userids = dict.fromkeys(userid for userid in (plan.userid, *prepared.entries) if userid)
         entries = {userid: await self._entry(plan.system, userid) for userid in userids}
-        plan = _expecting(plan, entries)
         names = (*(f"nics {userid}" for userid in userids), *prepared.seen)
         now = time.time()
-        kept = KeptPlan(
+        return KeptPlan(
             id=str(uuid.uuid4()),
-            operation=operation.name,
+            operation=name,
             project=prepared.project,
             actor=caller.user,
             created=now,
             expires=now + KEPT,
-            plan=plan,
+            plan=_expecting(plan, entries),
             entries=entries,
             job=None,
             seen={name: await digest(self._node, plan.system, name) for name in dict.fromkeys(names)},
         )
-        try:
-            for name, data in prepared.files.items():
-                await asyncio.to_thread(self._core.materials.store, kept.id, name, data)
-            kept = dataclasses.replace(kept, rehearsal=await rehearse(self._core, kept.id, plan))
-        except BaseException:
-            await self._core.materials.discard(kept.id)
-            raise
-        async with self._core.database.write() as connection:
-            await connection.execute(sa.insert(plans), _row(kept))
-        return kept
+
+    async def _rehearsed(self, kept: KeptPlan) -> KeptPlan:
+        """The plan with what it would do now; of its children those of one system in turn, each after those before it,
+        so that they find room together. Raises AgentFailure, AgentUnreachable."""
+        told = dict(await rehearse(self._core, [(one.id, one.plan) for one in (kept, *kept.children)]))
+        children = tuple(dataclasses.replace(child, rehearsal=told[child.id]) for child in kept.children)
+        return dataclasses.replace(kept, rehearsal=told[kept.id], children=children)
 
     async def get(self, caller: Caller, plan: str) -> KeptPlan:
         """Raises NotFound (plan-unknown)."""
+        query = sa.select(plans).where(sa.or_(plans.c.id == plan, plans.c.parent == plan))
         async with self._core.database.read() as connection:
-            row = (await connection.execute(sa.select(plans).where(plans.c.id == plan))).mappings().one_or_none()
-        if row is None or caller.role_in(row["project"]) is None:
+            rows = (await connection.execute(query.order_by(plans.c.created, plans.c.id))).mappings().all()
+        found = {row["id"]: _kept(row) for row in rows}
+        kept = found.pop(plan, None)
+        if kept is None or caller.role_in(kept.project) is None:
             raise NotFound(f"no plan has the id {plan!r}", code="plan-unknown", subject=plan)
-        return _kept(row)
+        return dataclasses.replace(kept, children=tuple(found.values()))
 
     async def apply(self, caller: Caller, plan: str, *, origin: str) -> JobRecord:
-        """Run exactly the plan that was shown; the job has the plan's id.
+        """Run exactly the plan that was shown; the job has the plan's id, and so have its children.
 
-        Raises NotFound (plan-unknown), NotAllowed (role), Conflict (plan-applied, plan-expired, plan-stale).
+        Raises NotFound (plan-unknown), NotAllowed (role), Conflict (plan-applied, plan-expired, plan-stale,
+        plan-child).
         """
         kept = await self.get(caller, plan)
-        caller.enters(kept.project, Role.MEMBER, f"plan {plan}")
+        for one in (kept, *kept.children):
+            caller.enters(one.project, Role.MEMBER, f"plan {plan}")
+        if kept.parent:
+            raise Conflict(
+                f"plan {plan} is a part of plan {kept.parent}", code="plan-child", remedy=f"apply plan {kept.parent}"
+            )
         await self._still_true(kept)
+        ids = [one.id for one in (kept, *kept.children)]
         async with self._core.database.write() as connection:
             taken = await connection.execute(
-                sa.update(plans).where(plans.c.id == plan, plans.c.job.is_(None)).values(job=plan)
+                sa.update(plans).where(plans.c.id.in_(ids), plans.c.job.is_(None)).values(job=plans.c.id)
             )
-            if not taken.rowcount:
+            if taken.rowcount != len(ids):
                 raise Conflict(f"plan {plan} was applied already", code="plan-applied", remedy=f"see job {plan}")
-        return await self._begin(kept.plan, {}, origin, kept.id)
+        return await self._begin(kept.plan, {}, origin, kept.id, [NewChild(one.id, one.plan) for one in kept.children])
 
     async def expire(self) -> None:
         """Forget plans that nobody applied in time, with their files."""
@@ -145,24 +178,23 @@ class Plans:
 
     async def _prepare(self, operation: Operation, caller: Caller, target: Target, parameters: object) -> Prepared:
         caller.needs(operation.role)
-        target = Target(self._core.system(target.system), target.userid.upper(), target.item)
-        prepared = await operation.prepare(self._node, caller, target, parameters)
-        plan = dataclasses.replace(prepared.plan, durable=True, project=prepared.project)
-        check(plan)
+        system = self._core.system(target.system) if "{system}" in operation.path else ""
+        target = Target(system, target.userid.upper(), target.item)
+        prepared = _durable(await operation.prepare(self._node, caller, target, parameters))
+        prepared = dataclasses.replace(prepared, children=tuple(_durable(child) for child in prepared.children))
+        for one in (prepared, *prepared.children):
+            check(one.plan)
         await self._node.quotas.check(prepared.project, prepared.uses)
-        return dataclasses.replace(prepared, plan=plan)
+        return prepared
 
-    async def _begin(self, plan: Plan, files: Mapping[str, bytes], origin: str, job: str) -> JobRecord:
+    async def _begin(
+        self, plan: Plan, files: Mapping[str, bytes], origin: str, job: str, children: Sequence[NewChild] = ()
+    ) -> JobRecord:
         async with self._core.exclusive(plan.system, plan.userid):
             other = await self._core.journal.changing(plan.system, plan.userid) if plan.userid else None
             if other is not None:
-                raise Conflict(
-                    f"guest {plan.userid} is being changed by job {other}",
-                    code="guest-busy",
-                    remedy="wait for that job to end, or cancel it",
-                    subject=plan.userid,
-                )
-            await self._core.begin(plan, origin, job, files)
+                raise guest_busy(plan.userid, other)
+            await self._core.begin(plan, origin, job, files, children)
         return await self._core.journal.get(job)
 
     async def _still_true(self, kept: KeptPlan) -> None:
@@ -170,22 +202,27 @@ class Plans:
             raise Conflict(f"plan {kept.id} was applied already", code="plan-applied", remedy=f"see job {kept.job}")
         if kept.expires < time.time():
             raise Conflict(f"plan {kept.id} has expired", code="plan-expired", remedy="make a new plan")
+        whole = (kept, *kept.children)
+        await gathered(self._same(kept.id, one) for one in whole)
+        try:
+            again = await self._rehearsed(kept)
+        except AgentFailure as error:
+            raise _stale(kept.id, error.detail, error.subject) from error
+        for before, now in zip(whole, (again, *again.children), strict=True):
+            for step, shown, now_shown in zip(before.plan.steps, before.rehearsal, now.rehearsal, strict=True):
+                if shown != now_shown:
+                    raise _stale(kept.id, f"{step.title}: it would take other calls", step.name)
+
+    async def _same(self, plan: str, kept: KeptPlan) -> None:
+        """Raises Conflict (plan-stale) when something that a plan, or a child of it, was made from has changed."""
         for userid, shown_digest in kept.entries.items():
             now = await self._entry(kept.plan.system, userid)
             if now != shown_digest:
                 what = "has gone" if now == ABSENT else "has come" if shown_digest == ABSENT else "has changed"
-                raise _stale(kept, f"the directory entry of {userid} {what}", userid)
-
+                raise _stale(plan, f"the directory entry of {userid} {what}", userid)
         for name, looked_at in kept.seen.items():
             if await digest(self._node, kept.plan.system, name) != looked_at:
-                raise _stale(kept, f"{name} has changed", name)
-        try:
-            again = await rehearse(self._core, kept.id, kept.plan)
-        except AgentFailure as error:
-            raise _stale(kept, error.detail, error.subject) from error
-        for step, shown, now_shown in zip(kept.plan.steps, kept.rehearsal, again, strict=True):
-            if shown != now_shown:
-                raise _stale(kept, f"{step.title}: it would take other calls", step.name)
+                raise _stale(plan, f"{name} has changed", name)
 
     async def _entry(self, system: str, userid: str) -> str:
         """The digest of a directory entry as it is now."""
@@ -196,9 +233,15 @@ class Plans:
         return entry_digest(facts.texts("entry"))
 
 
-def _stale(kept: KeptPlan, why: str, subject: str) -> Conflict:
+def _durable(prepared: Prepared) -> Prepared:
+    return dataclasses.replace(
+        prepared, plan=dataclasses.replace(prepared.plan, durable=True, project=prepared.project)
+    )
+
+
+def _stale(plan: str, why: str, subject: str) -> Conflict:
     return Conflict(
-        f"since plan {kept.id} was made: {why}; nothing was done",
+        f"since plan {plan} was made: {why}; nothing was done",
         code="plan-stale",
         remedy="make a new plan and look at it",
         subject=subject,
@@ -216,7 +259,7 @@ def _expecting(plan: Plan, entries: Mapping[str, str]) -> Plan:
     return dataclasses.replace(plan, steps=tuple(steps))
 
 
-def _row(kept: KeptPlan) -> dict[str, object]:
+def _row(kept: KeptPlan, parent: str | None) -> dict[str, object]:
     document = {
         **dataclasses.asdict(kept.plan),
         "seen": dict(kept.seen),
@@ -231,6 +274,7 @@ def _row(kept: KeptPlan) -> dict[str, object]:
         "expires": kept.expires,
         "plan": json.loads(json.dumps(document)),
         "entries": dict(kept.entries),
+        "parent": parent,
     }
 
 
@@ -250,6 +294,7 @@ def _kept(row: sa.RowMapping) -> KeptPlan:
         plan=plan,
         entries=row["entries"],
         job=row["job"],
+        parent=row["parent"] or "",
         seen=seen if isinstance(seen, Mapping) else {},
         rehearsal=tuple(Rehearsed.of(item) for item in documents(told)) or tuple(Rehearsed() for _ in steps),
     )

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.deploys import deployed_step, write_step
-from zvmcloud.manager.disks import Disk, DiskRequest, units
+from zvmcloud.manager.disks import BLOCK, CYLINDER, Disk, DiskRequest, units
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_plans import GuestRequest, disk_kind, plan_power, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
-from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, Json, Plan, Step
 from zvmcloud.manager.network_plans import AttachRequest, attach_steps
 
 _NIC_STRIDE = 3
@@ -100,7 +100,7 @@ class Provisioning:
             if wanted.user_data:
                 files[_USER_DATA] = wanted.user_data
                 drive["stored"] = _USER_DATA
-            steps.append(Step("config-drive", f"put a config drive into the reader of {owner}", _DRIVE, drive))
+            steps.append(Step("config-drive", f"put a config drive into the reader of {owner}", _DRIVE, drive, NOTHING))
         steps.append(deployed_step(owner, image))
         plan = Plan(
             "guest.provision",
@@ -117,6 +117,12 @@ class Provisioning:
         step, files = _whole_drive(owner, drive)
         purge = Step("purge", f"purge the reader of {owner}", "reader.purge", {"userid": owner, "spoolids": []})
         return Plan("guest.config_drive", step.title[0].upper() + step.title[1:], system, (purge, step), owner), files
+
+    async def disk_bytes(self, name: str, pool: str, size: str) -> int:
+        """How much of its pool the first disk takes. Raises what :meth:`plan_provision` raises about the disk."""
+        image = await self._images.get(name)
+        kind = pool.partition(":")[0].upper()
+        return int(_root_size(image, pool, size)) * (CYLINDER if kind == "ECKD" else BLOCK)
 
     async def plan_clone(
         self,
@@ -167,7 +173,9 @@ class Provisioning:
             title = f"copy disk {disk.vdev} of {source} to {owner}"
             steps.append(Step(f"clone-{disk.vdev}", title, "disk.clone", parameters, "disk.erase", undo))
         version: dict[str, Json] = {"os_version": row["os_version"] or "", "sha256": row["image_sha256"], "image": ""}
-        steps.append(Step("deployed", f"record that {owner} is as {source}", "manager.guest_deployed", version))
+        steps.append(
+            Step("deployed", f"record that {owner} is as {source}", "manager.guest_deployed", version, NOTHING)
+        )
         title = f"Clone guest {source} as {owner}"
         plan = Plan("guest.clone", title, system, _with_start(system, owner, steps, start=start), owner)
         return Planned(plan, disks)
@@ -187,7 +195,7 @@ def _whole_drive(owner: str, drive: bytes) -> tuple[Step, dict[str, bytes]]:
     if not 0 < len(drive) <= _MAX_DRIVE:
         raise BadInput("drive", f"{len(drive)} bytes", f"1 to {_MAX_DRIVE} bytes")
     parameters: dict[str, Json] = {"userid": owner, "stored_drive": _WHOLE}
-    step = Step("config-drive", f"put a config drive into the reader of {owner}", _DRIVE, parameters)
+    step = Step("config-drive", f"put a config drive into the reader of {owner}", _DRIVE, parameters, NOTHING)
     return step, {_WHOLE: drive}
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.jobs.local import LocalContext, local
-from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
 _NEW_GUEST = sa.insert(guests)
@@ -22,6 +22,13 @@ _FREE_DEVICES = (
     .where(fcp_devices.c.system == sa.bindparam("the_system"), fcp_devices.c.assigner == sa.bindparam("the_userid"))
     .values(assigner="", reserved=False, connections=0, template="")
 )
+
+
+@local(NOTHING)
+async def nothing(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The undo of a step whose traces go with what the undo of an earlier step takes away."""
+    del context, parameters
+    return None
 
 
 @local("manager.guest_created")
@@ -134,6 +141,16 @@ async def nic_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> 
             nics.c.system == context.system, nics.c.userid == context.userid, nics.c.vdev == parameters["vdev"]
         )
     )
+    return None
+
+
+@local("manager.nics_forgotten")
+async def nics_forgotten(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """Adapters that were recorded are not there any more."""
+    vdevs = parameters["vdevs"]
+    mine = (nics.c.system == context.system, nics.c.userid == context.userid)
+    if isinstance(vdevs, list):
+        await context.connection.execute(sa.delete(nics).where(*mine, nics.c.vdev.in_(vdevs)))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,23 +63,31 @@ class Rehearsed:
         return cls(calls, entries)
 
 
-async def rehearse(core: Core, job: str, plan: Plan) -> tuple[Rehearsed, ...]:
-    """What each step would do, each after those before it. ``job`` has the plan's files.
+async def rehearse(core: Core, plans: Sequence[tuple[str, Plan]]) -> Mapping[str, tuple[Rehearsed, ...]]:
+    """What each step of the plans would do, by the id of the job (which has the plan's files): on each system each step
+    after those before it, and each plan after those before it.
 
     Raises AgentFailure with what a step would be refused with, AgentUnreachable.
     """
-    remote = [number for number, step in enumerate(plan.steps) if not step.local]
-    found = [Rehearsed() for _ in plan.steps]
-    if remote:
-        operations: list[Json] = []
-        for number in remote:
-            step = plan.steps[number]
-            parameters = await core.materials.fill(job, step.kind, step.parameters)
-            operations.append({"kind": step.kind, "parameters": parameters})
-        answer = Document(await core.agent(plan.system).post("/v1/operations/rehearse", {"operations": operations}))
-        for number, told in zip(remote, answer.documents("operations"), strict=True):
-            found[number] = Rehearsed.of(told)
-    return tuple(found)
+    found = {job: [Rehearsed() for _ in plan.steps] for job, plan in plans}
+    for system in dict.fromkeys(plan.system for _, plan in plans):
+        remote = [
+            (job, number, step)
+            for job, plan in plans
+            if plan.system == system
+            for number, step in enumerate(plan.steps)
+            if not step.local
+        ]
+        operations: list[Json] = [
+            {"kind": step.kind, "parameters": await core.materials.fill(job, step.kind, step.parameters)}
+            for job, _, step in remote
+        ]
+        if not operations:
+            continue
+        answer = Document(await core.agent(system).post("/v1/operations/rehearse", {"operations": operations}))
+        for (job, number, _), told in zip(remote, answer.documents("operations"), strict=True):
+            found[job][number] = Rehearsed.of(told)
+    return {job: tuple(told) for job, told in found.items()}
 
 
 async def digest(node: Node, system: str, name: str) -> str:

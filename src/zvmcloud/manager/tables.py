@@ -128,6 +128,7 @@ jobs = sa.Table(
     sa.Column("error", sa.JSON(none_as_null=True)),
     sa.Column("run", sa.Integer, nullable=False, server_default="0"),
     sa.Column("backwards", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("parent", sa.String(36), index=True),
     sa.Index(None, "system", "userid"),
 )
 
@@ -166,6 +167,16 @@ calls = sa.Table(
     sa.Column("rs", sa.Integer),
     sa.Column("text", sa.JSON, nullable=False),
     sa.Column("milliseconds", sa.Float, nullable=False),
+)
+
+job_log = sa.Table(
+    "job_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("step", sa.String(32), nullable=False),
+    sa.Column("text", sa.String(255), nullable=False),
 )
 
 turns = sa.Table(
@@ -270,6 +281,7 @@ plans = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False),
     sa.Column("entries", sa.JSON, nullable=False),
     sa.Column("job", sa.String(36)),
+    sa.Column("parent", sa.String(36), index=True),
 )
 
 idempotency = sa.Table(

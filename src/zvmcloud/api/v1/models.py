@@ -147,7 +147,8 @@ class Step(BaseModel):
 
 class Job(BaseModel):
     """A job: what was planned and how far it is. States: pending, running, interrupted, done, failed, cancelled,
-    undone. ``run``: how often it was retried or undone."""
+    undone. ``run``: how often it was retried or undone. ``parent``: the job that runs this one; ``children``: how many
+    jobs that this one runs are in which state (``GET /v1/jobs?parent=`` lists them)."""
 
     id: str
     kind: str
@@ -164,6 +165,8 @@ class Job(BaseModel):
     created: float
     finished: float | None
     error: Problem | None
+    parent: str | None
+    children: dict[str, int]
     steps: list[Step] = Field(default_factory=list)
 
     @classmethod
@@ -184,6 +187,8 @@ class Job(BaseModel):
             created=row.created,
             finished=row.finished,
             error=Problem.model_validate(row.error) if row.error is not None else None,
+            parent=row.parent or None,
+            children=dict(row.children),
             steps=[Step.of(step) for step in row.steps],
         )
 
@@ -220,7 +225,7 @@ class PlannedStep(BaseModel):
 class Plan(BaseModel):
     """What a change would do. ``entries`` maps the userids it depends on to digests of their directory entries,
     ``seen`` what else it depends on (``nics USERID``, ``vswitch NAME``, ``volume NAME``); ``job`` is the job that
-    applied it. Times are seconds since 1970."""
+    applied it; ``children``: the plans of the jobs that it runs. Times are seconds since 1970."""
 
     id: str
     operation: str
@@ -235,6 +240,7 @@ class Plan(BaseModel):
     seen: dict[str, str]
     steps: list[PlannedStep]
     job: str | None
+    children: list[Plan]
 
     @classmethod
     def of(cls, row: KeptPlan) -> Plan:
@@ -268,4 +274,5 @@ class Plan(BaseModel):
                 for step, told in zip(row.plan.steps, row.rehearsal, strict=True)
             ],
             job=row.job,
+            children=[cls.of(child) for child in row.children],
         )

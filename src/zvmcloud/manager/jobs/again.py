@@ -6,17 +6,23 @@ under one key. What was taken back when the job failed is done again; what could
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.jobs.plan import JobRecord
 
 
-def check_retry(record: JobRecord, folder: Path) -> None:
-    """Raises Conflict (job-state, job-files-gone) when the job cannot be retried. Blocking."""
+def check_retry(record: JobRecord, children: Sequence[JobRecord], folder: Path) -> None:
+    """Raises Conflict (job-state, job-files-gone) when the job cannot be retried with those of its children that are
+    not done. Blocking."""
     if record.state not in {"failed", "cancelled"}:
         raise _state(record, "only a job that failed or was cancelled can be retried")
+    for found in (record, *children):
+        _check_files(found, folder)
+
+
+def _check_files(record: JobRecord, folder: Path) -> None:
     for name in needed_files(record):
         if not (folder / "jobs" / record.id / name).exists():
             raise Conflict(
@@ -35,7 +41,8 @@ def needed_files(record: JobRecord) -> frozenset[str]:
         if item.state != "done":
             files = item.step.parameters.get("files")
             named = [item.step.parameters, *(files if isinstance(files, list) else ())]
-            names |= {str(found["stored"]) for found in named if isinstance(found, Mapping) and "stored" in found}
+            given = [found for found in named if isinstance(found, Mapping)]
+            names |= {str(found[word]) for found in given for word in ("stored", "stored_drive") if word in found}
     return frozenset(names)
 
 
@@ -51,6 +58,11 @@ def check_undo(record: JobRecord) -> None:
                 remedy="look at its steps, and ask for the changes that make up for them",
                 job=record.id,
             )
+
+
+def children_busy(record: JobRecord) -> Conflict:
+    """A child is not run again while its parent runs."""
+    return _state(record, f"it belongs to job {record.parent}, which is not over")
 
 
 def workflow(record: JobRecord) -> str:

@@ -7,23 +7,23 @@ tables.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from zvmcloud.manager.database import Connection, Database
-from zvmcloud.manager.errors import Conflict, NotFound
+from zvmcloud.manager.errors import Conflict, guest_busy
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.roles import SYSTEM
-from zvmcloud.manager.jobs.plan import FINAL, OPEN, Call, JobRecord, Json, Outcome, Plan
-from zvmcloud.manager.jobs.rows import call_of, call_rows, job_of, row_of, step_of, step_rows
-from zvmcloud.manager.jobs.turns import end_turn, leave, waiting_for
+from zvmcloud.manager.jobs.log import note, skeleton
+from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
+from zvmcloud.manager.jobs.reading import JournalReader
+from zvmcloud.manager.jobs.rows import call_rows, row_of, step_rows
+from zvmcloud.manager.jobs.turns import end_turn, leave
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
@@ -63,75 +63,97 @@ async def _told(connection: Connection, kind: str, system: str, userid: str, pro
     await events.append(connection, kind, system=system, subject=userid, project=project, job=job)
 
 
+def _how(outcome: Outcome) -> str:
+    """What a line of the log adds to how a step ended."""
+    detail = str((outcome.error or {}).get("detail") or outcome.detail)
+    return f": {detail}" if detail and outcome.state != "done" else ""
+
+
+async def _none_busy(connection: Connection, plans: Sequence[Plan]) -> None:
+    """Raises Conflict (guest-busy) when a guest of one of the plans is being changed."""
+    wanted = {(plan.system, plan.userid) for plan in plans if plan.userid}
+    if not wanted:
+        return
+    query = sa.select(jobs.c.id, jobs.c.system, jobs.c.userid).where(jobs.c.durable, jobs.c.state.not_in(FINAL))
+    for job, system, userid in (await connection.execute(query)).all():
+        if (system, userid) in wanted:
+            raise guest_busy(userid, job)
+
+
 def new_job() -> str:
     """An id for a job whose files must be in place before it begins."""
     return str(uuid.uuid4())
 
 
-class Journal:
+class Journal(JournalReader):
     """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with.
     ``freed`` is told when a job may have let its turn at a system go."""
 
     def __init__(self, database: Database, membership: Membership, freed: Callable[[], None] = lambda: None) -> None:
-        self.database = database
-        self.membership = membership
+        super().__init__(database, membership)
         self._freed = freed
-        self._watchers: dict[str, set[asyncio.Event]] = {}
         self._progress_written: dict[tuple[str, int], float] = {}
-        self._live: dict[tuple[str, int], tuple[float, str]] = {}
+        self._said: dict[tuple[str, int], set[str]] = {}
         self._changed: dict[str, set[str]] = {}
 
-    @property
-    def node(self) -> str:
-        return self.membership.node
-
-    @property
-    def epoch(self) -> int:
-        return self.membership.epoch
-
-    async def begin(self, plan: Plan, origin: str = "", job: str = "") -> str:
+    async def begin(
+        self, plan: Plan, origin: str = "", job: str = "", children: Sequence[tuple[str, Plan]] = ()
+    ) -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
-        ones as pending. The audit tells who began it, and at its end how it ended."""
+        ones as pending. The audit tells who began it, and at its end how it ended. ``children``: jobs, with their
+        ids, that a step of this one runs.
+
+        Raises Conflict (guest-busy) when the guest of a child is being changed, and nothing is begun.
+        """
         job = job or new_job()
-        caller = actor()
-        project = plan.project or caller.project or "default"
         async with self.database.write() as connection:
-            row = row_of(job, plan, project=project, actor=caller.user, origin=origin)
-            await connection.execute(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
-            await connection.execute(_NEW_STEPS, step_rows(job, plan))
-            subject = _subject(plan.system, plan.userid)
-            await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
-            await _told(connection, f"job.{row['state']}", plan.system, plan.userid, project, job)
+            await _none_busy(connection, [child for _, child in children])
+            await self._begin(connection, plan, origin, job)
+            for child, its_plan in children:
+                await self._begin(connection, its_plan, origin, child, job)
         return job
 
-    async def again(self, record: JobRecord, *, backwards: bool) -> None:
-        """A job that is over is run again, as a durable one: from its first step that is not done, or backwards.
+    async def _begin(
+        self, connection: Connection, plan: Plan, origin: str, job: str, parent: str | None = None
+    ) -> None:
+        caller = actor()
+        project = plan.project or caller.project or "default"
+        row = row_of(job, plan, project=project, actor=caller.user, origin=origin, parent=parent)
+        await connection.execute(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
+        await connection.execute(_NEW_STEPS, step_rows(job, plan))
+        subject = _subject(plan.system, plan.userid)
+        await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
+        await _told(connection, f"job.{row['state']}", plan.system, plan.userid, project, job)
+
+    async def again(self, record: JobRecord, *, backwards: bool, children: Sequence[JobRecord] = ()) -> None:
+        """A job that is over is run again, as a durable one: from its first step that is not done, or backwards; with
+        it those of its children, from where each failed.
 
         Raises Conflict (job-state) when somebody else was faster.
         """
+        async with self.database.write() as connection:
+            for child in children:
+                await self._again(connection, child, backwards=False)
+            await self._again(connection, record, backwards=backwards)
+        self._notify(record.id)
+
+    async def _again(self, connection: Connection, record: JobRecord, *, backwards: bool) -> None:
         steps = sa.update(job_steps).where(job_steps.c.job_id == record.id, job_steps.c.state != "done")
         fresh = {"state": "pending", "progress": 0.0, "detail": "", "attempts": 0, "started": None, "finished": None}
         job = {"state": "pending", "durable": True, "cancel": False, "finished": None, "error": None}
-        async with self.database.write() as connection:
-            changed = await connection.execute(
-                sa.update(jobs)
-                .where(jobs.c.id == record.id, jobs.c.state == record.state, jobs.c.run == record.run)
-                .values(**job, node=self.node, epoch=self.epoch, run=record.run + 1, backwards=backwards)
-            )
-            if not changed.rowcount:
-                raise Conflict(f"job {record.id} has changed just now", code="job-state", job=record.id)
-            if not backwards:
-                await connection.execute(steps.values(**fresh, result=None, error=None))
-            await audit.append(
-                connection,
-                actor(),
-                "job.undo" if backwards else "job.retry",
-                _subject(record.system, record.userid),
-                project=record.project,
-                job=record.id,
-                result="begun",
-            )
-        self._notify(record.id)
+        changed = await connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == record.id, jobs.c.state == record.state, jobs.c.run == record.run)
+            .values(**job, node=self.node, epoch=self.epoch, run=record.run + 1, backwards=backwards)
+        )
+        if not changed.rowcount:
+            raise Conflict(f"job {record.id} has changed just now", code="job-state", job=record.id)
+        if not backwards:
+            await connection.execute(steps.values(**fresh, result=None, error=None))
+        action, caller = "job.undo" if backwards else "job.retry", actor()
+        subject = _subject(record.system, record.userid)
+        await audit.append(connection, caller, action, subject, project=record.project, job=record.id, result="begun")
+        await note(connection, record.id, ("", f"{'undone' if backwards else 'retried'} by {caller.user}"))
 
     async def started(self, job: str, number: int) -> bool:
         """A step begins (again): counts the attempt and stamps this manager's epoch on the job. False, and nothing is
@@ -144,7 +166,7 @@ class Journal:
             )
             if not open_job.rowcount:
                 return False
-            await connection.execute(
+            begun = await connection.execute(
                 sa.update(job_steps)
                 .where(job_steps.c.job_id == job, job_steps.c.number == number)
                 .values(
@@ -153,20 +175,30 @@ class Journal:
                     started=sa.func.coalesce(job_steps.c.started, time.time()),
                     error=sa.null(),
                 )
+                .returning(job_steps.c.name, job_steps.c.title, job_steps.c.attempts)
             )
+            name, title, attempts = begun.one()
+            await note(connection, job, (name, title if attempts == 1 else f"{title}: goes on"))
         self._notify(job)
         return True
 
-    async def progress(self, job: str, number: int, fraction: float, detail: str) -> None:
-        """A running step's figure, 0 to 1. Written at most twice a second; watchers get every change."""
+    async def progress(self, job: str, step: StepRecord, fraction: float, detail: str) -> None:
+        """A running step's figure, 0 to 1. Written at most twice a second; watchers get every change. What it says for
+        the first time, numbers aside, is a line of the log."""
+        number = step.number
         key = (job, number)
         if self._live.get(key) == (fraction, detail):
             return
         self._live[key] = (fraction, detail)
+        told, said = self._said.setdefault(key, set()), skeleton(detail)
+        new = bool(said) and said not in told
         now = time.monotonic()
-        if now - self._progress_written.get(key, 0.0) >= _PROGRESS_INTERVAL:
+        if new or now - self._progress_written.get(key, 0.0) >= _PROGRESS_INTERVAL:
             self._progress_written[key] = now
             async with self.database.write() as connection:
+                if new:
+                    told.add(said)
+                    await note(connection, job, (step.step.name, detail))
                 await connection.execute(
                     sa.update(job_steps)
                     .where(job_steps.c.job_id == job, job_steps.c.number == number, job_steps.c.state == "running")
@@ -174,9 +206,11 @@ class Journal:
                 )
         self._notify(job)
 
-    async def ended(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+    async def ended(
+        self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]], *, step: str = ""
+    ) -> None:
         """The ends of steps (number, outcome) with the calls they made, inside the caller's transaction; call
-        :meth:`published` after the commit."""
+        :meth:`published` after the commit. ``step``: the name of a step whose end is a line of the log."""
         now = time.time()
         await connection.execute(
             _END_OF_STEP,
@@ -196,9 +230,13 @@ class Journal:
         )
         await self._write_calls(connection, job, outcomes)
         await end_turn(connection, job)
+        if step:
+            told = [f"{found.state}{_how(found)}" for _, found in outcomes]
+            await note(connection, job, *((step, line) for line in told))
 
-    async def undone(self, job: str, number: int, outcome: Outcome) -> None:
+    async def undone(self, job: str, step: StepRecord, outcome: Outcome) -> None:
         """A finished step was taken back (or that failed: the detail says so)."""
+        number = step.number
         async with self.database.write() as connection:
             state, detail = (
                 ("undone", "undone") if outcome.state == "done" else ("done", f"undo failed: {outcome.detail}")
@@ -210,6 +248,7 @@ class Journal:
             )
             await self._write_calls(connection, job, [(number, outcome)])
             await end_turn(connection, job)
+            await note(connection, job, (step.step.name, detail))
         self._freed()
         self._notify(job)
 
@@ -257,6 +296,7 @@ class Journal:
             await connection.execute(
                 sa.update(jobs).where(jobs.c.id == job, jobs.c.state == "running").values(state="interrupted")
             )
+            await note(connection, job, ("", "the agent does not answer; the job waits for it"))
         self._notify(job)
 
     async def continued(self, job: str) -> None:
@@ -265,14 +305,17 @@ class Journal:
             await connection.execute(
                 sa.update(jobs).where(jobs.c.id == job, jobs.c.state == "interrupted").values(state="running")
             )
+            await note(connection, job, ("", "the agent answers again"))
         self._notify(job)
 
     async def request_cancel(self, job: str) -> JobRecord:
         """Set the job's cancel flag; steps not begun will not begin. Raises NotFound (job-unknown)."""
         async with self.database.write() as connection:
-            await connection.execute(
-                sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL)).values(cancel=True)
+            asked = await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL), ~jobs.c.cancel).values(cancel=True)
             )
+            if asked.rowcount:
+                await note(connection, job, ("", f"cancelled by {actor().user}"))
         self._notify(job)
         return await self.get(job)
 
@@ -280,111 +323,10 @@ class Journal:
         """Wake the job's watchers; to be called after a commit."""
         for key in [key for key in self._live if key[0] == job]:
             self._live.pop(key, None)
+            self._said.pop(key, None)
             self._progress_written.pop(key, None)
         self._freed()
         self._notify(job)
-
-    async def get(self, job: str, *, with_calls: bool = True) -> JobRecord:
-        """One job with its steps. Raises NotFound (job-unknown)."""
-        async with self.database.read() as connection:
-            row = (await connection.execute(sa.select(jobs).where(jobs.c.id == job))).mappings().one_or_none()
-            if row is None:
-                raise NotFound(f"no job has the id {job!r}", code="job-unknown", subject=job)
-            steps = (
-                (
-                    await connection.execute(
-                        sa.select(job_steps).where(job_steps.c.job_id == job).order_by(job_steps.c.number)
-                    )
-                )
-                .mappings()
-                .all()
-            )
-            made: Sequence[sa.RowMapping] = ()
-            waiting = ""
-            if with_calls:
-                waiting = await waiting_for(connection, job) if row["state"] not in FINAL else ""
-                made = (
-                    (await connection.execute(sa.select(calls).where(calls.c.job_id == job).order_by(calls.c.id)))
-                    .mappings()
-                    .all()
-                )
-        by_step: dict[int, list[Call]] = {}
-        for call in made:
-            by_step.setdefault(call["step"], []).append(call_of(call))
-
-        def live(number: int) -> tuple[float, str] | None:
-            return (0.0, waiting) if waiting else self._live.get((job, number))
-
-        return job_of(
-            row,
-            tuple(step_of(step, by_step.get(step["number"], ()), live(step["number"])) for step in steps),
-        )
-
-    async def unfinished(self, *, durable: bool, states: Iterable[str] = OPEN) -> tuple[str, ...]:
-        """Ids of this node's jobs that are not over, oldest first."""
-        query = (
-            sa.select(jobs.c.id)
-            .where(jobs.c.state.in_(tuple(states)), jobs.c.durable == durable, jobs.c.node == self.node)
-            .order_by(jobs.c.created)
-        )
-        async with self.database.read() as connection:
-            return tuple((await connection.execute(query)).scalars())
-
-    async def failed_before(self, moment: float) -> tuple[str, ...]:
-        """Ids of jobs that failed, or were cancelled, in the day before ``moment``."""
-        query = sa.select(jobs.c.id).where(
-            jobs.c.state.in_(("failed", "cancelled")), jobs.c.finished.between(moment - 86400, moment)
-        )
-        async with self.database.read() as connection:
-            return tuple((await connection.execute(query)).scalars())
-
-    async def changing(self, system: str, userid: str) -> str | None:
-        """The id of a durable job for the guest that is not over, if there is one."""
-        query = sa.select(jobs.c.id).where(
-            jobs.c.system == system, jobs.c.userid == userid, jobs.c.durable, jobs.c.state.not_in(FINAL)
-        )
-        async with self.database.read() as connection:
-            return (await connection.execute(query.limit(1))).scalar_one_or_none()
-
-    async def changes_guest(self, system: str, userid: str, kind: str) -> str | None:
-        """The id of a job of that kind for the guest that is not over, if there is one."""
-        query = (
-            sa.select(jobs.c.id)
-            .where(jobs.c.system == system, jobs.c.userid == userid, jobs.c.kind == kind, jobs.c.state.not_in(FINAL))
-            .limit(1)
-        )
-        async with self.database.read() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
-
-    async def uses_image(self, sha256: str) -> str | None:
-        """The id of a job that is not over and reads that image, if there is one."""
-        query = sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)
-        async with self.database.read() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
-
-    async def watch(self, job: str, *, interval: float = 1.0) -> AsyncIterator[JobRecord]:
-        """The job now, and again after every change, until it is over. ``interval`` bounds the delay of changes
-        elsewhere."""
-        event = asyncio.Event()
-        self._watchers.setdefault(job, set()).add(event)
-        try:
-            while True:
-                event.clear()
-                record = await self.get(job)
-                yield record
-                if record.over:
-                    return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), interval)
-        finally:
-            waiting = self._watchers.get(job, set())
-            waiting.discard(event)
-            if not waiting:
-                self._watchers.pop(job, None)
-
-    def _notify(self, job: str) -> None:
-        for event in self._watchers.get(job, ()):
-            event.set()
 
     async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         rows = [row for number, outcome in outcomes for row in call_rows(job, number, outcome)]

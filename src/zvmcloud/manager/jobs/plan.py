@@ -9,6 +9,9 @@ from zvmcloud.zhcp.errors import Call
 
 __all__ = ["LOCAL", "Call", "JobRecord", "Json", "Outcome", "Plan", "Step", "StepRecord"]
 
+NOTHING = "manager.nothing"
+"""The undo of a step whose traces go with what the undo of an earlier step takes away."""
+
 Json = object
 """A JSON value: None, bool, int, float, str, list or dict of those."""
 
@@ -108,6 +111,10 @@ class JobRecord:
     actor: str = ""
     run: int = 0
     backwards: bool = False
+    parent: str = ""
+    """The job that this one is a child of."""
+    children: Mapping[str, int] = field(default_factory=dict)
+    """How many children are in which state; only told where a job is shown."""
 
     @property
     def over(self) -> bool:
@@ -119,6 +126,29 @@ class JobRecord:
         if not self.steps:
             return 1.0 if self.over else 0.0
         return sum(1.0 if step.state == "done" else step.progress for step in self.steps) / len(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child of a job, as its parent sees it."""
+
+    id: str
+    title: str
+    system: str
+    userid: str
+    state: str
+    backwards: bool
+    progress: float
+    error: Mapping[str, Json] | None
+
+    @property
+    def over(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def waits(self) -> bool:
+        """Whether no engine has begun it."""
+        return self.state == "pending"
 
 
 FINAL = frozenset({"done", "failed", "cancelled", "undone"})

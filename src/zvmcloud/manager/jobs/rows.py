@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from zvmcloud.manager.jobs.plan import Call, JobRecord, Outcome, Plan, Step, StepRecord
 
 
-def row_of(job: str, plan: Plan, *, project: str, actor: str, origin: str) -> dict[str, object]:
+def row_of(
+    job: str, plan: Plan, *, project: str, actor: str, origin: str, parent: str | None = None
+) -> dict[str, object]:
     """The row of a new job, without the manager that has it."""
     return {
         "id": job,
@@ -26,6 +28,7 @@ def row_of(job: str, plan: Plan, *, project: str, actor: str, origin: str) -> di
         "project": project,
         "actor": actor,
         "created": time.time(),
+        "parent": parent,
     }
 
 
@@ -69,8 +72,8 @@ def call_rows(job: str, number: int, outcome: Outcome) -> list[dict[str, object]
     ]
 
 
-def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
-    """A job with these steps."""
+def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...], children: Mapping[str, int] | None = None) -> JobRecord:
+    """A job with these steps, and so many children in each state."""
     return JobRecord(
         id=row["id"],
         kind=row["kind"],
@@ -91,6 +94,8 @@ def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> JobRecord:
         actor=row["actor"],
         run=row["run"],
         backwards=bool(row["backwards"]),
+        parent=row["parent"] or "",
+        children=children or {},
     )
 
 

@@ -18,7 +18,7 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.jobs.again import check_retry, check_undo, keyed, needed_files
+from zvmcloud.manager.jobs.again import check_retry, check_undo, children_busy, keyed, needed_files
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -138,13 +138,14 @@ class Runner:
             if item.step.local and item.step.kind not in self.works:
                 async with self.journal.database.write() as connection:
                     result = await self._local(connection, record, item.step, results)
-                    await self.journal.ended(connection, job, [(number, Outcome("done", 1.0, result=result))])
+                    ended = [(number, Outcome("done", 1.0, result=result))]
+                    await self.journal.ended(connection, job, ended, step=item.step.name)
                 self.journal.published(job)
                 return "done"
 
             async def progress(fraction: float, detail: str) -> None:
                 try:
-                    await self.journal.progress(job, number, fraction, detail)
+                    await self.journal.progress(job, item, fraction, detail)
                 except SQLAlchemyError as error:  # the operation goes on, and its end is what matters
                     log.warning("job %s: progress cannot be written down: %s", job, error)
 
@@ -159,7 +160,7 @@ class Runner:
                 raise
             outcome = _failed(error)
         async with self.journal.database.write() as connection:
-            await self.journal.ended(connection, job, [(number, outcome)])
+            await self.journal.ended(connection, job, [(number, outcome)], step=item.step.name)
         self.journal.published(job)
         return outcome.state
 
@@ -179,7 +180,9 @@ class Runner:
             item.step.undo_parameters,
         )
         try:
-            if backwards.local:
+            if backwards.kind in self.works:
+                outcome = await self.works.run(record, backwards, {}, _unheard)
+            elif backwards.local:
                 async with self.journal.database.write() as connection:
                     await self._local(connection, record, backwards, {item.step.name: item.result or {}})
                 outcome = Outcome("done", 1.0)
@@ -194,7 +197,7 @@ class Runner:
         if outcome.state != "done":
             outcome = replace(outcome, detail=str((outcome.error or {}).get("detail") or outcome.detail))
             log.warning("job %s: undo of step %s failed: %s", job, item.step.name, outcome.detail)
-        await self.journal.undone(job, number, outcome)
+        await self.journal.undone(job, item, outcome)
 
     async def close(self, job: str, state: str, error: Mapping[str, Json] | None = None) -> None:
         """The final state of a durable job; the error is the given one or that of its failed step."""
@@ -214,7 +217,8 @@ class Runner:
         self.journal.published(job)
 
     async def cancel(self, job: str) -> JobRecord:
-        """Ask a job to stop: the running operation is told, steps not begun stay undone, finished ones are undone.
+        """Ask a job and its children to stop: the running operation is told, steps not begun stay undone, finished ones
+        are undone.
 
         A durable job that has not begun is over at once, whether the engine has it or not: it finds nothing to do.
         """
@@ -227,22 +231,34 @@ class Runner:
             record = await self.journal.get(job)
         self.works.cancel(job)
         self.turns.cancel(job)
+        for child in await self.journal.children(job) if record.children else ():
+            if not child.over and not child.backwards:
+                await self.cancel(child.id)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
             await self._remote.cancel(job, record.system, keyed(running.step.name, record.run))
         return record
 
-    async def again(self, job: str, *, backwards: bool) -> JobRecord:
-        """Have a job that is over run again, from the step that failed or backwards; the engine is to be told.
+    async def again(self, job: str, *, backwards: bool, by_parent: bool = False) -> JobRecord:
+        """Have a job that is over run again, from the step that failed or backwards; the engine is to be told. A child
+        only when its parent is over, or wants it.
 
         Raises NotFound (job-unknown), Conflict (job-state, job-files-gone, job-not-undoable).
         """
         record = await self.journal.get(job, with_calls=False)
+        kin = [await self.journal.get(child.id, with_calls=False) for child in await self.journal.children(job)]
+        if record.parent and not by_parent and not (await self.journal.get(record.parent, with_calls=False)).over:
+            raise children_busy(record)
+        again: list[JobRecord] = []
         if backwards:
             check_undo(record)
+            for child in kin:
+                if child.state == "done":
+                    check_undo(child)
         else:
-            await asyncio.to_thread(check_retry, record, self.materials.folder)
-        await self.journal.again(record, backwards=backwards)
+            again = [child for child in kin if child.state != "done"]
+            await asyncio.to_thread(check_retry, record, again, self.materials.folder)
+        await self.journal.again(record, backwards=backwards, children=again)
         return await self.journal.get(job)
 
     async def forget_files(self) -> None:
@@ -299,6 +315,10 @@ class Runner:
             await self.journal.finish(connection, record.id, "failed", outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
+
+
+async def _unheard(_fraction: float, _detail: str) -> None:
+    """Nobody is told how far an undo is."""
 
 
 def _keyed(record: JobRecord, item: StepRecord) -> StepRecord:

@@ -39,11 +39,15 @@ class Works:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._offered: dict[str, Work] = {}
+        self._hearing: set[str] = set()
         self._running: dict[str, asyncio.Task[Mapping[str, Json]]] = {}
 
-    def offer(self, kind: str, work: Work) -> None:
-        """Let ``work`` do the steps of ``kind``, which begins with "manager."."""
+    def offer(self, kind: str, work: Work, *, hears: bool = False) -> None:
+        """Let ``work`` do the steps of ``kind``, which begins with "manager.". ``hears``: it looks by itself whether
+        the job was cancelled, and ends in good order."""
         self._offered[kind] = work
+        if hears:
+            self._hearing.add(kind)
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._offered
@@ -55,9 +59,11 @@ class Works:
         cancelled the work stops, and is run again at the next start."""
         context = WorkContext(record.id, record.project, results, progress)
         task = asyncio.ensure_future(self._offered[step.kind](context, step.parameters))
-        self._running[record.id] = task
+        hears = step.kind in self._hearing
+        if not hears:
+            self._running[record.id] = task
         try:
-            while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
+            while not (await asyncio.wait({task}, timeout=None if hears else _LOOK))[0]:
                 if (await self._journal.get(record.id, with_calls=False)).cancel:
                     task.cancel()
         finally:

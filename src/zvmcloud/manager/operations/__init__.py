@@ -12,6 +12,7 @@ From the declarations come the routes, the OpenAPI document and the command line
 operations. Nothing here runs a step or knows HTTP.
 """
 
+from zvmcloud.manager.operations import bulk as _bulk
 from zvmcloud.manager.operations import disks as _disks
 from zvmcloud.manager.operations import drift as _drift
 from zvmcloud.manager.operations import guests as _guests
@@ -41,5 +42,6 @@ REGISTERED = (
     _reader,
     _moves,
     _vswitches,
+    _bulk,
 )
 """Importing them registers their operations."""

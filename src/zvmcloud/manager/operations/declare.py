@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.errors import guest_busy
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.plan import Plan
 
@@ -48,6 +48,8 @@ class Prepared:
     entries: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     uses: Uses = Uses()
+    children: tuple[Prepared, ...] = ()
+    """Plans of jobs that the plan's only step runs; ``uses`` has what all of them use."""
 
 
 Prepare = Callable[["Node", Caller, Target, Any], Awaitable[Prepared]]
@@ -100,10 +102,5 @@ async def guest_of(node: Node, caller: Caller, target: Target, role: Role = Role
     caller.enters(row["project"], role, f"guest {row['userid']}")
     other = await node.journal.changing(target.system, row["userid"])
     if other is not None:
-        raise Conflict(
-            f"guest {row['userid']} is being changed by job {other}",
-            code="guest-busy",
-            remedy="wait for that job to end, or cancel it",
-            subject=row["userid"],
-        )
+        raise guest_busy(row["userid"], other)
     return row["userid"], row["project"]

@@ -32,8 +32,34 @@ class NewInterface(Network):
     mtu: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionGuest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromImage:
+    """What a guest with an image on its first disk has. Memory in MiB; what is empty or 0 gets the manager's default.
+
+    ``disk_size`` "": what the image needs; ``pool``: of that disk, ECKD:name or FBA:name; ``disks``: further ones.
+    ``user_data``: base64, what cloud-init (or Ignition, with the platform id openstack) finds on the config drive.
+    """
+
+    vcpus: int = 1
+    memory_mb: int = 1024
+    disk_size: str = ""
+    pool: str = ""
+    disks: list[NewDisk] = field(default_factory=list)
+    interfaces: list[NewInterface] = field(default_factory=list)
+    user_data: str = field(default="", repr=False)
+    start: bool = True
+    project: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    max_cpus: int = 0
+    max_memory_mb: int = 0
+    profile: str = ""
+    account: str = ""
+    comments: list[str] = field(default_factory=list)
+    share: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionGuest(FromImage):
     """A guest with an image on its first disk. Memory in MiB; what is empty or 0 gets the manager's default.
 
     ``disk_size`` "": what the image needs; ``pool``: of that disk, ECKD:name or FBA:name; ``disks``: further ones.
@@ -44,24 +70,8 @@ class ProvisionGuest:
 
     userid: str
     image: str
-    vcpus: int = 1
-    memory_mb: int = 1024
-    disk_size: str = ""
-    pool: str = ""
-    disks: list[NewDisk] = field(default_factory=list)
-    interfaces: list[NewInterface] = field(default_factory=list)
     hostname: str = ""
-    user_data: str = field(default="", repr=False)
     config_drive: str = field(default="", repr=False)
-    start: bool = True
-    project: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-    max_cpus: int = 0
-    max_memory_mb: int = 0
-    profile: str = ""
-    account: str = ""
-    comments: list[str] = field(default_factory=list)
-    share: str = ""
 
 
 @operation("guest.provision", "POST", "/systems/{system}/guests/provision", ProvisionGuest)

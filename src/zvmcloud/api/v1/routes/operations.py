@@ -36,6 +36,9 @@ _ITEMS = {
 }
 
 
+_TAGS = {"bulk": "bulk"}
+
+
 class OperationInfo(BaseModel):
     """A change that can be asked for."""
 
@@ -89,7 +92,7 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
 
     async def endpoint(**given: Any) -> Response:
         node, caller, request = given["node"], given["caller"], given["request"]
-        target = Target(given["system"], given.get("userid", ""), given[item] if item else "")
+        target = Target(given.get("system", ""), given.get("userid", ""), given[item] if item else "")
         parameters = given.get("parameters") or operation.parameters()
         if given["dry_run"]:
             plan = await node.plans.make(operation, caller, target, parameters)
@@ -102,7 +105,8 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
         "request": Request,
         "caller": Annotated[Caller, at_least(operation.role)],
     }
-    arguments["system"] = SystemName
+    if "{system}" in operation.path:
+        arguments["system"] = SystemName
     if "{userid}" in operation.path:
         arguments["userid"] = Userid
     if item:
@@ -127,6 +131,6 @@ for _operation in OPERATIONS.values():
         status_code=202,
         response_model=Job,
         responses={200: {"model": Plan, "description": "the plan, with ?dry_run=true"}},
-        tags=[_operation.name.partition(".")[0] + "s"],
+        tags=[_TAGS.get(_operation.name.partition(".")[0], _operation.name.partition(".")[0] + "s")],
         name=_operation.name,
     )
