@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,7 @@ from nova.objects.instance import Instance
 
 from zvmcloud.client import Client
 from zvmcloud.openstack.nova.driver import ZVMCloudDriver
+from zvmcloud.smapi import functions as f
 
 IMAGE = "0b0e6a3c-4b46-4d53-9f4c-4b2f1f7a1a01"
 
@@ -106,27 +108,67 @@ class Compute:
         (found,) = self.client.pages("/guests", {"tag": [f"openstack_instance={server.uuid}"]})
         return str(found["userid"])
 
+    def up(self, userid: str) -> str:
+        """Wait until the agent in the guest answers; its host name."""
+        deadline = time.monotonic() + 120
+        with self.stack.machine() as zhcp:
+            while not zhcp.try_guest(userid, "echo ping"):
+                assert time.monotonic() < deadline, f"{userid} did not come up"
+                time.sleep(0.2)
+            return zhcp.guest(userid, "cat /etc/hostname").partition(".")[0].strip()
+
+    def userids(self) -> set[str]:
+        """All userids of the system's directory, asked of z/VM."""
+        answer = self.stack.smapi(f.ImageNameQueryDM(target="MAINT"))
+        return set(answer.reply.image_name_array)
+
 
 _numbers = iter(range(1, 1000))
+
+
+def flavor(
+    *, vcpus: int = 1, memory_mb: int = 512, root_gb: int = 0, ephemeral_gb: int = 0, swap: int = 0,
+    extra_specs: dict[str, str] | None = None,
+) -> objects.Flavor:  # fmt: skip
+    return objects.Flavor(
+        id=1, name="small", flavorid="1", vcpus=vcpus, memory_mb=memory_mb, root_gb=root_gb, swap=swap,
+        ephemeral_gb=ephemeral_gb, extra_specs=extra_specs or {}, is_public=True, disabled=False, vcpu_weight=0,
+        rxtx_factor=1.0, description=None, projects=[],
+    )  # fmt: skip
+
+
+class NoNotifications:
+    """Nova's notifier when nobody listens."""
+
+    def is_enabled(self) -> bool:
+        return False
+
+
+def migrating(context: Any, server: Instance, node: str) -> objects.Migration:
+    """A migration of the server to a node, as nova's resource tracker writes it down."""
+    found = objects.Migration(
+        context, instance_uuid=server.uuid, source_node="VM1", dest_node=node, source_compute="compute1",
+        dest_compute="compute2", dest_compute_id=1, source_compute_id=1, status="pre-migrating",
+        migration_type="resize", dest_host="192.0.2.2",
+    )  # fmt: skip
+    found.create()
+    server.migration_context = objects.MigrationContext(instance_uuid=server.uuid, migration_id=found.id)
+    return found
 
 
 def instance(context: Any, **more: Any) -> Instance:
     """A server as nova's database would give it, with all that is loaded lazily otherwise."""
     number = next(_numbers)
-    flavor = objects.Flavor(
-        id=1, name="small", flavorid="1", vcpus=more.pop("vcpus", 1), memory_mb=more.pop("memory_mb", 512),
-        root_gb=more.pop("root_gb", 0), ephemeral_gb=more.pop("ephemeral_gb", 0), swap=more.pop("swap", 0),
-        extra_specs=more.pop("extra_specs", {}), is_public=True, disabled=False, vcpu_weight=0, rxtx_factor=1.0,
-        description=None, projects=[],
-    )  # fmt: skip
+    names = ("vcpus", "memory_mb", "root_gb", "ephemeral_gb", "swap", "extra_specs")
+    size = flavor(**{name: more.pop(name) for name in names if name in more})
     made = Instance(
         context, id=number, uuid=str(uuid.uuid4()), host="compute1", node="VM1", project_id="p", user_id="u",
         image_ref=IMAGE, hostname=more.pop("hostname", f"web{number:02d}"), display_name="web", key_name=None,
         key_data=None, user_data=None, metadata={}, system_metadata={}, launch_index=0, reservation_id="r-1",
         availability_zone="nova", root_device_name="/dev/dasda", default_ephemeral_device=None,
         default_swap_device=None, vm_state=vm_states.BUILDING, task_state=None, power_state=0, config_drive="",
-        memory_mb=flavor.memory_mb, vcpus=flavor.vcpus, root_gb=flavor.root_gb, ephemeral_gb=flavor.ephemeral_gb,
-        flavor=flavor, old_flavor=None, new_flavor=None, device_metadata=None, numa_topology=None,
+        memory_mb=size.memory_mb, vcpus=size.vcpus, root_gb=size.root_gb, ephemeral_gb=size.ephemeral_gb,
+        flavor=size, old_flavor=None, new_flavor=None, device_metadata=None, numa_topology=None,
         keypairs=objects.KeyPairList(objects=[]), tags=objects.TagList(objects=[]), created_at=None, os_type=None,
         security_groups=objects.SecurityGroupList(objects=[]), access_ip_v4=None, access_ip_v6=None, deleted=False,
         ec2_ids=objects.EC2Ids(instance_id="i-1", ami_id="ami-1", kernel_id=None, ramdisk_id=None),

@@ -86,6 +86,8 @@ class FakeZhcp:
             "volumes": {"volumes": [{"volume": "VOL001", "device_type": "3390-54", "size": 60102}]},
             "ssi": {"member": False, "members": []},
             "traffic": {"nics": []},
+            "pools": {"pools": []},
+            "samples": {"guests": []},
             "fcps": {"fcps": [fcp(number) for first in (0x1A00, 0x1B00) for number in range(first, first + 4)]},
         }
         self.log = log
@@ -100,6 +102,8 @@ class FakeZhcp:
                 Route("/v1/fcps", self._answer("fcps")),
                 Route("/v1/ssi", self._answer("ssi")),
                 Route("/v1/traffic", self._answer("traffic")),
+                Route("/v1/pools", self._answer("pools")),
+                Route("/v1/samples", self._answer("samples")),
                 Route("/v1/inventory", self._inventory),
                 Route("/v1/pools/{name}", self._pool),
                 Route("/v1/guests", self._guests),

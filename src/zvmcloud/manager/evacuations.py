@@ -61,7 +61,7 @@ class Evacuations:
                 )
             given[member] += memory
             moved.append(userid)
-            steps += _steps(system, userid, member, limits)
+            steps += self._steps(system, userid, member, limits)
         if not steps:
             raise Conflict(f"no guest of ours is to leave {system}", code="nothing-to-evacuate", subject=system)
         title = f"Evacuate {len(moved)} guest(s) of {system}"
@@ -104,11 +104,11 @@ class Evacuations:
             return ""
         return ", ".join(item.text("what") for item in answer.documents("blockers")) or "z/VM does not say why"
 
-
-def _steps(system: str, userid: str, member: str, limits: tuple[int, int]) -> list[Step]:
-    request = Relocation(userid, member, max_total=limits[0], max_quiesce=limits[1])
-    move, record = plan_relocate(system, userid, request).steps
-    return [
-        Step(f"relocate-{userid.lower()}", move.title, move.kind, move.parameters),
-        Step(f"record-{userid.lower()}", record.title, record.kind, {**record.parameters, "userid": userid}),
-    ]
+    def _steps(self, system: str, userid: str, member: str, limits: tuple[int, int]) -> list[Step]:
+        request = Relocation(userid, member, max_total=limits[0], max_quiesce=limits[1])
+        managed = member.upper() in self._core.agents.names
+        move, record = plan_relocate(system, userid, request, managed=managed).steps
+        return [
+            Step(f"relocate-{userid.lower()}", move.title, move.kind, move.parameters),
+            Step(f"record-{userid.lower()}", record.title, record.kind, {**record.parameters, "userid": userid}),
+        ]

@@ -73,8 +73,9 @@ def plan_delete(system: str, owner: str) -> Plan:
     return Plan("guest.delete", f"Delete guest {owner}", system, steps, owner)
 
 
-def plan_relocate(system: str, owner: str, request: Relocation) -> Plan:
-    """Move a guest to another member, or test whether it could go."""
+def plan_relocate(system: str, owner: str, request: Relocation, *, managed: bool = False) -> Plan:
+    """Move a guest to another member, or test whether it could go. ``managed``: the member is a system of ours, where
+    the guest is recorded then; else its record stays here, as migrated."""
     parameters: dict[str, Json] = {
         "userid": owner,
         "destination": request.destination.upper(),
@@ -88,9 +89,16 @@ def plan_relocate(system: str, owner: str, request: Relocation) -> Plan:
     what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
     title = f"{what} {request.destination.upper()}"
     steps = [Step("relocate", title, "guest.relocate", parameters)]
-    if not request.test:
+    if managed and not request.test:
+        steps.append(moved_step(owner, request.destination.upper()))
+    elif not request.test:
         steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
     return Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
+
+
+def moved_step(owner: str, to: str) -> Step:
+    """Record a guest, its adapters and tags with the system ``to``."""
+    return Step("record", f"record {owner} at {to}", "manager.guest_moved", {"userid": owner, "to": to})
 
 
 _BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}

@@ -82,6 +82,15 @@ class Hosts:
             free=answer.documents("free_extents"),
         )
 
+    async def pools(self, system: str) -> tuple[Document, ...]:
+        """All disk pools, with sizes and the largest free area in ``unit``."""
+        return Document(await self._core.agent(system).get("/v1/pools")).documents("pools")
+
+    async def usage(self, system: str, userid: str) -> Document:
+        """What a guest has used since its logon; nothing for one that is off."""
+        found = Document(await self._core.agent(system).get("/v1/samples", io=userid))
+        return next((item for item in found.documents("guests") if item.text("userid") == userid), Document({}))
+
     async def userids(self, system: str) -> tuple[str, ...]:
         """All userids of the system's directory."""
         answer = Document(await self._core.agent(system).get("/v1/guests"))

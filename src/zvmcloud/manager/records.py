@@ -79,6 +79,24 @@ async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) 
     return None
 
 
+@local("manager.guest_moved")
+async def guest_moved(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The guest, with its adapters, is on another system of ours; an older record of it there goes."""
+    userid, to = str(parameters["userid"]), str(parameters["to"])
+    here = sa.and_(guests.c.system == context.system, guests.c.userid == userid)
+    if (await context.connection.execute(sa.select(guests.c.id).where(here))).scalar_one_or_none() is None:
+        return None  # recorded there by an earlier run of this step
+    for statement in _FORGET:
+        await context.connection.execute(statement, {"the_system": to, "the_userid": userid})
+    await context.connection.execute(sa.update(guests).where(here).values(system=to, comments={}))
+    theirs = sa.and_(nics.c.system == context.system, nics.c.userid == userid)
+    await context.connection.execute(sa.update(nics).where(theirs).values(system=to))
+    await events.append(
+        context.connection, "guest.moved", system=to, subject=userid, project=context.project, job=context.job
+    )
+    return None
+
+
 @local("manager.guest_deleted")
 async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest and its NICs are forgotten; with ``gone`` (from z/VM too) nobody has its FCP devices any more."""

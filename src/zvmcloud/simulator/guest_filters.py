@@ -6,6 +6,8 @@ real program.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import fnmatch
 import re
 import string
@@ -289,9 +291,26 @@ def _seq(_shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     return Result(0, joined([str(number) for number in range(first, numbers[-1] + 1)]))
 
 
+def _base64(shell: Shell, arguments: Sequence[str], stdin: str) -> Result:
+    """base64 [-d] [file]"""
+    given, names = options(arguments[1:])
+    if set(given) - {"d"}:
+        return Result(1, "", "base64: invalid option\n")
+    done = _input(shell, names, stdin, "base64")
+    if done.rc:
+        return done
+    if "d" not in given:
+        return Result(0, f"{base64.b64encode(done.out.encode()).decode('ascii')}\n")
+    try:
+        return Result(0, base64.b64decode("".join(done.out.split()), validate=True).decode())
+    except (binascii.Error, ValueError):
+        return Result(1, "", "base64: invalid input\n")
+
+
 PROGRAMS: dict[str, Program] = {
     "cat": _cat, "echo": _echo, "printf": _printf, "ls": _ls, "grep": _grep, "egrep": _grep, "cut": _cut, "awk": _awk,
     "head": _head, "tail": _head, "tr": _tr, "sort": _sort, "uniq": _uniq, "wc": _wc, "sed": _sed, "rm": _rm, "cp": _cp,
     "mv": _cp, "touch": _touch, "basename": _basename, "dirname": _basename, "seq": _seq,
+    "base64": _base64,
     "pwd": lambda _shell, _arguments, _stdin: Result(0, "/\n"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ systems, kernel modules, udev rules) succeed and do nothing.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from zvmcloud.simulator.model import Machine
 
 #: FCP devices and units that come online at boot, one per line: "0.0.1a00 0x<wwpn> 0x<lun>", or the device alone.
 ZFCP_CONF = "/etc/zfcp.conf"
+SHADOW = "/etc/shadow"
 _NUMBER = re.compile(r"(?:0\.0\.)?([0-9a-f]{1,4})", re.IGNORECASE)
 _UNIT = re.compile(r"(?:0\.0\.)?([0-9a-f]{1,4}):0x([0-9a-f]{16}):(?:0x)?([0-9a-f]{16})", re.IGNORECASE)
 
@@ -301,6 +303,23 @@ def _systemctl(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     return Result(0, "active\n" if "is-active" in arguments and not {"-q", "--quiet"} & set(arguments) else "")
 
 
+def _chpasswd(shell: Shell, _arguments: Sequence[str], stdin: str) -> Result:
+    """chpasswd: lines of user:password; all are changed or none. The shadow file has a digest in place of crypt's."""
+    shadow = dict(
+        line.split(":", 1) for line in guest_filters.lines(shell.files.read(SHADOW) or "root:*:19000::::::\n")
+    )
+    for number, line in enumerate(guest_filters.lines(stdin), 1):
+        user, colon, password = line.partition(":")
+        if not colon or not password:
+            return Result(1, "", f"chpasswd: line {number}: missing new password\n")
+        if user not in shadow:
+            return Result(1, "", f"chpasswd: line {number}: user '{user}' does not exist\n")
+        digest = hashlib.sha256(password.encode()).hexdigest()
+        shadow[user] = f"{digest}:{shadow[user].partition(':')[2]}"
+    problem = shell.files.write(SHADOW, joined([f"{user}:{rest}" for user, rest in shadow.items()]))
+    return Result(1 if problem else 0, "", problem)
+
+
 def _nothing(_shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
     return Result()
 
@@ -318,6 +337,6 @@ PROGRAMS: dict[str, Program] = {
     **dict.fromkeys(_QUIET, _nothing),
     "chccwdev": _chccwdev, "chzdev": _chzdev, "lszfcp": _lszfcp, "lsluns": _lsluns, "lsscsi": _lsscsi, "lsblk": _lsblk,
     "multipath": _multipath, "scsi_id": _scsi_id, "readlink": _readlink, "lsdasd": _lsdasd, "lsmod": _lsmod,
-    "systemctl": _systemctl,
+    "systemctl": _systemctl, "chpasswd": _chpasswd,
     "which": _which, "hostname": _hostnamectl, "hostnamectl": _hostnamectl,
 }  # fmt: skip

@@ -97,3 +97,14 @@ def compute_of(
 @pytest.fixture
 def compute(compute_of: Callable[[str], Compute]) -> Compute:
     return compute_of("VM1")
+
+
+@pytest.fixture
+def nothing_left(compute: Compute) -> Iterator[None]:
+    """What a test leaves is taken away, and then z/VM is as it was before."""
+    before = compute.userids()
+    yield
+    for guest in compute.client.pages("/guests", {}):
+        job = compute.client.ask("DELETE", f"/guests/{guest['system']}/{guest['userid']}")
+        assert compute.client.wait(job["id"])["state"] == "done"
+    assert compute.userids() == before

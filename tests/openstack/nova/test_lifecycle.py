@@ -2,24 +2,246 @@
 
 from __future__ import annotations
 
-from nova.compute import power_state
+import base64
+import uuid
 
-from nova_world import Compute, vif
+import pytest
+from nova import exception, objects
+from nova.compute import power_state, vm_states
+
+from nova_world import IMAGE, Compute, vif
+from zvmcloud.client import ProblemError
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def test_a_server_is_a_guest_with_its_disk_adapter_and_address(compute: Compute) -> None:
-    port = vif(1)
-    server = compute.instance(hostname="web01")
-    compute.spawn(server, [port], password="s3cret")
+def test_a_server_is_a_guest_with_its_disks_adapters_and_config_drive(compute: Compute) -> None:
+    ports = [vif(1), vif(2)]
+    server = compute.instance(hostname="web01", ephemeral_gb=1, swap=64, vcpus=2, memory_mb=1024)
+    files = [("/etc/motd.d/nova", b"hello from nova\n")]
+    compute.spawn(server, ports, password="s3cret", files=files)
     userid = compute.userid(server)
-    assert compute.api.waited == [("network-vif-plugged", port["id"])]
+    assert compute.api.waited == [("network-vif-plugged", port["id"]) for port in ports]
     assert compute.stack.is_on(userid)
     entry = compute.stack.entry(userid)
-    assert [line for line in entry if line.startswith("MDISK 0100 3390")]
-    assert [line for line in entry if line.startswith("NICDEF 1000 TYPE QDIO DEVICES 3")]
+    assert [line.split()[1] for line in entry if line.startswith("MDISK")] == ["0100", "0101", "0102"]
+    assert [line for line in entry if line.startswith("NICDEF 1000 TYPE QDIO DEVICES 3 MACID 001001")]
+    assert [line for line in entry if line.startswith("NICDEF 1003 TYPE QDIO DEVICES 3 MACID 001002")]
     assert not any("NOVASW" in line for line in entry), "coupling is the agent's"
     assert compute.driver.get_info(server).state == power_state.RUNNING
     assert compute.driver.list_instance_uuids() == [server.uuid]
-    compute.driver.destroy(compute.context, server, [port])
+    assert compute.driver.list_instances() == [server.name]
+    assert compute.driver.instance_exists(server)
+    compute.up(userid)
+    with compute.stack.machine() as zhcp:
+        assert zhcp.guest(userid, "cat /etc/hostname").strip() == "web01.novalocal"
+        assert zhcp.guest(userid, "cat /etc/motd.d/nova") == "hello from nova\n"
+    assert b"web01" in compute.driver.get_console_output(compute.context, server)
+    compute.driver.destroy(compute.context, server, ports)
     assert not compute.stack.exists(userid)
     assert compute.driver.list_instance_uuids() == []
+    compute.driver.destroy(compute.context, server, ports)
+    with pytest.raises(exception.InstanceNotFound):
+        compute.driver.get_info(server)
+
+
+def test_an_image_is_fetched_from_glance_once(compute: Compute) -> None:
+    first, second = compute.spawn(compute.instance()), compute.spawn(compute.instance())
+    assert compute.glance.downloads.count(IMAGE) <= 1
+    assert compute.userid(first) != compute.userid(second)
+    again = len(compute.glance.downloads)
+    assert compute.driver.cache_image(compute.context, IMAGE) is False
+    assert len(compute.glance.downloads) == again
+
+
+def test_power_reboot_and_pause(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), power_on=False)
+    userid, driver, context = compute.userid(server), compute.driver, compute.context
+    assert not compute.stack.is_on(userid)
+    assert driver.get_info(server).state == power_state.SHUTDOWN
+    driver.power_on(context, server, None)
+    compute.up(userid)
+    driver.reboot(context, server, None, "SOFT")
+    compute.up(userid)
+    driver.reboot(context, server, None, "HARD")
+    assert driver.get_info(server).state == power_state.RUNNING
+    driver.pause(server)
+    server.vm_state = vm_states.PAUSED
+    assert driver.get_info(server).state == power_state.PAUSED
+    driver.unpause(server)
+    server.vm_state = vm_states.ACTIVE
+    compute.up(userid)
+    driver.power_off(server, timeout=60, retry_interval=10)
+    assert not compute.stack.is_on(userid)
+    driver.power_off(server)
+    driver.reboot(context, server, None, "HARD")
+    assert compute.stack.is_on(userid), "a hard reboot works from any state"
+
+
+def test_errors_name_what_zvm_said_and_the_instance_that_is_missing(compute: Compute) -> None:
+    server = compute.instance()
+    for call in (
+        lambda: compute.driver.power_on(compute.context, server, None),
+        lambda: compute.driver.power_off(server),
+        lambda: compute.driver.reboot(compute.context, server, None, "HARD"),
+        lambda: compute.driver.pause(server),
+        lambda: compute.driver.get_console_output(compute.context, server),
+        lambda: compute.driver.get_diagnostics(server),
+        lambda: compute.driver.attach_interface(compute.context, server, None, vif(1)),
+        lambda: compute.driver.unrescue(compute.context, server),
+        lambda: compute.driver.set_admin_password(server, "x"),
+    ):
+        with pytest.raises(exception.InstanceNotFound):
+            call()
+    assert not compute.driver.instance_exists(server)
+
+
+def test_a_spawn_that_fails_leaves_nothing(compute: Compute) -> None:
+    driver = compute.driver
+    full = compute.instance(root_gb=30)
+    with pytest.raises(exception.NovaException, match=r"POOL1.*To do: "):
+        compute.spawn(full)
+    damaged = compute.glance.add(str(uuid.uuid4()), b"not what the digest says", os_hash_value="0" * 128)
+    with pytest.raises(exception.ImageUnacceptable):
+        compute.spawn(compute.instance(), image=damaged)
+    with pytest.raises(exception.BuildAbortException, match="no volumes"):
+        compute.spawn(compute.instance(), block_device_info={"block_device_mapping": [{"mount_device": "/dev/sda"}]})
+    assert driver.list_instance_uuids() == []
+    assert not list(compute.client.pages("/uploads", {}))
+
+
+def test_neutron_that_does_not_report_ends_the_build(compute: Compute) -> None:
+    def late() -> None:
+        raise exception.InstanceEventTimeout()
+
+    compute.api.during = late
+    server = compute.instance()
+    with pytest.raises(exception.VirtualInterfaceCreateException):
+        compute.spawn(server, [vif(1)])
+    assert not compute.driver.instance_exists(server)
+
+
+def test_what_a_dead_nova_compute_was_building_is_taken_away(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), power_on=False)
+    other = compute.spawn(compute.instance())
+    server.vm_state, other.vm_state = vm_states.BUILDING, vm_states.ACTIVE
+    found = objects.InstanceList(objects=[server, other])
+    assert compute.driver.process_instances_at_startup(compute.context, found) is found
+    assert compute.driver.list_instance_uuids() == [other.uuid]
+
+
+def test_a_job_that_still_runs_for_a_dead_nova_compute_is_cancelled(compute: Compute) -> None:
+    server = compute.instance()
+    userid = next(compute.driver._servers.userids(server))
+    image = compute.driver._spawner._images.ensure(compute.context, IMAGE)
+    job = compute.client.ask(
+        "POST",
+        "/systems/VM1/guests/provision",
+        body={"userid": userid, "image": image["name"], "tags": compute.driver._servers.tags(server)},
+    )
+    compute.driver.process_instances_at_startup(compute.context, [server])
+    assert compute.client.job(job["id"])["state"] in {"cancelled", "done"}
+    assert not compute.stack.exists(userid)
+
+
+def test_a_userid_that_is_taken_is_another_ones(compute: Compute) -> None:
+    server = compute.instance()
+    taken = next(compute.driver._servers.userids(server))
+    job = compute.client.ask("POST", "/systems/VM1/guests", body={"userid": taken, "disks": []})
+    compute.client.wait(job["id"])
+    compute.spawn(server, power_on=False)
+    assert compute.userid(server) != taken
+    compute.driver.destroy(compute.context, server, None)
+    assert compute.stack.exists(taken), "a guest of somebody else"
+    compute.client.wait(compute.client.ask("DELETE", f"/guests/VM1/{taken}")["id"])
+
+
+def test_interfaces_come_and_go_while_it_runs(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), [vif(1)])
+    userid, extra = compute.userid(server), vif(5)
+    compute.driver.attach_interface(compute.context, server, None, extra)
+    assert any(line.startswith("NICDEF 1003") for line in compute.stack.entry(userid))
+    compute.driver.detach_interface(compute.context, server, extra)
+    assert not any(line.startswith("NICDEF 1003") for line in compute.stack.entry(userid))
+    compute.driver.detach_interface(compute.context, server, extra)
+    with pytest.raises(exception.InterfaceAttachFailed):
+        compute.driver.attach_interface(compute.context, server, None, {**extra, "address": "nonsense"})
+
+
+def test_a_snapshot_is_an_image_that_boots(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(hostname="origin"))
+    compute.up(compute.userid(server))
+    states: list[dict[str, object]] = []
+    image = str(uuid.uuid4())
+    compute.driver.snapshot(compute.context, server, image, lambda **state: states.append(state))
+    assert [state["task_state"] for state in states] == ["image_pending_upload", "image_uploading"]
+    assert compute.glance.facts[image]["disk_format"] == "raw"
+    assert compute.stack.is_on(compute.userid(server)), "it runs again"
+    assert not [item for item in compute.client.images() if "snapshot" in item["name"]]
+    copy = compute.spawn(compute.instance(hostname="copy"), image=image)
+    compute.up(compute.userid(copy))
+    gone = compute.instance()
+    with pytest.raises(exception.InstanceNotFound):
+        compute.driver.snapshot(compute.context, gone, image, lambda **_: None)
+
+
+def test_rescue_boots_another_image_and_unrescue_the_own_disk(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(hostname="broken"))
+    userid = compute.userid(server)
+    before = compute.stack.entry(userid)
+    compute.driver.power_off(server)
+    rescue = objects.ImageMeta.from_dict({"id": IMAGE, "properties": {}})
+    compute.driver.rescue(compute.context, server, None, rescue, "s3cret", None, None)
+    entry = compute.stack.entry(userid)
+    assert any(line.startswith("MDISK 01FF") for line in entry)
+    assert any(line.startswith("IPL 01FF") for line in entry)
+    compute.up(userid)
+    compute.driver.unrescue(compute.context, server)
+    compute.up(userid)
+    assert compute.stack.entry(userid) == before
+    compute.driver.power_off(server)
+    missing = objects.ImageMeta.from_dict({"id": str(uuid.uuid4()), "properties": {}})
+    compute.glance.add(str(missing.id), b"not what the digest says", os_hash_value="0" * 128)
+    with pytest.raises(exception.NovaException):
+        compute.driver.rescue(compute.context, server, None, missing, "s3cret", None, None)
+    assert compute.stack.entry(userid) == before
+
+
+def test_the_administrators_password_is_changed_inside(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    userid = compute.userid(server)
+    compute.driver.set_admin_password(server, "n3w-s3cret")
+    with compute.stack.machine() as zhcp:
+        shadow = zhcp.guest(userid, "cat /etc/shadow")
+    assert shadow.startswith("root:")
+    assert not shadow.startswith("root:*")
+    assert "n3w-s3cret" not in str(compute.client.jobs(userid=userid))
+    assert b"n3w-s3cret" not in compute.driver.get_console_output(compute.context, server)
+    with pytest.raises(exception.SetAdminPasswdNotSupported):
+        compute.driver.set_admin_password(server, "two\nlines")
+
+
+def test_a_rebuild_is_the_same_server_anew(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(hostname="anew"), [vif(1)])
+    userid = compute.userid(server)
+    compute.driver.power_off(server, timeout=0)
+    compute.driver.destroy(compute.context, server, None, block_device_info=None)
+    compute.spawn(server, [vif(1)])
+    assert compute.userid(server) == userid
+
+
+def test_user_data_and_keys_reach_the_config_drive(compute: Compute) -> None:
+    server = compute.instance(user_data=base64.b64encode(b"#cloud-config\n").decode())
+    compute.spawn(server)
+    compute.up(compute.userid(server))
+
+
+def test_wrong_options_are_refused_with_their_values(compute: Compute) -> None:
+    image = compute.driver._spawner._images.ensure(compute.context, IMAGE)
+    wish = {"userid": "x", "image": image["name"], "config_drive": "%"}
+    with pytest.raises(ProblemError, match="base64"):
+        compute.client.ask("POST", "/systems/VM1/guests/provision", body=wish)
+    with pytest.raises(ProblemError, match="given without hostname"):
+        compute.client.ask("POST", "/systems/VM1/guests/provision", body={**wish, "hostname": "x"})
+    with pytest.raises(ProblemError, match="NAME=VALUE"):
+        list(compute.client.pages("/guests", {"tag": ["nonsense"]}))

@@ -147,11 +147,11 @@ class Uploads:
             self._writing.discard(upload)
 
     async def drop(self, caller: Caller, upload: str) -> None:
-        """Forget an upload. Raises NotFound, Conflict (upload-busy, upload-complete)."""
+        """Forget an upload, also one whose job has failed. Raises NotFound, Conflict (upload-busy, upload-complete)."""
         row = await self._seen(caller, upload, Role.MEMBER)
         if upload in self._writing:
             raise Conflict(f"a request writes to upload {upload}", code="upload-busy", remedy="end it", subject=upload)
-        if row["job"] is not None:
+        if row["job"] is not None and not await self._over(row["job"]):
             raise _complete(row)
         await self._forget(upload)
         await self._note(caller, row)

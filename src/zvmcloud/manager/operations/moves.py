@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from zvmcloud.manager.errors import Conflict
-from zvmcloud.manager.guest_plans import Relocation, plan_relocate
+from zvmcloud.manager.errors import BadInput, Conflict
+from zvmcloud.manager.guest_plans import Relocation, moved_step, plan_relocate
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs.plan import Plan
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
 
 if TYPE_CHECKING:
@@ -41,7 +42,33 @@ async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate)
         max_total=wanted.max_total,
         max_quiesce=wanted.max_quiesce,
     )
-    return Prepared(plan_relocate(target.system, owner, request), project)
+    managed = wanted.destination.upper() in node.core.agents.names
+    return Prepared(plan_relocate(target.system, owner, request, managed=managed), project)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The system of ours, a member of the same SSI cluster, that the guest belongs to from now on."""
+
+    destination: str
+
+
+@operation("guest.move", "POST", f"{GUEST}/move", Move)
+async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prepared:
+    """Have a guest that is off start on another member of the SSI cluster from now on. The member that it leaves may be
+    down. Its adapters need their rights there: have them repaired."""
+    owner, project = await guest_of(node, caller, target)
+    to = node.core.system(wanted.destination)
+    if to == target.system:
+        raise BadInput("destination", wanted.destination, f"another system than {to}")
+    cluster = await node.hosts.ssi(to)
+    members = {member.text("system").upper() for member in cluster.documents("members")}
+    if target.system not in members:
+        raise Conflict(f"{target.system} and {to} are not in one SSI cluster", code="no-cluster", subject=owner)
+    if await node.guests.is_on(to, owner):
+        raise Conflict(f"guest {owner} is on", code="guest-active", remedy="stop or relocate it", subject=owner)
+    title = f"Move guest {owner} to {to}"
+    return Prepared(Plan("guest.move", title, target.system, (moved_step(owner, to),), owner), project)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import nova.conf
-from nova import exception
+from nova import context as nova_context
+from nova import exception, objects
 from nova.compute import power_state, vm_states
 from nova.context import RequestContext
 from nova.network.model import NetworkInfo
@@ -15,34 +16,31 @@ from nova.objects.instance import Instance
 from nova.virt import driver, hardware
 from oslo_log import log as logging
 
-from zvmcloud.client import Client, ClientError, ProblemError
-from zvmcloud.openstack import connection
-from zvmcloud.openstack.nova import failures, options
-from zvmcloud.openstack.nova.imagecache import ImageCache
-from zvmcloud.openstack.nova.servers import Guest, Servers
-from zvmcloud.openstack.nova.spawning import BlockDevices, Spawner
+from zvmcloud.client import ClientError, ProblemError
+from zvmcloud.openstack.nova import failures
+from zvmcloud.openstack.nova.migrations import Migrations
+from zvmcloud.openstack.nova.passwords import set_password
+from zvmcloud.openstack.nova.servers import Guest
+from zvmcloud.openstack.nova.spawning import BlockDevices, interface
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
-options.register(CONF)
 
 _LONGEST_SHUTDOWN = 3600
+MAINTENANCE = "z/VM is in maintenance"
 
 
-class ZVMCloudDriver(driver.ComputeDriver):
+class ZVMCloudDriver(Migrations):
     """``compute_driver = zvmcloud.ZVMCloudDriver``: the z/VM system that ``[zvmcloud] system`` names."""
 
     capabilities = {  # noqa: RUF012  nova's own name and kind
         **driver.ComputeDriver.capabilities,
         "has_imagecache": True,
+        "supports_attach_interface": True,
+        "supports_evacuate": True,
         "supports_image_type_raw": True,
         "supports_image_type_qcow2": True,
     }
-
-    def __init__(self, virtapi: Any) -> None:
-        """Connects to nothing; a wrong option is told by ``init_host``."""
-        super().__init__(virtapi)
-        self._parts: _Parts | None = None
 
     # start and end
 
@@ -62,16 +60,18 @@ class ZVMCloudDriver(driver.ComputeDriver):
             self._parts.client.close()
             self._parts = None
 
-    def _connected(self) -> _Parts:
-        if self._parts is None:
-            self._parts = _Parts(connection.connect(CONF), connection.system(CONF), self.virtapi)
-        return self._parts
-
-    @property
-    def _servers(self) -> Servers:
-        return self._connected().servers
-
     # what is there
+
+    def process_instances_at_startup(self, context: RequestContext, instances: Any) -> Any:
+        """What a nova-compute that died was building is taken away: nova sets these instances to ERROR next."""
+        for instance in instances:
+            if instance.vm_state != vm_states.BUILDING:
+                continue
+            try:
+                self._servers.drop(instance)
+            except ClientError as error:
+                LOG.warning("what is left of the build stays: %s", failures.text(error), instance=instance)
+        return instances
 
     def list_instances(self) -> list[str]:
         """Nova's names of the instances on this system; other guests of the system are not nova's."""
@@ -123,8 +123,12 @@ class ZVMCloudDriver(driver.ComputeDriver):
         power_on: bool = True,
         accel_info: Any = None,
     ) -> None:
-        """See Spawner.spawn."""
-        self._connected().spawner.spawn(
+        """See Spawner.spawn. An instance whose host is gone, and whose guest is in the same SSI cluster, is an
+        evacuation: its guest is started here, with its disks."""
+        if self.instance_on_disk(instance):
+            self._evacuated(instance, network_info or NetworkInfo(), power_on=power_on)
+            return
+        self._spawner.spawn(
             context,
             instance,
             image_meta,
@@ -147,12 +151,10 @@ class ZVMCloudDriver(driver.ComputeDriver):
         """Log the guest off and delete it, with its disks; without ``destroy_disks`` only log it off. One that is gone
         is fine. What was under way for it is cancelled first."""
         with failures.told("delete the server"):
-            guest = self._servers.find(instance.uuid)
-            if guest is None:
-                LOG.info("there is no guest of it any more", instance=instance)
-            elif destroy_disks:
-                self._servers.delete(guest)
-            else:
+            if destroy_disks:
+                self._servers.drop(instance)
+                self._connected().mover.settle(instance)
+            elif (guest := self._servers.find(instance.uuid)) is not None:
                 self._servers.do(guest, "stop")
 
     def cleanup(
@@ -213,10 +215,18 @@ class ZVMCloudDriver(driver.ComputeDriver):
         try:
             if reboot_type == "SOFT" and self._restarted(guest, instance):
                 return
-            for verb in ("stop", "repair", "start"):
-                self._servers.do(guest, verb)
+            self._servers.do(guest, "stop")
+            self._repaired(guest)
+            self._servers.do(guest, "start")
         except ClientError as error:
             raise exception.InstanceRebootFailure(reason=failures.text(error)) from error
+
+    def _repaired(self, guest: Guest) -> None:
+        try:
+            self._servers.do(guest, "repair")
+        except ProblemError as error:
+            if error.code != "nothing-to-repair":
+                raise
 
     def _restarted(self, guest: Guest, instance: Instance) -> bool:
         try:
@@ -247,6 +257,141 @@ class ZVMCloudDriver(driver.ComputeDriver):
             found = self._servers.client.ask("GET", f"{guest.path}/console", query=query)
         return str(found["text"]).encode("ascii", "replace")
 
+    def set_admin_password(self, instance: Instance, new_pass: str) -> None:
+        """Of the user that the image's property os_admin_user names, or root. The server must be on, with the agent of
+        its system running."""
+        user = instance.image_meta.properties.get("os_admin_user", "") or "root"
+        patience = float(CONF.zvmcloud.reachable_timeout)
+        with failures.told("set the password"):
+            set_password(self._servers, instance, user, new_pass, patience=patience)
+
+    def get_diagnostics(self, instance: Instance) -> dict[str, Any]:
+        """See Facts.figures."""
+        guest = self._servers.get(instance)
+        with failures.told(f"diagnose {guest.userid}"):
+            return self._connected().facts.figures(guest)
+
+    def get_instance_diagnostics(self, instance: Instance) -> Any:
+        """See Facts.diagnosed."""
+        guest = self._servers.get(instance)
+        with failures.told(f"diagnose {guest.userid}"):
+            return self._connected().facts.diagnosed(guest, config_drive=True)
+
+    # images
+
+    def snapshot(
+        self, context: RequestContext, instance: Instance, image_id: str, update_task_state: Callable[..., None]
+    ) -> None:
+        """See Snapshotter.snapshot."""
+        with failures.told("snapshot"):
+            self._connected().snapshots.snapshot(context, instance, image_id, update_task_state)
+
+    def manage_image_cache(self, context: RequestContext, all_instances: Any) -> None:
+        """Remove images of glance from the manager's repository that no server of this host and its peers was made of,
+        and that none was made of anywhere for [image_cache] remove_unused_original_minimum_age_seconds."""
+        if not CONF.image_cache.remove_unused_base_images:
+            return
+        used = {str(instance.image_ref) for instance in all_instances if instance.image_ref}
+        age = float(CONF.image_cache.remove_unused_original_minimum_age_seconds)
+        with failures.told("clean the image cache"):
+            for image in self._connected().images.clean(used, age):
+                LOG.info("image %s is removed from the manager's repository", image)
+
+    def cache_image(self, context: RequestContext, image_id: str) -> bool:
+        """Have an image there before it is asked for. Whether it had to be fetched."""
+        with failures.told(f"fetch image {image_id}"):
+            return self._connected().images.fetched(context, image_id)
+
+    # rescue
+
+    def rescue(
+        self,
+        context: RequestContext,
+        instance: Instance,
+        network_info: NetworkInfo | None,
+        image_meta: ImageMeta,
+        rescue_password: str | None,
+        block_device_info: BlockDevices | None,
+        share_info: Any = None,
+    ) -> None:
+        """See Rescuer.rescue."""
+        with failures.told("rescue"):
+            self._connected().rescuer.rescue(
+                context, instance, network_info or NetworkInfo(), image_meta, rescue_password
+            )
+
+    def unrescue(self, context: RequestContext, instance: Instance) -> None:
+        """Log the guest off, take the rescue disk away, and boot its own disk."""
+        with failures.told("unrescue"):
+            self._connected().rescuer.unrescue(instance)
+
+    # adapters
+
+    def attach_interface(
+        self, context: RequestContext, instance: Instance, image_meta: ImageMeta, vif: Mapping[str, Any]
+    ) -> None:
+        """Define an adapter for the port, at once when the guest runs; neutron's agent couples it."""
+        guest = self._servers.get(instance)
+        try:
+            self._servers.do(guest, "nics", interface(vif))
+        except ClientError as error:
+            raise exception.InterfaceAttachFailed(instance_uuid=instance.uuid) from failures.ZVMError(
+                reason=failures.text(error)
+            )
+
+    def detach_interface(self, context: RequestContext, instance: Instance, vif: Mapping[str, Any]) -> None:
+        """Take the port's adapter away; one that is gone is fine."""
+        guest = self._servers.find(instance.uuid)
+        if guest is None:
+            return
+        try:
+            query = {"userid": guest.userid, "nic_id": str(vif["id"])}
+            for nic in list(self._servers.client.pages(f"/systems/{guest.system}/nics", query)):
+                self._servers.run("DELETE", f"{guest.path}/nics/{nic['vdev']}")
+        except ClientError as error:
+            raise exception.InterfaceDetachFailed(instance_uuid=instance.uuid) from failures.ZVMError(
+                reason=failures.text(error)
+            )
+
+    def plug_vifs(self, instance: Instance, network_info: NetworkInfo | None) -> None:
+        """Nothing on this machine; the adapters are in the guest's directory entry."""
+
+    def unplug_vifs(self, instance: Instance, network_info: NetworkInfo | None) -> None:
+        """See plug_vifs: they go with the guest, or with detach_interface."""
+
+    # the system
+
+    def get_available_resource(self, nodename: str) -> dict[str, Any]:
+        """See Facts.resources."""
+        with failures.told("resources of the system"):
+            return self._connected().facts.resources()
+
+    def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
+        """See Facts.publish."""
+        ratios = self._get_allocation_ratios(provider_tree.data(nodename).inventory)
+        reserved = self._get_reserved_host_disk_gb_from_config()
+        with failures.told("resources of the system"):
+            self._connected().facts.publish(provider_tree, nodename, ratios, reserved)
+
+    def get_host_uptime(self) -> str:
+        """When z/VM was started."""
+        with failures.told("uptime of the system"):
+            return self._connected().facts.uptime()
+
+    def set_host_enabled(self, enabled: bool) -> str:
+        """Let the scheduler use this host, or not."""
+        service = objects.Service.get_by_compute_host(nova_context.get_admin_context(), CONF.host)
+        service.disabled = not enabled
+        service.disabled_reason = None if enabled else MAINTENANCE
+        service.save()
+        return "enabled" if enabled else "disabled"
+
+    def host_maintenance_mode(self, host: str, mode: bool) -> str:
+        """Before maintenance of z/VM: no new servers come. Those that are there are nova's to move (`nova
+        host-evacuate-live`); afterwards the host is used again."""
+        self.set_host_enabled(not mode)
+        return "on_maintenance" if mode else "off_maintenance"
+
     def get_host_ip_addr(self) -> str:
         """The address of nova-compute."""
         return str(CONF.my_ip)
@@ -254,15 +399,3 @@ class ZVMCloudDriver(driver.ComputeDriver):
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
         """One node: the z/VM system."""
         return [self._servers.system]
-
-
-class _Parts:
-    """What needs a connection."""
-
-    def __init__(self, client: Client, system: str, virtapi: Any) -> None:
-        self.client = client
-        self.servers = Servers(
-            client, system, prefix=CONF.zvmcloud.userid_prefix, patience=float(CONF.zvmcloud.busy_timeout)
-        )
-        self.images = ImageCache(client)
-        self.spawner = Spawner(self.servers, self.images, virtapi)

@@ -17,7 +17,7 @@ class ZVMError(exception.NovaException):
     msg_fmt = "%(reason)s"
 
 
-_IMAGES = {"disk-type", "image-unusable", "image-empty", "image-unknown", "digest", "image-damaged"}
+_IMAGES = {"disk-type", "image-unusable", "image-empty", "image-unknown", "digest-mismatch"}
 
 
 def text(error: ClientError) -> str:
@@ -38,7 +38,7 @@ def told(what: str) -> Iterator[None]:
         raise ZVMError(reason=f"{what}: {text(error)}") from error
 
 
-def of_spawn(error: ClientError, image: str) -> exception.NovaException:
+def of_spawn(error: ClientError, image: str, instance: str) -> exception.NovaException:
     """The error of a build. What no other host can do better ends the build; anything else is tried elsewhere."""
     code = error.code if isinstance(error, ProblemError) else ""
     if code == "disk-too-small":
@@ -46,7 +46,7 @@ def of_spawn(error: ClientError, image: str) -> exception.NovaException:
     if code in _IMAGES:
         return exception.ImageUnacceptable(image_id=image, reason=text(error))
     if code in {"bad-input", "role", "project-unknown"}:
-        return exception.BuildAbortException(instance_uuid="", reason=text(error))
+        return exception.BuildAbortException(instance_uuid=instance, reason=text(error))
     if code in {"quota", "pool-full"} or not isinstance(error, ProblemError) or error.retryable:
         return exception.ComputeResourcesUnavailable(reason=text(error))
     return ZVMError(reason=text(error))

@@ -58,6 +58,13 @@ class ImageCache:
                     watched = self._watch(image, watched)
                     self._sleep(1.0)
 
+    def fetched(self, context: RequestContext, image: str) -> bool:
+        """Have the image; whether it had to be fetched. Raises what ``ensure`` raises."""
+        if self._found(image) is not None:
+            return False
+        self.ensure(context, image)
+        return True
+
     def _found(self, image: str) -> Document | None:
         try:
             return self._client.image(self.name(image))

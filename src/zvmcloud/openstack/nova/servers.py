@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from nova import exception
 from nova.objects.instance import Instance
@@ -139,6 +140,20 @@ class Servers:
                     ended(self.client, str(job["id"]))
                 except ProblemError as error:
                     LOG.info("job %s of %s: %s", job["id"], guest.userid, error.detail)
+
+    def drop(self, instance: Instance) -> None:
+        """Leave nothing of an instance on this system: neither its guest nor a job that is making it. Raises
+        ClientError."""
+        making = {"guest.provision", "guest.capture", "guest.deploy"}
+        for userid in islice(self.userids(instance), 2):
+            for job in self.client.jobs(userid=userid, system=self.system, limit=3):
+                if job["kind"] in making and job["state"] in {"pending", "running"}:
+                    found = self.find(instance.uuid)
+                    if found is None or found.userid == userid:
+                        self.stop_jobs(Guest(self.system, userid, str(instance.uuid), str(instance.name)))
+        found = self.find(instance.uuid)
+        if found is not None:
+            self.delete(found)
 
     def delete(self, guest: Guest) -> None:
         """Delete the guest with its disks; one that is gone is fine. Raises ClientError."""

@@ -84,7 +84,7 @@ class Spawner:
                 self._servers.do(guest, "start")
         except ClientError as error:
             self.clear(instance)
-            raise failures.of_spawn(error, image) from error
+            raise failures.of_spawn(error, image, instance.uuid) from error
         except Exception:
             self.clear(instance)
             raise
@@ -112,9 +112,7 @@ class Spawner:
     def clear(self, instance: Instance) -> None:
         """Leave nothing of a server that was not finished, as far as the manager can be reached."""
         try:
-            guest = self._servers.find(instance.uuid)
-            if guest is not None:
-                self._servers.delete(guest)
+            self._servers.drop(instance)
         except ClientError:
             LOG.exception("what is left of the build is not cleared", instance=instance)
 

@@ -55,6 +55,15 @@ class RelocationCheck(BaseModel):
     blockers: list[Blocker]
 
 
+class Usage(BaseModel):
+    """What a guest has used since its logon; all zero for one that is off."""
+
+    cpu_seconds: float
+    elapsed_seconds: float
+    memory_used_kb: int
+    memory_max_kb: int
+
+
 class CommandRequest(BaseModel):
     """A command for the guest's agent, which runs it as root."""
 
@@ -162,6 +171,19 @@ async def relocation(
         for item in answer.documents("blockers")
     ]
     return RelocationCheck(possible=answer.flag("possible"), blockers=blockers)
+
+
+@router.get("/guests/{system}/{userid}/usage", name="guest.usage")
+async def usage(node: TheNode, caller: Reader, system: str, userid: str) -> Usage:
+    """Processor time and memory of a guest, asked of z/VM now."""
+    row = await _owned(node, caller, system, userid, Role.READER)
+    found = await node.hosts.usage(row.system, row.userid)
+    return Usage(
+        cpu_seconds=found.number("cpu_time_us") / 1e6,
+        elapsed_seconds=found.number("elapsed_us") / 1e6,
+        memory_used_kb=found.number("memory_used_kb"),
+        memory_max_kb=found.number("memory_max_kb"),
+    )
 
 
 @router.post("/guests/{system}/{userid}/command")

@@ -1,0 +1,112 @@
+"""What nova and placement are told of the system, the option group, the image cache, and a manager that is lost."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+
+import nova.conf
+import pytest
+from nova import exception, objects
+from nova.compute import provider_tree
+from nova.virt import driver as virt
+
+from nova_world import IMAGE, Compute, NoNotifications, VirtApi
+from zvmcloud.openstack.nova import options
+from zvmcloud.openstack.nova.driver import MAINTENANCE
+
+CONF = nova.conf.CONF
+
+
+def test_resources_are_those_of_zvm(compute: Compute) -> None:
+    found = compute.driver.get_available_resource("VM1")
+    host = compute.client.ask("GET", "/systems/VM1/host")
+    ifls = [item for item in host["processors"] if item["type"] == "IFL"]
+    assert found["vcpus"] == len(ifls)
+    assert found["memory_mb"] == host["memory_mb"]
+    assert found["local_gb"] > found["local_gb_used"] >= 0
+    assert found["hypervisor_hostname"] == "VM1"
+    assert found["hypervisor_version"] == 720
+    assert found["supported_instances"] == [("s390x", "zvm", "hvm")]
+    assert json.loads(found["cpu_info"])["arch"] == "s390x"
+    assert found["stats"]["ssi_cluster"] == "SSI"
+    assert compute.driver.get_host_uptime().startswith("IPL at ")
+    assert compute.driver.get_available_nodes() == ["VM1"]
+
+
+def test_placement_gets_processors_memory_pools_and_traits(compute: Compute) -> None:
+    tree = provider_tree.ProviderTree()
+    tree.new_root("VM1", str(uuid.uuid4()))
+    tree.add_traits("VM1", "CUSTOM_ZVM_SSI_OLD", "HW_CPU_X86_AVX")
+    compute.driver.update_provider_tree(tree, "VM1")
+    data = tree.data("VM1")
+    assert data.inventory["VCPU"]["total"] == 4
+    assert data.inventory["VCPU"]["allocation_ratio"] == CONF.initial_cpu_allocation_ratio
+    assert data.inventory["MEMORY_MB"]["reserved"] == CONF.reserved_host_memory_mb
+    assert 0 < data.inventory["DISK_GB"]["max_unit"] <= data.inventory["DISK_GB"]["total"]
+    assert data.inventory["CUSTOM_ZVM_POOL_FBAPOOL_GB"]["total"] > 0
+    assert data.traits == {"CUSTOM_ZVM_7", "CUSTOM_ZVM_IFL", "CUSTOM_ZVM_SSI_SSI", "HW_CPU_X86_AVX"}
+
+
+def test_diagnostics_of_a_running_server(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(vcpus=2))
+    found = compute.driver.get_instance_diagnostics(server)
+    assert (found.state, found.hypervisor, len(found.cpu_details), found.num_disks) == ("running", "zvm", 2, 1)
+    assert compute.driver.get_diagnostics(server)["userid"] == compute.userid(server)
+    compute.driver.destroy(compute.context, server, None)
+
+
+def test_images_that_nobody_uses_are_removed_after_their_age(compute: Compute) -> None:
+    unused = compute.glance.add(str(uuid.uuid4()), compute.glance.images[IMAGE])
+    assert compute.driver.cache_image(compute.context, unused) is True
+    server = compute.instance()
+    compute.driver.manage_image_cache(compute.context, [server])
+    names = {item["name"] for item in compute.client.images()}
+    assert f"openstack-{unused}" in names, "too young"
+    CONF.set_override("remove_unused_original_minimum_age_seconds", 0, group="image_cache")
+    try:
+        compute.driver.cache_image(compute.context, IMAGE)
+        compute.driver.manage_image_cache(compute.context, [server])
+    finally:
+        CONF.clear_override("remove_unused_original_minimum_age_seconds", group="image_cache")
+    names = {item["name"] for item in compute.client.images()}
+    assert f"openstack-{unused}" not in names
+    assert f"openstack-{IMAGE}" in names, "a server was made of it"
+
+
+def test_maintenance_keeps_new_servers_away(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nova.rpc.NOTIFIER", NoNotifications())
+    service = objects.Service(compute.context, host=CONF.host, binary="nova-compute", topic="compute")
+    service.create()
+    try:
+        assert compute.driver.host_maintenance_mode(CONF.host, True) == "on_maintenance"
+        found = objects.Service.get_by_compute_host(compute.context, CONF.host)
+        assert (found.disabled, found.disabled_reason) == (True, MAINTENANCE)
+        assert compute.driver.host_maintenance_mode(CONF.host, False) == "off_maintenance"
+        assert objects.Service.get_by_compute_host(compute.context, CONF.host).disabled is False
+    finally:
+        service.destroy()
+
+
+def test_a_manager_that_is_lost_is_tried_again_and_then_reported(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch, configured: Callable[[str], None]
+) -> None:
+    CONF.set_override("url", "http://127.0.0.1:1", group="zvmcloud")
+    CONF.set_override("retries", 2, group="zvmcloud")
+    pauses: list[float] = []
+    monkeypatch.setattr("zvmcloud.client.http.time.sleep", pauses.append)
+    driver = virt.load_compute_driver(VirtApi(), "zvmcloud.ZVMCloudDriver")
+    with pytest.raises(exception.HypervisorUnavailable):
+        driver.init_host("compute1")
+    with pytest.raises(exception.NovaException, match="the manager is not to be reached"):
+        driver.list_instance_uuids()
+    driver.cleanup_host("compute1")
+    configured("VM1")
+
+
+def test_options_are_there_for_the_config_generator() -> None:
+    ((group, found),) = options.list_opts()
+    assert group == "zvmcloud"
+    assert {option.name for option in found} >= {"url", "token_file", "system", "disk_pool", "userid_prefix"}
+    assert all(option.help for option in found)
