@@ -12,6 +12,7 @@ from pathlib import Path
 
 from openstack_proof.client import Openstack
 from openstack_proof.cloud import running
+from openstack_proof.faults import Faults
 from openstack_proof.steps import Proof, Report
 
 
@@ -34,6 +35,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         openstack = Openstack(cloud.places, folder / "logs" / "commands.txt")
         report = Report(told)
         await Proof(cloud, openstack, report, image).run()
+        await Faults(cloud, openstack, report).run()
         memory = cloud.daemons.memory()
         if arguments.hold:
             told(f"the cloud is up; settings are in {folder}; Enter stops it")

@@ -44,7 +44,7 @@ class Baseline:
                 continue
             if any(userid in key or userid in now.get(key, "") for userid in userids):
                 continue
-            if " vswitches " in key and _without_grants(now.get(key)) == _without_grants(self._rows.get(key)):
+            if ":vswitches " in key and _without_grants(now.get(key)) == _without_grants(self._rows.get(key)):
                 continue
             wrong.append(
                 f"{key}:\n    was {self._rows.get(key, 'not there')[:800]}\n    is {now.get(key, 'gone')[:800]}"
@@ -86,7 +86,7 @@ class Baseline:
             member = self._zvm.simulator.members[SYSTEMS.index(name)].system
             found = set()
             for switch in member.vswitches.values():
-                first = {grant["userid"] for grant in _grants(self._rows.get(f"{name} vswitches {switch.name}"))}
+                first = {grant["userid"] for grant in _grants(self._rows.get(f"{name}:vswitches {switch.name}"))}
                 for grant in switch.grants:
                     if grant.userid not in first:
                         found.add((switch.name, grant.userid, int(grant.vlans[0]) if grant.vlans else 0))

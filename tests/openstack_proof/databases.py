@@ -51,6 +51,7 @@ def _mariadb(places: Places, programs: Programs, daemons: Daemons) -> None:
             programs.mariadbd, *common, f"--bind-address={HOST}", f"--port={places.ports['mysql']}",
             f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--init-file={first}",
             "--max-connections=300", "--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-method=nosync", "--innodb-doublewrite=0",
             "--skip-log-bin", "--skip-name-resolve", "--performance-schema=off", "--character-set-server=utf8mb4",
         ],
         programs.environment,

@@ -178,6 +178,7 @@ class Places:
                 "api_paste_config": self.folder / "neutron" / "api-paste.ini",
                 "notify_nova_on_port_status_changes": True, "notify_nova_on_port_data_changes": True,
                 "base_mac": "02:00:00:00:00:00",
+                "agent_down_time": 30,
                 "rpc_workers": 1, "rpc_state_report_workers": 0, "dhcp_agent_notification": False,
             },
             "database": self.database("neutron"),

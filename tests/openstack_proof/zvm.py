@@ -52,14 +52,13 @@ class Zvm:
         return {nic.vdev: (nic.lan_name, int(nic.vlan or 0)) for nic in nicdefs}
 
     def rows(self) -> dict[str, str]:
-        """Every row of both models, but what tells when or how often; and the content of guests' disks."""
+        """Every row of the cluster's model, but what tells when or how often; and the content of guests' disks."""
         found: dict[str, str] = {}
-        for member in self.simulator.members:
-            for name, collection in member.system.store._collections.items():
-                if name in UNTOLD:
-                    continue
-                for key, value in collection.items():
-                    found[f"{member.name} {name} {key}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+        for name, collection in self.simulator.members[0].system.store._collections.items():
+            if name.rpartition(":")[2] in UNTOLD:
+                continue
+            for key, value in collection.items():
+                found[f"{name} {key}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
         return found
 
     def content(self, userid: str) -> dict[str, str]:

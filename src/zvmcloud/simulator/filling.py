@@ -157,6 +157,7 @@ def fill_facts(system: System, model: Model, *, serial: str = "") -> None:
         storage_kib=kib,
         processors=processors,
         mac_prefix=model.mac_prefix.upper(),
+        user_prefix=model.user_prefix.upper(),
         directory_manager=release.directory_manager,
         ipl_at=system.now(),
     )

@@ -120,6 +120,7 @@ def _fill(cluster: Cluster, model: Model) -> None:
     leader = systems[0]
     for number, system in enumerate(systems, 1):
         own = replace(model, name=system.state.name, lpar=f"LP{number}", mac_prefix=f"02{number:02X}00")
+        own = replace(own, user_prefix=model.mac_prefix)
         filling.fill_facts(system, own, serial=f"{0x077296 + number:06X}")
     filling.fill_volumes(leader, model)
     leader.volumes.put("SSICOM", Volume("SSICOM", "3390-0A", 10017, PDR_RDEV))

@@ -37,6 +37,10 @@ class SystemFacts:
     storage_kib: int = 64 << 20
     processors: tuple[Processor, ...] = ()
     mac_prefix: str = "020000"
+    """Of addresses that the system chooses; each member of a cluster has its own."""
+    user_prefix: str = ""
+    """Of addresses whose last half a NICDEF names (MACID); the same in all members of a cluster, so that an adapter
+    keeps its address when its guest moves. Empty: ``mac_prefix``."""
     time_zone: str = "UTC"
     directory_manager: str = "IBM Directory Maintenance Facility for z/VM, Function Level 720"
     ipl_at: float = 0.0

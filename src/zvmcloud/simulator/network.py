@@ -18,9 +18,10 @@ IVL_DOMAINS = tuple("ABCDEFGH")
 
 
 def new_mac(system: System, mac_id: str = "") -> str:
-    """A MAC address of twelve digits with the system's prefix."""
-    suffix = mac_id or f"{system.next_number('mac'):06X}"
-    return f"{system.facts.mac_prefix}{suffix}"
+    """A MAC address of twelve digits with the system's prefix, or with that of users when its end is given."""
+    if mac_id:
+        return f"{system.facts.user_prefix or system.facts.mac_prefix}{mac_id}"
+    return f"{system.facts.mac_prefix}{system.next_number('mac'):06X}"
 
 
 def mac_text(mac: str) -> str:

@@ -49,6 +49,8 @@ class Model:
     cps: int = 2
     ifls: int = 4
     mac_prefix: str = "020000"
+    user_prefix: str = ""
+    """The VMLAN USERPREFIX; empty: as ``mac_prefix``. A cluster's members have the model's ``mac_prefix`` for it."""
     release: str = "7.2"
     """Of z/VM; see releases."""
     pools: Mapping[str, Pool] = field(

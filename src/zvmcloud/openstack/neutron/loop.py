@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from oslo_log import log as logging
@@ -49,7 +50,10 @@ class Loop:
         self._clock = clock
         self._told = threading.Lock()
         self._changed: set[str] = set()
-        self._settled: dict[str, Adapter] = {}
+        self._ports: dict[str, Port | None] = {}
+        self._seen: dict[str, Adapter] = {}
+        self._owed: set[str] = set()
+        self._busy: set[str] = set()
         self._looked: float | None = None
         self._served: dict[str, Switch] = {}
 
@@ -61,7 +65,7 @@ class Loop:
             "system": self._network.system,
             "vswitches": {physnet: switch.name for physnet, switch in served.items()},
             "vlan_unaware": sorted(physnet for physnet, switch in served.items() if not switch.vlan_aware),
-            "devices": len(self._settled),
+            "devices": len(self._seen),
         }
 
     def port_changed(self, port: str) -> None:
@@ -71,7 +75,7 @@ class Loop:
 
     def forget(self) -> None:
         """Look at everything again: neutron has lost sight of this agent for a while."""
-        self._settled.clear()
+        self._seen.clear()
         self._looked = None
 
     def round(self) -> bool:
@@ -88,23 +92,39 @@ class Loop:
         adapters = {adapter.port: adapter for adapter in self._network.adapters()}
         with self._told:
             changed, self._changed = self._changed, set()
-        for port in self._settled.keys() - adapters.keys():
-            del self._settled[port]
-            self._neutron.down(port)
-        due = {
-            port: adapter
-            for port, adapter in adapters.items()
-            if repair or port in changed or self._settled.get(port) != adapter
-        }
+        for port in self._seen.keys() - adapters.keys():
+            self._gone(port)
+        new = {port for port, adapter in adapters.items() if port in changed or self._seen.get(port) != adapter}
+        due = adapters if repair else {port: adapters[port] for port in adapters if port in new or port in self._busy}
         if not due and not repair:
             return True
         switches = self._switches() if repair else self._network.switches()
         self._served = self._found(switches)
         if repair:
             self._take_rights(adapters.values())
-        fine = self._settle(due, adapters.values())
-        self._looked = self._clock() if repair and fine else self._looked
-        return fine
+            self._looked = self._clock()
+        self._learn(new)
+        fine = [self._settle(adapter, adapters.values()) for adapter in due.values()]
+        return all(fine)
+
+    def _gone(self, port: str) -> None:
+        """An adapter is not there any more."""
+        del self._seen[port]
+        self._busy.discard(port)
+        self._owed.discard(port)
+        if self._ports.pop(port, None) is not None:
+            self._neutron.down(port)
+
+    def _learn(self, new: Collection[str]) -> None:
+        """Ask neutron what ports should be. Only of those that are new or changed: to neutron the question means that
+        the port is being worked on, and it has to be told the end."""
+        for name in new:
+            self._ports[name] = None
+        for details in self._neutron.details(sorted(new)) if new else ():
+            port = port_of(details)
+            if port is not None:
+                self._ports[port.id] = port
+                self._owed.add(port.id)
 
     def _switches(self) -> dict[str, Switch]:
         """The VSWITCHes, after making those that are ours to make and missing."""
@@ -130,20 +150,15 @@ class Loop:
             LOG.info("%s has no adapter on VSWITCH %s any more", deed.userid, deed.vswitch)
             self._try(deed)
 
-    def _settle(self, due: Mapping[str, Adapter], others: Collection[Adapter]) -> bool:
-        """Make adapters what their ports should be. False when one of them could not be."""
-        fine = True
-        for details in self._neutron.details(list(due)) if due else ():
-            port = port_of(details)
-            if port is None:
-                LOG.debug("neutron knows no port %s", details.get("device"))
-                continue
-            fine = self._one(due[port.id], port, others) and fine
-        return fine
-
-    def _one(self, adapter: Adapter, port: Port, others: Collection[Adapter]) -> bool:
+    def _settle(self, adapter: Adapter, others: Collection[Adapter]) -> bool:
+        """Make an adapter what its port should be. False when that cannot be done (now)."""
+        port = self._ports.get(adapter.port)
+        self._seen[adapter.port] = adapter
+        self._busy.discard(adapter.port)
+        if port is None:
+            return True
         if not port.here:
-            self._neutron.up(port.id)
+            self._tell(port.id, up=True)
             return True
         switch = self._served.get(port.physical_network)
         try:
@@ -154,17 +169,18 @@ class Loop:
             self._neutron.down(port.id)
             return False
         if not all(self._try(deed) for deed in needed):
+            self._busy.add(port.id)
             return False
-        LOG.debug("port %s is adapter %s of %s", port.id, adapter.vdev, adapter.userid)
-        if port.up:
-            self._neutron.up(port.id)
-        else:
-            self._neutron.down(port.id)
-        vswitch = switch.name if port.up and switch is not None else ""
-        self._settled[port.id] = Adapter(
-            adapter.userid, adapter.vdev, adapter.port, vswitch, port.vlan if port.up else 0
-        )
+        self._tell(port.id, up=port.up)
+        coupled = (switch.name, port.vlan) if port.up and switch is not None else ("", 0)
+        self._seen[port.id] = replace(adapter, vswitch=coupled[0], vlan=coupled[1])
         return True
+
+    def _tell(self, port: str, *, up: bool) -> None:
+        """Tell neutron, if it waits for it."""
+        if port in self._owed:
+            (self._neutron.up if up else self._neutron.down)(port)
+            self._owed.discard(port)
 
     def _try(self, deed: Deed) -> bool:
         """Do it, if it can be done now: a guest that something else is changing is left for the next round."""

@@ -213,7 +213,7 @@ def _vmlan(issuer: Issuer, _words: Sequence[str], _text: str) -> list[str]:
         "  Latest Service: Base",
         "VMLAN MAC address assignment:",
         "  System MAC Protection: OFF",
-        f"  MACADDR Prefix: {prefix}      USER Prefix: {prefix}",
+        f"  MACADDR Prefix: {prefix}      USER Prefix: {system.facts.user_prefix or prefix}",
         "  MACIDRANGE SYSTEM: 000001-FFFFFF",
         "             USER:   000000-000000",
         "VMLAN default accounting status:",

@@ -1,0 +1,128 @@
+"""What goes wrong while servers are made: nova says so in the server's fault, and nothing is left in z/VM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import Any
+
+from openstack_proof.client import CommandFailed, Openstack
+from openstack_proof.cloud import Cloud
+from openstack_proof.compare import Baseline, Different
+from openstack_proof.steps import Report
+
+PATIENCE = 300.0
+
+
+class Faults:
+    """Each begins and ends with an empty z/VM."""
+
+    def __init__(self, cloud: Cloud, openstack: Openstack, report: Report) -> None:
+        self._cloud = cloud
+        self._os = openstack
+        self._report = report
+        self._baseline = Baseline(cloud.zvm)
+
+    async def run(self) -> None:
+        for name, work in (
+            ("an image that cannot be written: ERROR, nothing left", self._damaged),
+            ("no room for the disk: ERROR, nothing left", self._full),
+            ("the manager is killed while a server is made: ACTIVE or ERROR", self._killed),
+            ("the agent is dead: ERROR; when it is back a server becomes ACTIVE", self._dead),
+        ):
+            await self._report.step(name, work)
+
+    async def _empty(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._baseline.check(())
+            except Different:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(0.5)
+
+    async def _create(self, name: str, *more: str) -> None:
+        host = self._cloud.hosts["ZVM1"]
+        words = ("--flavor", "small", "--network", "flat", "--host", host, *more)
+        image = () if "--image" in more else ("--image", "linux")
+        await self._os("server", "create", *words, *image, name)
+
+    async def _ends(self, name: str, *statuses: str) -> dict[str, Any]:
+        def over(found: dict[str, Any]) -> bool:
+            return found["status"] in statuses and found["OS-EXT-STS:task_state"] in (None, "None")
+
+        return await self._os.until(("server", "show", name), over, bad="", seconds=PATIENCE)
+
+    async def _refused(self, name: str, *words: str) -> None:
+        """It ends in ERROR, its fault says why, and nothing is left, also before it is deleted."""
+        found = await self._ends(name, "ERROR")
+        said = str(found.get("fault"))
+        if not any(word in said for word in words):
+            raise CommandFailed(f"{name}: the fault has none of {words}: {said[:2000]}")
+        await self._empty()
+        await self._os("server", "delete", "--wait", name)
+
+    async def _damaged(self) -> None:
+        path = self._cloud.places.folder / "damaged.img"
+        whole = (self._cloud.places.folder / "sample.img").read_bytes()
+        path.write_bytes(whole[: len(whole) * 2 // 3])
+        await self._os("image", "create", "damaged", "--disk-format", "raw", "--container-format", "bare",
+                       "--file", str(path))  # fmt: skip
+        await self._create("bad01", "--image", "damaged")
+        await self._refused("bad01", "image", "No valid host", "retries")
+
+    async def _full(self) -> None:
+        await self._os("flavor", "create", "huge", "--vcpus", "1", "--ram", "512", "--disk", "100000")
+        host = self._cloud.hosts["ZVM1"]
+        await self._os("server", "create", "--flavor", "huge", "--network", "flat", "--host", host,
+                       "--image", "linux", "bad02")  # fmt: skip
+        await self._refused("bad02", "No valid host")
+
+    async def _killed(self) -> None:
+        manager = self._cloud.daemons["manager"]
+        entries = set(self._entries())
+        await self._create("web03")
+        deadline = time.monotonic() + PATIENCE
+        while set(self._entries()) == entries:
+            if time.monotonic() > deadline:
+                raise CommandFailed("no guest was begun")
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(manager.stop, signal.SIGKILL)
+        await asyncio.sleep(2)
+        manager.start()
+        found = await self._ends("web03", "ACTIVE", "ERROR")
+        if found["status"] == "ERROR":
+            await self._empty()
+        await self._os("server", "delete", "--wait", "web03")
+        await self._empty()
+
+    def _entries(self) -> list[str]:
+        return [str(userid) for userid, _ in self._cloud.zvm.simulator.members[0].system.entries.items()]
+
+    async def _dead(self) -> None:
+        host = self._cloud.hosts["ZVM1"]
+        agent = self._cloud.daemons[f"neutron-zvm-agent-{host}"]
+        await asyncio.to_thread(agent.stop, signal.SIGKILL)
+        await self._alive(host, False)
+        await self._create("bad04")
+        await self._refused("bad04", "bind", "Binding")
+        agent.start()
+        await self._alive(host, True)
+        await self._create("web05")
+        await self._ends("web05", "ACTIVE")
+        await self._os("server", "delete", "--wait", "web05")
+        await self._empty()
+
+    async def _alive(self, host: str, wanted: bool) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            agents = await self._os.json("network", "agent", "list", "--host", host)
+            if all(agent["Alive"] is wanted for agent in agents):
+                return
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"the agent of {host} is not {'alive' if wanted else 'dead'}: {agents}")
+            await asyncio.sleep(2)
