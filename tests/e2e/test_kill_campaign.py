@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import random
-import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,23 +22,16 @@ from typing import Any
 import httpx
 import pytest
 
+import whole_system
 from e2e.programs import OVER, Fleet, Manager, Program, fleet, until
 from e2e.stack import zvm
+from whole_system import differences
 from zvmcloud.manager.operations import OPERATIONS
-from zvmcloud.simulator import storage
-from zvmcloud.simulator.values import to_json
 
 KILLS = int(os.environ.get("KILLS", "6"))
 USERID = "LINUX01"
 GUEST = f"/v1/guests/ZVM1/{USERID}"
 DISKS = [{"size": "10", "boot": True}]
-VOLATILE = {
-    "logon_at", "forced_at", "console", "generation", "written", "time", "created", "changed", "last_change", "when",
-    "file", "spoolid", "idle_since", "cpu_time", "number", "started", "since", "date", "at", "seen", "boot_at",
-}  # fmt: skip
-"""Members of rows that tell when something was done, or how often: not what z/VM is."""
-UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
-"""Collections that remember what was asked, and not what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,40 +81,9 @@ WAYS: dict[str, tuple[str, ...]] = {
 BY_NAME = {case.name: case for case in CASES}
 
 
-_FILE_NUMBER = re.compile(r"-\d{6}\.")
-"""In the name of a disk's file: how many disks there have been."""
-
-
-def scrubbed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: scrubbed(item) for key, item in value.items() if key not in VOLATILE}
-    if isinstance(value, list):
-        return [scrubbed(item) for item in value]
-    return _FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
-
-
 def snapshot(fleet: Fleet) -> dict[str, str]:
-    """The whole simulated z/VM: every row of its model, and what is on the guest's disks and in its reader."""
-    system = fleet.vm.system
-    found: dict[str, str] = {}
-    for name, collection in system.store._collections.items():
-        if name in UNTOLD:
-            continue
-        for number, (key, value) in enumerate(collection.items()):
-            shown = f"{name} {_FILE_NUMBER.sub('-.', key)}" if name != "spool" else f"spool file {number}"
-            found[shown] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
-    for key, disk in system.disks.items():
-        if USERID in key:
-            found[f"content of {key}"] = hashlib.sha256(storage.file_of(system, disk).read_bytes()).hexdigest()
-    return found
-
-
-def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    return [
-        f"{key}:\n    {one.get(key, '(none)')[:2000]}\n    {other.get(key, '(none)')[:2000]}"
-        for key in sorted({*one, *other})
-        if one.get(key) != other.get(key)
-    ]
+    """The whole simulated z/VM."""
+    return whole_system.snapshot(fleet.vm.system, USERID)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from zvmcloud.zhcp.reader_messages import (
     ReceiveFile,
     SendToConsole,
     TransferFiles,
+    WithdrawFile,
 )
 
 
@@ -100,6 +101,19 @@ async def test_files_are_purged_and_those_that_are_gone_are_fine(agent: Agent) -
     await agent.run(PurgeFiles(userid="LINUX01"))
     assert await reader(agent) == {}
     assert (await agent.run(PurgeFiles(userid="LINUX01"))).result == {"userid": "LINUX01", "purged": []}
+
+
+async def test_a_file_is_taken_back_unless_the_guest_has_read_it(agent: Agent) -> None:
+    before = await three(agent)
+    await agent.run(PunchFiles(userid="LINUX01", files=(file("ONE"),)))
+    (mine,) = (await agent.run(WithdrawFile(userid="LINUX01", name="ONE", type="TXT"))).result["withdrawn"]  # type: ignore[index,misc]
+    assert mine not in before.values(), "the one that came last goes"
+    assert await reader(agent) == before
+    await agent.run(WithdrawFile(userid="LINUX01", name="ONE", type="TXT"))
+    assert list(await reader(agent)) == ["TWO", "THREE"]
+    assert (await agent.run(WithdrawFile(userid="LINUX01", name="ONE", type="TXT"))).result["withdrawn"] == []  # type: ignore[index,call-overload]
+    with pytest.raises(FieldError, match="name"):
+        parse_operation("reader.withdraw", {"userid": "LINUX01", "name": "NINELETTERS"})
 
 
 async def test_files_go_to_another_reader_and_back_when_that_fails(agent: Agent) -> None:

@@ -199,13 +199,16 @@ def configure_step(owner: str, scripts: str) -> Step:
 
 
 def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step:
-    """Put one stored file of the job into the guest's reader, class X, where its first-boot service looks."""
+    """Put one stored file of the job into the guest's reader, class X, where its first-boot service looks. Undone by
+    taking it out again, unless the guest has read it."""
     file = {"name": name.upper()[:8], "type": kind.upper()[:8], "class": "X", "stored": stored, "bytes": size}
     return Step(
         f"punch-{name.lower()}",
         f"punch {name}.{kind} into the reader of {owner}",
         "reader.punch",
         {"userid": owner, "files": [file]},
+        "reader.withdraw",
+        {"userid": owner, "name": file["name"], "type": file["type"]},
     )
 
 

@@ -8,9 +8,10 @@ its next boot. What fails is undone by the job.
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zvmcloud.manager.core import Core, userid
 from zvmcloud.manager.disks import configure_step, punch_step
@@ -106,6 +107,7 @@ class Volumes:
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.detach", f"Record a volume of {owner}", [record], owner, origin)
             steps = await self._script(job := new_job(), owner, "devol", detach_script(wish))
+            steps[-1] = attached_again(steps[-1], owner, attach_script(wish))
             if last:
                 steps.append(undedicate_step(owner, last))
             steps.append(record)
@@ -198,6 +200,14 @@ def undedicate_step(owner: str, devices: Sequence[str]) -> Step:
     both: dict[str, Json] = {"userid": owner, "devices": list(devices)}
     title = f"take {', '.join(devices)} back from {owner}"
     return Step("undedicate", title, "fcp.undedicate", both, "fcp.dedicate", both)
+
+
+def attached_again(configure: Step, owner: str, script: bytes) -> Step:
+    """The step in which a guest gives a volume up, undone by the script that attaches it: z/VM may refuse to take the
+    devices back."""
+    encoded = base64.b64encode(script).decode()
+    back: dict[str, Json] = {"userid": owner, "scripts": "volume", "script": encoded}
+    return replace(configure, undo_kind="guest.configure", undo_parameters=back)
 
 
 def script_steps(owner: str, name: str, script: bytes) -> list[Step]:

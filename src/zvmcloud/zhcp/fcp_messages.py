@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.kinds import Operation, kind
@@ -50,6 +50,8 @@ class ConfigureGuest(Operation):
 
     userid: str = fields.userid()
     scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
+    script: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    """A shell script (base64) that is put into its reader first, as CONFIG SH."""
 
 
 @kind("volume.refresh_bootmap")

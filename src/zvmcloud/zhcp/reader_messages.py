@@ -39,6 +39,19 @@ class PurgeFiles(Operation):
         _check(self.spoolids, empty=True)
 
 
+@kind("reader.withdraw")
+@dataclass(frozen=True, slots=True)
+class WithdrawFile(Operation):
+    """Take back a file that the agent put into a guest's reader, unless the guest has read it: of those of this name
+    and type the one that came last."""
+
+    userid: str = fields.userid()
+    name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,8}", upper=True, rule="1 to 8 letters, digits, @, #, $, _")
+    type: str = fields.limits(
+        default="", pattern=r"[A-Za-z0-9@#$_.-]{0,8}", upper=True, rule="at most 8 letters, digits, @, #, $, _"
+    )
+
+
 @kind("reader.order")
 @dataclass(frozen=True, slots=True)
 class OrderFiles(Operation):

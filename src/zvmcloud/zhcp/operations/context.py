@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 OBSERVE_PAUSES: tuple[float, ...] = (0, 2, 5, 8)
 """Seconds before each look at whether a call whose answer was lost was done."""
 _LINK_TRIES = 32
+_DETACH_PAUSES = (0.0, 0.5, 0.0)
+"""Seconds after each try to detach a disk that failed."""
 _VDEV_IN_USE = 92
 _LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
 
@@ -279,14 +281,18 @@ class Context:
         raise AgentError(503, "links-exhausted", detail, remedy="detach what is linked at F000 to FEFF")
 
     async def _detach(self, vdev: str) -> None:
-        """A link that cannot be given back keeps its number and its row in the journal; the next start detaches it."""
-        try:
-            await self.machine.release(vdev)
-            await self.cp(commands.detach(vdev), allow=(40,))
-        except AgentError as problem:
-            log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
-        else:
-            await self._free(vdev)
+        """Tried three times, because the guest does not get a disk that we have. A link that cannot be given back keeps
+        its number and its row in the journal; the next start detaches it."""
+        for pause in _DETACH_PAUSES:
+            try:
+                await self.machine.release(vdev)
+                await self.cp(commands.detach(vdev), allow=(40,))
+            except AgentError as problem:
+                log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
+                await asyncio.sleep(pause)
+            else:
+                await self._free(vdev)
+                return
 
     async def _free(self, vdev: str) -> None:
         await self.journal.unlinked(vdev)

@@ -12,6 +12,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
+from zvmcloud.zhcp.operations import reader
 from zvmcloud.zhcp.operations.context import Context, Undo
 
 _NO_FCP = (4, 28)
@@ -21,6 +22,11 @@ _GONE_DM = ((404, 8), (400, 4))
 _GONE = ((204, 8), (200, 12))
 _HEX = re.compile(r"\b([0-9A-F]{3,4})\b")
 _SERVICE = "zvmguestconfigure.service"
+_START = (
+    f"if command -v systemctl >/dev/null; then systemctl start {_SERVICE}; "
+    f"else service {_SERVICE.removesuffix('.service')} start; fi"
+)
+"""SLES 11 and RHEL 6 have no systemd (connector/flows.md 3)."""
 
 
 async def devices(context: Context) -> dict[str, Json]:
@@ -183,10 +189,12 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     """guest.configure; AgentError 409 `volume-script-failed`, `disks-script-failed` or `network-script-failed` with the
     service's exit status."""
     userid = request.userid
+    if request.script:
+        await reader.give(context, userid, "CONFIG", "SH", "X", reader.decoded("script", request.script))
     if await context.power(userid) is not PowerState.ON or await context.guest(userid, "pwd") is None:
         return {"userid": userid, "configured": False}
     context.report(0.2, f"{userid} reads its class X files")
-    answer = await context.guest(userid, f"systemctl start {_SERVICE}")
+    answer = await context.guest(userid, _START)
     if answer is not None and answer.rc == 0:
         return {"userid": userid, "configured": True}
     said = await context.guest(userid, f"systemctl status {_SERVICE}")

@@ -75,6 +75,7 @@ HANDLERS: dict[str, Handler] = {
     "lan.access": lans.access,
     "reader.punch": reader.punch,
     "reader.purge": reader.purge,
+    "reader.withdraw": reader.withdraw,
     "reader.order": reader.order,
     "reader.transfer": reader.transfer,
     "reader.receive": reader.receive,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zvmcloud.cp.answers import PowerState
+from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
@@ -82,12 +83,28 @@ async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:
         if request.osa:
             await osas.undedicate(context, userid, vdev, running=running)
             return {"vdev": vdev, "existed": True}
+        if running:
+            await _restorable(context, userid, vdev)
         define = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
         answer = await context.call(define, allow=((404, 8),))
         if running:
             live = f.VirtualNetworkAdapterDelete(target=userid, image_device_number=vdev)
             await context.call(live, allow=((204, 8), (200, 12)))
     return {"vdev": vdev, "existed": answer.rc == 0}
+
+
+async def _restorable(context: Context, userid: str, vdev: str) -> None:
+    """Give the adapter its statement back when what follows fails: the running guest may refuse what the entry has
+    taken already."""
+    nic = (await entries.must_exist(context, userid)).nicdef(vdev)
+    now = "" if nic is None else " ".join(nic.statement().words)
+    known = await context.remember("nicdef", now) if now else context.recall("nicdef")
+    if known:
+        statement = statements.make(*known.split())
+        context.on_undo(
+            f"NIC {vdev} of {userid}",
+            lambda: replace_entry(context, userid, lambda entry: entry.replace_device(vdev, statement)),
+        )
 
 
 async def couple(context: Context, request: CoupleNic) -> dict[str, Json]:
@@ -158,6 +175,8 @@ async def uncouple(context: Context, request: UncoupleNic) -> dict[str, Json]:
     userid, vdev = request.userid, request.vdev
     async with context.writing(userid):
         running = request.active and await context.power(userid) is PowerState.ON
+        if running:
+            await _restorable(context, userid, vdev)
         define = f.VirtualNetworkAdapterDisconnectDM(target=userid, image_device_number=vdev)
         answer = await context.call(define, allow=((212, 32),))
         if running:

@@ -7,6 +7,7 @@ changed; the directory entry comes first, then the running guest, and each devic
 from __future__ import annotations
 
 from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.operations.context import Context, Undo
 
@@ -47,9 +48,27 @@ async def dedicate(context: Context, userid: str, vdev: str, osa: str, *, active
 
 
 async def undedicate(context: Context, userid: str, vdev: str, *, running: bool) -> None:
-    """Take the three devices back, the live half first; those that the guest does not have are fine."""
+    """Take the three devices back, the live half first; those that the guest does not have are fine. One that is
+    refused gives the guest those before it again."""
+    entry = await entries.query(context, userid)
+    held = {item.vdev: item.rdev for item in (entry.dedicates if entry is not None else ())}
     for number in numbers(vdev):
+        known = context.recall(f"rdev-{number}")
+        device = await context.remember(f"rdev-{number}", held[number]) if number in held else known
+        if device:
+            what = f"OSA device {device} of {userid}"
+            context.on_undo(what, _again(context, userid, number, device, live=running))
         await _back(context, userid, number, live=running)()
+
+
+def _again(context: Context, userid: str, number: str, device: str, *, live: bool) -> Undo:
+    async def again() -> None:
+        both = {"target": userid, "image_device_number": number, "real_device_number": device}
+        await context.call(f.ImageDeviceDedicateDM(**both, readonly=0), allow=((404, 4),))
+        if live:
+            await context.call(f.ImageDeviceDedicate(**both, readonly=0), allow=((204, 4),))
+
+    return again
 
 
 def _back(context: Context, userid: str, number: str, *, live: bool) -> Undo:

@@ -23,6 +23,7 @@ from zvmcloud.zhcp.reader_messages import (
     PurgeFiles,
     ReceiveFile,
     TransferFiles,
+    WithdrawFile,
 )
 
 _NO_SUCH_USER = (7, 53)
@@ -199,6 +200,20 @@ async def purge(context: Context, request: PurgeFiles) -> dict[str, Json]:
     if there:
         await manage(context, request.userid, "PURGE", there, gone=True)
     return {"userid": request.userid, "purged": [*there]}
+
+
+async def withdraw(context: Context, request: WithdrawFile) -> dict[str, Json]:
+    """reader.withdraw"""
+    me = await context.machine.identity()
+    wanted = (me.userid, request.name, request.type)
+    there = [
+        file.spoolid
+        for file in await files(context, request.userid)
+        if (file.origin, file.name.upper(), file.filetype.upper()) == wanted
+    ]
+    if there:
+        await manage(context, request.userid, "PURGE", there[-1:], gone=True)
+    return {"userid": request.userid, "withdrawn": [*there[-1:]]}
 
 
 async def order(context: Context, request: OrderFiles) -> dict[str, Json]:
