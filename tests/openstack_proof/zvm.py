@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from e2e.programs import TOKEN, free_port
-from e2e.test_kill_campaign import UNTOLD, scrubbed
 from openstack_proof.daemons import Daemon, Daemons
+from whole_system import UNTOLD, scrubbed
 from zvmcloud.client import Client, change
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.embed import Simulator

@@ -190,7 +190,8 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     service's exit status."""
     userid = request.userid
     if request.script:
-        await reader.give(context, userid, "CONFIG", "SH", "X", reader.decoded("script", request.script))
+        data = reader.decoded("script", request.script)
+        await reader.give(context, userid, reader.CardFile("CONFIG", "SH", "X", data), "script")
     if await context.power(userid) is not PowerState.ON or await context.guest(userid, "pwd") is None:
         return {"userid": userid, "configured": False}
     context.report(0.2, f"{userid} reads its class X files")
