@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.native import As, ok, refused, token_of
+from api.test_roles import BODIES, LEAST
 from manager.over_simulator import Managed, managed
 from manager.support import settings
 from zvmcloud.api.connector.tokens import make_secret
@@ -27,7 +28,8 @@ GUEST = "/guests/ZVM1/LINUX01"
 @pytest.fixture
 async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
     make_secret(tmp_path / "state" / "connector.token")
-    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
+    connector = {"mode": "open", "open_from": ["127.0.0.1"]}
+    async with managed(tmp_path, settings(tmp_path / "state", database=database, connector=connector)) as found:
         yield found
 
 
@@ -205,6 +207,55 @@ async def test_a_foreign_guest_is_read_only_until_it_is_adopted(
     assert "MAINT" in zvm.simulator.system.entries
     await refused(await admin.post("/guests/ZVM1/NOBODY/adopt", json={}), 404, "guest-unknown")
     await refused(await admin.post("/guests/ZVM1/LNXDFLT/adopt", json={}), 409, "not-a-guest")
+
+
+async def test_no_door_and_no_operation_changes_a_foreign_guest(
+    zvm: Managed, admin: httpx.AsyncClient, door: httpx.AsyncClient
+) -> None:
+    await look(admin)
+    system = zvm.simulator.system
+    before, on = system.entries["MAINT"].entry.render(), system.active("MAINT")
+    guest = "/guests/{system}/{userid}"
+    tried = [route for route in LEAST if f" {guest}" in route and not route.startswith("GET")]
+    assert len(tried) > 25
+    for route in tried:
+        if route == f"POST {guest}/adopt":
+            continue
+        method, _, path = route.partition(" ")
+        body = BODIES.get(route, {}) if method != "DELETE" else None
+        place = path.format(system="ZVM1", userid="MAINT", vdev="0190")
+        for query in ({}, {"dry_run": True}):
+            answer = await admin.request(method, place, json=body, params=query)
+            assert (answer.status_code, answer.json()["code"]) == (404, "guest-unknown"), (route, answer.text)
+    for name in ("", "/console", "/console/stream"):
+        await refused(await admin.get(f"/guests/ZVM1/MAINT{name}"), 404, "guest-unknown")
+    actions = (
+        "start",
+        "stop",
+        "softstop",
+        "reboot",
+        "reset",
+        "pause",
+        "unpause",
+        "deploy",
+        "capture",
+        "grow_root_volumes",
+    )
+    calls: list[tuple[str, str, Any]] = [
+        *(("POST", "/guests/maint/action", {"action": one, "image": "x"}) for one in actions),
+        ("DELETE", "/guests/maint", None),
+        ("POST", "/guests/maint/disks", {"disk_info": {"disk_list": [{"size": "1g"}]}}),
+        ("DELETE", "/guests/maint/disks", {"vdev_info": {"vdev_list": ["0190"]}}),
+        ("POST", "/guests/maint/nic", {"nic": {"vdev": "1000"}}),
+        ("PUT", "/guests/maint/nic/1000", {"info": {"couple": False}}),
+        ("DELETE", "/guests/maint/nic/1000", {"active": False}),
+    ]
+    for method, path, sent in calls:
+        answer = await door.request(method, path, json=sent)
+        assert answer.status_code >= 400, (method, path, answer.text)
+    assert (system.entries["MAINT"].entry.render(), system.active("MAINT")) == (before, on)
+    jobs = (await ok(await admin.get("/jobs", params={"userid": "MAINT"})))["items"]
+    assert [job["kind"] for job in jobs if job["state"] == "done"] == []
 
 
 async def test_adopting_counts_for_the_quota(zvm: Managed, admin: httpx.AsyncClient) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pty
+import random
+import select
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import yaml
 
-from e2e.stack import Stack, running, zvm
+from e2e.stack import PROGRAM, Stack, running, zvm
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = partial[subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +34,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def run(stack: Stack, tmp_path: Path) -> Run:
     """A command with a home of its own, for the manager of the stack."""
-    homes = {
+    homes: dict[str, Any] = {
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "ZVMCLOUD_STACK": str(stack.state),
     }
 
-    def ran(*words: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = zvm(*words, timeout=90, **homes | environment)
+    def ran(*words: str, code: int = 0, **environment: Any) -> subprocess.CompletedProcess[str]:
+        done = zvm(*words, timeout=90, **environment)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done
 
-    return ran
+    return partial(ran, **homes)
 
 
 def test_a_guest_from_nothing_to_gone(run: Run) -> None:
@@ -60,6 +70,79 @@ def test_a_guest_from_nothing_to_gone(run: Run) -> None:
     assert "guest.created" in events
     run("guest", "delete", "web01", "--wait", "--yes")
     assert run("guest", "list").stdout == "none\n"
+
+
+class Terminal:
+    """A command on a terminal, where somebody types."""
+
+    def __init__(self, run: Run, *words: str) -> None:
+        environment = {**os.environ, **run.keywords, "COLUMNS": "100", "TERM": "xterm"}
+        self._pid, self._file = pty.fork()
+        if self._pid == 0:
+            os.execve(sys.executable, [*PROGRAM, *words], environment)  # noqa: S606
+        self.shown = ""
+
+    def until(self, text: str) -> None:
+        """Wait until the text is there."""
+        deadline = time.monotonic() + 60
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            self._read()
+
+    def type(self, text: str) -> None:
+        os.write(self._file, text.encode())
+
+    def ends(self) -> int:
+        """Its exit code, when it has ended."""
+        while self._read():
+            pass
+        os.close(self._file)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._file], [], [], 1)
+        try:
+            data = os.read(self._file, 4096) if ready else b" "
+        except OSError:  # Linux says so when the program has closed its side
+            return False
+        self.shown += data.decode(errors="replace")
+        return bool(data)
+
+
+def test_a_console_is_followed_and_typed_at_on_a_terminal(run: Run) -> None:
+    run("guest", "create", "typed", "--disk", "10,boot", "--wait")
+    run("guest", "start", "typed", "--wait")
+    console = Terminal(run, "guest", "console", "typed", "--follow")
+    console.until("LOGON AT")
+    console.type("said by hand\r")
+    console.until("said by hand\r\nsaid by hand")  # as it is typed, and as the console shows it
+    console.type("\x03")
+    assert console.ends() == 130
+    assert "Traceback" not in console.shown
+    run("guest", "delete", "typed", "--yes", "--wait")
+
+
+def test_a_file_becomes_an_image_and_an_upload_that_was_cut_off_goes_on(run: Run, stack: Stack, tmp_path: Path) -> None:
+    data = b"\xfa" * 512 + random.Random(1).randbytes(3 << 20)
+    file = tmp_path / "golden.img"
+    file.write_bytes(data)
+    with httpx.Client(base_url=stack.facts["v1"], headers={"authorization": f"Bearer {stack.admin_token}"}) as asked:
+        about = {"name": "golden.img", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        begun = asked.post("/uploads", json=about).json()["id"]
+        part = {"content-range": f"bytes 0-999999/{len(data)}"}
+        assert asked.put(f"/uploads/{begun}", content=data[:1_000_000], headers=part).status_code == 200
+    screen = Terminal(run, "image", "upload", str(file))
+    assert screen.ends() == 0, screen.shown
+    assert "sending golden.img" in screen.shown, "a bar on a terminal"
+    assert "check digest" in screen.shown
+    found = json.loads(run("image", "show", "golden.img", "-o", "json").stdout)
+    assert (found["sha256"], found["bytes"]) == (about["sha256"], len(data))
+    named = run("image", "upload", str(file), "second", "--tag", "env=prod", "-o", "json")
+    assert json.loads(named.stdout)["tags"] == {"env": "prod"}
+    assert "sending" not in named.stderr, "no bar where nobody looks"
+    assert run("image", "list", "--tag", "env=prod").stdout.splitlines()[1].split()[0] == "second"
+    assert "image-exists" in run("image", "upload", str(file), code=5).stderr
+    assert "No such file" in run("image", "upload", str(tmp_path / "none"), code=2).stderr
 
 
 def test_errors_say_what_to_do_and_the_exit_code_says_which_kind(run: Run) -> None:

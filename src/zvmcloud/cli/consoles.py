@@ -7,6 +7,7 @@ import json
 import select
 import sys
 import threading
+from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import quote
 
@@ -50,7 +51,7 @@ def console(
         raise SystemExit(INTERRUPTED) from None
 
 
-COMMANDS = {"console": console}
+COMMANDS: dict[str, Callable[..., None]] = {"console": console}
 """Commands of the noun guest that are made by hand."""
 
 

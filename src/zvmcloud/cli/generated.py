@@ -81,7 +81,7 @@ def _is_argument(operation: Operation, parameter: Parameter) -> bool:
 
 def _option(operation: Operation, name: str, parameter: Parameter) -> inspect.Parameter:
     keyword = inspect.Parameter.KEYWORD_ONLY
-    kind: Any = _TYPES.get(parameter.kind, str)
+    kind: Any = str if values.is_time(parameter) else _TYPES.get(parameter.kind, str)
     if parameter.choices:
         kind = Literal[parameter.choices]
     told = parameter.description[:1].upper() + parameter.description[1:]
@@ -108,7 +108,9 @@ def _option(operation: Operation, name: str, parameter: Parameter) -> inspect.Pa
     if parameter.name == _SYSTEM:
         names = ("--system", "-s")
         told = "The z/VM system (default: the profile's, or the manager's)" if parameter.place == "path" else told
-    option = typer.Option(*names, help=told, show_default=False)
+    if values.is_time(parameter):
+        told += "; or as 2026-11-21, 09:30, 2h ago, 3d"
+    option = typer.Option(*names, help=told, show_default=False, metavar=values.hint(parameter) or None)
     if must:
         return inspect.Parameter(name, keyword, annotation=Annotated[kind, option])
     return inspect.Parameter(name, keyword, annotation=Annotated[kind | None, option], default=None)

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zvmcloud import __version__
 
@@ -136,13 +136,14 @@ def _noun(name: str, found: Sequence[object]) -> object:
     """The application of a noun: what the manager offers, and the program of that name."""
     import typer  # noqa: PLC0415
 
-    from zvmcloud.cli import consoles, generated  # noqa: PLC0415
+    from zvmcloud.cli import consoles, generated, uploads  # noqa: PLC0415
 
     verbs = {operation.verb for operation in found if operation.noun == name}  # type: ignore[attr-defined]
     app = typer.Typer(help=f"{name}: {', '.join(sorted(verbs))}.", no_args_is_help=True, add_completion=False)
     if name in PROGRAMS:
         app.registered_commands += importlib.import_module(PROGRAMS[name][0]).app.registered_commands
-    own = consoles.COMMANDS if name == "guest" else {}
+    by_hand: dict[str, dict[str, Callable[..., None]]] = {"guest": consoles.COMMANDS, "image": uploads.COMMANDS}
+    own = by_hand.get(name, {})
     for verb, command in own.items():
         app.command(verb)(command)
     app.callback()(lambda: None)

@@ -39,7 +39,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """The columns of a noun's table; others show their plain members."""
 _TIMES = frozenset(
     {"created", "finished", "started", "expires", "used", "last_used", "time", "seen", "updated", "next"}
+    | {"since", "first", "changed", "gone", "at", "tried"}
 )
+_MOST_COLUMNS = 10
 _LONG = frozenset({"sha256", "md5", "hash", "previous", "image_sha256"})
 _IDS = frozenset({"id", "job", "plan"})
 _GOOD = frozenset({"done", "active", "running", "ok", "up", "free", "enabled"})
@@ -126,11 +128,13 @@ def _label(name: str) -> str:
 
 def _plain(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The members that fit into a cell."""
-    return [
-        name for name, value in rows[0].items() if name not in _LONG and not isinstance(value, Mapping) and not (
-            isinstance(value, list) and value and isinstance(value[0], Mapping)
-        )
-    ][:9]  # fmt: skip
+
+    def fits(name: str, value: object) -> bool:
+        if isinstance(value, Mapping):
+            return name == "tags"
+        return name not in _LONG and not (isinstance(value, list) and value and isinstance(value[0], Mapping))
+
+    return [name for name, value in rows[0].items() if fits(name, value)][:_MOST_COLUMNS]
 
 
 def _cell(name: str, value: object, *, whole: bool = False) -> Text:

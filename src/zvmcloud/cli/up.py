@@ -51,6 +51,8 @@ class Wishes:
     preset: str = "lpar"
     model: Path | None = None
     connector_token: bool = False
+    smapi_seconds: int = 240
+    """For which the agent waits for an answer of SMAPI."""
     import_folders: tuple[Path, ...] = (Path("/"),)
 
 
@@ -117,6 +119,9 @@ def up(
     machine_port: Annotated[int, typer.Option(min=0, max=65535, help="Machine port of the simulated z/VM.")] = 44445,
     preset: Annotated[str, typer.Option(help="Systems to start with: lpar, ssi4 (a cluster), fleet:NxM, ...")] = "lpar",
     model: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Model of the z/VM (TOML).")] = None,
+    smapi_seconds: Annotated[
+        int, typer.Option(min=1, max=3600, help="Seconds that the agent waits for an answer of SMAPI.")
+    ] = 240,
     connector_token: Annotated[
         bool, typer.Option("--connector-token", help="Demand tokens at the connector door, even from this machine.")
     ] = False,
@@ -137,6 +142,7 @@ def up(
         preset=preset,
         model=model.absolute() if model else None,
         connector_token=connector_token,
+        smapi_seconds=smapi_seconds,
         import_folders=tuple(folder.absolute() for folder in import_folder or [Path("/")]),
     )
     stop = threading.Event()
@@ -335,6 +341,7 @@ host = "{HOST}"
 port = {system.smapi_port}
 userid = "ZHCP"
 password_file = {password}
+timeout = {wishes.smapi_seconds}
 
 [machine]
 host = "{HOST}"

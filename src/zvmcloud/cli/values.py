@@ -7,17 +7,26 @@ name, a true one no value). An object is written member by member: ``--tag env=p
 from __future__ import annotations
 
 import json
+import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from zvmcloud.cli.failures import BAD_INPUT, fail
 from zvmcloud.client import Parameter
 
+_AGO = re.compile(r"(\d{1,6})([smhdw])(?: ago)?")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+
 
 def value_of(parameter: Parameter, given: object) -> object:
     """What is sent for a parameter; ends the program when the words make no sense."""
+    if is_time(parameter):
+        return _moment(parameter, str(given))
     if parameter.kind == "array" and isinstance(given, Sequence) and not isinstance(given, str):
         item = parameter.item or {}
         if item.get("type") == "object":
@@ -57,8 +66,33 @@ def content(file: Path) -> bytes:
         fail(f"{file}: {error.strerror}", BAD_INPUT)
 
 
+def is_time(parameter: Parameter) -> bool:
+    """Whether it bounds a list by time, which people write in other ways than as seconds since 1970."""
+    return parameter.place == "query" and parameter.name in {"since", "until"}
+
+
+def _moment(parameter: Parameter, word: str) -> float:
+    """A time, in seconds since 1970: that number, a day, an hour of today, both, or how long ago."""
+    text = word.strip()
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if _CLOCK.fullmatch(text):
+        text = f"{datetime.now().astimezone():%Y-%m-%d} {text}"
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        fail(f"{parameter.name}: {word!r} is no time", BAD_INPUT, "write 2026-11-21, 09:30, '2026-11-21 09:30' or 2h")
+
+
 def hint(parameter: Parameter) -> str:
     """How a value is written, for the help."""
+    if is_time(parameter):
+        return "TIME"
     item = parameter.item or {}
     if parameter.kind == "array" and item.get("type") == "object":
         required = [name.upper() for name in item.get("properties", {}) if name in item.get("required", ())]

@@ -181,6 +181,10 @@ class Client:
         """One image; ProblemError with status 404 when there is none of that name."""
         return self.ask("GET", f"/images/{quote(name, safe='')}")
 
+    def uploads(self) -> list[Document]:
+        """Images that are on their way."""
+        return self._list("/uploads")
+
     def jobs(self, *, userid: str = "", state: str = "", system: str = "", limit: int = 100) -> list[Document]:
         """The newest jobs first, ``limit`` at most, without their steps."""
         query = {"limit": min(limit, _PAGE), "userid": userid, "state": state, "system": system}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 from zvmcloud.client.errors import ClientError, ConnectionFailed, Json, ProblemError
 from zvmcloud.client.http import Client, Document
@@ -20,10 +21,29 @@ class ImageUpload:
 
     def __init__(self, client: Client, about: Mapping[str, Json], piece: int = PIECE) -> None:
         """Announce the image. Raises ProblemError: image-exists, upload-exists, ..."""
+        self._begin(client, client.ask("POST", "/uploads", body=dict(about)), piece)
+
+    @classmethod
+    def taken_up(cls, client: Client, upload: Document, piece: int = PIECE) -> Self:
+        """An upload that was announced before: its bytes go on behind `sent`."""
+        made = cls.__new__(cls)
+        made._begin(client, upload, piece)
+        return made
+
+    def _begin(self, client: Client, upload: Document, piece: int) -> None:
         self._client = client
-        begun = client.ask("POST", "/uploads", body=dict(about))
-        self._id, self._bytes, self._piece = str(begun["id"]), int(begun["bytes"]), piece
-        self._sent, self._waiting = 0, bytearray()
+        self._id, self._bytes, self._piece = str(upload["id"]), int(upload["bytes"]), piece
+        self._sent, self._waiting = int(upload.get("offset", 0)), bytearray()
+
+    @property
+    def id(self) -> str:
+        """Of the upload, and of the job that checks it when all came."""
+        return self._id
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the manager has."""
+        return self._sent
 
     def write(self, data: bytes) -> int:
         """Take the next bytes; how many. Raises ClientError."""
@@ -36,10 +56,14 @@ class ImageUpload:
     def finish(self) -> Document:
         """Send the rest, wait until the manager has checked all of it, and return the job. Raises ClientError, of these
         JobFailed when the bytes are not what was announced."""
+        self.flush()
+        return ended(self._client, self._id)
+
+    def flush(self) -> None:
+        """Send what was taken. Raises ClientError."""
         if self._waiting:
             self._send(bytes(self._waiting))
             self._waiting.clear()
-        return ended(self._client, self._id)
 
     def abort(self) -> None:
         """Forget the upload, as far as the manager can be told."""

@@ -40,14 +40,15 @@ _IDLE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """``offset``: bytes that came; ``bytes``: of the whole file; ``job``: what checks and names it, once all came.
-    Times are seconds since 1970; it is forgotten at ``expires``."""
+    """``offset``: bytes that came; ``bytes``: of the whole file; ``sha256``: as announced, or ""; ``job``: what checks
+    and names it, once all came. Times are seconds since 1970; it is forgotten at ``expires``."""
 
     id: str
     name: str
     project: str
     actor: str
     bytes: int
+    sha256: str
     offset: int
     created: float
     expires: float
@@ -280,6 +281,7 @@ class Uploads:
             project=row["project"],
             actor=row["actor"],
             bytes=row["bytes"],
+            sha256=row["digests"].get("sha256", ""),
             offset=offset,
             created=row["created"],
             expires=row["touched"] + self._core.settings.images.upload_seconds,

@@ -38,13 +38,14 @@ class NewUpload(Described):
 
 class Upload(BaseModel):
     """An upload. ``offset``: bytes that came; ``expires``: when it is forgotten, in seconds since 1970, unless more
-    come; ``job``: what checks and names the image, once all came."""
+    come; ``sha256``: as announced, or empty; ``job``: what checks and names the image, once all came."""
 
     id: str
     name: str
     project: str
     actor: str
     bytes: int
+    sha256: str
     offset: int
     created: float
     expires: float
