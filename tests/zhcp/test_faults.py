@@ -8,6 +8,7 @@ from zhcp.conftest import Agent
 from zhcp.test_resize import entry
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import Patience
+from zvmcloud.zhcp import smapi_port
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest
@@ -84,6 +85,27 @@ async def test_a_refusal_changes_nothing(agent: Agent, function: str) -> None:
     assert problem.smapi["function"] == function
     assert await everything(agent) == before
     await agent.run(OPERATIONS[function][0])
+
+
+@pytest.mark.parametrize("function", [name for name in OPERATIONS if name.endswith("_DM")])
+async def test_a_busy_directory_is_waited_for_and_then_told(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """A locked entry or a directory manager that works on something else: again, and in the end nothing is changed."""
+    monkeypatch.setattr(smapi_port, "BUSY_PAUSES", (0, 0))
+    await prepared(agent)
+    before = await everything(agent)
+    operation, expected = OPERATIONS[function]
+    for rc, rs in ((400, 12), (500, 8), (596, 6312)):
+        agent.simulator.faults.add(Rule(function=function, rc=rc, rs=rs, count=3))
+        problem = await agent.refused(operation)
+        assert problem.smapi is not None
+        assert (problem.retryable, problem.smapi["rc"], problem.smapi["rs"]) == (True, rc, rs)
+        assert await everything(agent) == before
+    agent.simulator.faults.add(Rule(function=function, rc=500, rs=8, count=2))
+    done = await agent.run(operation)
+    assert [call.name for call in done.calls].count(function) == 3
+    assert not expected or any(line.startswith(expected) for line in await entry(agent))
 
 
 async def test_a_request_server_that_is_away_changes_nothing_and_is_worth_a_repeat(agent: Agent) -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from zhcp.conftest import Agent
 from zhcp.test_relocate import CLUSTER
 from zhcp.test_resize import running
+from zhcp.test_road import until_up
+from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import Problem
 from zvmcloud.zhcp.guest_messages import (
+    DeleteGuest,
     PauseGuest,
     RebootGuest,
     ResetGuest,
@@ -19,6 +23,7 @@ from zvmcloud.zhcp.guest_messages import (
     StopGuest,
     UnpauseGuest,
 )
+from zvmcloud.zhcp.image_messages import EraseDisk
 from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
@@ -85,3 +90,67 @@ async def test_a_guest_on_another_member_is_told_to_be_there(agent: Agent, verb:
     assert (problem.status, problem.code) == (409, "guest-elsewhere")
     assert "another SSI member" in problem.detail
     assert "LINUX01" in agent.simulator.cluster.systems["VM2"].machines
+
+
+async def unknown(agent: Agent) -> None:
+    await agent.run(DeleteGuest(userid="LINUX01"))
+
+
+async def off(agent: Agent) -> None:
+    await agent.run(StopGuest(userid="LINUX01"))
+
+
+async def nothing_loaded(agent: Agent) -> None:
+    await off(agent)
+    await agent.run(EraseDisk(userid="LINUX01", vdev="0100"))
+    await agent.run(StartGuest(userid="LINUX01"))
+
+
+async def up(agent: Agent) -> None:
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+
+
+async def paused(agent: Agent) -> None:
+    await up(agent)
+    await agent.run(PauseGuest(userid="LINUX01"))
+
+
+async def going_off(agent: Agent) -> None:
+    """The signal is sent, and the system in the guest has not ended yet."""
+    await up(agent)
+    await agent.runner.context("t").call(f.ImageDeactivate(target="LINUX01", force_time="WITHIN 60"))
+
+
+async def restarting(agent: Agent) -> None:
+    await up(agent)
+    await agent.run(RebootGuest(userid="LINUX01"))
+
+
+STATES: dict[str, Callable[[Agent], Awaitable[None]]] = {
+    "unknown": unknown, "off": off, "nothing loaded": nothing_loaded, "up": up, "paused": paused,
+    "going off": going_off, "restarting": restarting,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", list(STATES))
+async def test_every_verb_in_every_state_is_done_or_refused_with_the_present_state(agent: Agent, state: str) -> None:
+    for verb in VERBS:
+        if {"userid": "LINUX01"} not in await agent.client.guests():
+            await agent.run(agent.guest())
+        if state not in ("unknown", "off"):
+            await off(agent)
+            await agent.run(agent.write_image())
+        await STATES[state](agent)
+        problem = await tried(agent, verb)
+        if state == "unknown":
+            assert problem is not None
+            assert (problem.status, problem.code) == (404, "guest-unknown"), f"{verb}: {problem}"
+        elif problem is not None:
+            assert problem.status == 409, f"{verb} of a guest that is {state}: {problem}"
+            named = problem.code in ("guest-inactive", "guest-going-off", "guest-unreachable", "guest-elsewhere")
+            assert named, f"{verb} of a guest that is {state}: {problem}"
+        else:
+            assert state != "off" or verb in AFTER
+        if state != "unknown":
+            assert (await agent.client.guest("LINUX01"))["state"] in ("on", "off", "going off")

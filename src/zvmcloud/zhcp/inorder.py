@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-DEPTH = 8
+DEPTH = 16
 
 
 class InOrder(Generic[T]):

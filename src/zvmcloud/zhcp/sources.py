@@ -26,7 +26,7 @@ from zvmcloud.zhcp.errors import AgentError, FieldError
 from zvmcloud.zhcp.image_messages import ImageSource
 from zvmcloud.zhcp.joining import to_its_end
 
-PIECE = 4 * 1024 * 1024
+PIECE = 2 * 1024 * 1024
 _LOSSES = 5
 _REDIRECTS = 5
 _END_SECONDS = 15.0
