@@ -174,6 +174,7 @@ def _ml2(facts: Facts) -> str:
     return f"""# for neutron's API, neutron-rpc-server and neutron-periodic-workers; the same for all z/VM systems
 [ml2]
 type_drivers = flat,vlan
+tenant_network_types = {"vlan" if vlans else ""}
 # add those of other hypervisors behind a comma
 mechanism_drivers = zvmcloud
 extension_drivers = port_security
