@@ -145,6 +145,18 @@ def test_what_cannot_be_done_is_refused_in_the_plan_and_leaves_nothing(
     assert native.get(f"/guests/{system}/NEVER1").status_code == 404
 
 
+def test_many_guests_are_made_as_their_plans_show(cloud: Cloud, native: httpx.Client, system: str) -> None:
+    wish = {"names": "bulk[1-2]", "image": IMAGE, "systems": [system], "start": False}
+    plan = native.post("/bulk/deploy?dry_run=true", json=wish).json()
+    assert [child["userid"] for child in plan["children"]] == ["BULK1", "BULK2"]
+    assert done(native, native.post(f"/plans/{plan['id']}/apply"))["children"] == {"done": 2}
+    for child in plan["children"]:
+        for step, did in zip(child["steps"], native.get(f"/jobs/{child['id']}").json()["steps"], strict=True):
+            assert told(step["calls"]) == told(did["calls"]), step["title"]
+    assert done(native, native.post("/bulk/delete", json={"names": "bulk[1-2]"}))["children"] == {"done": 2}
+    assert not cloud.stack.exists("bulk1")
+
+
 def test_an_evacuated_system_has_none_of_our_guests_running(one: Cloud) -> None:
     with v1(one) as native:
         for userid in ("EVA1", "EVA2"):

@@ -17,6 +17,8 @@ from which exactly one manager takes each.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import logging
 import threading
 import time
@@ -91,7 +93,9 @@ class Engine:
     async def submit(self, job: str) -> None:
         """Hand a journaled durable job over; returns when DBOS has written it down."""
         record = await self._runner.journal.get(job, with_calls=False)
-        await asyncio.to_thread(_submit, record)
+        # In a context of its own: a step that starts other jobs is in one where DBOS would not begin a workflow.
+        begin = functools.partial(contextvars.Context().run, _submit, record)
+        await asyncio.get_running_loop().run_in_executor(None, begin)
         self._known.add(job)
 
     async def stop(self) -> None:
