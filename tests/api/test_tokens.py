@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
+from starlette.requests import Request
 
 from api.test_connector_road import add_image, create
 from manager.fake_zhcp import FakeZhcp
 from manager.support import running, settings
 from zvmcloud.api.connector.routes import RULES
+from zvmcloud.api.connector.tokens import Door
 from zvmcloud.api.program import doors
 from zvmcloud.manager.node import Node
 
@@ -142,3 +144,38 @@ async def test_what_the_manager_keeps_is_readable_by_its_owner_only(door: httpx.
     sqlite = () if node.settings.database else ("manager.sqlite", "manager.sqlite-wal")
     for name in (*sqlite, "image.key", "connector.token"):
         assert (node.settings.state / name).stat().st_mode & 0o077 == 0, name
+
+
+FORGED = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1"}
+"""What a client claims of its address."""
+
+
+@pytest.mark.parametrize(
+    ("listed", "address", "passes"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("127.0.0.1", "::ffff:192.0.2.9", False),
+        ("127.0.0.1", "::127.0.0.1", False),
+        ("127.0.0.1", "::1", False),
+        ("127.0.0.1", "64:ff9b::127.0.0.1", False),
+        ("127.0.0.1", "2002:7f00:1::1", False),
+        ("127.0.0.1", "127.0.0.1%lo", False),
+        ("127.0.0.1", "unix", False),
+        ("127.0.0.1", "", False),
+        ("192.0.2.0/24", "192.0.2.9", True),
+        ("192.0.2.0/24", "192.0.3.9", False),
+        ("2001:db8::/64", "2001:db8::9", True),
+        ("2001:db8::/64", "2001:db8:0:1::9", False),
+        ("2001:db8::/64", "::ffff:192.0.2.9", False),
+    ],
+)
+def test_only_the_address_of_the_connection_opens_the_door(
+    tmp_path: Path, listed: str, address: str, passes: bool
+) -> None:
+    found = settings(tmp_path / "state", connector={"mode": "open", "open_from": [listed]})
+    door = Door(found.connector, tmp_path / "none")
+    headers = [(name.lower().encode(), value.encode()) for name, value in FORGED.items()]
+    scope = {"type": "http", "client": (address, 1), "headers": headers, "method": "GET", "path": "/"}
+    assert door.admits(Request(scope)) is passes
+    assert door.admits(Request({**scope, "client": None})) is False

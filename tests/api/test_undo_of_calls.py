@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,12 +161,19 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
     return found
 
 
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Managed]:
+    """A manager over a simulated z/VM, whose connector is open to this machine."""
+    found = settings(folder / "state", connector={"mode": "open", "open_from": ["127.0.0.1"]})
+    make_secret(folder / "state" / "connector.token")
+    async with managed(folder, found) as system:
+        yield system
+
+
 @pytest.fixture
 async def zvm(tmp_path: Path) -> AsyncIterator[Managed]:
-    found = settings(tmp_path / "state", connector={"mode": "open", "open_from": ["127.0.0.1"]})
-    make_secret(tmp_path / "state" / "connector.token")
-    async with managed(tmp_path, found) as opened:
-        yield opened
+    async with opened(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture

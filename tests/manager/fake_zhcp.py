@@ -75,6 +75,7 @@ class FakeZhcp:
         self.refuse_next: Refused | None = None
         self.delay = 0.0
         self.deaf = False
+        self.os_release = 'ID="rhel"\nVERSION_ID="8.6"\n'
         """Whether no guest answers the agent."""
         self.write_seconds = 0.0
         self.fetch: httpx.AsyncClient | None = None
@@ -470,7 +471,7 @@ class FakeZhcp:
         command = json.loads(await request.body())["command"]
         output = {
             "uname -srm": "Linux 5.14.0 s390x",
-            "cat /etc/os-release": 'ID="rhel"\nVERSION_ID="8.6"\n',
+            "cat /etc/os-release": self.os_release,
             "lscpu --parse=ADDRESS": "# comment\n0\n1\n",
         }.get(command, "")
         return JSONResponse({"rc": 0, "output": output})
