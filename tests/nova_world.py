@@ -58,8 +58,12 @@ class Glance:
             data.write(piece)
 
     def update(self, _context: object, image: str, facts: dict[str, Any], data: Any = None, **_more: object) -> None:
-        found = data.read() if hasattr(data, "read") else b"".join(data)
+        found = getattr(data, "buffer", data).read()  # nova's own zvm driver opens the file as text
         self.add(image, found, **facts)
+
+    def delete(self, _context: object, image: str) -> None:
+        self.images.pop(image, None)
+        self.facts.pop(image, None)
 
 
 class VirtApi:
@@ -172,7 +176,7 @@ def instance(context: Any, **more: Any) -> Instance:
         keypairs=objects.KeyPairList(objects=[]), tags=objects.TagList(objects=[]), created_at=None, os_type=None,
         security_groups=objects.SecurityGroupList(objects=[]), access_ip_v4=None, access_ip_v6=None, deleted=False,
         ec2_ids=objects.EC2Ids(instance_id="i-1", ami_id="ami-1", kernel_id=None, ramdisk_id=None),
-        info_cache=objects.InstanceInfoCache(network_info=model.NetworkInfo([])), architecture=None,
+        info_cache=objects.InstanceInfoCache(network_info=model.NetworkInfo([])), architecture=None, launched_at=None,
     )  # fmt: skip
     for name, value in more.items():
         setattr(made, name, value)

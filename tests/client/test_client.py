@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from zvmcloud.client import AnswerError, Client, ConnectionFailed, ProblemError
+from zvmcloud.client import AnswerError, Client, ConnectionFailed, ImageUpload, JobFailed, ProblemError, change
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -112,3 +112,60 @@ def test_watching_goes_on_after_a_lost_stream_and_ends_with_the_job() -> None:
 def test_watching_an_unknown_job_is_a_problem() -> None:
     with pytest.raises(ProblemError):
         list(client(lambda _: httpx.Response(404, json={"code": "job-unknown"})).watch("x"))
+
+
+class Receiver:
+    """A manager that takes an upload; the answer to the first piece is lost, after ``kept`` bytes have come."""
+
+    def __init__(self, kept: int, state: str = "done") -> None:
+        self.data, self.kept, self.state, self.calls = b"", kept, state, list[str]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.calls.append(f"{request.method} {request.url.path}")
+        about = {"id": "u1", "bytes": 10, "offset": len(self.data), "job": "u1" if len(self.data) == 10 else None}
+        if request.method == "PUT":
+            first = int(request.headers["content-range"].removeprefix("bytes ").partition("-")[0])
+            assert first == len(self.data)
+            if self.kept >= 0:
+                self.data, self.kept = self.data + request.content[: self.kept], -1
+                raise httpx.ReadError("connection reset")
+            self.data += request.content
+        elif request.url.path.endswith("/events"):
+            event = f"event: job\ndata: {json.dumps({'id': 'u1', 'state': self.state})}\n\n"
+            return httpx.Response(200, text=event, headers={"content-type": "text/event-stream"})
+        elif "/jobs/" in request.url.path:
+            error = (
+                None if self.state == "done" else {"code": "digest-mismatch", "detail": "other bytes", "status": 422}
+            )
+            return httpx.Response(200, json={"id": "u1", "state": self.state, "steps": [], "error": error})
+        return httpx.Response(200, json=about)
+
+
+@pytest.mark.parametrize("kept", [0, 2, 4])
+def test_an_upload_goes_on_where_a_lost_connection_stopped_it(kept: int) -> None:
+    manager = Receiver(kept)
+    upload = ImageUpload(client(manager), {"name": "x", "bytes": 10, "md5": "0" * 32}, piece=4)
+    for byte in b"0123456789":
+        upload.write(bytes([byte]))
+    assert upload.finish()["state"] == "done"
+    assert manager.data == b"0123456789"
+
+
+def test_an_upload_that_is_not_what_was_announced_fails_and_is_forgotten() -> None:
+    manager = Receiver(-1, "failed")
+    upload = ImageUpload(client(manager), {"name": "x", "bytes": 10, "md5": "0" * 32})
+    upload.write(b"0123456789")
+    with pytest.raises(JobFailed, match="other bytes") as caught:
+        upload.finish()
+    assert (caught.value.code, caught.value.status, caught.value.job["id"]) == ("digest-mismatch", 422, "u1")
+    upload.abort()
+    assert manager.calls[-1] == "DELETE /v1/uploads/u1"
+
+
+def test_a_change_is_followed_to_the_end_of_its_job() -> None:
+    good, bad = Receiver(-1), Receiver(-1, "cancelled")
+    assert change(client(good), "POST", "/guests/ZVM1/A/start")["state"] == "done"
+    with pytest.raises(JobFailed):
+        change(client(bad), "POST", "/guests/ZVM1/A/start")
+    with pytest.raises(AnswerError, match="is no job"):
+        change(client(lambda _: httpx.Response(200, json={})), "POST", "/guests/ZVM1/A/start")

@@ -56,6 +56,13 @@ def vm(system: System, clock: ManualClock) -> System:
         ("grep -v ^# /etc/os-release | grep ^ID= | sed 's/ID=\"\\(.*\\)\"/<\\1>/'", "<zvmsample>\n"),
         ("echo -n ZHCP > /etc/iucv_authorized_userid; cat /etc/iucv_authorized_userid", "ZHCP"),
         ("ls /etc/*-release", "/etc/os-release\n"),
+        (
+            "echo hello | base64; echo aGVsbG8K | base64 -d; echo % | base64 -d || echo $?",
+            "aGVsbG8K\nhello\n1\nbase64: invalid input\n",
+        ),
+        ("echo root:s3cret | chpasswd && cut -d: -f1 /etc/shadow; grep -c s3cret /etc/shadow", "root\n0\n"),
+        ("echo nobody:x | chpasswd", "chpasswd: line 1: user 'nobody' does not exist\n"),
+        ("echo root: | chpasswd", "chpasswd: line 1: missing new password\n"),
         ("sudo /usr/sbin/vmcp query userid | awk '{print $1}'", "LINUX01\n"),
     ],
 )
