@@ -9,6 +9,7 @@ import pytest
 from zhcp.conftest import Agent
 from zhcp.test_system_queries import rows
 from zvmcloud.simulator.faults import Rule
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.entry_messages import ChangeGuest, RestoreGuest
@@ -161,3 +162,14 @@ async def test_disks_do_not_come_back_with_an_entry(agent: Agent) -> None:
     assert (await agent.refused(RestoreGuest(userid="LINUX01", entry=other))).code == "bad-parameter"
     assert (await agent.refused(RestoreGuest(userid="LINUX01", entry=("MDISK",)))).status == 400
     assert texts(entry_of(await look(agent), "LINUX01")) == before
+
+
+@pytest.mark.parametrize("agent", [{"model": PRESETS["ssi4"]}], indirect=True)
+async def test_a_member_of_a_cluster_is_unchanged_though_its_heart_beats(agent: Agent) -> None:
+    first = await look(agent)
+    cluster = first["ssi"]
+    assert isinstance(cluster, dict)
+    assert len(rows(cluster, "members")) == 4
+    assert all("received_heartbeat" not in row and row["state"] for row in rows(cluster, "members"))
+    assert "received_heartbeat" in str(await agent.client.ask("GET", "/v1/ssi")), "where it is asked for it is told"
+    assert (await look(agent, str(first["tag"])))["unchanged"] is True

@@ -187,13 +187,24 @@ async def _parts(context: Context) -> tuple[dict[str, Json], dict[str, Json]]:
         except AgentError as problem:
             missing[name] = f"{problem.problem.code}: {problem.problem.detail}"
         else:
-            found[name] = answer if name == "ssi" else answer[name]
+            found[name] = steady(answer) if name == "ssi" else answer[name]
 
     await asyncio.gather(*(ask(name, part) for name, part in _PARTS.items()))
     for pool in pools if isinstance(pools := found.get("pools"), list) else []:
         if isinstance(pool, dict):
             del pool["free_extents"], pool["used_extents"]
     return {name: found[name] for name in _PARTS if name in found}, missing
+
+
+def steady(cluster: dict[str, Json]) -> dict[str, Json]:
+    """The cluster without the times of its heartbeats: with them no look would ever find a system unchanged."""
+    members = cluster.get("members")
+    kept: list[Json] = [
+        {name: value for name, value in member.items() if not name.endswith("_heartbeat")}
+        for member in (members if isinstance(members, list) else [])
+        if isinstance(member, dict)
+    ]
+    return {**cluster, "members": kept} if "members" in cluster else cluster
 
 
 def _tag(document: dict[str, Json]) -> str:
