@@ -19,7 +19,8 @@ from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.network_messages import AttachNic, CreateVswitch
-from zvmcloud.zhcp.reader_messages import ReceiveFile
+from zvmcloud.zhcp.operations import reader as reader_operations
+from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile, ReceiveFile
 
 KERNEL = BootFile(data=base64.b64encode(b"kernel" * 100).decode())
 INITRD = BootFile(data=base64.b64encode(b"070701 initrd").decode())
@@ -149,6 +150,41 @@ async def test_files_are_fetched_and_their_digests_checked_before_anything_is_pu
     bad = await agent.refused(install(initrd=BootFile(url=kernel.as_uri(), sha256="0" * 64), start=False))
     assert (bad.status, bad.code) == (422, "digest-mismatch")
     assert bad.calls[-1].kind != "punch"
+
+
+async def test_an_initrd_may_be_larger_than_what_fits_into_a_request(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    large = agent.image.path.with_name("initrd")
+    with large.open("wb") as file:
+        file.truncate(100 << 20)
+    with large.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    done = await agent.run(install(initrd=BootFile(url=large.as_uri(), sha256=digest), start=False))
+    assert [call.parameters["bytes"] for call in done.calls if call.kind == "punch"][2] == 100 << 20
+    answer = await agent.client.ask("GET", "/v1/guests/LINUX01/reader")
+    files = answer["files"]
+    assert isinstance(files, list)
+    assert [item["records"] for item in files if isinstance(item, dict)][2] == -(-(100 << 20) // 80)
+
+
+async def test_a_file_beyond_the_limit_is_refused_before_anything_is_punched(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_operations, "SPOOL_FILE_LIMIT", 1_000_000)
+    await agent.run(agent.guest())
+    large = agent.image.path.with_name("initrd")
+    large.write_bytes(bytes(3_000_000))
+    source = BootFile(url=large.as_uri(), sha256=hashlib.sha256(bytes(3_000_000)).hexdigest())
+    given = BootFile(data=base64.b64encode(bytes(1_000_001)).decode())
+    for initrd, field in ((source, "initrd.url"), (given, "initrd.data")):
+        problem = await agent.refused(install(initrd=initrd, start=False))
+        assert (problem.status, problem.code) == (400, "bad-parameter")
+        assert field in problem.detail
+        assert "at most 1000000 bytes" in problem.detail
+        assert not any(call.kind == "punch" for call in problem.calls)
+    punched = await agent.refused(PunchFiles("LINUX01", (ReaderFile(data=given.data, name="BIG"),)))
+    assert "files[0].data" in punched.detail
+    assert await reader(agent) == {}
 
 
 async def test_files_that_cannot_be_put_first_are_purged_again(agent: Agent) -> None:

@@ -15,7 +15,7 @@ from zvmcloud.simulator.model import SpoolFile, UnitRecord
 from zvmcloud.simulator.system import System
 
 #: A file on its own may have this many bytes.
-MAX_FILE = 64 << 20
+MAX_FILE = 128 << 20
 #: Bytes of a card; what a punched file is cut into.
 CARD = 80
 #: Lines of an open console file that are kept.

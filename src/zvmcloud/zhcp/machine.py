@@ -22,7 +22,7 @@ from typing import Protocol
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.joining import to_its_end
 
-_LINE_LIMIT = 96 * 1024 * 1024
+_LINE_LIMIT = 192 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 600.0
 

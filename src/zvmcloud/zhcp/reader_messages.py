@@ -9,7 +9,9 @@ from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.kinds import Operation, kind
 
 _RULE = "spool file numbers of 1 to 4 digits"
-SPOOL_FILE_LIMIT = 64 * 1024 * 1024
+SPOOL_FILE_LIMIT = 128 * 1024 * 1024
+"""Bytes of a file for a reader. CP counts up to 99,999,999 records (columns of System_RDR_File_Query), but the agent
+and the guest that loads the file hold all of it in memory: what an installer's initrd needs, no more (judgement)."""
 RECEIVE_LIMIT = 1024 * 1024
 """Bytes of a file that reader.receive returns: outcomes are kept in the journal."""
 
