@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from zvmcloud.manager import tables
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.inventory import tables as inventory
+from zvmcloud.manager.prepared import Prepared
 
 
 async def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
@@ -36,3 +38,47 @@ async def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with database.read() as connection:
         assert (await connection.execute(sa.select(tables.systems))).all() == []
     await database.close()
+
+
+async def test_a_prepared_statement_does_what_the_statement_does(database: str, tmp_path: Path) -> None:
+    url = database or f"sqlite:///{tmp_path / 'manager.sqlite'}"
+    opened = await Database.open(url)
+    table = tables.guests.c
+    new = Prepared(sa.insert(tables.guests))
+    some = Prepared(
+        sa.select(table.userid, table.vcpus).where(table.vcpus.in_((1, 2)), table.system == sa.bindparam("on"))
+    )
+    grow = Prepared(
+        sa.update(tables.guests).where(table.userid == sa.bindparam("name")).values(vcpus=4).returning(table.userid)
+    )
+
+    def guest(number: int) -> dict[str, object]:
+        key = {"system": "ZVM1", "userid": f"L{number}", "id": f"id-{number}"}
+        return {**key, "created": 1.5, "comments": {"a": [number]}, "vcpus": number, "net_set": number == 2}
+
+    async def rows(connection: Connection) -> list[tuple[object, ...]]:
+        query = sa.select(table.userid, table.comments, table.net_set, table.image_sha256).order_by(table.userid)
+        return [tuple(row) for row in await connection.execute(query)]
+
+    try:
+        async with opened.write() as connection:
+            assert await connection.run(new, guest(1)) == []
+            await connection.run(new, [guest(2), guest(3)])
+        async with opened.read() as connection:
+            assert await rows(connection) == [
+                ("L1", {"a": [1]}, False, None), ("L2", {"a": [2]}, True, None), ("L3", {"a": [3]}, False, None),
+            ]  # fmt: skip
+            assert sorted(await connection.run(some, {"on": "ZVM1"})) == [("L1", 1), ("L2", 2)]
+            assert await connection.run(some, {"on": "ZVM2"}) == []
+
+        async def twice() -> None:
+            async with opened.write() as connection:
+                assert await connection.run(grow, {"name": "L1"}) == [("L1",)]
+                await connection.run(new, guest(2))
+
+        with pytest.raises(sa.exc.IntegrityError):
+            await twice()
+        async with opened.read() as connection:
+            assert ("L1", 1) in await connection.run(some, {"on": "ZVM1"}), "all of the block, or nothing"
+    finally:
+        await opened.close()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -121,6 +122,7 @@ async def _serve(settings: Settings, *, announce: bool, token_file: Path | None)
             asyncio.get_running_loop().add_signal_handler(number, leave)
         replaced = asyncio.create_task(node.replaced.wait())
         replaced.add_done_callback(lambda task: None if task.cancelled() else leave())
+        gc.freeze()  # what is loaded stays; looking at all of it again stops everybody for some 50 ms
         await server.serve(sockets=listeners)
         replaced.cancel()
     finally:

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
+from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.tables import fcp_devices, guests, images, nics
 
-_NEW_GUEST = sa.insert(guests)
-_FREE_DEVICES = (
+_NEW_GUEST = Prepared(sa.insert(guests))
+_FREE_DEVICES = Prepared(
     sa.update(fcp_devices)
     .where(fcp_devices.c.system == sa.bindparam("the_system"), fcp_devices.c.assigner == sa.bindparam("the_userid"))
     .values(assigner="", reserved=False, connections=0, template="")
@@ -35,7 +36,7 @@ async def nothing(context: LocalContext, parameters: Mapping[str, Json]) -> Mapp
 async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest becomes ours."""
     await _delete_guest(context)
-    await context.connection.execute(
+    await context.connection.run(
         _NEW_GUEST,
         {
             "system": context.system,
@@ -87,7 +88,7 @@ async def guest_moved(context: LocalContext, parameters: Mapping[str, Json]) -> 
     if (await context.connection.execute(sa.select(guests.c.id).where(here))).scalar_one_or_none() is None:
         return None  # recorded there by an earlier run of this step
     for statement in _FORGET:
-        await context.connection.execute(statement, {"the_system": to, "the_userid": userid})
+        await context.connection.run(statement, {"the_system": to, "the_userid": userid})
     await context.connection.execute(sa.update(guests).where(here).values(system=to, comments={}))
     theirs = sa.and_(nics.c.system == context.system, nics.c.userid == userid)
     await context.connection.execute(sa.update(nics).where(theirs).values(system=to))
@@ -104,7 +105,7 @@ async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
     await _tell(context, "guest.deleted")
     if parameters.get("gone"):
         key = {"the_system": context.system, "the_userid": context.userid}
-        await context.connection.execute(_FREE_DEVICES, key)
+        await context.connection.run(_FREE_DEVICES, key)
     return None
 
 
@@ -184,7 +185,11 @@ async def vswitch_deleted(context: LocalContext, parameters: Mapping[str, Json])
 
 
 _FORGET = tuple(
-    sa.delete(table).where(table.c.system == sa.bindparam("the_system"), table.c.userid == sa.bindparam("the_userid"))
+    Prepared(
+        sa.delete(table).where(
+            table.c.system == sa.bindparam("the_system"), table.c.userid == sa.bindparam("the_userid")
+        )
+    )
     for table in (nics, guests)
 )
 
@@ -203,4 +208,4 @@ async def _tell(context: LocalContext, kind: str) -> None:
 
 async def _delete_guest(context: LocalContext) -> None:
     for statement in _FORGET:
-        await context.connection.execute(statement, {"the_system": context.system, "the_userid": context.userid})
+        await context.connection.run(statement, {"the_system": context.system, "the_userid": context.userid})

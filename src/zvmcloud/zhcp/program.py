@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -202,6 +203,7 @@ async def _serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, server.leave)
     announce = asyncio.create_task(_announce(runner, where))
     try:
+        gc.freeze()  # what is loaded stays; looking at all of it again stops everybody for some 50 ms
         await server.serve([door])
     finally:
         announce.cancel()

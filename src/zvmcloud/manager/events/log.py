@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.events.tables import events
 from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.prepared import Prepared
 
 KEPT = 20_000
 """Events that are kept; older ones are forgotten."""
@@ -22,7 +23,7 @@ _LOOK = 0.5
 """Seconds between two looks of a follower."""
 _LOCK = 0x7A766D65
 """Of PostgreSQL's advisory locks, the one of writers of events."""
-_NEW = sa.insert(events)
+_NEW = Prepared(sa.insert(events).returning(events.c.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ async def append(
         "data": dict(data or {}),
     }
     await _lock(connection)
-    added = await connection.execute(_NEW, row)
-    await _sweep(connection, int((added.inserted_primary_key or (0,))[0]))
+    ((number,),) = await connection.run(_NEW, row)
+    await _sweep(connection, int(number))
 
 
 async def _lock(connection: Connection) -> None:

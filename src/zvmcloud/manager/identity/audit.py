@@ -18,13 +18,14 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.identity.tables import audit
+from zvmcloud.manager.prepared import Prepared
 
 BEGINNING = "0" * 64
 """The hash before the first entry."""
 _PAGE = 1000
 _CHAINED = tuple(column for column in audit.c if column.name != "hash")
-_LAST = sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
-_INSERT = sa.insert(audit)
+_LAST = Prepared(sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
+_INSERT = Prepared(sa.insert(audit))
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
@@ -102,9 +103,10 @@ async def append(
     ``detail`` holds no secrets. The chain has one end, because there is one writer at a time
     (:mod:`zvmcloud.manager.database`).
     """
-    last = (await connection.execute(_LAST)).first()
+    last = await connection.run(_LAST)
+    number, previous = last[0] if last else (0, BEGINNING)
     row: dict[str, object] = {
-        "number": last.number + 1 if last else 1,
+        "number": number + 1,
         "time": round(time.time(), 3),
         "user": caller.user[:64],
         "role": str(caller.role),
@@ -116,11 +118,11 @@ async def append(
         "job": job,
         "result": result,
         "detail": dict(detail or {}),
-        "previous": last.hash if last else BEGINNING,
+        "previous": previous,
     }
     row["hash"] = _hash(row)
-    await connection.execute(_INSERT, row)
-    return int(str(row["number"]))
+    await connection.run(_INSERT, row)
+    return int(number) + 1
 
 
 def _hash(row: Mapping[str, object] | sa.RowMapping) -> str:

@@ -25,14 +25,15 @@ from zvmcloud.manager.jobs.reading import JournalReader
 from zvmcloud.manager.jobs.rows import call_rows, row_of, step_rows
 from zvmcloud.manager.jobs.turns import end_turn, leave
 from zvmcloud.manager.membership import Membership
+from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
 _PROGRESS_INTERVAL = 0.5
 """Seconds between two progress figures of a step in the database; watchers see every one."""
 
 
-_NEW_JOB, _NEW_STEPS, _NEW_CALLS = sa.insert(jobs), sa.insert(job_steps), sa.insert(calls)
-_END_OF_STEP = (
+_NEW_JOB, _NEW_STEPS, _NEW_CALLS = (Prepared(sa.insert(table)) for table in (jobs, job_steps, calls))
+_END_OF_STEP = Prepared(
     sa.update(job_steps)
     .where(job_steps.c.job_id == sa.bindparam("the_job"), job_steps.c.number == sa.bindparam("the_number"))
     .values(
@@ -52,6 +53,8 @@ _END_OF_JOB = (
     .values(state=sa.bindparam("state"), finished=sa.bindparam("finished"), error=sa.bindparam("error"))
     .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project)
 )
+_END = Prepared(_END_OF_JOB)
+_END_IF = Prepared(_END_OF_JOB.where(jobs.c.state == sa.bindparam("only")))
 
 
 def _subject(system: str, userid: str) -> str:
@@ -119,8 +122,8 @@ class Journal(JournalReader):
         caller = actor()
         project = plan.project or caller.project or "default"
         row = row_of(job, plan, project=project, actor=caller.user, origin=origin, parent=parent)
-        await connection.execute(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
-        await connection.execute(_NEW_STEPS, step_rows(job, plan))
+        await connection.run(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
+        await connection.run(_NEW_STEPS, step_rows(job, plan))
         subject = _subject(plan.system, plan.userid)
         await audit.append(connection, caller, plan.kind, subject, project=project, job=job, result="begun")
         await _told(connection, f"job.{row['state']}", plan.system, plan.userid, project, job)
@@ -212,7 +215,7 @@ class Journal(JournalReader):
         """The ends of steps (number, outcome) with the calls they made, inside the caller's transaction; call
         :meth:`published` after the commit. ``step``: the name of a step whose end is a line of the log."""
         now = time.time()
-        await connection.execute(
+        await connection.run(
             _END_OF_STEP,
             [
                 {
@@ -263,21 +266,21 @@ class Journal(JournalReader):
     ) -> bool:
         """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
         when it is in that state now. Whether it was changed."""
-        query = _END_OF_JOB.where(jobs.c.state == only) if only else _END_OF_JOB
-        row = (
-            await connection.execute(query, {"the_job": job, "state": state, "finished": time.time(), "error": error})
-        ).first()
-        if row is None:
+        values = {"the_job": job, "state": state, "finished": time.time(), "error": error}
+        if only:
+            found = await connection.run(_END_IF, {**values, "only": only})
+        else:
+            found = await connection.run(_END, values)
+        if not found:
             return False
+        kind, system, userid, project = found[0]
         await leave(connection, job)
-        subject, code = _subject(row.system, row.userid), error.get("code") if error is not None else None
+        subject, code = _subject(system, userid), error.get("code") if error is not None else None
         told = {"code": code} if code else None
-        await audit.append(
-            connection, SYSTEM, row.kind, subject, project=row.project, job=job, result=state, detail=told
-        )
-        await _told(connection, f"job.{state}", row.system, row.userid, row.project, job)
-        if row.userid:
-            self._changed.setdefault(row.system, set()).add(row.userid)
+        await audit.append(connection, SYSTEM, kind, subject, project=project, job=job, result=state, detail=told)
+        await _told(connection, f"job.{state}", system, userid, project, job)
+        if userid:
+            self._changed.setdefault(system, set()).add(userid)
         return True
 
     def changed(self, system: str) -> frozenset[str]:
@@ -331,4 +334,4 @@ class Journal(JournalReader):
     async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         rows = [row for number, outcome in outcomes for row in call_rows(job, number, outcome)]
         if rows:
-            await connection.execute(_NEW_CALLS, rows)
+            await connection.run(_NEW_CALLS, rows)

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import JobCancelled
 from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.settings import Limits, Settings
 from zvmcloud.manager.tables import jobs, systems, turns
 
@@ -51,19 +52,19 @@ _ORDER = (turns.c.tag, turns.c.since, turns.c.job_id)
 # Made once: every operation that changes a directory runs all of these, and building a statement takes longer than
 # running it.
 _ITS_JOB = turns.c.job_id == sa.bindparam("its_job")
-_QUEUE = (
+_QUEUE = Prepared(
     sa.select(turns.c.job_id, turns.c.kind, turns.c.owner, turns.c.tag, turns.c.since, turns.c.granted)
     .where(turns.c.system == sa.bindparam("its_system"))
     .order_by(*_ORDER)
 )
-_LIMITS = sa.select(systems.c.directory_writers, systems.c.image_copies).where(
-    systems.c.name == sa.bindparam("its_name")
+_LIMITS = Prepared(
+    sa.select(systems.c.directory_writers, systems.c.image_copies).where(systems.c.name == sa.bindparam("its_name"))
 )
-_NEW = sa.insert(turns)
-_NEEDS = sa.update(turns).where(_ITS_JOB).values(kind=sa.bindparam("needed"), granted=False)
-_GRANT = sa.update(turns).where(_ITS_JOB).values(granted=True)
-_END = sa.update(turns).where(_ITS_JOB).values(kind="", granted=False)
-_LEAVE = sa.delete(turns).where(_ITS_JOB)
+_NEW = Prepared(sa.insert(turns))
+_NEEDS = Prepared(sa.update(turns).where(_ITS_JOB).values(kind=sa.bindparam("needed"), granted=False))
+_GRANT = Prepared(sa.update(turns).where(_ITS_JOB).values(granted=True))
+_END = Prepared(sa.update(turns).where(_ITS_JOB).values(kind="", granted=False))
+_LEAVE = Prepared(sa.delete(turns).where(_ITS_JOB))
 
 
 @dataclass(slots=True)
@@ -197,21 +198,20 @@ class Turns:
                 self.cancel(job)
 
     async def _limits(self, connection: Connection, system: str) -> Limits:
-        row = (await connection.execute(_LIMITS, {"its_name": system})).first()
+        found = await connection.run(_LIMITS, {"its_name": system})
         base = self._settings.limits_of(system)
-        if row is None:
-            return base
-        return Limits(row.directory_writers or base.directory_writers, row.image_copies or base.image_copies)
+        writers, copies = found[0] if found else (None, None)
+        return Limits(writers or base.directory_writers, copies or base.image_copies)
 
 
 async def end_turn(connection: Connection, job: str) -> None:
     """The step is over: the job lets its turn go and keeps its place."""
-    await connection.execute(_END, {"its_job": job})
+    await connection.run(_END, {"its_job": job})
 
 
 async def leave(connection: Connection, job: str) -> None:
     """The job is over."""
-    await connection.execute(_LEAVE, {"its_job": job})
+    await connection.run(_LEAVE, {"its_job": job})
 
 
 async def waiting_for(connection: Connection, job: str) -> str:
@@ -246,10 +246,10 @@ async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Lim
     now = record.id in chosen
     if mine is None:
         values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": now}
-        await connection.execute(_NEW, {**values, "tag": place.tag, "since": place.since})
+        await connection.run(_NEW, {**values, "tag": place.tag, "since": place.since})
         chosen = [job for job in chosen if job != record.id]
     elif mine.kind != kind:
-        await connection.execute(_NEEDS, {"its_job": record.id, "needed": kind})
+        await connection.run(_NEEDS, {"its_job": record.id, "needed": kind})
     await _grant(connection, chosen)
     return now
 
@@ -263,13 +263,13 @@ def _tag(queue: Sequence[_Place], owner: str) -> int:
 
 async def _queue(connection: Connection, system: str) -> list[_Place]:
     """The jobs of a system in their order, those too that need no turn just now."""
-    found = await connection.execute(_QUEUE, {"its_system": system})
-    return [_Place(row.job_id, row.kind, row.owner, row.tag, row.since, bool(row.granted)) for row in found]
+    found = await connection.run(_QUEUE, {"its_system": system})
+    return [_Place(job, kind, owner, tag, since, bool(has)) for job, kind, owner, tag, since, has in found]
 
 
 async def _grant(connection: Connection, chosen: Sequence[str]) -> None:
     if chosen:
-        await connection.execute(_GRANT, [{"its_job": job} for job in chosen])
+        await connection.run(_GRANT, [{"its_job": job} for job in chosen])
 
 
 def _chosen(queue: Sequence[_Place], limits: Limits) -> list[str]:
