@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,6 +19,7 @@ from typing import Any
 import httpx
 
 from zvmcloud.simulator.embed import Simulator
+from zvmcloud.simulator.presets import Model
 
 TOKEN = "a-token-for-this-test"
 OVER = {"done", "failed", "cancelled", "undone"}
@@ -28,6 +31,59 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Copy:
+    """A process that a nursery started, and so none of ours to wait for."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+        return 0 if select.select([self._pid], [], [], 0)[0] else None
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, seconds: float) -> int:
+        """Until it has ended."""
+        assert select.select([self._pid], [], [], seconds)[0]
+        return 0
+
+
+class Nursery:
+    """Starts programs as copies of a process that has imported everything (killpoints)."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        tests = Path(__file__).parent.parent
+        code = f"import sys; sys.path.append({str(tests)!r}); from e2e.killpoints import nursery; nursery()"
+        command = [sys.executable, "-c", code]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+        self._alone = asyncio.Lock()
+
+    async def start(self, module: str, settings: Path, log: Path, start: Path, environment: dict[str, str]) -> Copy:
+        wish = {
+            "module": module, "settings": str(settings), "log": str(log), "start": str(start), "environment": environment,
+        }  # fmt: skip
+        async with self._alone:
+            return await asyncio.to_thread(self._ask, json.dumps(wish))
+
+    def _ask(self, wish: str) -> Copy:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{wish}\n")
+        self._process.stdin.flush()
+        return Copy(int(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
+
+
 class Program:
     """A process of ours, from `start` to its end, again and again."""
 
@@ -37,7 +93,11 @@ class Program:
         self._file.write_text(settings)
         self._log = folder / f"{name}.log"
         self._command = [sys.executable, "-c", f"from {module} import app; app()", "run", "--settings", str(self._file)]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Copy | None = None
+        self.nursery: Nursery | None = None
+        """Where it is started as a copy of a process, and can be told to die at a commit."""
+        self.start_of_names = folder / name
+        self._module = module
         transport = httpx.AsyncHTTPTransport(uds=uds) if uds else None
         self.client = httpx.AsyncClient(
             base_url=url, timeout=20, transport=transport, headers={"authorization": f"Bearer {TOKEN}"}
@@ -45,9 +105,12 @@ class Program:
 
     async def start(self, *, wait: bool = True) -> None:
         assert self.process is None or self.process.poll() is not None
-        with self._log.open("ab") as log:
-            environment = {**os.environ, "ZVMCLOUD_ADMIN_TOKEN": TOKEN}
-            self.process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+        more = {"ZVMCLOUD_ADMIN_TOKEN": TOKEN}
+        if self.nursery is not None:
+            self.process = await self.nursery.start(self._module, self._file, self._log, self.start_of_names, more)
+        else:
+            with self._log.open("ab") as log:
+                self.process = subprocess.Popen(self._command, env={**os.environ, **more}, stdout=log, stderr=log)
         if wait:
             await self.ready()
 
@@ -161,9 +224,9 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def fleet(folder: Path) -> AsyncIterator[Fleet]:
-    """A z/VM and its agent; all programs end with the block."""
-    async with Simulator(state=folder / "vm") as vm:
+async def fleet(folder: Path, model: Model | None = None) -> AsyncIterator[Fleet]:
+    """A z/VM and its agent; all programs end with the block. Of a cluster the agent is the first member's."""
+    async with Simulator(state=folder / "vm", model=model) as vm:
         found = Fleet(folder, vm)
         await found.agent.start()
         try:

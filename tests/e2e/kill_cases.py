@@ -1,0 +1,312 @@
+"""What the kill campaign asks for: states of a z/VM system, and in each the operations that may be killed there.
+
+A state is reached from another one by requests. Every operation of the native API and every call of the connector that
+changes z/VM has a case; :func:`wanted` is the list of them, made from the registers, so a new one without a case fails
+a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zvmcloud.api.connector.routes import RULES
+from zvmcloud.api.connector.schemas import ACTIONS
+from zvmcloud.manager.operations import OPERATIONS
+
+USERID, SECOND, THIRD, NEW = "LINUX01", "GUEST02", "GUEST03", "NEW01"
+PORT, LUN = "500507630708d3b3", "4000400100000000"
+"""A target port and a disk of the simulated fabric."""
+OSV = "rhel8.6"
+
+Body = Mapping[str, Any]
+Facts = Mapping[str, Any]
+"""What bodies are made from: `spool` (numbers of the files in LINUX01's reader), `fcps`, `template`, `url` and
+`sha256` of a file on a web server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request. ``body``: JSON, or what makes it from what is known when it is asked."""
+
+    method: str
+    path: str
+    body: Body | Callable[[Facts], Body] | None = None
+    text: str = ""
+    """Sent instead of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a z/VM system is brought where cases begin."""
+
+    name: str
+    parent: str
+    asks: tuple[Ask, ...]
+    cluster: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An operation, asked for in a state. ``of``: its name in the register; ``same``: it leaves z/VM as it was."""
+
+    of: str
+    state: str
+    ask: Ask
+    variant: str = ""
+    same: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.of} ({self.variant or self.state})"
+
+
+def native(name: str, body: Body | Callable[[Facts], Body] | None = None, *, of: str = USERID, item: str = "") -> Ask:
+    """The request of an operation of the native API."""
+    operation = OPERATIONS[name]
+    words = {"system": "ZVM1", "userid": of}
+    path = operation.path
+    for word in words:
+        path = path.replace(f"{{{word}}}", words[word])
+    if "{" in path:
+        path = path[: path.index("{")] + item + path[path.index("}") + 1 :]
+    return Ask(operation.method, f"/v1{path}", {} if body is None else body)
+
+
+def action(name: str, of: str = USERID, **fields: Any) -> Ask:
+    """The request of an action of the connector."""
+    return Ask("POST", f"/guests/{of}/action", {"action": name, **fields})
+
+
+def _on(name: str, **body: Any) -> Body:
+    return {"userid": name, "vcpus": 2, "memory_mb": 1024, "max_cpus": 8, "max_memory_mb": 4096, **body}
+
+
+_BOOT = {"size": "10", "boot": True}
+_NET = {"ip_addr": "192.0.2.77", "gateway_addr": "192.0.2.1", "cidr": "192.0.2.0/24"}
+_LOOK = Ask("POST", "/v1/systems/ZVM1/look", {})
+_TEMPLATE = {"name": "t1", "description": "d", "fcp_devices": "1a00-1a03;1b00-1b03", "host_default": True}
+
+
+def _connection(facts: Facts) -> Body:
+    found = {
+        "assigner_id": USERID, "zvm_fcp": facts["fcps"], "target_wwpn": [f"0x{PORT}"], "target_lun": f"0x{LUN}",
+        "os_version": OSV, "multipath": True, "mount_point": "/dev/sdz", "fcp_template_id": facts["template"],
+    }  # fmt: skip
+    return {"info": {"connection": found}}
+
+
+_ATTACH = Ask("POST", "/guests/volumes", _connection)
+_VOLUME = native("volume.attach", {"pool": "p1", "size_mb": 1, "mount_point": "/dev/data"})
+
+STATES = {
+    state.name: state
+    for state in (
+        State(
+            "base",
+            "",
+            (
+                native("vswitch.create", {"name": "VSW1", "connection": "DISCONNECT"}),
+                native("vswitch.create", {"name": "VLANSW", "connection": "DISCONNECT", "vid": "100"}),
+                native("lan.create", {"name": "LAN1"}),
+                Ask("POST", "/volumes/fcptemplates", _TEMPLATE),
+                Ask("PUT", "/v1/systems/ZVM1/scsi-pools/p1/file", text=f"free,{PORT},{LUN},1G,,,,\n"),
+            ),
+        ),
+        State(
+            "off",
+            "base",
+            (
+                native("guest.create", _on(USERID, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
+                native("guest.deploy", {"image": "sample", "hostname": "linux01"}),
+                native("nic.attach", {"network": "VSW1"}),
+                Ask("POST", f"/guests/{USERID}/interface", {"interface": {"os_version": OSV, "guest_networks": [_NET]}}),
+                native("guest.create", _on(SECOND, disks=[_BOOT])),
+                native("guest.create", _on(THIRD)),
+                _LOOK,
+                native("guest.reconfigure", {"comments": ["CHANGED"]}, of=THIRD),
+                _LOOK,
+            ),
+        ),
+        State("on", "off", (native("guest.start"),)),
+        State("paused", "on", (native("guest.pause"),)),
+        State(
+            "reserved",
+            "on",
+            (Ask("GET", f"/volumes/conn/{USERID}", {"info": {"reserve": True}}),),
+        ),
+        State("volume", "reserved", (_ATTACH,)),
+        State("lun", "on", (_VOLUME,)),
+        State("foreign", "off", (native("guest.forget", of=THIRD),)),
+        State("revoked", "off", (native("vswitch.revoke", {"userid": USERID}, item="VSW1"),)),
+        State("members", "", (), cluster=True),
+        State(
+            "moving",
+            "members",
+            (
+                native("guest.create", _on(USERID, disks=[_BOOT])),
+                native("guest.deploy", {"image": "sample", "hostname": "linux01"}),
+                native("guest.start"),
+            ),
+            cluster=True,
+        ),
+    )
+}  # fmt: skip
+
+
+def _case(name: str, state: str, body: Body | Callable[[Facts], Body] | None = None, **more: Any) -> Case:
+    variant, same = str(more.pop("variant", "")), bool(more.pop("same", False))
+    return Case(name, state, native(name, body, **more), variant, same)
+
+
+def _call(ask: Ask, state: str, template: str, *, same: bool = False, variant: str = "") -> Case:
+    return Case(f"{ask.method} {template}", state, ask, variant, same)
+
+
+def _act(ask: Ask, state: str, *, same: bool = False) -> Case:
+    assert isinstance(ask.body, Mapping)
+    return Case(f"action {ask.body['action']}", state, ask, "", same)
+
+
+def _netboot(facts: Facts) -> Body:
+    file = {"url": facts["url"], "sha256": facts["sha256"]}
+    return {"kernel": file, "initrd": file, "parm": "quiet"}
+
+
+_DISKS = f"/guests/{USERID}/disks"
+_NIC = f"/guests/{USERID}/nic"
+_SWITCH = "/vswitches/{name}"
+
+NATIVE = (
+    _case("guest.create", "base", _on(NEW, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
+    _case(
+        "guest.provision", "base",
+        {"userid": NEW, "image": "sample", "hostname": "new", "interfaces": [{"network": "VSW1", "address": "192.0.2.9/24"}]},
+    ),
+    _case("vswitch.create", "base", {"name": "VSW2", "connection": "DISCONNECT"}),
+    _case("vswitch.change", "base", {"isolation": "ON"}, item="VSW1"),
+    _case("vswitch.delete", "base", item="VSW1"),
+    _case("vswitch.delete", "off", item="VSW1"),
+    _case("vswitch.grant", "off", {"userid": SECOND}, item="VSW1"),
+    _case("vswitch.grant", "off", {"userid": SECOND, "vlan": 101}, item="VLANSW", variant="VLAN"),
+    _case("vswitch.revoke", "off", {"userid": USERID}, item="VSW1"),
+    _case("lan.create", "base", {"name": "LAN2"}),
+    _case("lan.delete", "base", {}, item="LAN1"),
+    _case("guest.clone", "off", {"userid": NEW, "networks": [{"network": "VSW1"}]}),
+    _case("guest.deploy", "off", {"image": "sample", "hostname": "second"}, of=SECOND),
+    _case("guest.capture", "off", {"image": "captured", "os_version": OSV}),
+    _case("guest.capture", "on", {"image": "captured"}),
+    _case("guest.delete", "off"),
+    _case("guest.delete", "on"),
+    _case("guest.start", "off"),
+    _case("guest.stop", "on"),
+    _case("guest.shutdown", "on", {"timeout": 30}),
+    _case("guest.reboot", "on", same=True),
+    _case("guest.reset", "on", same=True),
+    _case("guest.pause", "on"),
+    _case("guest.unpause", "paused"),
+    _case("guest.resize_cpus", "off", {"vcpus": 3}),
+    _case("guest.resize_cpus", "on", {"vcpus": 3, "live": True}, variant="live"),
+    _case("guest.resize_memory", "off", {"memory_mb": 2048}),
+    _case("guest.resize_memory", "on", {"memory_mb": 2048, "live": True}, variant="live"),
+    _case("guest.reconfigure", "off", {"share": "RELATIVE 300", "comments": ["WEB"], "account": "SHOP"}),
+    _case("guest.reconfigure", "on", {"share": "RELATIVE 300", "live": True}, variant="live"),
+    _case("guest.netboot", "off", _netboot),
+    _case("disk.attach", "off", {"size": "5", "format": "ext4"}, variant="formatted"),
+    _case("disk.attach", "on", {"size": "5", "format": "none"}, variant="live"),
+    _case("disk.detach", "off", item="0101"),
+    _case("nic.attach", "off", {"network": "VSW1"}),
+    _case("nic.attach", "on", {"network": "VSW1"}, variant="live"),
+    _case("nic.detach", "off", item="1000"),
+    _case("nic.detach", "on", item="1000", variant="live"),
+    _case("nic.uncouple", "off", item="1000"),
+    _case("nic.uncouple", "on", item="1000", variant="live"),
+    _case("nic.couple", "off", {"vswitch": "VSW1"}, item="1003"),
+    _case("volume.attach", "on", {"pool": "p1", "size_mb": 1, "mount_point": "/dev/data"}),
+    _case("volume.attach", "off", {"pool": "p1", "size_mb": 1, "boot": True}, variant="boot"),
+    _case("volume.detach", "lun", lambda facts: {"volume": facts["volume"]}),
+    _case("reader.purge", "off", {}),
+    _case("reader.order", "off", lambda facts: {"spoolids": facts["spool"][::-1]}),
+    _case("reader.transfer", "off", lambda facts: {"spoolids": facts["spool"][:1], "to": SECOND}),
+    _case("guest.adopt", "foreign", {}, of=THIRD),
+    _case("guest.forget", "off", of=THIRD),
+    _case("guest.repair", "revoked"),
+    _case("guest.restore", "off", {"version": 1}, of=THIRD),
+    _case("guest.relocate", "moving", {"destination": "VM2"}),
+    _case("system.evacuate", "moving", {}),
+)  # fmt: skip
+CONNECTOR = (
+    _call(
+        Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}}),
+        "base", "/guests",
+    ),
+    _call(Ask("DELETE", f"/guests/{USERID}"), "off", "/guests/{userid}"),
+    _call(Ask("POST", _NIC, {"nic": {"vdev": "2000"}}), "off", "/guests/{userid}/nic"),
+    _call(Ask("POST", _NIC, {"nic": {"vdev": "2000", "active": True}}), "on", "/guests/{userid}/nic"),
+    _call(Ask("DELETE", f"{_NIC}/1000", {}), "off", "/guests/{userid}/nic/{vdev}"),
+    _call(
+        Ask("PUT", f"{_NIC}/1000", {"info": {"couple": False}}), "off", "/guests/{userid}/nic/{vdev}", variant="uncouple"
+    ),
+    _call(
+        Ask("PUT", f"{_NIC}/1003", {"info": {"couple": True, "vswitch": "VSW1"}}), "off", "/guests/{userid}/nic/{vdev}",
+    ),
+    _call(
+        Ask("POST", f"/guests/{SECOND}/interface", {"interface": {"os_version": OSV, "guest_networks": [_NET]}}),
+        "off", "/guests/{userid}/interface",
+    ),
+    _call(
+        Ask("DELETE", f"/guests/{USERID}/interface", {"interface": {"os_version": OSV, "vdev": "1003"}}),
+        "off", "/guests/{userid}/interface",
+    ),
+    _call(Ask("POST", _DISKS, {"disk_info": {"disk_list": [{"size": "5", "format": "ext4"}]}}), "off", "/guests/{userid}/disks"),
+    _call(
+        Ask("PUT", _DISKS, {"disk_info": {"disk_list": [{"vdev": "0101", "format": "ext4", "mntdir": "/data"}]}}),
+        "off", "/guests/{userid}/disks",
+    ),
+    _call(Ask("DELETE", _DISKS, {"vdev_info": {"vdev_list": ["0101"]}}), "off", "/guests/{userid}/disks"),
+    _call(_ATTACH, "reserved", "/guests/volumes"),
+    _call(Ask("DELETE", "/guests/volumes", _connection), "volume", "/guests/volumes"),
+    _call(
+        Ask("PUT", "/volumes/volume_refresh_bootmap", {"info": {"fcpchannel": ["1a00"], "wwpn": [PORT], "lun": LUN}}),
+        "base", "/volumes/volume_refresh_bootmap", same=True,
+    ),
+    _call(Ask("POST", "/vswitches", {"vswitch": {"name": "VSW2"}}), "base", "/vswitches"),
+    _call(Ask("DELETE", "/vswitches/VSW1"), "base", _SWITCH),
+    _call(Ask("PUT", "/vswitches/VSW1", {"vswitch": {"grant_userid": SECOND}}), "off", _SWITCH),
+    _call(Ask("PUT", "/vswitches/VSW1", {"vswitch": {"revoke_userid": USERID}}), "off", _SWITCH, variant="revoke"),
+    _call(
+        Ask("PUT", "/vswitches/VLANSW", {"vswitch": {"user_vlan_id": {"userid": SECOND, "vlanid": 101}}}),
+        "off", _SWITCH, variant="VLAN",
+    ),
+    _act(action("start"), "off"),
+    _act(action("stop"), "on"),
+    _act(action("softstop", timeout=30, poll_interval=1), "on"),
+    _act(action("pause"), "on"),
+    _act(action("unpause"), "paused"),
+    _act(action("reboot"), "on", same=True),
+    _act(action("reset"), "on", same=True),
+    _act(action("deploy", SECOND, image="sample", hostname="second"), "off"),
+    _act(action("capture", image="captured"), "on"),
+    _act(action("resize_cpus", cpu_cnt=3), "off"),
+    _act(action("live_resize_cpus", cpu_cnt=3), "on"),
+    _act(action("resize_mem", size="2g"), "off"),
+    _act(action("live_resize_mem", size="2g"), "on"),
+    _act(action("deregister_vm", THIRD), "off"),
+    _act(action("register_vm", THIRD, meta=f"os_version={OSV}", net_set="0"), "foreign"),
+    _act(action("live_migrate_vm", dest_zcc_userid="ZHCP", destination="VM2", parms={}, operation="move"), "moving"),
+)  # fmt: skip
+CASES = (*NATIVE, *CONNECTOR)
+
+CHANGES_NO_ZVM = {
+    "POST /volumes/fcptemplates", "PUT /volumes/fcptemplates/{template}", "DELETE /volumes/fcptemplates/{template}",
+    "PUT /volumes/fcp/{fcp_id}", "POST /images", "PUT /images/{name}", "DELETE /images/{name}", "PUT /files",
+    "POST /files", "POST /guests/{userid}/action", "action get_console_output", "action grow_root_volume",
+}  # fmt: skip
+"""Calls of the connector that only the manager's own records and files know of, or that ask (actions are listed each)."""
+
+
+def wanted() -> set[str]:
+    """The names of everything that must have a case."""
+    calls = {f"{rule.method} {rule.path}" for rule in RULES if rule.method != "GET"}
+    return {*OPERATIONS, *((calls | {f"action {name}" for name in ACTIONS}) - CHANGES_NO_ZVM)}
