@@ -7,6 +7,9 @@ a test.
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -174,6 +177,17 @@ def _netboot(facts: Facts) -> Body:
     return {"kernel": file, "initrd": file, "parm": "quiet"}
 
 
+def _drive() -> str:
+    """A config drive: a tgz with what cloud-init looks for first."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("openstack/latest/meta_data.json")
+        entry.size = 2
+        archive.addfile(entry, io.BytesIO(b"{}"))
+    return base64.b64encode(file.getvalue()).decode()
+
+
+_DRIVE = _drive()
 _DISKS = f"/guests/{USERID}/disks"
 _NIC = f"/guests/{USERID}/nic"
 _SWITCH = "/vswitches/{name}"
@@ -212,6 +226,7 @@ NATIVE = (
     _case("guest.resize_memory", "on", {"memory_mb": 2048, "live": True}, variant="live"),
     _case("guest.reconfigure", "off", {"share": "RELATIVE 300", "comments": ["WEB"], "account": "SHOP"}),
     _case("guest.reconfigure", "on", {"share": "RELATIVE 300", "live": True}, variant="live"),
+    _case("guest.config_drive", "off", {"drive": _DRIVE}, of=SECOND),
     _case("guest.netboot", "off", _netboot),
     _case("disk.attach", "off", {"size": "5", "format": "ext4"}, variant="formatted"),
     _case("disk.attach", "on", {"size": "5", "format": "none"}, variant="live"),

@@ -35,7 +35,7 @@ VOLATILE = {
     "file", "spoolid", "idle_since", "cpu_time", "number", "started", "since", "date", "at", "seen", "boot_at",
 }  # fmt: skip
 """Members of rows that tell when something was done, or how often: not what z/VM is."""
-MANAGERS = VOLATILE | {"id"}
+MANAGERS = VOLATILE | {"id", "last_used"}
 """... and of what the manager has recorded."""
 UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
 """Collections that remember what was asked, and not what there is."""
@@ -126,11 +126,23 @@ def numbered(found: Snapshot) -> Snapshot:
 
 
 def differences(one: Snapshot, other: Snapshot) -> list[str]:
-    return [
-        f"{key}:\n    {one.get(key, '(none)')[:2000]}\n    {other.get(key, '(none)')[:2000]}"
-        for key in sorted({*one, *other})
-        if one.get(key) != other.get(key)
-    ]
+    """What is not the same, each from a little before its first difference on."""
+    found = []
+    for key in sorted({*one, *other}):
+        mine, its = one.get(key, "(none)"), other.get(key, "(none)")
+        if mine != its:
+            start = max(0, len(os.path.commonprefix([mine, its])) - 80)
+            found.append(f"  {key}:\n    {mine[start : start + 300]}\n    {its[start : start + 300]}")
+    return found
+
+
+def told(job: dict[str, Any]) -> str:
+    """A job in a few lines."""
+    lines = [f"  {job['kind']} {job['state']} {json.dumps(job['error'] and job['error'].get('detail'))}"]
+    for step in job["steps"]:
+        calls = [f"{call['name']} {call['rc']}/{call['rs']}" for call in step["calls"]]
+        lines.append(f"    {step['name']} {step['state']}, {step['attempts']} tries: {step['detail']} {calls}"[:1500])
+    return "\n".join(lines)
 
 
 class Rig:
@@ -393,10 +405,10 @@ class Rig:
         tally.never += not done
         tally.seconds += time.monotonic() - begun
         if found != wanted:
-            shown = [await self.manager.job(job["id"]) for job in jobs]
+            shown = [told(await self.manager.job(job["id"])) for job in jobs]
             late = "" if dead or point.where == "moment" else " (the place was not reached)"
             said = f"{case.name}: {point}{late}: " + (", ".join(f"{job['kind']} {job['state']}" for job in jobs) or "no job")
-            tally.wrong.append("\n".join([said, *differences(wanted, found), json.dumps(shown)[:6000]]))
+            tally.wrong.append("\n".join([said, *differences(wanted, found), *shown]))
         return found == known.before
 
     def _gone(self, name: str) -> bool:
@@ -425,20 +437,25 @@ STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01"}
 """The guests of the campaign, whose disks are compared byte by byte."""
 
 
-def repeatable_mkfs(folder: Path) -> None:
-    """Make the programs of this process and those it starts find a mkfs.ext4 that gives the same bytes every time."""
+@contextlib.contextmanager
+def nursery(folder: Path) -> Iterator[Nursery]:
+    """Where programs are started that find a mkfs.ext4 which gives the same bytes every time."""
     real = shutil.which("mkfs.ext4", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
     assert real is not None, "mkfs.ext4 (e2fsprogs) is needed"
-    folder.mkdir()
     script = folder / "mkfs.ext4"
     uuid = "6a0e8f0c-0000-4000-8000-000000000001"
     seeded = f"$(echo \"$@\" | sed 's/-E \\([^ ]*\\)/-E \\1,hash_seed={uuid}/')"
     script.write_text(f"#!/bin/sh\nexport E2FSPROGS_FAKE_TIME=1700000000\nexec {real} -U {uuid} {seeded}\n")
     script.chmod(0o755)
+    made = Nursery({"PATH": f"{folder}:{os.environ['PATH']}"})
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @asynccontextmanager
-async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
+async def rig(folder: Path, nursery: Nursery, *, cluster: bool = False) -> AsyncIterator[Rig]:
     """A z/VM, or a cluster of two, with its agent and a manager that has the sample image."""
     folder.mkdir()
     model = Model(ssi="SSI", members=("VM1", "VM2")) if cluster else None
@@ -446,12 +463,8 @@ async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
     async with fleet(folder, model) as found, ImageServer(data).running() as url:
         manager = found.manager("manager", more="[inventory]\nseconds = 0\n")
         image = json.loads((await asyncio.to_thread(zvm, "image", "sample", str(folder / "sample.img"))).stdout)
-        repeatable_mkfs(folder / "bin")
-        nursery = found.agent.nursery = manager.nursery = Nursery({"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"})
+        found.agent.nursery = manager.nursery = nursery
         await found.agent.end()
         made = Rig(found, manager, folder, Path(image["path"]), url, hashlib.sha256(data).hexdigest())
-        try:
-            await made.begin()
-            yield made
-        finally:
-            nursery.close()
+        await made.begin()
+        yield made

@@ -9,6 +9,7 @@ the commit to die at, and ``before`` or ``after``; ``NAME.commits`` is written.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from typing import Any
 
 _DBOS = {"init_workflow", "record_operation_result", "update_workflow_outcome"}
 _PASSING = {"progress"}
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2): what a process gets when its parent ends."""
 
 
 class Points:
@@ -112,6 +115,7 @@ def nursery() -> None:
             sys.stdout.write(f"{pid}\n")
             sys.stdout.flush()
             continue
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody is left behind when the tests are killed
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.environ.update(wish["environment"])
         log = os.open(wish["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
