@@ -70,8 +70,8 @@ def native(name: str, body: Body | Callable[[Facts], Body] | None = None, *, of:
     operation = OPERATIONS[name]
     words = {"system": "ZVM1", "userid": of}
     path = operation.path
-    for word in words:
-        path = path.replace(f"{{{word}}}", words[word])
+    for word, value in words.items():
+        path = path.replace(f"{{{word}}}", value)
     if "{" in path:
         path = path[: path.index("{")] + item + path[path.index("}") + 1 :]
     return Ask(operation.method, f"/v1{path}", {} if body is None else body)
@@ -86,8 +86,10 @@ def _on(name: str, **body: Any) -> Body:
     return {"userid": name, "vcpus": 2, "memory_mb": 1024, "max_cpus": 8, "max_memory_mb": 4096, **body}
 
 
+_ROOT = {"size": "10", "is_boot_disk": True}
 _BOOT = {"size": "10", "boot": True}
 _NET = {"ip_addr": "192.0.2.77", "gateway_addr": "192.0.2.1", "cidr": "192.0.2.0/24"}
+_INTERFACE = {"interface": {"os_version": OSV, "guest_networks": [_NET]}}
 _LOOK = Ask("POST", "/v1/systems/ZVM1/look", {})
 _TEMPLATE = {"name": "t1", "description": "d", "fcp_devices": "1a00-1a03;1b00-1b03", "host_default": True}
 
@@ -124,7 +126,7 @@ STATES = {
                 native("guest.create", _on(USERID, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
                 native("guest.deploy", {"image": "sample", "hostname": "linux01"}),
                 native("nic.attach", {"network": "VSW1"}),
-                Ask("POST", f"/guests/{USERID}/interface", {"interface": {"os_version": OSV, "guest_networks": [_NET]}}),
+                Ask("POST", f"/guests/{USERID}/interface", _INTERFACE),
                 native("guest.create", _on(SECOND, disks=[_BOOT])),
                 native("guest.create", _on(THIRD)),
                 _LOOK,
@@ -196,7 +198,10 @@ NATIVE = (
     _case("guest.create", "base", _on(NEW, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
     _case(
         "guest.provision", "base",
-        {"userid": NEW, "image": "sample", "hostname": "new", "interfaces": [{"network": "VSW1", "address": "192.0.2.9/24"}]},
+        {
+            "userid": NEW, "image": "sample", "hostname": "new",
+            "interfaces": [{"network": "VSW1", "address": "192.0.2.9/24"}],
+        },
     ),
     _case("vswitch.create", "base", {"name": "VSW2", "connection": "DISCONNECT"}),
     _case("vswitch.change", "base", {"isolation": "ON"}, item="VSW1"),
@@ -253,7 +258,7 @@ NATIVE = (
 )  # fmt: skip
 CONNECTOR = (
     _call(
-        Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}}),
+        Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [_ROOT]}}),
         "base", "/guests",
     ),
     _call(Ask("DELETE", f"/guests/{USERID}"), "off", "/guests/{userid}"),
@@ -261,20 +266,24 @@ CONNECTOR = (
     _call(Ask("POST", _NIC, {"nic": {"vdev": "2000", "active": True}}), "on", "/guests/{userid}/nic"),
     _call(Ask("DELETE", f"{_NIC}/1000", {}), "off", "/guests/{userid}/nic/{vdev}"),
     _call(
-        Ask("PUT", f"{_NIC}/1000", {"info": {"couple": False}}), "off", "/guests/{userid}/nic/{vdev}", variant="uncouple"
+        Ask("PUT", f"{_NIC}/1000", {"info": {"couple": False}}), "off", "/guests/{userid}/nic/{vdev}",
+        variant="uncouple",
     ),
     _call(
         Ask("PUT", f"{_NIC}/1003", {"info": {"couple": True, "vswitch": "VSW1"}}), "off", "/guests/{userid}/nic/{vdev}",
     ),
     _call(
-        Ask("POST", f"/guests/{SECOND}/interface", {"interface": {"os_version": OSV, "guest_networks": [_NET]}}),
+        Ask("POST", f"/guests/{SECOND}/interface", _INTERFACE),
         "off", "/guests/{userid}/interface",
     ),
     _call(
         Ask("DELETE", f"/guests/{USERID}/interface", {"interface": {"os_version": OSV, "vdev": "1003"}}),
         "off", "/guests/{userid}/interface",
     ),
-    _call(Ask("POST", _DISKS, {"disk_info": {"disk_list": [{"size": "5", "format": "ext4"}]}}), "off", "/guests/{userid}/disks"),
+    _call(
+        Ask("POST", _DISKS, {"disk_info": {"disk_list": [{"size": "5", "format": "ext4"}]}}),
+        "off", "/guests/{userid}/disks",
+    ),
     _call(
         Ask("PUT", _DISKS, {"disk_info": {"disk_list": [{"vdev": "0101", "format": "ext4", "mntdir": "/data"}]}}),
         "off", "/guests/{userid}/disks",
@@ -318,7 +327,8 @@ CHANGES_NO_ZVM = {
     "PUT /volumes/fcp/{fcp_id}", "POST /images", "PUT /images/{name}", "DELETE /images/{name}", "PUT /files",
     "POST /files", "POST /guests/{userid}/action", "action get_console_output", "action grow_root_volume",
 }  # fmt: skip
-"""Calls of the connector that only the manager's own records and files know of, or that ask (actions are listed each)."""
+"""Calls of the connector that only the manager's own records and files know of, or that ask; the actions have cases of
+their own."""
 
 
 def wanted() -> set[str]:

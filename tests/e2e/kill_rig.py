@@ -1,4 +1,4 @@
-"""A z/VM whose agent and manager are killed at chosen places, brought back to where they were, and looked at as a whole."""
+"""A z/VM whose agent and manager are killed at chosen places, then brought back, and looked at as a whole."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def differences(one: Snapshot, other: Snapshot) -> list[str]:
     for key in sorted({*one, *other}):
         mine, its = one.get(key, "(none)"), other.get(key, "(none)")
         if mine != its:
-            start = max(0, len(os.path.commonprefix([mine, its])) - 80)
+            same = next((at for at, (one_, other_) in enumerate(zip(mine, its, strict=False)) if one_ != other_), 0)
+            start = max(0, same - 80)
             found.append(f"  {key}:\n    {mine[start : start + 300]}\n    {its[start : start + 300]}")
     return found
 
@@ -158,6 +159,8 @@ class Rig:
         self._orders = itertools.count(1)
         self._kept: dict[str, Snapshot] = {}
         """States that were reached, with what z/VM was then."""
+        self._reserved: dict[str, Any] = {}
+        """FCP devices, their template, and a volume: what some bodies name."""
         self._digests: dict[str, tuple[tuple[int, int], str]] = {}
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -232,8 +235,6 @@ class Rig:
         files = [item for item in system.spool.values() if item.owner == USERID and item.queue == "RDR"]
         return {**self._file, **self._reserved, "spool": [item.spoolid for item in files]}
 
-    _reserved: dict[str, Any] = {}
-
     async def ask(self, ask: Ask) -> httpx.Response:
         body = ask.body(self._facts()) if callable(ask.body) else ask.body
         if ask.text:
@@ -300,9 +301,15 @@ class Rig:
 
     async def _becomes(self, wanted: Snapshot) -> Snapshot:
         """What there is, as soon as it is what is wanted, or when that takes too long."""
-        deadline = time.monotonic() + 20
-        while (now := await self.whole()) != wanted and time.monotonic() < deadline:
-            await asyncio.sleep(0.2)
+        now: Snapshot = {}
+
+        async def same() -> bool:
+            nonlocal now
+            now = await self.whole()
+            return now == wanted
+
+        with contextlib.suppress(AssertionError):
+            await until(same, str, 20, pause=0.2)
         return now
 
     async def _end(self) -> None:
@@ -407,7 +414,9 @@ class Rig:
         if found != wanted:
             shown = [told(await self.manager.job(job["id"])) for job in jobs]
             late = "" if dead or point.where == "moment" else " (the place was not reached)"
-            said = f"{case.name}: {point}{late}: " + (", ".join(f"{job['kind']} {job['state']}" for job in jobs) or "no job")
+            said = f"{case.name}: {point}{late}: " + (
+                ", ".join(f"{job['kind']} {job['state']}" for job in jobs) or "no job"
+            )
             tally.wrong.append("\n".join([said, *differences(wanted, found), *shown]))
         return found == known.before
 

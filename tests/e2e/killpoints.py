@@ -77,7 +77,7 @@ def watch(start: str) -> None:
     def do_commit(self: Any, connection: Any) -> None:
         label = _job_of(sys._getframe(1))
         dies = bool(label) and points.around(label)
-        commit(self, connection)
+        commit(self, connection)  # type: ignore[no-untyped-call]
         if dies:
             points.die()
 

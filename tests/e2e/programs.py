@@ -35,22 +35,33 @@ class Copy:
     """A process that a nursery started, and so none of ours to wait for."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = os.pidfd_open(pid)
+        self._pid: int | None = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
         """None while it runs."""
-        return 0 if select.select([self._pid], [], [], 0)[0] else None
+        return 0 if self._over(0) else None
+
+    def _over(self, seconds: float) -> bool:
+        if self._pid is not None:
+            waiting = select.poll()
+            waiting.register(self._pid, select.POLLIN)
+            if not waiting.poll(seconds * 1000):
+                return False
+            os.close(self._pid)
+            self._pid = None
+        return True
 
     def send_signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pid, number)
+        if not self._over(0) and self._pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
     def wait(self, seconds: float) -> int:
         """Until it has ended."""
-        assert select.select([self._pid], [], [], seconds)[0]
+        assert self._over(seconds)
         return 0
 
 
@@ -67,9 +78,8 @@ class Nursery:
         self._alone = asyncio.Lock()
 
     async def start(self, module: str, settings: Path, log: Path, start: Path, environment: dict[str, str]) -> Copy:
-        wish = {
-            "module": module, "settings": str(settings), "log": str(log), "start": str(start), "environment": environment,
-        }  # fmt: skip
+        files = {"settings": str(settings), "log": str(log), "start": str(start)}
+        wish = {"module": module, "environment": environment, **files}
         async with self._alone:
             return await asyncio.to_thread(self._ask, json.dumps(wish))
 

@@ -10,7 +10,6 @@ place there is, KILLS=0 nobody. `make test` does six kills.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import random
 import sys
@@ -60,21 +59,18 @@ async def killed(found: Rig, case: Case, known: Known, points: list[Point], tall
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    width = max(len(name) for name in tallies)
-    lines = [f"{'operation':{width}}  kills   done  never  wrong  seconds"]
-    total = Tally()
-    for name, tally in tallies.items():
-        lines.append(
-            f"{name:{width}}  {tally.kills:5}  {tally.done:5}  {tally.never:5}  {len(tally.wrong):5}  {tally.seconds:7.1f}"
-        )
-        total.kills, total.done, total.never = (
-            total.kills + tally.kills, total.done + tally.done, total.never + tally.never,
-        )  # fmt: skip
-        total.seconds += tally.seconds
-        total.wrong += tally.wrong
-    lines.append(
-        f"{'all':{width}}  {total.kills:5}  {total.done:5}  {total.never:5}  {len(total.wrong):5}  {total.seconds:7.1f}"
+    total = Tally(
+        sum(tally.kills for tally in tallies.values()),
+        sum(tally.done for tally in tallies.values()),
+        sum(tally.never for tally in tallies.values()),
+        sum(tally.seconds for tally in tallies.values()),
+        [text for tally in tallies.values() for text in tally.wrong],
     )
+    width = max(len(name) for name in tallies)
+    lines = [f"{'operation':{width}}  kills  done  never  wrong  seconds"]
+    for name, tally in {**tallies, "all": total}.items():
+        counts = f"{tally.kills:5}  {tally.done:4}  {tally.never:5}  {len(tally.wrong):5}  {tally.seconds:7.1f}"
+        lines.append(f"{name:{width}}  {counts}")
     return "\n".join(lines)
 
 
@@ -115,7 +111,7 @@ async def test_after_every_kill_it_was_done_or_never_asked_for(tmp_path: Path) -
             for number, cases in enumerate(shares):
                 tasks.create_task(share(number, cases))
     sys.stdout.write(table(tallies) + "\n")
-    wrong = list(itertools.chain.from_iterable(tally.wrong for tally in tallies.values()))
+    wrong = [text for tally in tallies.values() for text in tally.wrong]
     assert not wrong, f"{len(wrong)} wrong: see above"
 
 

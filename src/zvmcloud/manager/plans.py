@@ -10,6 +10,7 @@ more, while it holds them (``expect_entries``). A plan can be applied once, with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import time
@@ -30,7 +31,7 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
 from zvmcloud.manager.rehearsals import Rehearsed, digest, rehearse
-from zvmcloud.manager.tables import plans
+from zvmcloud.manager.tables import jobs, plans
 from zvmcloud.zhcp.expected import ABSENT, entry_digest
 from zvmcloud.zhcp.expected import NAME as EXPECT
 
@@ -157,24 +158,32 @@ class Plans:
                 f"plan {plan} is a part of plan {kept.parent}", code="plan-child", remedy=f"apply plan {kept.parent}"
             )
         await self._still_true(kept)
-        ids = [one.id for one in (kept, *kept.children)]
-        async with self._core.database.write() as connection:
-            taken = await connection.execute(
-                sa.update(plans).where(plans.c.id.in_(ids), plans.c.job.is_(None)).values(job=plans.c.id)
-            )
-            if taken.rowcount != len(ids):
-                raise Conflict(f"plan {plan} was applied already", code="plan-applied", remedy=f"see job {plan}")
-        return await self._begin(kept.plan, {}, origin, kept.id, [NewChild(one.id, one.plan) for one in kept.children])
+        async with self._core.exclusive("plan", plan):
+            await self._not_applied(plan)
+            children = [NewChild(one.id, one.plan) for one in kept.children]
+            job = await self._begin(kept.plan, {}, origin, plan, children)
+            ids = [one.id for one in (kept, *kept.children)]
+            async with self._core.database.write() as connection:
+                await connection.execute(sa.update(plans).where(plans.c.id.in_(ids)).values(job=plans.c.id))
+        return job
+
+    async def _not_applied(self, plan: str) -> None:
+        """The job tells, and not the plan's row: a manager may have died between the two. Raises Conflict
+        (plan-applied)."""
+        with contextlib.suppress(NotFound):
+            await self._core.journal.get(plan, with_calls=False)
+            raise Conflict(f"plan {plan} was applied already", code="plan-applied", remedy=f"see job {plan}")
 
     async def expire(self) -> None:
-        """Forget plans that nobody applied in time, with their files."""
-        old = sa.and_(plans.c.expires < time.time(), plans.c.job.is_(None))
+        """Forget plans that can be applied no more, with the files of those that nobody applied in time."""
+        query = sa.select(plans.c.id, jobs.c.id.label("job")).outerjoin(jobs, jobs.c.id == plans.c.id)
         async with self._core.database.read() as connection:
-            found = tuple((await connection.execute(sa.select(plans.c.id).where(old))).scalars())
-        for plan in found:
-            await self._core.materials.discard(plan)
+            found = (await connection.execute(query.where(plans.c.expires < time.time()))).all()
+        for row in found:
+            if row.job is None:
+                await self._core.materials.discard(row.id)
         async with self._core.database.write() as connection:
-            await connection.execute(sa.delete(plans).where(plans.c.id.in_(found)))
+            await connection.execute(sa.delete(plans).where(plans.c.id.in_([row.id for row in found])))
 
     async def _prepare(self, operation: Operation, caller: Caller, target: Target, parameters: object) -> Prepared:
         caller.needs(operation.role)
@@ -198,8 +207,7 @@ class Plans:
         return await self._core.journal.get(job)
 
     async def _still_true(self, kept: KeptPlan) -> None:
-        if kept.job is not None:
-            raise Conflict(f"plan {kept.id} was applied already", code="plan-applied", remedy=f"see job {kept.job}")
+        await self._not_applied(kept.id)
         if kept.expires < time.time():
             raise Conflict(f"plan {kept.id} has expired", code="plan-expired", remedy="make a new plan")
         whole = (kept, *kept.children)

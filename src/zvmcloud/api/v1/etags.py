@@ -1,14 +1,17 @@
 """``ETag``, ``If-None-Match`` and ``If-Match``.
 
 The tag of a document is the digest of its bytes. A change with ``If-Match`` is let through only while a GET of the same
-path gives that tag: it is asked for, and the change is done, with nobody else changing that path through this manager
-in between. What other managers or z/VM's administrators do in that moment is guarded by the change itself.
+path gives that tag: it is asked for, and the change is done, with nobody else changing that path under ``If-Match`` in
+between, through this manager or another one of the same database. What z/VM's administrators do in that moment is
+guarded by the change itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from weakref import WeakValueDictionary
 
 from starlette.requests import Request
@@ -16,7 +19,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zvmcloud.api.v1 import problems
-from zvmcloud.manager.errors import Changed
+from zvmcloud.api.v1.context import NODE
+from zvmcloud.manager.errors import Changed, ManagerError
+from zvmcloud.manager.node import Node
 
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 
@@ -34,11 +39,24 @@ class EntityTags:
         if method == "GET":
             await self._get(scope, receive, send, headers.get("if-none-match", ""))
         elif method in _CHANGES and "if-match" in headers:
-            lock = self._locks.setdefault(str(scope["path"]), asyncio.Lock())
-            async with lock:
-                await self._change(scope, receive, send, headers["if-match"])
+            async with contextlib.AsyncExitStack() as alone:
+                try:
+                    await alone.enter_async_context(self._alone(scope))
+                except ManagerError as error:  # of a manager that has been replaced: it changes nothing
+                    await problems.answer(error)(scope, receive, send)
+                else:
+                    await self._change(scope, receive, send, headers["if-match"])
         else:
             await self._app(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, scope: Scope) -> AsyncIterator[None]:
+        """Nobody else changes the path under ``If-Match``. Raises Replaced."""
+        node: Node = scope[NODE]
+        name = f"etag.{hashlib.sha256(str(scope['path']).encode()).hexdigest()[:32]}"
+        lock = self._locks.setdefault(f"{node.settings.node} {name}", asyncio.Lock())
+        async with lock, node.journal.membership.alone_with(name):
+            yield
 
     async def _get(self, scope: Scope, receive: Receive, send: Send, known: str) -> None:
         """A JSON document gets a tag, or is not sent at all when the caller has it; everything else passes as is."""
