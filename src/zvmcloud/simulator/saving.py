@@ -24,6 +24,8 @@ from zvmcloud.simulator.errors import ModelError
 
 FORMAT = 1
 _LABEL = "zvm-simulator.json"
+_WRITTEN = "ZVMCLOUD.mtime_ns"
+"""When a file was written, to the nanosecond: what a guest keeps on its disk is forgotten when that changes."""
 _BLOCK = 512
 #: Folders of a state, at any depth, that are not saved.
 _LEFT_OUT = frozenset({"devices"})
@@ -80,10 +82,12 @@ def _add_database(archive: tarfile.TarFile, name: str, path: Path) -> None:
 
 def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
     with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        size = status.st_size
         pieces = _pieces(file.fileno(), size)
         entry = tarfile.TarInfo(name)
-        entry.mode, entry.mtime = 0o600, path.stat().st_mtime
+        entry.mode, entry.mtime = 0o600, int(status.st_mtime)
+        entry.pax_headers = {_WRITTEN: str(status.st_mtime_ns)}
         if pieces == [(0, size)]:
             entry.size = size
             archive.addfile(entry, file)
@@ -94,7 +98,7 @@ def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
         table = "".join(f"{number}\n" for number in numbers).encode()
         table += bytes(-len(table) % _BLOCK)
         entry.size = len(table) + sum(length for _, length in pieces)
-        entry.pax_headers = {
+        entry.pax_headers |= {
             "GNU.sparse.major": "1",
             "GNU.sparse.minor": "0",
             "GNU.sparse.name": name,
@@ -166,6 +170,9 @@ def load(source: Path, state: Path) -> None:
                 if not entry.isfile() or path.is_absolute() or ".." in path.parts:
                     raise ModelError("file", f"{source} holds {entry.name!r}, which no saved system does")
                 archive.extract(entry, state, filter="data")
+                written = entry.pax_headers.get(_WRITTEN, "")
+                if written.isdecimal():
+                    os.utime(state / entry.name, ns=(int(written), int(written)))
     except (tarfile.TarError, OSError, ModelError) as error:
         for left in state.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
