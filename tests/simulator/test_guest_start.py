@@ -108,6 +108,27 @@ def test_luns_are_saved_with_the_system(system: System, tmp_path: Path) -> None:
     assert (tmp_path / "saved.tar").stat().st_size < 2 << 20
 
 
+def test_what_a_guest_keeps_on_its_disk_is_saved_with_the_system(system: System, tmp_path: Path) -> None:
+    clock = system.clock
+    assert isinstance(clock, ManualClock)
+    with system.transaction():
+        guest(system, "IPL 0100")
+        dm.add_disk(system, "LINUX01", Mdisk("0100", "3390", "AUTOG", None, 10, "POOL1", "MR"))
+    write_image(storage.file_of(system, system.disks["LINUX01.0100"]))
+    start(system, clock)
+    run(system, "hostnamectl set-hostname kept")
+    saving.save(system.state, tmp_path / "saved.tar")
+    saving.load(tmp_path / "saved.tar", tmp_path / "again")
+    later = ManualClock()
+    again = open_system(tmp_path / "again", PRESETS["small"], clock=later)
+    try:
+        with again.transaction():
+            guests.log_off(again, "LINUX01")
+        assert start(again, later).hostname == "kept"
+    finally:
+        again.close()
+
+
 def history(state: Path) -> list[object]:
     """What counters say while a guest idles, works and pauses."""
     clock = ManualClock()
