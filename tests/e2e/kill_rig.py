@@ -404,7 +404,7 @@ class Rig:
         await self._start(*victims)
         await asyncio.wait_for(asking, PATIENCE)
         jobs = await self._all_over(jobs_before)
-        done = any(job["state"] == "done" for job in jobs)
+        done = any(job["state"] == "done" and not job["parent"] for job in jobs)
         wanted = known.after if done else known.before
         found = await self._becomes(wanted)
         tally.kills += 1

@@ -69,10 +69,10 @@ def watch(start: str) -> None:
     """Watch the commits of this program. ``start``: its folder and name."""
     import sqlalchemy as sa
 
-    from zvmcloud.zhcp.journal import Journal
+    from zvmcloud.zhcp.commits import Commits
 
     points = Points(start)
-    commit, append = sa.engine.default.DefaultDialect.do_commit, Journal._commit
+    commit, change = sa.engine.default.DefaultDialect.do_commit, Commits.change
 
     def do_commit(self: Any, connection: Any) -> None:
         label = _job_of(sys._getframe(1))
@@ -81,15 +81,15 @@ def watch(start: str) -> None:
         if dies:
             points.die()
 
-    def journal_commit(self: Any, batch: Any) -> list[object]:
-        dies = points.around("+".join(change.work.__qualname__.split(".")[1] for change in batch))
-        outcomes = append(self, batch)
+    async def journal_change(self: Any, work: Any, *, sync: bool = True) -> Any:
+        dies = points.around(work.__qualname__.split(".")[1])
+        outcome = await change(self, work, sync=sync)
         if dies:
             points.die()
-        return outcomes
+        return outcome
 
     sa.engine.default.DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
-    Journal._commit = journal_commit  # type: ignore[method-assign]
+    Commits.change = journal_change  # type: ignore[method-assign]
 
 
 def nursery() -> None:
