@@ -18,16 +18,17 @@ VOLATILE = {
 """Members of rows that tell when something was done, or how often: not what z/VM is."""
 UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
 """Collections that remember what was asked, and not what there is."""
-_FILE_NUMBER = re.compile(r"-\d{6}\.")
+FILE_NUMBER = re.compile(r"-\d{6}\.")
 """In the name of a disk's file: how many disks there have been."""
 
 
-def scrubbed(value: Any) -> Any:
+def scrubbed(value: Any, without: set[str] = VOLATILE) -> Any:
+    """A row as JSON, without these members."""
     if isinstance(value, dict):
-        return {key: scrubbed(item) for key, item in value.items() if key not in VOLATILE}
+        return {key: scrubbed(item, without) for key, item in value.items() if key not in without}
     if isinstance(value, list):
-        return [scrubbed(item) for item in value]
-    return _FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
+        return [scrubbed(item, without) for item in value]
+    return FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
 
 
 def snapshot(system: System, userid: str) -> dict[str, str]:
@@ -37,7 +38,7 @@ def snapshot(system: System, userid: str) -> dict[str, str]:
         if name in UNTOLD:
             continue
         for number, (key, value) in enumerate(collection.items()):
-            shown = f"{name} {_FILE_NUMBER.sub('-.', key)}" if name != "spool" else f"spool file {number}"
+            shown = f"{name} {FILE_NUMBER.sub('-.', key)}" if name != "spool" else f"spool file {number}"
             found[shown] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
     for key, disk in system.disks.items():
         if userid in key:
@@ -46,9 +47,12 @@ def snapshot(system: System, userid: str) -> dict[str, str]:
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """What the two tell differently, with both texts."""
-    return [
-        f"{key}:\n    {one.get(key, '(none)')[:2000]}\n    {other.get(key, '(none)')[:2000]}"
-        for key in sorted({*one, *other})
-        if one.get(key) != other.get(key)
-    ]
+    """What the two tell differently, with both texts from a little before their first difference on."""
+    found = []
+    for key in sorted({*one, *other}):
+        mine, its = one.get(key, "(none)"), other.get(key, "(none)")
+        if mine != its:
+            same = next((at for at, (left, right) in enumerate(zip(mine, its, strict=False)) if left != right), 0)
+            start = max(0, same - 80)
+            found.append(f"{key}:\n    {mine[start : start + 500]}\n    {its[start : start + 500]}")
+    return found

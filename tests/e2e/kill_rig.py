@@ -22,6 +22,7 @@ import httpx
 from e2e.kill_cases import STATES, USERID, Ask, Case, State
 from e2e.programs import OVER, Fleet, Manager, Nursery, Program, fleet, until
 from e2e.stack import zvm
+from whole_system import FILE_NUMBER, UNTOLD, VOLATILE, differences, scrubbed
 from zhcp.image_server import ImageServer
 from zvmcloud.simulator import spool, storage
 from zvmcloud.simulator.presets import Model
@@ -30,21 +31,12 @@ from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
 PATIENCE = 60.0
-VOLATILE = {
-    "logon_at", "forced_at", "console", "generation", "written", "time", "created", "changed", "last_change", "when",
-    "file", "spoolid", "idle_since", "cpu_time", "number", "started", "since", "date", "at", "seen", "boot_at",
-}  # fmt: skip
-"""Members of rows that tell when something was done, or how often: not what z/VM is."""
 MANAGERS = VOLATILE | {"id", "last_used"}
-"""... and of what the manager has recorded."""
-UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
-"""Collections that remember what was asked, and not what there is."""
+"""Members of what the manager has recorded that are not compared."""
 RECORDS = (
     "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/scsi-pools", "/guests/nics", "/v1/images",
 )  # fmt: skip
 """What the manager has recorded, which has to be what z/VM is."""
-_FILE_NUMBER = re.compile(r"-\d{6}\.")
-"""In the name of a disk's file: how many disks there have been."""
 _MAC = re.compile(r"\b02:?00:?00:?(?:[0-9A-Fa-f]{2}:?){2}[0-9A-Fa-f]{2}\b")
 
 Snapshot = dict[str, str]
@@ -107,14 +99,6 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
 
-def scrubbed(value: Any, without: set[str] = VOLATILE) -> Any:
-    if isinstance(value, dict):
-        return {key: scrubbed(item, without) for key, item in value.items() if key not in without}
-    if isinstance(value, list):
-        return [scrubbed(item, without) for item in value]
-    return _FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
-
-
 def numbered(found: Snapshot) -> Snapshot:
     """MAC addresses that CP gives out by their order: CP never gives out the same one twice."""
     known: dict[str, str] = {}
@@ -123,18 +107,6 @@ def numbered(found: Snapshot) -> Snapshot:
         return known.setdefault(mac[0], f"MAC {len(known)}")
 
     return {key: _MAC.sub(named, found[key]) for key in sorted(found)}
-
-
-def differences(one: Snapshot, other: Snapshot) -> list[str]:
-    """What is not the same, each from a little before its first difference on."""
-    found = []
-    for key in sorted({*one, *other}):
-        mine, its = one.get(key, "(none)"), other.get(key, "(none)")
-        if mine != its:
-            same = next((at for at, (one_, other_) in enumerate(zip(mine, its, strict=False)) if one_ != other_), 0)
-            start = max(0, same - 80)
-            found.append(f"  {key}:\n    {mine[start : start + 300]}\n    {its[start : start + 300]}")
-    return found
 
 
 def told(job: dict[str, Any]) -> str:
@@ -181,7 +153,7 @@ class Rig:
                 continue
             for key, value in collection.items():
                 row = json.dumps(scrubbed(to_json(value)), sort_keys=True)
-                found[f"{system.name} {collection.name} {_FILE_NUMBER.sub('-.', key)}"] = row
+                found[f"{system.name} {collection.name} {FILE_NUMBER.sub('-.', key)}"] = row
         for key, disk in system.disks.items():
             if disk.owner in STATES_OWN:
                 found[f"{system.name} content of {key}"] = self._digest(storage.file_of(system, disk))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.kill_rig import UNTOLD, scrubbed
 from e2e.programs import TOKEN, free_port
 from openstack_proof.daemons import Daemon, Daemons
 from whole_system import UNTOLD, scrubbed
