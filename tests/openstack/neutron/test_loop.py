@@ -146,10 +146,17 @@ def test_a_right_goes_with_the_last_adapter_and_others_rights_stay(zvm: World) -
     assert zvm.ports.told[-1] == ("down", "port-2")
     assert "LINUX01" in zvm.rights("VSW2")
     zvm.do("DELETE", "/guests/ZVM1/LINUX01/nics/1000")
-    zvm.now += 31
     assert loop.round()
     assert "LINUX01" not in zvm.rights("VSW2")
     assert "TCPIP" in zvm.rights("VSW2")
+
+
+def test_a_right_that_stayed_while_the_agent_was_away_is_taken_later(zvm: World) -> None:
+    zvm.guest("LINUX01")
+    zvm.do("POST", "/systems/ZVM1/vswitches/VSW1/grant", userid="LINUX01")
+    zvm.do("POST", "/systems/ZVM1/vswitches/VSW1/grant", userid="TCPIP")
+    assert zvm.loop().round()
+    assert set(zvm.rights("VSW1")) == {"TCPIP"}
 
 
 def test_an_adapter_that_is_made_anew_between_two_looks_is_noticed(zvm: World) -> None:

@@ -54,6 +54,7 @@ class Loop:
         self._seen: dict[str, Adapter] = {}
         self._owed: set[str] = set()
         self._busy: set[str] = set()
+        self._left: set[tuple[str, str]] = set()
         self._looked: float | None = None
         self._served: dict[str, Switch] = {}
 
@@ -96,20 +97,23 @@ class Loop:
             self._gone(port)
         new = {port for port, adapter in adapters.items() if port in changed or self._seen.get(port) != adapter}
         due = adapters if repair else {port: adapters[port] for port in adapters if port in new or port in self._busy}
-        if not due and not repair:
+        if not due and not repair and not self._left:
             return True
         switches = self._switches() if repair else self._network.switches()
         self._served = self._found(switches)
         if repair:
             self._take_rights(adapters.values())
             self._looked = self._clock()
+        self._take_left(adapters.values())
         self._learn(new)
         fine = [self._settle(adapter, adapters.values()) for adapter in due.values()]
         return all(fine)
 
     def _gone(self, port: str) -> None:
         """An adapter is not there any more."""
-        del self._seen[port]
+        adapter = self._seen.pop(port)
+        if adapter.vswitch:
+            self._left.add((adapter.userid, adapter.vswitch))
         self._busy.discard(port)
         self._owed.discard(port)
         if self._ports.pop(port, None) is not None:
@@ -149,6 +153,15 @@ class Loop:
         for deed in leftovers(adapters, self._served.values(), self._network.servers()):
             LOG.info("%s has no adapter on VSWITCH %s any more", deed.userid, deed.vswitch)
             self._try(deed)
+
+    def _take_left(self, adapters: Collection[Adapter]) -> None:
+        """A guest whose adapter went away, or that moved to another system with it, has no right here any more."""
+        rights = {switch.name: switch.rights for switch in self._served.values()}
+        for userid, vswitch in sorted(self._left):
+            stays = any(item.userid == userid and item.vswitch in ("", vswitch) for item in adapters)
+            gone = userid not in rights.get(vswitch, {})
+            if stays or gone or self._try(Deed("revoke", userid, vswitch=vswitch)):
+                self._left.discard((userid, vswitch))
 
     def _settle(self, adapter: Adapter, others: Collection[Adapter]) -> bool:
         """Make an adapter what its port should be. False when that cannot be done (now)."""
