@@ -138,6 +138,7 @@ def checked(source: Compute, target: Compute, server: objects.Instance) -> VMwar
         data = source.driver.check_can_live_migrate_source(source.context, server, data)
     finally:
         target.driver.cleanup_live_migration_destination_check(target.context, data)
+        assert not granted(target, source.userid(server)), "the check leaves nothing"
     return target.driver.pre_live_migration(target.context, server, None, None, None, data)
 
 

@@ -39,14 +39,14 @@ class Facts:
         host = self.host()
         pool = _pool(host)
         total, used = (pool["total"] // _GIB, pool["used"] // _GIB) if pool else (0, 0)
-        guests = [self._servers.facts(guest) for guest in self._servers.all()]
+        seen = self._servers.client.pages("/inventory/guests", {"system": self._servers.system, "foreign": False})
         about = {
             "arch": "s390x", "vendor": "IBM", "model": f"{host['machine_type']}-{host['model']}",
             "topology": {"ifl": _count(host, "IFL"), "cp": _count(host, "CP")},
         }  # fmt: skip
         return {
             "vcpus": _processors(host),
-            "vcpus_used": sum(item["vcpus"] for item in guests),
+            "vcpus_used": sum(item["vcpus"] for item in seen if item["gone"] is None),
             "memory_mb": host["memory_mb"],
             "memory_mb_used": host["memory_used_mb"],
             "local_gb": total,

@@ -156,12 +156,13 @@ class Migrations(Connected):
             mover.allow(guest, self._servers.system)
         except ClientError as error:
             raise exception.MigrationPreCheckError(reason=failures.text(error)) from error
-        return live_data(self._servers.system)
+        return live_data(self._servers.system, str(instance.uuid))
 
     def cleanup_live_migration_destination_check(
         self, context: RequestContext, dest_check_data: VMwareLiveMigrateData
     ) -> None:
-        """The rights stay: ``pre_live_migration`` needs them, and an agent of neutron takes away what no port needs."""
+        """The rights go again: when the migration goes on, ``pre_live_migration`` gives them anew."""
+        self._without_rights(dest_check_data.datastore_regex)
 
     def check_can_live_migrate_source(
         self,
@@ -171,12 +172,10 @@ class Migrations(Connected):
         block_device_info: BlockDevices | None = None,
     ) -> VMwareLiveMigrateData:
         """Ask z/VM whether the guest could go. Raises MigrationPreCheckError with each thing that stands against it
-        and what mends it; the rights at the destination are taken back then."""
+        and what mends it."""
         mover, guest = self._connected().mover, self._servers.get(instance)
         try:
             said = mover.against(guest, dest_check_data.cluster_name)
-            if said:
-                mover.forbid(guest, dest_check_data.cluster_name)
         except ClientError as error:
             raise exception.MigrationPreCheckError(reason=failures.text(error)) from error
         if said:
@@ -219,7 +218,7 @@ class Migrations(Connected):
         self, context: RequestContext, instance: Instance, network_info: NetworkInfo | None
     ) -> None:
         """The guest has no rights to VSWITCHes here any more."""
-        self._without_rights(instance)
+        self._without_rights(instance.uuid)
 
     def rollback_live_migration_at_destination(
         self,
@@ -231,12 +230,13 @@ class Migrations(Connected):
         migrate_data: Any = None,
     ) -> None:
         """The guest stayed where it was: nothing of it is left here."""
-        self._without_rights(instance)
+        self._without_rights(instance.uuid)
 
-    def _without_rights(self, instance: Instance) -> None:
+    def _without_rights(self, uuid: str) -> None:
+        """Take the rights of a guest that is at another member back here."""
         mover = self._connected().mover
         with failures.told("take the rights back"):
-            guest = mover.shared(instance.uuid)
+            guest = mover.shared(uuid)
             if guest is not None and guest.system != self._servers.system:
                 mover.forbid(guest, self._servers.system)
 

@@ -194,10 +194,11 @@ def kept_image(instance: Instance) -> str:
     return f"openstack-resize-{instance.uuid}"
 
 
-def live_data(system: str) -> VMwareLiveMigrateData:
-    """What the computes tell each other of a live migration: the member that the guest goes to. It is one of nova's own
-    classes, because conductors take no others; this one makes nova leave the source's disks alone."""
-    return VMwareLiveMigrateData(cluster_name=system, datastore_regex="")
+def live_data(system: str, uuid: str) -> VMwareLiveMigrateData:
+    """What the computes tell each other of a live migration: the member that the guest goes to, as ``cluster_name``,
+    and the instance, as ``datastore_regex``. It is one of nova's own classes, because conductors take no others; this
+    one makes nova leave the source's disks alone."""
+    return VMwareLiveMigrateData(cluster_name=system, datastore_regex=uuid)
 
 
 def _units(disk: Mapping[str, Any], size: str) -> int:
