@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.table import show
 
-SUBJECTS = ("codec", "smapi_server", "scale", "connector", "images", "agent", "inventory", "audit")
+SUBJECTS = ("codec", "smapi_server", "scale", "connector", "images", "agent", "inventory", "audit", "deploys")
 
 
 def main() -> None:

@@ -11,21 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import multiprocessing
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
 
+from benchmarks.fleet import HEADERS, fleet, manager
 from benchmarks.table import Row
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.inventory.tables import seen_guests
@@ -33,69 +28,7 @@ from zvmcloud.manager.tables import guests
 
 SYSTEMS, GUESTS, ROWS = 20, 500, 100_000
 REQUESTS = 500
-TOKEN = "bench-" + "0" * 40
 Names = Sequence[str]
-
-
-def _fleet(reply: Connection, folder: str) -> None:
-    import uvicorn  # noqa: PLC0415 (only this process needs these)
-
-    from zvmcloud.serving import Server  # noqa: PLC0415
-    from zvmcloud.simulator.embed import Simulator  # noqa: PLC0415
-    from zvmcloud.simulator.presets import Model, Pool  # noqa: PLC0415
-    from zvmcloud.zhcp import settings as agent_settings  # noqa: PLC0415
-    from zvmcloud.zhcp.program import runner_of  # noqa: PLC0415
-    from zvmcloud.zhcp.service import Service  # noqa: PLC0415
-
-    async def serve() -> None:
-        async with AsyncExitStack() as stack:
-            tasks = []
-            for number in range(1, SYSTEMS + 1):
-                home = Path(folder) / f"Z{number:02}"
-                model = Model(name=f"Z{number:02}", guests=GUESTS, pools={"POOL1": Pool(volumes=8)})
-                simulator = await stack.enter_async_context(Simulator(state=home / "zvm", model=model))
-                settings = agent_settings.read(
-                    {
-                        "smapi": {"port": simulator.smapi_port, "userid": "ZHCP", "password": "ZHCP"},
-                        "machine": {"port": simulator.machine_port},
-                        "listen": {"unix": "agent.sock"},
-                    },
-                    home,
-                )
-                app = Service(runner_of(settings)).application()
-                config = uvicorn.Config(app, uds=str(home / "agent.sock"), log_level="error", http="h11")
-                tasks.append(asyncio.create_task(Server(config).serve()))
-            sockets = [Path(folder) / f"Z{number:02}/agent.sock" for number in range(1, SYSTEMS + 1)]
-            while not all(socket.exists() for socket in sockets):  # noqa: ASYNC110 (files are waited for)
-                await asyncio.sleep(0.1)
-            reply.send("up")
-            await asyncio.gather(*tasks)
-
-    asyncio.run(serve())
-
-
-@contextmanager
-def _manager(folder: Path, seconds: int) -> Iterator[tuple[str, int, float]]:
-    """URL, process and the moment at which it began to listen."""
-    systems = "".join(
-        f'[[systems]]\nname = "Z{number:02}"\nurl = "unix:{folder}/Z{number:02}/agent.sock"\n'
-        for number in range(1, SYSTEMS + 1)
-    )
-    file = folder / "manager.toml"
-    file.write_text(f'state = "{folder}/manager"\nport = 0\n[inventory]\nseconds = {seconds}\n{systems}')
-    program = "from zvmcloud.cli.main import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, "manager", "run", "--settings", str(file)],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "ZVMCLOUD_ADMIN_TOKEN": TOKEN},
-    )  # fmt: skip
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if "http://" not in line:
-            raise RuntimeError(f"the manager did not start: {line}")
-        yield "http://" + line.split("http://")[1].split()[0], process.pid, time.perf_counter()
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 async def _rows(folder: Path, names: Names, numbers: range, *, seen: bool) -> None:
@@ -155,8 +88,11 @@ def _goal(what: str, value: float, unit: str, goal: float) -> Row:
 
 def _measure(folder: Path, names: Names) -> list[Row]:
     rows: list[Row] = []
-    headers = {"authorization": f"Bearer {TOKEN}"}
-    with _manager(folder, 300) as (url, pid, began), httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+    headers = HEADERS
+    with (
+        manager(folder, names, 300) as (url, pid, began),
+        httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+    ):
         _until_seen(client, began + 300)
         first = time.perf_counter() - began
         rows.append(_goal(f"{SYSTEMS} systems x {GUESTS} guests: first inventory", first, "s", 60.0))
@@ -177,7 +113,7 @@ def _measure(folder: Path, names: Names) -> list[Row]:
         rows.append(_goal("memory of the manager, 10,000 guests", _memory(pid), "MB", 500.0))
     each = (ROWS - SYSTEMS * GUESTS) // SYSTEMS
     asyncio.run(_rows(folder, names, range(1, each + 1), seen=True))
-    with _manager(folder, 0) as (url, pid, _), httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+    with manager(folder, names, 0) as (url, pid, _), httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         rows.extend(
             _goal(f"GET {path}, {ROWS:,} rows: p99", _p99(client, path, names), "ms", 50.0)
             for path in ("/v1/guests", "/v1/inventory/guests")
@@ -187,18 +123,9 @@ def _measure(folder: Path, names: Names) -> list[Row]:
 
 
 def run() -> list[Row]:
-    context = multiprocessing.get_context("spawn")
     names = [f"Z{number:02}" for number in range(1, SYSTEMS + 1)]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         asyncio.run(_rows(folder, names, range(1, GUESTS + 1), seen=False))
-        here, there = context.Pipe()
-        fleet = context.Process(target=_fleet, args=(there, place), daemon=True)
-        fleet.start()
-        try:
-            if not here.poll(300):
-                raise RuntimeError("the fleet did not come up")
+        with fleet(folder, names, guests=GUESTS):
             return _measure(folder, names)
-        finally:
-            fleet.terminate()
-            fleet.join()

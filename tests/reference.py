@@ -14,6 +14,7 @@ from zvmcloud.cli.catalog import HIDDEN
 from zvmcloud.cli.failures import EXIT_CODES
 from zvmcloud.cli.main import SESSION
 from zvmcloud.client import operations as read
+from zvmcloud.manager.operations import OPERATIONS
 from zvmcloud.simulator import coverage
 from zvmcloud.zhcp import catalogue
 
@@ -26,11 +27,24 @@ def pages() -> dict[Path, str]:
     found = document()
     return {
         FOLDER / "rest-v1.md": rest(found),
+        FOLDER / "operations.md": changes(),
         FOLDER / "cli.md": cli(found),
         FOLDER / "zhcp-operations.md": catalogue.markdown(),
         FOLDER / "smapi-coverage.md": coverage.markdown(),
         **{ROOT / "etc" / "openstack" / Path(path).name: text for path, text in openstack.example().items()},
     }
+
+
+def changes() -> str:
+    """Every operation, who may ask for it, and whether its jobs can be undone."""
+    lines = ["# Operations", "", "Made from the code by `make reference`: what each declares of itself.", ""]
+    lines += ["| operation | least role | what it does | undo |", "|---|---|---|---|"]
+    for found in sorted(OPERATIONS.values(), key=lambda one: one.name):
+        summary = " ".join(found.summary.split("\n\n")[0].split())
+        lines.append(
+            f"| `{found.name}` | {found.role} | {summary} | {f'no: {found.no_undo}' if found.no_undo else 'yes'} |"
+        )
+    return "\n".join([*lines, ""])
 
 
 def rest(api: Mapping[str, Any]) -> str:

@@ -76,7 +76,8 @@ async def test_a_job_with_a_step_that_cannot_be_taken_back_is_not_undone(
     await over(admin, await admin.post("/systems/zvm1/guests", json=GUEST))
     job = await over(admin, await admin.delete(LINUX01))
     zhcp.ran.clear()
-    await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409, "job-not-undoable")
+    problem = await refused(await admin.post(f"/jobs/{job['id']}/undo"), 409, "job-not-undoable")
+    assert "what was on its disks is gone" in problem["detail"], "as the operation declares it"
     assert zhcp.ran == []
 
 

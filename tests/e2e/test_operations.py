@@ -47,6 +47,8 @@ def applied(native: httpx.Client, method: str, path: str, body: dict[str, Any] |
     answer = native.request(method, f"{path}?dry_run=true", json=body)
     assert answer.status_code == 200, answer.text
     plan: dict[str, Any] = answer.json()
+    declared = {found["name"]: found["no_undo"] for found in native.get("/operations").json()}[plan["operation"]]
+    assert bool(declared) or all(step["undo"] for step in plan["steps"]), "what is declared to be undone has an undo"
     job = done(native, native.post(f"/plans/{plan['id']}/apply"))
     for step, did in zip(plan["steps"], native.get(f"/jobs/{job['id']}").json()["steps"], strict=True):
         assert told(step["calls"]) == told(did["calls"]), step["title"]

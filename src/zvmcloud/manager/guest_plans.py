@@ -101,13 +101,14 @@ def moved_step(owner: str, to: str) -> Step:
     return Step("record", f"record {owner} at {to}", "manager.guest_moved", {"userid": owner, "to": to})
 
 
-_BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}
-_BACK["unpause"] = "guest.pause"
+BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}
+BACK["unpause"] = "guest.pause"
+"""The operation that takes a power verb back."""
 
 
 def plan_power(system: str, owner: str, verb: str, parameters: Mapping[str, Json]) -> Plan:
     """One power verb: start, stop, shutdown, pause, unpause, reset, reboot."""
-    back = _BACK.get(verb, "")
+    back = BACK.get(verb, "")
     told = {"userid": owner} if back else {}
     step = Step(verb, f"{verb} {owner}", f"guest.{verb}", {"userid": owner, **parameters}, back, told)
     return Plan(f"guest.{verb}", f"{verb.capitalize()} guest {owner}", system, (step,), owner)

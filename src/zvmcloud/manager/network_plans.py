@@ -181,7 +181,8 @@ def _right(system: str, kind: str, title: str, switch: str, parameters: Mapping[
 def plan_create_lan(system: str, parameters: Mapping[str, Json]) -> Plan:
     """``parameters``: those of the agent's lan.create."""
     what = f"guest LAN {parameters['owner']} {parameters['name']}"
-    step = Step("create", f"define {what}", "lan.create", parameters)
+    undo: dict[str, Json] = {"name": parameters["name"], "owner": parameters["owner"], "force": False}
+    step = Step("create", f"define {what}", "lan.create", parameters, "lan.delete", undo)
     return Plan("lan.create", f"Create {what}", system, (step,))
 
 

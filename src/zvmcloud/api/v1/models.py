@@ -212,12 +212,13 @@ class EntryChange(BaseModel):
 
 class PlannedStep(BaseModel):
     """A step as it would run: the operation of the agent (or of the manager itself) and its parameters; the calls that
-    change z/VM, and what they make of directory entries."""
+    change z/VM, and what they make of directory entries. ``undo``: the operation that takes it back, empty for none."""
 
     name: str
     title: str
     kind: str
     parameters: dict[str, object]
+    undo: str
     calls: list[PlannedCall]
     entries: list[EntryChange]
 
@@ -262,6 +263,7 @@ class Plan(BaseModel):
                     title=step.title,
                     kind=step.kind,
                     parameters=dict(step.parameters),
+                    undo=step.undo_kind,
                     calls=[
                         PlannedCall(kind=call.kind, name=call.name, parameters=dict(call.parameters))
                         for call in told.calls

@@ -10,5 +10,8 @@ Both ways share the Runner and the Journal, so a job looks the same afterwards. 
 its key (job, step name) and undoes itself when it fails; the manager undoes the earlier steps of the plan, last one
 first.
 
+A step of an agent that changes a directory or copies an image waits for its turn (:mod:`.turns`). A job may run others
+(:mod:`.trees`).
+
 Only :mod:`.engine` imports DBOS. Nothing here knows HTTP doors.
 """

@@ -46,14 +46,20 @@ def needed_files(record: JobRecord) -> frozenset[str]:
     return frozenset(names)
 
 
+WHY_NOT: dict[str, str] = {}
+"""Why jobs of a kind cannot be undone, as the operations declare it."""
+
+
 def check_undo(record: JobRecord) -> None:
     """Raises Conflict (job-state, job-not-undoable) when the job cannot be undone."""
     if record.state != "done":
         raise _state(record, "only a job that is done can be undone; one that failed has undone itself")
+    why = WHY_NOT.get(record.kind, "")
     for item in record.steps:
-        if item.state == "done" and not item.step.undo_kind:
+        if why or (item.state == "done" and not item.step.undo_kind):
+            why = why or f"step {item.step.name} ({item.step.title}) cannot be taken back"
             raise Conflict(
-                f"step {item.step.name} ({item.step.title}) cannot be taken back; nothing was done",
+                f"job {record.id} cannot be undone, and nothing was done: {why}",
                 code="job-not-undoable",
                 remedy="look at its steps, and ask for the changes that make up for them",
                 job=record.id,

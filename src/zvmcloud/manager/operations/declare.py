@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zvmcloud.manager.errors import guest_busy
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs.again import WHY_NOT
 from zvmcloud.manager.jobs.plan import Plan
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Operation:
     method: str
     path: str
     prepare: Prepare
+    no_undo: str = ""
+    """Why a job of it cannot be undone; "" when it can."""
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -75,16 +78,18 @@ GUEST = "/guests/{system}/{userid}"
 
 
 def operation(
-    name: str, method: str, path: str, parameters: type[Any], role: Role = Role.MEMBER
+    name: str, method: str, path: str, parameters: type[Any], role: Role = Role.MEMBER, *, no_undo: str = ""
 ) -> Callable[[Prepare], Prepare]:
     """Register the function below as the one that plans operation ``name``; its docstring's first line is the
-    summary."""
+    summary. ``no_undo``: why its jobs cannot be undone, which then is what who asks is told."""
 
     def register(prepare: Prepare) -> Prepare:
         if name in OPERATIONS:
             raise ValueError(f"operation {name} is declared twice")
         summary = (prepare.__doc__ or "").strip()
-        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare)
+        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare, no_undo)
+        if no_undo:
+            WHY_NOT[name] = no_undo
         return prepare
 
     return register

@@ -28,7 +28,7 @@ async def attach(node: Node, caller: Caller, target: Target, wanted: NewDisk) ->
     return Prepared(plan, project, uses=Uses(disk_mb=disk.megabytes))
 
 
-@operation("disk.detach", "DELETE", f"{GUEST}/disks/{{vdev}}", Nothing)
+@operation("disk.detach", "DELETE", f"{GUEST}/disks/{{vdev}}", Nothing, no_undo="what was on the disk is gone")
 async def detach(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
     """Take a minidisk away from a guest that is off; what was on it is lost."""
     owner, project = await guest_of(node, caller, target)

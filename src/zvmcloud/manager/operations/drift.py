@@ -35,7 +35,14 @@ class Adopt:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@operation("guest.adopt", "POST", f"{GUEST}/adopt", Adopt, Role.OPERATOR)
+@operation(
+    "guest.adopt",
+    "POST",
+    f"{GUEST}/adopt",
+    Adopt,
+    Role.OPERATOR,
+    no_undo="z/VM was not touched; forget the guest, or adopt it as it is then",
+)
 async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Prepared:
     """Make a foreign guest ours; of a guest that is ours, take the entry, adapters and state that it has now as meant.
 
@@ -61,7 +68,14 @@ async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Pr
     return Prepared(Plan("guest.adopt", title, target.system, (step,), name), project, uses=uses)
 
 
-@operation("guest.forget", "POST", f"{GUEST}/forget", Nothing, Role.OPERATOR)
+@operation(
+    "guest.forget",
+    "POST",
+    f"{GUEST}/forget",
+    Nothing,
+    Role.OPERATOR,
+    no_undo="z/VM was not touched; adopt the guest again",
+)
 async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
     """Let a guest be foreign, or forget one that is gone. Nothing is changed in z/VM; its history is kept."""
     owner, project = await guest_of(node, caller, target, Role.OPERATOR)
@@ -81,7 +95,13 @@ class Repair:
     kinds: tuple[str, ...] = ()
 
 
-@operation("guest.repair", "POST", f"{GUEST}/repair", Repair)
+@operation(
+    "guest.repair",
+    "POST",
+    f"{GUEST}/repair",
+    Repair,
+    no_undo="what it mended was not as recorded, so there is no record to go back to",
+)
 async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> Prepared:
     """Make adapters, couplings and grants of a guest as they were recorded, then start it or shut it down as it was
     left."""

@@ -100,7 +100,7 @@ async def create(node: Node, caller: Caller, target: Target, wanted: NewGuest) -
     return Prepared(plan, project, uses=Uses(1, wanted.vcpus, wanted.memory_mb, megabytes))
 
 
-@operation("guest.delete", "DELETE", GUEST, Nothing)
+@operation("guest.delete", "DELETE", GUEST, Nothing, no_undo="what was on its disks is gone")
 async def delete(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
     """Log a guest off, and delete its directory entry and its disks."""
     owner, project = await guest_of(node, caller, target)

@@ -51,7 +51,13 @@ class Capture:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@operation("guest.capture", "POST", f"{GUEST}/capture", Capture)
+@operation(
+    "guest.capture",
+    "POST",
+    f"{GUEST}/capture",
+    Capture,
+    no_undo="the guest is as it was; delete the image when it is not wanted",
+)
 async def capture(node: Node, caller: Caller, target: Target, wanted: Capture) -> Prepared:
     """Make the guest's boot disk an image of its project; a guest that is on is shut down for it and started again."""
     owner, project = await guest_of(node, caller, target)

@@ -27,7 +27,13 @@ class Relocate:
     max_quiesce: int = 0
 
 
-@operation("guest.relocate", "POST", f"{GUEST}/relocate", Relocate)
+@operation(
+    "guest.relocate",
+    "POST",
+    f"{GUEST}/relocate",
+    Relocate,
+    no_undo="the guest is with another system now; relocate it back from there",
+)
 async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate) -> Prepared:
     """Move a running guest to another member of the SSI cluster, or test whether it could go."""
     owner, project = await guest_of(node, caller, target)
@@ -53,7 +59,9 @@ class Move:
     destination: str
 
 
-@operation("guest.move", "POST", f"{GUEST}/move", Move)
+@operation(
+    "guest.move", "POST", f"{GUEST}/move", Move, no_undo="the guest is with another system now; move it back from there"
+)
 async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prepared:
     """Have a guest that is off start on another member of the SSI cluster from now on. The member that it leaves may be
     down. Its adapters need their rights there: have them repaired."""
@@ -85,7 +93,14 @@ class Evacuate:
     max_quiesce: int = 0
 
 
-@operation("system.evacuate", "POST", "/systems/{system}/evacuate", Evacuate, Role.OPERATOR)
+@operation(
+    "system.evacuate",
+    "POST",
+    "/systems/{system}/evacuate",
+    Evacuate,
+    Role.OPERATOR,
+    no_undo="the guests are with other systems now; relocate them back from there",
+)
 async def evacuate(node: Node, caller: Caller, target: Target, wanted: Evacuate) -> Prepared:
     """Move every running guest of a system to other members, each to one where nothing stands against it."""
     plan, userids = await node.evacuations.plan(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+import sqlalchemy as sa
+
 from zvmcloud.manager import network_plans
 from zvmcloud.manager.core import vdev
 from zvmcloud.manager.errors import NotFound
@@ -13,6 +15,7 @@ from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import Plan
 from zvmcloud.manager.network_plans import AttachRequest, InterfaceRequest
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, guest_of, operation
+from zvmcloud.manager.tables import nics
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -76,7 +79,7 @@ async def detach(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
         else:
             mac = nic.text("mac_id") or None
             plan = _undone(plan, "nic.create", {"userid": owner, "vdev": number, "mac": mac, "active": on})
-    return Prepared(plan, project)
+    return Prepared(await _recorded(node, target.system, owner, number, plan), project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ async def couple(node: Node, caller: Caller, target: Target, wanted: Coupling) -
     plan = network_plans.plan_couple(target.system, owner, number, switch, vlan=vlan, active=on)
     before = nic.text("vswitch")
     plan = _undone(plan, *_coupling(owner, number, before, nic.number("vlan"), active=on))
+    plan = await _recorded(node, target.system, owner, number, plan)
     return Prepared(plan, project, seen=(f"vswitch {switch}",))
 
 
@@ -112,7 +116,7 @@ async def uncouple(node: Node, caller: Caller, target: Target, _: Nothing) -> Pr
     plan = network_plans.plan_uncouple(target.system, owner, number, active=on)
     if nic.text("vswitch"):
         plan = _undone(plan, *_coupling(owner, number, nic.text("vswitch"), nic.number("vlan"), active=on))
-    return Prepared(plan, project)
+    return Prepared(await _recorded(node, target.system, owner, number, plan), project)
 
 
 def _coupling(owner: str, number: str, switch: str, vlan: int, *, active: bool) -> tuple[str, dict[str, object]]:
@@ -127,6 +131,19 @@ def _undone(plan: Plan, kind: str, parameters: dict[str, object]) -> Plan:
     """The plan whose first step is undone so."""
     first, *rest = plan.steps
     return replace(plan, steps=(replace(first, undo_kind=kind, undo_parameters=parameters), *rest))
+
+
+async def _recorded(node: Node, system: str, owner: str, number: str, plan: Plan) -> Plan:
+    """The plan whose last step, the record of an adapter, is undone as well."""
+    query = sa.select(nics).where(nics.c.system == system, nics.c.userid == owner, nics.c.vdev == number)
+    async with node.core.database.read() as connection:
+        row = (await connection.execute(query)).mappings().one_or_none()
+    undo: tuple[str, dict[str, object]] = ("manager.nics_forgotten", {"vdevs": [number]})
+    if row is not None:
+        kept = {name: value for name, value in row.items() if name not in {"system", "userid"}}
+        undo = ("manager.nics_set", {"nics": [kept], "net_set": False})
+    *rest, last = plan.steps
+    return replace(plan, steps=(*rest, replace(last, undo_kind=undo[0], undo_parameters=undo[1])))
 
 
 async def _nic(node: Node, system: str, owner: str, number: str) -> Document:

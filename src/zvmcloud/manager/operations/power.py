@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zvmcloud.manager.guest_plans import plan_power
+from zvmcloud.manager.guest_plans import BACK, plan_power
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepare, Prepared, Target, guest_of, operation
 
@@ -31,7 +31,8 @@ def _verb(verb: str, parameters: type[Any] = Nothing, **more: int) -> Prepare:
         return Prepared(plan_power(target.system, owner, verb, {**asdict(wanted), **more}), project)
 
     prepare.__doc__ = VERBS[verb]
-    return operation(f"guest.{verb}", "POST", f"{GUEST}/{verb}", parameters)(prepare)
+    why = "" if verb in BACK else "the guest has been restarted, and what it did then stays"
+    return operation(f"guest.{verb}", "POST", f"{GUEST}/{verb}", parameters, no_undo=why)(prepare)
 
 
 VERBS = {

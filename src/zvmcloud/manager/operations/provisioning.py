@@ -123,7 +123,7 @@ class ConfigDrive:
     drive: str = field(repr=False)
 
 
-@operation("guest.config_drive", "POST", f"{GUEST}/config-drive", ConfigDrive)
+@operation("guest.config_drive", "POST", f"{GUEST}/config-drive", ConfigDrive, no_undo="what was in the reader is gone")
 async def config_drive(node: Node, caller: Caller, target: Target, wanted: ConfigDrive) -> Prepared:
     """Put a config drive into the guest's reader, in place of all files there: it is read at the next boot."""
     owner, project = await guest_of(node, caller, target)

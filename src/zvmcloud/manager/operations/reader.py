@@ -21,7 +21,7 @@ class Purge:
     spoolids: list[str] = field(default_factory=list)
 
 
-@operation("reader.purge", "POST", f"{GUEST}/reader/purge", Purge)
+@operation("reader.purge", "POST", f"{GUEST}/reader/purge", Purge, no_undo="the files are gone")
 async def purge(node: Node, caller: Caller, target: Target, wanted: Purge) -> Prepared:
     """Delete files of a guest's reader."""
     what = ", ".join(wanted.spoolids) or "all files"
@@ -35,7 +35,13 @@ class Order:
     spoolids: list[str]
 
 
-@operation("reader.order", "POST", f"{GUEST}/reader/order", Order)
+@operation(
+    "reader.order",
+    "POST",
+    f"{GUEST}/reader/order",
+    Order,
+    no_undo="the order that was before is not recorded; ask for another one",
+)
 async def order(node: Node, caller: Caller, target: Target, wanted: Order) -> Prepared:
     """Put files of a guest's reader first, in this order."""
     what = f"put {', '.join(wanted.spoolids)} first in the reader of"
@@ -50,7 +56,13 @@ class Transfer:
     to: str
 
 
-@operation("reader.transfer", "POST", f"{GUEST}/reader/transfer", Transfer)
+@operation(
+    "reader.transfer",
+    "POST",
+    f"{GUEST}/reader/transfer",
+    Transfer,
+    no_undo="files get other numbers on their way; hand them back by those",
+)
 async def transfer(node: Node, caller: Caller, target: Target, wanted: Transfer) -> Prepared:
     """Hand files of a guest's reader over to another guest."""
     to, _ = await guest_of(node, caller, Target(target.system, userid(wanted.to, "to")))
@@ -92,7 +104,7 @@ class NetBoot:
     start: bool = True
 
 
-@operation("guest.netboot", "POST", f"{GUEST}/netboot", NetBoot)
+@operation("guest.netboot", "POST", f"{GUEST}/netboot", NetBoot, no_undo="what was booted has changed the guest")
 async def netboot(node: Node, caller: Caller, target: Target, wanted: NetBoot) -> Prepared:
     """Start an installation: kernel, parameters and initrd go into the reader of a guest that is off, and boot."""
     owner, project = await guest_of(node, caller, target)

@@ -28,7 +28,13 @@ class AttachVolume:
     boot: bool = False
 
 
-@operation("volume.attach", "POST", f"{GUEST}/volumes", AttachVolume)
+@operation(
+    "volume.attach",
+    "POST",
+    f"{GUEST}/volumes",
+    AttachVolume,
+    no_undo="the guest has been told of the volume; detach it",
+)
 async def attach(node: Node, caller: Caller, target: Target, wanted: AttachVolume) -> Prepared:
     """Attach a LUN of a pool to a guest, now if it runs."""
     owner, project = await guest_of(node, caller, target)
@@ -46,7 +52,13 @@ class DetachVolume:
     keep: bool = False
 
 
-@operation("volume.detach", "POST", f"{GUEST}/volumes/detach", DetachVolume)
+@operation(
+    "volume.detach",
+    "POST",
+    f"{GUEST}/volumes/detach",
+    DetachVolume,
+    no_undo="the guest has been told to let the volume go; attach it again",
+)
 async def detach(node: Node, caller: Caller, target: Target, wanted: DetachVolume) -> Prepared:
     """Detach a LUN from a guest."""
     owner, project = await guest_of(node, caller, target)

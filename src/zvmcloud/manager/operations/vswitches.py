@@ -68,7 +68,14 @@ class ChangeVswitch:
     persist: bool = True
 
 
-@operation("vswitch.change", "PATCH", SWITCH, ChangeVswitch, Role.OPERATOR)
+@operation(
+    "vswitch.change",
+    "PATCH",
+    SWITCH,
+    ChangeVswitch,
+    Role.OPERATOR,
+    no_undo="what was set before is not all told by z/VM; change it back",
+)
 async def change(node: Node, caller: Caller, target: Target, wanted: ChangeVswitch) -> Prepared:
     """Change a virtual switch."""
     name = await _known(node, target)
@@ -79,7 +86,14 @@ async def change(node: Node, caller: Caller, target: Target, wanted: ChangeVswit
     return Prepared(plan, caller.project, seen=(f"vswitch {name}",))
 
 
-@operation("vswitch.delete", "DELETE", SWITCH, Nothing, Role.OPERATOR)
+@operation(
+    "vswitch.delete",
+    "DELETE",
+    SWITCH,
+    Nothing,
+    Role.OPERATOR,
+    no_undo="its rights and couplings are gone with it; create it again and grant them",
+)
 async def delete(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
     """Remove a virtual switch; adapters that are coupled to it are not any more."""
     name = await _known(node, target)
@@ -165,7 +179,14 @@ class DeleteLan:
     force: bool = False
 
 
-@operation("lan.delete", "POST", f"{LANS}/{{lan}}/delete", DeleteLan, Role.OPERATOR)
+@operation(
+    "lan.delete",
+    "POST",
+    f"{LANS}/{{lan}}/delete",
+    DeleteLan,
+    Role.OPERATOR,
+    no_undo="its adapters and users are gone with it; create it again",
+)
 async def delete_lan(node: Node, caller: Caller, target: Target, wanted: DeleteLan) -> Prepared:
     """Remove a guest LAN."""
     del node

@@ -40,22 +40,24 @@ _TAGS = {"bulk": "bulk"}
 
 
 class OperationInfo(BaseModel):
-    """A change that can be asked for."""
+    """A change that can be asked for. ``no_undo``: why its jobs cannot be undone, empty when they can."""
 
     name: str
     summary: str
     role: Role
     method: str
     path: str
+    no_undo: str
+
+    @classmethod
+    def of(cls, found: Operation) -> OperationInfo:
+        return cls(**{name: getattr(found, name) for name in cls.model_fields})
 
 
 @router.get("/operations", tags=["plans"])
 async def operations(_caller: Reader) -> list[OperationInfo]:
     """Every change there is."""
-    return [
-        OperationInfo(name=found.name, summary=found.summary, role=found.role, method=found.method, path=found.path)
-        for found in OPERATIONS.values()
-    ]
+    return [OperationInfo.of(found) for found in OPERATIONS.values()]
 
 
 @router.get("/plans/{plan}", tags=["plans"])
