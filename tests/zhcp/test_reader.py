@@ -185,3 +185,16 @@ async def test_two_that_read_a_console_at_once_both_get_all_of_it(agent: Agent) 
     texts = await asyncio.gather(*(agent.client.console("LINUX01") for _ in range(6)))
     assert len(set(texts)) == 1
     assert "login:" in texts[0]
+
+
+async def test_a_withdrawal_that_a_crash_cut_off_takes_no_second_file(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    for _ in range(2):
+        await agent.run(PunchFiles(userid="LINUX01", files=(file("ONE"),)))
+    first = Dying(agent)
+    first.after_function("System_RDR_File_Manage")
+    done = await first.run(WithdrawFile(userid="LINUX01", name="ONE", type="TXT"))
+    assert done.result is not None
+    assert done.result["withdrawn"] == ["0002"]
+    assert await reader(agent) == {"ONE": "0001"}
+    await first.bury()

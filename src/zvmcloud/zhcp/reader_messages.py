@@ -45,7 +45,12 @@ class PurgeFiles(Operation):
 @dataclass(frozen=True, slots=True)
 class WithdrawFile(Operation):
     """Take back a file that the agent put into a guest's reader, unless the guest has read it: of those of this name
-    and type the one that came last."""
+    and type the one that came last.
+
+    Undone: nothing: a file that was deleted is gone.
+
+    Errors: 404 `guest-unknown`.
+    """
 
     userid: str = fields.userid()
     name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,8}", upper=True, rule="1 to 8 letters, digits, @, #, $, _")

@@ -67,6 +67,7 @@ COMMANDS: dict[str, ClassRight] = {
     "transfer_reader": ClassRight("TRANSFER", "G", "files for guests"),
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
+    "query_vswitch": ClassRight("QUERY VSWITCH", "B", "names of VSWITCHes, without asking SMAPI", required=False),
     "indicate_user": ClassRight("INDICATE USER", "EABC", "I/O operations of guests", required=False),
     "send": ClassRight("SEND", "C", "lines typed on a guest's console, IPL of its reader", required=False),
     "flashcopy": ClassRight("FLASHCOPY", "GB", "copies of disks"),

@@ -203,7 +203,7 @@ async def purge(context: Context, request: PurgeFiles) -> dict[str, Json]:
 
 
 async def withdraw(context: Context, request: WithdrawFile) -> dict[str, Json]:
-    """reader.withdraw"""
+    """A run after a crash deletes no other file than the first one chose."""
     me = await context.machine.identity()
     wanted = (me.userid, request.name, request.type)
     there = [
@@ -211,9 +211,11 @@ async def withdraw(context: Context, request: WithdrawFile) -> dict[str, Json]:
         for file in await files(context, request.userid)
         if (file.origin, file.name.upper(), file.filetype.upper()) == wanted
     ]
-    if there:
-        await manage(context, request.userid, "PURGE", there[-1:], gone=True)
-    return {"userid": request.userid, "withdrawn": [*there[-1:]]}
+    chosen = context.recall("withdrawn") or (there[-1] if there else "")
+    if chosen:
+        await context.remember("withdrawn", chosen)
+        await manage(context, request.userid, "PURGE", [chosen], gone=True)
+    return {"userid": request.userid, "withdrawn": [chosen] if chosen else []}
 
 
 async def order(context: Context, request: OrderFiles) -> dict[str, Json]:
