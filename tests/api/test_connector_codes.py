@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ SITUATIONS: tuple[Situation, ...] = (
     action((8, 1, 400, 12), "stop", code="directory-locked", smapi=("Image_Deactivate", 400, 12)),
 )  # fmt: skip
 OTHER_TESTS: dict[Numbers, str] = {
-    (300, 60, 300, 1): "test_confinement.py: too large",
+    (300, 60, 300, 1): "below: files that are too large, or that the manager's disk does not take",
     (400, 120, 400, 1): "test_socket_door.py: test_what_is_no_call_is_answered_with_what_one_is",
     (404, None, 404, 3): "below: an entry that somebody else removed",
     (503, 120, 503, 1): "below: a deploy above the limit",
@@ -300,3 +300,21 @@ async def test_a_deploy_above_the_limit(door: httpx.AsyncClient, node: Node, zhc
     found = [answer.json() for answer in answers if answer.status_code == 503]
     assert len(found) == 1
     assert (found[0]["overallRC"], found[0]["modID"], found[0]["rc"], found[0]["rs"]) == (503, 120, 503, 1)
+
+
+async def test_a_file_that_is_too_large_or_that_the_disk_does_not_take(
+    door: httpx.AsyncClient, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def put() -> tuple[int, Numbers]:
+        answer = await door.put("/files", content=b"x" * 11, headers={"content-type": "application/octet-stream"})
+        found = answer.json()
+        return answer.status_code, (found["overallRC"], found["modID"], found["rc"], found["rs"])
+
+    small = replace(node.settings, connector=replace(node.settings.connector, file_limit=10))
+    monkeypatch.setattr(node, "settings", small)
+    assert await put() == (413, (300, 60, 300, 1))
+    folder = node.settings.folder / "files" / "imported"
+    assert list(folder.iterdir()) == [], "nothing is kept"
+    folder.rmdir()
+    folder.write_text("where the folder should be")
+    assert await put() == (500, (300, 60, 300, 1))

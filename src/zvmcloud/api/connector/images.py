@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import uuid
@@ -87,11 +88,11 @@ async def export_image(ask: Ask) -> Reply:
 async def import_file(ask: Ask) -> Reply | Response:
     """Keep the request's body as a file; the URL in the answer can be imported as an image."""
     folder = _files(ask) / "imported"
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
     path = folder / str(uuid.uuid4())
     limit = ask.node.settings.connector.file_limit
     digest, size, whole = hashlib.md5(usedforsecurity=False), 0, False
     try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
         with path.open("xb") as file:
             buffer = bytearray()
             async for chunk in ask.request.stream():
@@ -107,9 +108,13 @@ async def import_file(ask: Ask) -> Reply | Response:
                     buffer.clear()
             await asyncio.to_thread(file.write, bytes(buffer))
         whole = True
+    except OSError as error:
+        reason = error.strerror or "input/output error"
+        return failure(500, Code(300, FILE, 300, 1), f"File import operation failed: {reason}")
     finally:
         if not whole:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(path.unlink)
     return Reply({"filesize_in_bytes": size, "dest_url": path.as_uri(), "md5sum": digest.hexdigest()})
 
 
