@@ -31,7 +31,7 @@ from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
 PATIENCE = 60.0
-MANAGERS = VOLATILE | {"id", "last_used"}
+MANAGERS = VOLATILE | {"id", "last_used", "expires"}
 """Members of what the manager has recorded that are not compared."""
 RECORDS = (
     "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/scsi-pools", "/guests/nics", "/v1/images",

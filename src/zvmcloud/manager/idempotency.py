@@ -70,6 +70,11 @@ class Idempotency:
             return await self._again(identity, request)
         return None
 
+    async def expire(self) -> None:
+        """Forget answers that are kept no longer; :meth:`begin` does so too."""
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(idempotency).where(idempotency.c.created < time.time() - KEPT))
+
     async def end(self, identity: str, answer: Answer) -> None:
         """Keep the answer."""
         async with self._database.write() as connection:

@@ -221,13 +221,22 @@ class Node:
                 await self.systems.load()
                 if time.monotonic() > files_at:
                     files_at = time.monotonic() + _FILES
-                    await self.core.runner.forget_files()
-                    await self.plans.expire()
+                    await self.forget_old()
                 if ended := await self.scsi.expire():
                     log.info("%d reservations of LUNs and FCP devices have ended", ended)
             except Exception:
                 log.exception("reservations and systems cannot be looked at")
             await asyncio.sleep(_SWEEP)
+
+    async def forget_old(self) -> None:
+        """Forget what is kept for a time: files of jobs, plans, answers, versions of entries. One manager at a time."""
+        async with self._membership.alone_with("housekeeping"):
+            await self.core.runner.forget_files()
+            await self.plans.expire()
+            await self.idempotency.expire()
+            days = self.settings.inventory.history_days
+            if days and (forgotten := await self.history.prune(time.time() - days * 86400)):
+                log.info("%d old versions of directory entries are forgotten", forgotten)
 
     async def _recover(self) -> None:
         """Recovers interrupted inline jobs: at start, and when their agent is back."""

@@ -96,11 +96,12 @@ class ImageSettings:
 class InventorySettings:
     """Looking at systems. ``seconds`` between two looks at one, 0 for none but those that are asked for; ``events``:
     look at once where z/VM says that something happened; ``ignore``: userids, with * and ?, that the drift report does
-    not call foreign."""
+    not call foreign; ``history_days``: how long versions of directory entries are kept, 0 for ever."""
 
     seconds: int = 300
     events: bool = True
     ignore: tuple[str, ...] = ()
+    history_days: int = 730
 
 
 @dataclass(frozen=True, slots=True)

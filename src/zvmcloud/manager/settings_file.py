@@ -28,6 +28,7 @@
     [inventory]  seconds = 300           # between two looks at a system; 0: none
                  events = true           # look at once where z/VM says that something happened
                  ignore = ["TCPIP*"]     # userids that are not reported as foreign
+                 history_days = 730      # how long versions of directory entries are kept; 0: for ever
     [limits]  directory_writers = 4      # jobs that change the directory of one system at once
               image_copies = 4           # jobs that copy an image or a disk there at once
     [metrics]  open_from = []            # addresses and networks that read /v1/metrics without a token
@@ -181,6 +182,7 @@ def _inventory(table: dict[str, object]) -> InventorySettings:
         seconds=_number(table.pop("seconds", base.seconds), "inventory.seconds", 0, 86400),
         events=_flag(table.pop("events", base.events), "inventory.events"),
         ignore=_texts(table.pop("ignore", base.ignore), "inventory.ignore"),
+        history_days=_number(table.pop("history_days", base.history_days), "inventory.history_days", 0, 36500),
     )
     _nothing_left(table, "inventory.")
     return values

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import NotFound
-from zvmcloud.manager.inventory.tables import entry_versions
+from zvmcloud.manager.inventory.tables import baselines, entry_versions
 
 
 class History:
-    """Reads versions of entries."""
+    """Reads versions of entries, and forgets old ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,6 +41,21 @@ class History:
         before = number - 1 if against is None else against
         old = await self.version(system, userid, before) if before else None
         return unified(old["entry"] if old else (), new["entry"], f"{userid} {before}", f"{userid} {number}")
+
+    async def prune(self, before: float) -> int:
+        """Forget versions that were made before that moment, in seconds since 1970; how many. The newest of each entry
+        stays, and the one that its drift is measured from."""
+        table, newer = entry_versions.c, entry_versions.alias()
+        same = sa.and_(newer.c.system == table.system, newer.c.userid == table.userid)
+        superseded = sa.exists().where(same, newer.c.number > table.number)
+        measured = sa.exists().where(
+            baselines.c.system == table.system,
+            baselines.c.userid == table.userid,
+            baselines.c.version == table.number,
+        )
+        query = sa.delete(entry_versions).where(table.at < before, superseded, ~measured)
+        async with self._database.write() as connection:
+            return int((await connection.execute(query)).rowcount)
 
 
 def unified(old: Sequence[str], new: Sequence[str], old_name: str, new_name: str) -> str:
