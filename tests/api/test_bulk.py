@@ -228,3 +228,15 @@ async def test_the_log_of_a_job_tells_its_steps(admin: httpx.AsyncClient, zhcp: 
     number = streamed.text.split("id: ")[3].split("\n")[0]
     rest = await admin.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": number})
     assert rest.text.count("event: log") == len(said) - 3
+
+
+@pytest.mark.usefixtures("ready")
+async def test_a_mistake_of_the_manager_ends_the_job_and_not_the_telling(
+    admin: httpx.AsyncClient, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(job: str) -> None:
+        raise AssertionError(job)
+
+    monkeypatch.setattr(node.trees, "_submit", broken)
+    job = await over(admin, await admin.post("/bulk/deploy", json=wish("web[1-2]")))
+    assert (job["state"], job["error"]["code"], job["error"]["remedy"]) == ("failed", "internal", "see its log")

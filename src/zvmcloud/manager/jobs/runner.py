@@ -159,6 +159,9 @@ class Runner:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
             outcome = _failed(error)
+        except Exception:  # a mistake of ours must not leave the job running for ever
+            log.exception("job %s: step %s failed", job, item.step.name)
+            outcome = _failed(ManagerError("the manager failed in this step", remedy="see its log", job=job))
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, job, [(number, outcome)], step=item.step.name)
         self.journal.published(job)

@@ -27,7 +27,7 @@ class Deploy:
 
 @operation("guest.deploy", "POST", f"{GUEST}/deploy", Deploy)
 async def deploy(node: Node, caller: Caller, target: Target, wanted: Deploy) -> Prepared:
-    """Write an image to a disk of the guest."""
+    """Write an image to a disk of the guest; undone by emptying the disk, but not when a host name was given."""
     owner, project = await guest_of(node, caller, target)
     await node.images.seen_by(caller, wanted.image)
     request = DeployRequest(owner, wanted.image, vdev=wanted.vdev, hostname=wanted.hostname)
