@@ -109,7 +109,7 @@ class Faults:
         await asyncio.to_thread(agent.stop, signal.SIGKILL)
         await self._alive(host, False)
         await self._create("bad04")
-        await self._refused("bad04", "bind", "Binding")
+        await self._refused("bad04", "Exhausted all hosts", "No valid host")
         agent.start()
         await self._alive(host, True)
         await self._create("web05")

@@ -58,7 +58,10 @@ class Zvm:
             if name.rpartition(":")[2] in UNTOLD:
                 continue
             for key, value in collection.items():
-                found[f"{name} {key}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+                row = scrubbed(to_json(value))
+                if key.endswith("SYSTEM CONFIG"):  # a changed VSWITCH is written behind the others
+                    row = {**row, "lines": sorted(row["lines"])}
+                found[f"{name} {key}"] = json.dumps(row, sort_keys=True)
         return found
 
     def content(self, userid: str) -> dict[str, str]:
