@@ -141,7 +141,7 @@ async def test_a_malformed_body_is_400_in_json_and_names_the_fault(
     ("guest", "named"),
     [
         ({"disk_list": [{"size": "0"}]}, "disk_list[0].size"),
-        ({"disk_list": [{"size": "65521"}]}, "65520"),
+        ({"disk_list": [{"size": "262669"}]}, "262668"),
         ({"disk_list": [{"size": "1t"}]}, "disk_list[0].size"),
         ({"disk_list": [{"size": "1", "disk_pool": "SCSI:X"}]}, "disk_pool"),
         ({"disk_list": [{"size": "1", "vdev": "100"}, {"size": "1", "vdev": "0100"}]}, "disk_list[1].vdev"),

@@ -186,6 +186,16 @@ async def test_disks_are_added_after_the_last_one(door: httpx.AsyncClient, zhcp:
     assert len(zhcp.guests["LINUX01"]["disks"]) == 2
 
 
+async def test_a_disk_may_be_an_extended_address_volume(door: httpx.AsyncClient, zhcp: FakeZhcp) -> None:
+    await create(door)
+    (disk,) = done(await door.post("/guests/linux01/disks", json={"disk_info": {"disk_list": [{"size": "262668"}]}}))
+    assert disk["vdev"] == "0102"
+    assert zhcp.guests["LINUX01"]["disks"][-1]["size_units"] == 262_668
+    more = await door.post("/guests/linux01/disks", json={"disk_info": {"disk_list": [{"size": "262669"}]}})
+    assert more.status_code == 400
+    assert len(zhcp.guests["LINUX01"]["disks"]) == 3
+
+
 async def test_images_by_query_size_and_deletion(door: httpx.AsyncClient, node: Node, sample: Path) -> None:
     await add_image(door, sample)
     await add_image(door, sample, "again")

@@ -45,6 +45,7 @@ def test_commands_have_the_words_cp_expects(built: str, text: str) -> None:
         (lambda: commands.link("LINUX01", "01000", "F000", "MR"), "owner_vdev"),
         (lambda: commands.link("LINUX01", "0100", "XYZ", "MR"), "as_vdev"),
         (lambda: commands.link("LINUX01", "0100", "F000", "MR; FORCE"), "mode"),
+        (lambda: commands.flashcopy("0100", "0101", 1_182_006), "last"),
         (lambda: commands.change_reader("0", "X"), "spoolid"),
         (lambda: commands.change_reader("1", "XX"), "class"),
         (lambda: commands.change_reader("1"), "file_class"),

@@ -123,10 +123,12 @@ def test_a_name_is_defined_once() -> None:
 
 
 def test_volumes_that_only_the_directory_knows_are_large_enough() -> None:
-    found = source.read("USER A NOLOG 1M 1M G\nMDISK 1 3390 3000 1000 V1 MR\nMDISK 2 FB-512 16 9000000 V2 MR\n")
+    disks = ("MDISK 1 3390 3000 1000 V1 MR", "MDISK 2 FB-512 16 9000000 V2 MR", "MDISK 3 3390 1 262668 V3 MR")
+    found = source.read("\n".join(("USER A NOLOG 1M 1M G", *disks, "")))
     made = {volume.volser: volume for volume in source.missing_volumes(found, {})}
     assert (made["V1"].size, made["V1"].model) == (10017, "3390-09")
     assert made["V2"].size == 9_000_016
+    assert (made["V3"].size, made["V3"].model) == (1_182_006, "3390-0A")
     assert source.check_extents(found, made) == ()
 
 

@@ -53,6 +53,8 @@ def test_a_continuation_needs_a_next_record() -> None:
         ("MDISK 0100 3390 1 100 LX0001 XX", "access mode"),
         ("MDISK 0100 3390 1 100 LX0001TOO MR", "volume"),
         ("MDISK 0100 3390 V-DISK 100 MR", "device type"),
+        ("MDISK 0100 3390 1 1182007 LX0001 MR", "size"),
+        ("MDISK 0100 3390 T-DISK 1182007 MR", "size"),
         ("NICDEF 1000 TYPE TOKENRING", "TYPE"),
         ("NICDEF 1000 TYPE QDIO DEVICES 2", "DEVICES"),
         ("NICDEF 1000 TYPE QDIO MACID 12345G", "MACID"),

@@ -9,7 +9,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["CLUSTER", "build", "zstd"]
+__all__ = ["CLUSTER", "build", "sparse", "zstd"]
 
 CLUSTER = 65536
 
@@ -41,6 +41,22 @@ def build(content: bytes, *, packed: str = "", version: int = 3, zeros: bool = F
     if version == 3:
         header += struct.pack(">QQQIIB7x", 8 if packed == "zstd" else 0, 0, 0, 4, 112, packed == "zstd")
     return header.ljust(CLUSTER, b"\0") + l1 + table + data
+
+
+def sparse(size: int, pieces: dict[int, bytes]) -> bytes:
+    """The image of a disk of up to 128 GiB that holds these bytes at these offsets: clusters of 1 MiB."""
+    cluster = 1 << 20
+    clusters: dict[int, bytearray] = {}
+    for at, data in pieces.items():
+        for offset, byte in enumerate(data, at):
+            clusters.setdefault(offset // cluster, bytearray(cluster))[offset % cluster] = byte
+    entries = [0] * (cluster // 8)
+    for position, number in enumerate(clusters):
+        entries[number] = 1 << 63 | (3 + position) * cluster
+    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 20, size, 0, 1, cluster, 0, 0, 0, 0)
+    l1 = struct.pack(">Q", 1 << 63 | 2 * cluster)
+    table = struct.pack(f">{len(entries)}Q", *entries)
+    return header.ljust(cluster, b"\0") + l1.ljust(cluster, b"\0") + table + b"".join(clusters.values())
 
 
 def _pack(piece: bytes, packed: str) -> bytes:

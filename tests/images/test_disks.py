@@ -1,5 +1,6 @@
 """Disk files, the compatible disk layout, IPL and the sample system."""
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_fba_blocks_are_read_as_written_and_zeros_stay_holes(tmp_path: Path) -> 
             disk.write(4095, bytes(1024))
 
 
-@pytest.mark.parametrize("cylinders", [1, 2, 50])
+@pytest.mark.parametrize("cylinders", [1, 2, 50, 65_534, 65_535, 262_668])
 def test_a_formatted_disk_has_label_and_one_partition_and_does_not_boot(tmp_path: Path, cylinders: int) -> None:
     with EckdDisk.create(tmp_path / "d", cylinders) as disk:
         assert cdl.partitions(disk) == ()
@@ -103,6 +104,45 @@ def test_label_records_have_the_lengths_the_layout_asks_for() -> None:
     first, vtoc = cdl.label_tracks(10, "LNX100")
     assert [(len(r.key), len(r.data)) for r in first.records] == [(4, 24), (4, 144), (4, 80)] + [(0, 4096)] * 9
     assert [(len(r.key), len(r.data)) for r in vtoc.records] == [(44, 96)] * 12
+
+
+@pytest.mark.parametrize(
+    ("cylinders", "shown", "counted", "formats"),
+    [(65_534, 65_534, 0, "f4f5f1"), (65_535, 65_534, 65_535, "f4f5f7f8f9"), (262_668, 65_534, 262_668, "f4f5f7f8f9")],
+)
+def test_the_vtoc_of_a_large_volume_counts_cylinders_in_a_field_of_its_own(
+    cylinders: int, shown: int, counted: int, formats: str
+) -> None:
+    _, vtoc = cdl.label_tracks(cylinders, "LNX100")
+    dscbs = [record.key + record.data for record in vtoc.records]
+    assert bytes(dscb[44] for dscb in dscbs).rstrip(b"\0").hex() == formats
+    volume = dscbs[0]
+    assert int.from_bytes(volume[62:64]) == shown
+    assert int.from_bytes(volume[132:136]) == counted
+    if counted:
+        assert (volume[58], volume[138], volume[125:131].hex()) == (0xA0, 0x40, "070000000103"), "free space: format 7"
+        last = (cylinders - 1) & 0xFFFF, (cylinders - 1) >> 16 << 4 | 14
+        assert dscbs[3][105:115] == bytes.fromhex("010000000002") + struct.pack(">HH", *last)
+        assert dscbs[3][135:140].hex() == "0000000105", "format 8 points to its format 9"
+        assert dscbs[4][:3].hex() == "090101"
+
+
+def test_tracks_beyond_cylinder_65536_are_their_own(tmp_path: Path) -> None:
+    def content(number: int) -> Track:
+        return Track((Record(1, b"", b"track %d" % number),))
+
+    with EckdDisk.create(tmp_path / "d", 70_000) as disk:
+        for cylinder in (0, 4_464, 65_535, 65_536, 69_999):
+            disk.write_track(cylinder, 14, content(cylinder))
+        found = [(cylinder, head, track) for cylinder, head, track in disk.used_tracks()]
+        assert found == [(c, 14, content(c)) for c in (0, 4_464, 65_535, 65_536, 69_999)]
+        data = b"".join(bytes([n]) * 4096 for n in range(24))
+        assert disk.write_blocks(65_535 * 15 + 14, data) == 2
+        read = disk.read_track(65_535, 14).records + disk.read_track(65_536, 0).records
+        assert b"".join(record.data for record in read) == data
+    assert used_bytes(tmp_path / "d") < 1_000_000
+    with pytest.raises(DiskFileError, match="262669 cylinders are outside 1 to 262668"):
+        EckdDisk.create(tmp_path / "e", 262_669)
 
 
 @pytest.mark.parametrize("volser", ["", "TOOLONG", "A B", "ä"])

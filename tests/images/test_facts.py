@@ -55,6 +55,16 @@ def test_raw_bytes_of_a_labelled_disk_go_onto_eckd_only(tmp_path: Path) -> None:
     assert (found.disk_type, found.cylinders, found.blocks, found.bootable) == ("ECKD", 3, None, True)
 
 
+@pytest.mark.parametrize(("cylinders", "needed"), [(65_541, 65_541), (262_668, 262_668), (262_669, None)])
+def test_an_extended_address_volume_holds_up_to_262668_cylinders(
+    tmp_path: Path, cylinders: int, needed: int | None
+) -> None:
+    with (tmp_path / "image").open("wb") as file:
+        file.truncate(cylinders * CYLINDER_DATA_BYTES)
+    found = examine(tmp_path / "image")
+    assert (found.cylinders, found.blocks) == (needed, cylinders * 1440)
+
+
 def test_a_disk_without_a_label_goes_onto_both(tmp_path: Path) -> None:
     found = facts(tmp_path, bytes(CYLINDER_DATA_BYTES) + b"x")
     assert (found.disk_type, found.cylinders, found.blocks) == ("", 2, CYLINDER_DATA_BYTES // 512 + 1)

@@ -17,7 +17,7 @@ def numbered(contents: list[tuple[bytes, bytes]]) -> Track:
 TRACKS = st.one_of(st.just(DEFAULT_TRACK), st.lists(CONTENT, max_size=8).map(numbered))
 
 
-@given(TRACKS, st.integers(0, 65535), st.integers(0, 14))
+@given(TRACKS, st.integers(0, 2**28 - 1), st.integers(0, 14))
 def test_a_track_survives_its_raw_form(track: Track, cylinder: int, head: int) -> None:
     raw = tracks.encode(track, cylinder, head)
     assert len(raw) == 65536
@@ -37,6 +37,15 @@ def test_the_raw_form_is_laid_out_as_the_device_shows_it() -> None:
     assert raw[16:30] == bytes.fromhex("0102000301020004") + b"KKDATA"
     assert raw[30:42] == b"\xff" * 12
     assert not any(raw[42:])
+
+
+def test_the_high_bits_of_a_cylinder_stand_above_the_head() -> None:
+    raw = tracks.encode(Track((Record(1, b"", b"DATA"),)), 0xABC1234, 14)
+    assert raw[:4] == raw[16:20] == bytes.fromhex("1234ABCE")
+    with pytest.raises(tracks.TrackError, match="home address says 180097588/14, expected 4660/14"):
+        tracks.decode(raw, 0x1234, 14)
+    with pytest.raises(tracks.TrackError, match="cylinder 268435456 is outside 0 to 268435455"):
+        tracks.encode(Track(()), 2**28, 0)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from zvmcloud.manager.guestnet import Address, archive
         ("512M", "ECKD", 729),
         ("10g", "ECKD", 14564),
         ("3338", "ECKD", 3338),
+        ("180g", "ECKD", 262_144),
+        ("262668", "ECKD", 262_668),
         ("1g", "FBA", 2097152),
         ("7", "FBA", 7),
     ],
@@ -26,7 +28,7 @@ def test_sizes_become_cylinders_and_blocks(size: str, kind: str, expected: int) 
     assert units(size, kind) == expected
 
 
-@pytest.mark.parametrize("size", ["", "0", "-1", "1.5g", "g", "1k", "45g", "9" * 13, "１"])  # noqa: RUF001
+@pytest.mark.parametrize("size", ["", "0", "-1", "1.5g", "g", "1k", "181g", "9" * 13, "１"])  # noqa: RUF001
 def test_other_sizes_are_refused_by_name(size: str) -> None:
     with pytest.raises(BadInput, match="size"):
         units(size, "ECKD")

@@ -14,6 +14,7 @@ from simulator.cp_system import prepare
 from zvmcloud.cp import answers
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.sample import sample_tracks
+from zvmcloud.images.tracks import Record, Track
 from zvmcloud.simulator import spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.model import UnitRecord
@@ -174,6 +175,8 @@ COMMANDS = [
     ("LINUX01", "DEF STOR MUCH", 26, "HCPDST026E"),
     ("LINUX01", "DEF VFB-512 AS 300 BLK 1000", 0, "DASD 0300 DEFINED"),
     ("LINUX01", "DEF T3390 300 5", 0, "DASD 0300 DEFINED"),
+    ("LINUX01", "DEF T3390 300 262668", 0, "DASD 0300 DEFINED"),
+    ("LINUX01", "DEF T3390 300 262669", 26, "HCPDFN026E"),
     ("LINUX01", "DEF VFB-512 100 1000", 92, "HCPLNM092E"),
     ("LINUX01", "DEF VFB-512 300 0", 26, "HCPDFN026E"),
     ("LINUX01", "DEF CTCA 500", 0, "CTCA 0500 DEFINED"),
@@ -340,6 +343,20 @@ def test_flashcopy_copies_tracks_and_holes(vm: System) -> None:
     assert _digest(source) == _digest(target)
     assert cp(vm, "LINUX01", "FLASHCOPY 100 4 4 101 0 0")[0] == 0
     assert _digest(source) != _digest(target)
+
+
+def test_cylinders_beyond_65536_are_shown_and_copied(vm: System) -> None:
+    track = Track((Record(1, b"", b"far out"),))
+    for vdev in ("0300", "0301"):
+        assert cp(vm, "LINUX01", f"DEF T3390 {vdev} 70000")[0] == 0
+    source, target = (storage.file_of(vm, vm.disks[f"LINUX01.{vdev}"]) for vdev in ("0300", "0301"))
+    with EckdDisk(source, writable=True) as disk:
+        disk.write_track(69_990, 14, track)
+    assert "      70000 CYL ON DASD" in cp(vm, "LINUX01", "Q V 300")[1][0]
+    assert cp(vm, "LINUX01", "FLASHCOPY 300 69990 69990 301 3 3")[0] == 0
+    assert cp(vm, "LINUX01", "FLASHCOPY 300 3 69999 301 3 69999")[0] == 0
+    with EckdDisk(target) as disk:
+        assert list(disk.used_tracks()) == [(69_990, 14, track)]
 
 
 def _digest(path: Path) -> str:

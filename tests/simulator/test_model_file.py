@@ -81,6 +81,7 @@ def test_a_written_system_becomes_the_same_system(tmp_path: Path, preset: str) -
     [
         ("colour = 1", "colour"),
         ("cps = 65", "cps"),
+        ("[pool.EAV]\ntype = '3390'\nsize = 1182007", "pool.EAV.size"),
         ("[lun]\nwwpn = 'X'", "lun"),
         ("lun = [1]", "lun[1]"),
         ("[[lun]]\nwwpn = '500507630708D3B3'\nlun = '4000400000000000'", "lun[1].uuid"),

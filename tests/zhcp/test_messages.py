@@ -61,7 +61,7 @@ def test_the_class_of_a_reader_file_keeps_its_name_on_the_wire() -> None:
         ("guest.create", {"ipl_parm": "a\nb"}, "parameters.ipl_parm"),
         ("guest.create", {"comments": ["x\nUSER EVIL"]}, "parameters.comments[0]"),
         ("guest.create", {"disks": {}}, "parameters.disks"),
-        ("guest.create", {"disks": [{"vdev": "100", "size_units": 70000, "pool": "P"}]}, "disks[0].size_units"),
+        ("guest.create", {"disks": [{"vdev": "100", "size_units": 262669, "pool": "P"}]}, "disks[0].size_units"),
         ("guest.create", {"disks": [{"vdev": "100", "size_units": 1}]}, "disks[0].pool"),
         ("guest.create", {"disks": [{"vdev": "1g", "size_units": 1, "pool": "P"}]}, "parameters.disks[0].vdev"),
         ("guest.create", {"disks": [{"vdev": "100", "vdisk_blocks": 1}] * 2}, "disks[1].vdev"),

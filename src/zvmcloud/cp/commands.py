@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 MAX_COMMAND = 240
+_MAX_CYLINDERS = 1_182_006
+"""Of the largest 3390, a Model A: `directory.extents.LARGEST_3390`, which this room does not import."""
 LINK_MODES = frozenset({"R", "RR", "W", "WR", "M", "MR", "MW", "SR", "SW", "SM", "ER", "EW"})
 _USERID = re.compile(r"[A-Z0-9@#$_+:-]{1,8}")
 _VDEV = re.compile(r"[0-9A-F]{1,4}")
@@ -126,8 +128,8 @@ def flashcopy(source: str, target: str, last: int) -> str:
 
     Source: z/VM CP Commands and Utilities Reference, FLASHCOPY.
     """
-    if not 0 <= last < 65_520:
-        raise OperandError("last", last, "a cylinder from 0 to 65519")
+    if not 0 <= last < _MAX_CYLINDERS:
+        raise OperandError("last", last, f"a cylinder from 0 to {_MAX_CYLINDERS - 1}")
     return _line("FLASHCOPY", vdev(source), "0", str(last), "TO", vdev(target), "0", str(last), "SYNCHRONOUS")
 
 

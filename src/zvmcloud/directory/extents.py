@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 #: First unit that minidisks may use.
 RESERVED = {"3390": 1, "3380": 1, "9336": 16, "FB-512": 16}
+#: Cylinders of the largest 3390, a Model A (IBM, "z/OS operating system support of EAV": a DS8800 defines them).
+LARGEST_3390 = 1_182_006
 #: Bytes of one unit: a 3390 cylinder of 15 tracks with twelve 4096-byte records each; an FBA block.
 UNIT_BYTES = {"3390": 15 * 12 * 4096, "3380": 15 * 10 * 4096, "9336": 512, "FB-512": 512}
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Mdisk
 from zvmcloud.directory.entry import Entry
-from zvmcloud.directory.extents import Extent, Volume
+from zvmcloud.directory.extents import LARGEST_3390, Extent, Volume
 from zvmcloud.directory.statements import COLUMNS, ENTRY_KEYWORDS, DirectoryError, Statement
 
 _SEQUENCE = re.compile(r"[0-9]{8}\Z")
 #: 3390 models by their number of cylinders, for volumes that only the directory knows.
-_MODELS = ((3339, "3390-03"), (10017, "3390-09"), (32760, "3390-27"), (65520, "3390-54"), (1_182_006, "3390-0A"))
+_MODELS = ((3339, "3390-03"), (10017, "3390-09"), (32760, "3390-27"), (65520, "3390-54"), (LARGEST_3390, "3390-0A"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from zvmcloud.directory.extents import LARGEST_3390
+
 #: Columns of a record that carry text.
 COLUMNS = 72
 
@@ -289,7 +291,7 @@ def _check_mdisk(operands: _Operands) -> None:
     operands.vdev(1)
     device = operands.text(2, "device type")
     start = operands.text(3, "start")
-    largest = 2147483640
+    largest = LARGEST_3390 if device.startswith("3390") else 2147483640
     if start == "V-DISK":
         if device != "FB-512":
             raise operands.fail("device type", device, "FB-512 with V-DISK")

@@ -8,8 +8,11 @@
               R1 format 4 (the volume), R2 format 5 (free space, unused), R3 format 1 (a partition)
     track 2+  partitions: twelve 4096-byte records a track
 
-Keys and names are EBCDIC. Addresses are CCHH: two bytes cylinder, two bytes head. One partition is written and up to
-three are read, as Linux does. The layout is the one Linux's formatter leaves on a disk.
+A large volume, of more than 65,534 cylinders, says so in format 4: X'FFFE' cylinders, their number in DS4DCYL, free
+space in format 7. Its VTOC: R2 format 5, R3 format 7, R4 format 8 (a partition, as format 1) and R5 its format 9.
+
+Keys and names are EBCDIC. Addresses are CCHH (`tracks.cchh`). One partition is written and up to three are read, as
+Linux does. The layout is the one Linux's formatter leaves on a disk: s390-tools, libvtoc and fdasd.
 """
 
 from __future__ import annotations
@@ -22,9 +25,12 @@ from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.tracks import (
     BLOCK_BYTES,
     BLOCKS_PER_TRACK,
+    CCHH,
     TRACKS_PER_CYLINDER,
     Record,
     Track,
+    cchh,
+    located,
 )
 
 EBCDIC = "cp037"
@@ -34,7 +40,8 @@ STOPPED_PSW = bytes.fromhex("000a00000000000f")
 _VOLSER = re.compile(r"[A-Z0-9@#$]{1,6}")
 _KEY_IPL1, _KEY_IPL2, _KEY_VOL1 = ("IPL1".encode(EBCDIC), "IPL2".encode(EBCDIC), "VOL1".encode(EBCDIC))
 _DSCB_BYTES, _DSCB_KEY_BYTES = 140, 44
-_CCHH = struct.Struct(">HH")
+_LARGE = 0xFFFE
+"""What the sixteen-bit number of cylinders says of a volume that has more (Linux: LV_COMPAT_CYL)."""
 
 SHORT_BLOCKS = 2 * BLOCKS_PER_TRACK
 """Blocks of 4096 bytes among which are those that Linux's DASD driver keeps as shorter records."""
@@ -101,7 +108,7 @@ def check_volser(volser: str) -> str:
 
 
 def _cchh(track: int) -> bytes:
-    return _CCHH.pack(*divmod(track, TRACKS_PER_CYLINDER))
+    return CCHH.pack(*cchh(*divmod(track, TRACKS_PER_CYLINDER)))
 
 
 def _extent(first: int, last: int, kind: int = 1) -> bytes:
@@ -117,33 +124,49 @@ def volume_label(volser: str) -> bytes:
 
 
 def _format_4(cylinders: int) -> bytes:
-    device = struct.pack(">HHHBBBBHBB", cylinders, TRACKS_PER_CYLINDER, 0xE5A2, 0, 0, 0, 0x30, 0, 0x2D, 0x15)
+    large = cylinders > _LARGE
+    shown = _LARGE if large else cylinders
+    device = struct.pack(">HHHBBBBHBB", shown, TRACKS_PER_CYLINDER, 0xE5A2, 0, 0, 0, 0x30, 0, 0x2D, 0x15)
     return b"".join(
         (
             b"\x04" * 44,
             b"\xf4",
-            _cchh(cylinders * TRACKS_PER_CYLINDER - 1) + bytes([BLOCKS_PER_TRACK]),  # highest address in use
-            struct.pack(">H", BLOCKS_PER_TRACK - 3),  # unused DSCBs
+            _cchh(1) + (b"\x04" if large else b"\x03"),  # DS4HPCHR: the last DSCB of format 1 or 8
+            struct.pack(">H", BLOCKS_PER_TRACK - (5 if large else 3)),  # unused DSCBs
             bytes(4 + 2),
-            b"\x00\x01\x00\x00",
+            b"\xa0\x01\x00\x00" if large else b"\x00\x01\x00\x00",  # DS4VTOCI: free space is in format 7
             device,
             bytes(8 + 3 + 8 + 5 + 5),
             _extent(1, 1),
-            bytes(10 + 1 + 5 + 9),
+            bytes(10),
+            b"\x07" + _cchh(1) + b"\x03" if large else bytes(1 + 5),  # DS4EFLVL, DS4EFPTR: where format 7 is
+            bytes(1),
+            struct.pack(">I", cylinders if large else 0),  # DS4DCYL
+            bytes(2),
+            b"\x40\x00" if large else bytes(2),  # DS4DEVF2: formats 8 and 9 may be in use
         )
     )
+
+
+def _format_7() -> bytes:
+    return b"\x07" * 4 + bytes(40) + b"\xf7" + bytes(95)
+
+
+def _format_9() -> bytes:
+    return b"\x09\x01\x01" + bytes(41) + b"\xf9" + bytes(95)
 
 
 def _format_5() -> bytes:
     return b"\x05" * 4 + bytes(40) + b"\xf5" + bytes(95)
 
 
-def _format_1(volser: str, number: int, first: int, last: int) -> bytes:
+def _format_1(volser: str, number: int, first: int, last: int, format_9: int = 0) -> bytes:
+    """A partition; as format 8 when the record of its format 9 is given."""
     name = f"LINUX.V{volser.ljust(6).replace(' ', '0')}.PART{number:04d}.NATIVE"
     return b"".join(
         (
             name.ljust(44).encode(EBCDIC),
-            b"\xf1",
+            b"\xf8" if format_9 else b"\xf1",
             volser.ljust(6).encode(EBCDIC),
             b"\x00\x01",
             bytes(3 + 3),
@@ -154,7 +177,8 @@ def _format_1(volser: str, number: int, first: int, last: int) -> bytes:
             struct.pack(">HHBH", BLOCK_BYTES, BLOCK_BYTES, 0, 0),
             b"\x80\x00" + bytes(3 + 3 + 2 + 2),
             _extent(first, last),
-            bytes(10 + 10 + 5),
+            bytes(10 + 10),
+            _cchh(1) + bytes([format_9]) if format_9 else bytes(5),
         )
     )
 
@@ -165,9 +189,7 @@ def _dscb_record(number: int, dscb: bytes) -> Record:
     return Record(number, dscb[:_DSCB_KEY_BYTES], dscb[_DSCB_KEY_BYTES:])
 
 
-def label_tracks(
-    cylinders: int, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"", partition: bool = True
-) -> tuple[Track, Track]:
+def label_tracks(cylinders: int, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"") -> tuple[Track, Track]:
     """Tracks 0 and 1 of a formatted disk, with one partition over the rest of it.
 
     `ipl1` (up to 24 bytes) and `ipl2` (up to 144) are padded with zeros. LayoutError when one is too long.
@@ -184,9 +206,12 @@ def label_tracks(
             *(Record(number, b"", zero) for number in range(4, BLOCKS_PER_TRACK + 1)),
         )
     )
+    last = cylinders * TRACKS_PER_CYLINDER - 1
     dscbs = [_format_4(cylinders), _format_5()]
-    if partition:
-        dscbs.append(_format_1(volser, 1, FIRST_PARTITION_TRACK, cylinders * TRACKS_PER_CYLINDER - 1))
+    if cylinders > _LARGE:
+        dscbs += [_format_7(), _format_1(volser, 1, FIRST_PARTITION_TRACK, last, format_9=5), _format_9()]
+    else:
+        dscbs.append(_format_1(volser, 1, FIRST_PARTITION_TRACK, last))
     dscbs += [bytes(_DSCB_BYTES)] * (BLOCKS_PER_TRACK - len(dscbs))
     return first, Track(tuple(_dscb_record(number, dscb) for number, dscb in enumerate(dscbs, 1)))
 
@@ -203,9 +228,14 @@ def read_volume_label(disk: EckdDisk) -> VolumeLabel | None:
     """The volume label, or None when the disk has none."""
     for record in disk.read_track(0, 0).records:
         if record.number == 3 and record.key == _KEY_VOL1 and record.data[:4] == _KEY_VOL1 and len(record.data) >= 16:
-            cylinder, head = _CCHH.unpack_from(record.data, 11)
+            cylinder, head = located(*CCHH.unpack_from(record.data, 11))
             return VolumeLabel(record.data[4:10].decode(EBCDIC).rstrip(), cylinder, head)
     return None
+
+
+def _track(data: bytes, at: int) -> int:
+    cylinder, head = located(*CCHH.unpack_from(data, at))
+    return cylinder * TRACKS_PER_CYLINDER + head
 
 
 def partitions(disk: EckdDisk) -> tuple[Partition, ...]:
@@ -223,8 +253,7 @@ def partitions(disk: EckdDisk) -> tuple[Partition, ...]:
         dscb = record.key + record.data
         if len(dscb) != _DSCB_BYTES or dscb[44] not in (0xF1, 0xF8) or dscb[105] == 0:
             continue
-        (first_c, first_h), (last_c, last_h) = _CCHH.unpack_from(dscb, 107), _CCHH.unpack_from(dscb, 111)
-        first, last = first_c * TRACKS_PER_CYLINDER + first_h, last_c * TRACKS_PER_CYLINDER + last_h
+        first, last = _track(dscb, 107), _track(dscb, 111)
         if not 0 < first <= last < disk.tracks:
             raise LayoutError(f"VTOC entry {record.number} names tracks {first} to {last}, the disk has {disk.tracks}")
         found.append(Partition(dscb[:44].decode(EBCDIC).rstrip(), first, last))

@@ -9,7 +9,7 @@ A raw disk goes onto an FBA disk unless it has the volume label of an ECKD disk,
 all of its first blocks (`cdl.keeps`) and block 0 holds nothing that an FBA disk would boot.
 
 Sizes: a cylinder holds 737,280 bytes of raw data, a block of an FBA disk 512.
-The largest ECKD disk has 65,520 cylinders, the largest of blocks 2**31 - 1.
+The largest ECKD disk has 262,668 cylinders, the largest of blocks 2**31 - 1.
 """
 
 from __future__ import annotations

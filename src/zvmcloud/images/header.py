@@ -1,7 +1,7 @@
 """The first 512 bytes of an image file: blank-padded ASCII.
 
     0   "xCAT CKD Disk Image:" | "xCAT FBA Part Image:" | "xCAT FBA Disk Image:" | "xCAT FCP Disk Image:"
-    20  size and unit, right-aligned in 16 characters: "        3338 CYL", "      204800 BLK"
+    20  size and unit, right-aligned in 16 characters: "        3338 CYL", "      204800 BLK"; room for 12 digits
     36  " HLen: 0055"     absent in version 1 of the form
     47  " GZIP: 6"        0: the body is not compressed; version 1 is always compressed (6)
     55  blanks up to 512
@@ -17,10 +17,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from zvmcloud.images.tracks import MAX_CYLINDERS
+
 HEADER_BYTES = 512
 PROBE_BYTES = 514
 """Bytes that `parse` needs to find where the body starts (fewer only if the file is shorter)."""
-MAX_CYL = 65_520
+MAX_CYL = MAX_CYLINDERS
 FBA_PARTITION_START = 2048
 """Block of an FBA disk at which the partition of a partition image begins."""
 MAX_BLK = 2**31 - 1

@@ -1,17 +1,19 @@
 """One ECKD track: an ordered tuple of records, and its 65,536-byte form on a device in raw-track mode.
 
     offset  bytes
-    0       2      cylinder, big-endian  \
-    2       2      head                   | home of the track
-    4       12     gap, zero             /
+    0       4      CCHH: home of the track
+    4       12     gap, zero
     16      ...    records, each:
-                     2 cylinder, 2 head, 1 record number, 1 key length, 2 data length, key, data
+                     4 CCHH, 1 record number, 1 key length, 2 data length, key, data
     ...     12     X'FF': end of track
     ...            zeros up to 65,536
 
 An all-zero buffer (a hole in a sparse file) stands for the track as CP formats it: records 1 to 12 without keys, 4096
-zero bytes each. Cylinder and head are relative to the minidisk; sixteen-bit cylinders are the limit of the form.
-Source: reference/connector/formats.md 1.2.
+zero bytes each. Cylinder and head are relative to the minidisk. Source: reference/connector/formats.md 1.2.
+
+A cylinder number has 28 bits, of which CCHH keeps the low 16 in CC and the high 12 in the high 12 of HH, above the four
+of the head: the same bytes as ever below cylinder 65,536. Source: z/OS DFSMS Using Data Sets, "Extended Address
+Volumes" (CCCCcccH); Linux, drivers/s390/block/dasd_eckd.c, set_ch_t.
 """
 
 from __future__ import annotations
@@ -26,16 +28,30 @@ BLOCKS_PER_TRACK = 12
 CYLINDER_DATA_BYTES = TRACKS_PER_CYLINDER * BLOCKS_PER_TRACK * BLOCK_BYTES
 """737,280: what a 3390 cylinder holds when formatted with 4096-byte blocks."""
 RAW_CYLINDER_BYTES = TRACKS_PER_CYLINDER * RAW_TRACK_BYTES
-MAX_CYLINDERS = 65_520
-"""Largest 3390 whose cylinder numbers fit the sixteen bits of the raw form (no extended address volumes)."""
+MAX_CYLINDERS = 262_668
+"""The largest disk that is made: an extended address volume, 3390 Model A. Judgement: a DS8700 defines volumes of
+that many cylinders, a DS8800 of 1,182,006 (IBM, "z/OS operating system support of EAV"), and the smaller number
+holds for both."""
+_CYLINDER_NUMBERS = 1 << 28
 HOME_BYTES = 16
 END_OF_TRACK = b"\xff" * 12
 RECORD_AREA_BYTES = RAW_TRACK_BYTES - HOME_BYTES - len(END_OF_TRACK)
 """65,508: room for records with their eight-byte count fields."""
 
+CCHH = struct.Struct(">HH")
 _COUNT = struct.Struct(">HHBBH")
 _HOME = struct.Struct(">HH12x")
 _HOLE = bytes(RAW_TRACK_BYTES)
+
+
+def cchh(cylinder: int, head: int) -> tuple[int, int]:
+    """CC and HH of a track: cylinder 0 to 2**28 - 1, head 0 to 15."""
+    return cylinder & 0xFFFF, cylinder >> 16 << 4 | head
+
+
+def located(cc: int, hh: int) -> tuple[int, int]:
+    """Cylinder and head of a CCHH address."""
+    return hh >> 4 << 16 | cc, hh & 0xF
 
 
 class TrackError(ValueError):
@@ -93,14 +109,15 @@ def encode(track: Track, cylinder: int, head: int) -> bytes:
 
 def encode_explicit(track: Track, cylinder: int, head: int) -> bytes:
     """The raw form as a device shows it: the default track is written out too."""
-    if not 0 <= cylinder <= 0xFFFF:
-        raise TrackError(f"cylinder {cylinder} is outside 0 to 65535")
+    if not 0 <= cylinder < _CYLINDER_NUMBERS:
+        raise TrackError(f"cylinder {cylinder} is outside 0 to {_CYLINDER_NUMBERS - 1}")
     if not 0 <= head < TRACKS_PER_CYLINDER:
         raise TrackError(f"head {head} is outside 0 to {TRACKS_PER_CYLINDER - 1}")
     track.check()
-    parts = [_HOME.pack(cylinder, head)]
+    cc, hh = cchh(cylinder, head)
+    parts = [_HOME.pack(cc, hh)]
     for record in track.records:
-        parts.append(_COUNT.pack(cylinder, head, record.number, len(record.key), len(record.data)))
+        parts.append(_COUNT.pack(cc, hh, record.number, len(record.key), len(record.data)))
         parts.append(record.key)
         parts.append(record.data)
     parts.append(END_OF_TRACK)
@@ -122,12 +139,18 @@ def blocks_parts(data: bytes, at: int, cylinder: int, head: int) -> list[bytes |
     if data.startswith(_NO_DATA, at):
         return []
     view = memoryview(data)
-    parts: list[bytes | memoryview] = [_HOME.pack(cylinder, head)]
+    cc, hh = cchh(cylinder, head)
+    parts: list[bytes | memoryview] = [_HOME.pack(cc, hh)]
     for number in range(BLOCKS_PER_TRACK):
-        parts.append(_COUNT.pack(cylinder, head, number + 1, 0, BLOCK_BYTES))
+        parts.append(_COUNT.pack(cc, hh, number + 1, 0, BLOCK_BYTES))
         parts.append(view[at + number * BLOCK_BYTES : at + (number + 1) * BLOCK_BYTES])
     parts.append(_REST)
     return parts
+
+
+def _named(cc: int, hh: int) -> str:
+    cylinder, head = located(cc, hh)
+    return f"{cylinder}/{head}"
 
 
 def decode(raw: bytes, cylinder: int | None = None, head: int | None = None) -> Track:
@@ -139,17 +162,17 @@ def decode(raw: bytes, cylinder: int | None = None, head: int | None = None) -> 
         raise TrackError(f"a raw track has {RAW_TRACK_BYTES} bytes, not {len(raw)}")
     if not raw[0] and raw == _HOLE:
         return DEFAULT_TRACK
-    home_cylinder, home_head = struct.unpack_from(">HH", raw, 0)
-    if cylinder is not None and head is not None and (home_cylinder, home_head) != (cylinder, head):
-        raise TrackError(f"home address says {home_cylinder}/{home_head}, expected {cylinder}/{head}", 0)
+    home = CCHH.unpack_from(raw, 0)
+    if cylinder is not None and head is not None and home != cchh(cylinder, head):
+        raise TrackError(f"home address says {_named(*home)}, expected {cylinder}/{head}", 0)
     records: list[Record] = []
     at = HOME_BYTES
     while not raw.startswith(END_OF_TRACK[:8], at):
         if at + 8 > RAW_TRACK_BYTES:
             raise TrackError("no end of track mark", at)
-        rec_cylinder, rec_head, number, key_length, data_length = _COUNT.unpack_from(raw, at)
-        if (rec_cylinder, rec_head) != (home_cylinder, home_head):
-            raise TrackError(f"record count says track {rec_cylinder}/{rec_head}", at)
+        cc, hh, number, key_length, data_length = _COUNT.unpack_from(raw, at)
+        if (cc, hh) != home:
+            raise TrackError(f"record count says track {_named(cc, hh)}", at)
         end = at + 8 + key_length + data_length
         if end > RAW_TRACK_BYTES - len(END_OF_TRACK):
             raise TrackError(f"record {number} runs past the end of the track", at)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from zvmcloud.images import doscript
+from zvmcloud.images.tracks import MAX_CYLINDERS
 from zvmcloud.manager.core import Core, userid, vdev
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
@@ -22,7 +23,6 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
 CYLINDER = 737_280
 BLOCK = 512
-_MAX_CYL = 65_520
 _MAX_BLK = 2**31 - 1
 _SIZE = re.compile(r"([0-9]{1,12})([GM]?)", re.IGNORECASE)
 _POOL = re.compile(r"(ECKD|FBA):([A-Za-z0-9_]+)", re.IGNORECASE)
@@ -231,7 +231,7 @@ def _mount_commands(device: str, form: str, target: str) -> list[str]:
 def units(size: str, kind: str, field: str = "size") -> int:
     """Cylinders (``kind`` ECKD) or 512-byte blocks (FBA) for "3g", "512M" or a plain count. Raises BadInput."""
     found = _SIZE.fullmatch(size.strip())
-    limit = _MAX_CYL if kind == "ECKD" else _MAX_BLK
+    limit = MAX_CYLINDERS if kind == "ECKD" else _MAX_BLK
     name = "cylinders" if kind == "ECKD" else "blocks"
     if not found or int(found[1]) == 0:
         raise BadInput(field, size, f"a count of {name}, or a number followed by G or M")

@@ -46,6 +46,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+from zvmcloud.directory.extents import LARGEST_3390
 from zvmcloud.simulator import model_rows, releases
 from zvmcloud.simulator.cp.language import size
 from zvmcloud.simulator.errors import ModelError
@@ -129,7 +130,7 @@ def _pool(name: str, item: object) -> Pool:
     kind = _text(f"pool.{name}.type", table.get("type", "3390"))
     if kind not in ("3390", "9336"):
         raise ModelError(f"pool.{name}.type", f"{kind!r} is neither 3390 nor 9336")
-    largest = 65520 if kind == "3390" else 2_147_483_640
+    largest = LARGEST_3390 if kind == "3390" else 2_147_483_640
     return Pool(
         kind,
         _number(f"pool.{name}.volumes", table.get("volumes", 1), 1, 9999),

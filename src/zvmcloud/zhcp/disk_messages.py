@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zvmcloud.images.tracks import MAX_CYLINDERS
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.kinds import Operation, kind
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
-MAX_CYLINDERS = 65_520
 MAX_BLOCKS = 2_147_483_640
 MAX_VDISK_BLOCKS = 4_194_296
 

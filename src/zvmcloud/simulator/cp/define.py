@@ -12,6 +12,7 @@ from dataclasses import replace
 from zvmcloud.cp import messages
 from zvmcloud.directory import statements
 from zvmcloud.directory.devices import Mdisk
+from zvmcloud.images.tracks import MAX_CYLINDERS
 from zvmcloud.simulator import channels, hotplug, network, storage
 from zvmcloud.simulator.cp import lans, networks
 from zvmcloud.simulator.cp.language import Command, Issuer, abbreviates, chosen, number, operand, size, vdev
@@ -87,7 +88,7 @@ def _temporary(issuer: Issuer, words: Sequence[str], _text: str) -> list[str]:
     """DEFINE T3390 [AS] vdev [CYL] cylinders: a disk that ends with the logon."""
     rest = [word for word in words if word not in ("AS", "CYL")]
     address = vdev(rest, 0)
-    cylinders = number(rest, 1, 1, 65520, "DFN")
+    cylinders = number(rest, 1, 1, MAX_CYLINDERS, "DFN")
     return _disk(issuer, Mdisk(address, "3390", "T-DISK", None, cylinders, "", "MW"))
 
 
