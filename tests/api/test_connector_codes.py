@@ -87,6 +87,7 @@ def nic(codes: Numbers, method: str, body: Mapping[str, Any], function: str, rc:
 
 
 CPUS, MEMORY = {"cpu_cnt": 3}, {"size": "2g"}
+COREOS = {"image": "RHCOS4.12", "skipdiskcopy": True}
 ADAPTER = "Virtual_Network_Adapter"
 SITUATIONS: tuple[Situation, ...] = (
     Situation((100, 400, 100, 3), "POST", "/guests", {"guest": {**GUEST, "disk_list": [{"size": "0"}]}}, status=400),
@@ -98,6 +99,8 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation((300, 10, 300, 2), "POST", "/guests", {"guest": {**GUEST, "userid": "new"}}, "pool-full"),
     action((300, 10, 300, 3), "deploy", fields={"image": "sample"}, code="disk-io"),
     action((300, 10, 300, 4), "deploy", fields={"image": "sample", "transportfiles": "/none"}),
+    action((300, 10, 300, 12), "deploy", fields={**COREOS, "transportfiles": "/worker.ign"}, words="guest.netboot"),
+    action((300, 10, 300, 13), "deploy", fields=COREOS, words="transportfiles"),
     action((300, 10, 300, 5), "capture", 409, fields={"image": "x"}, code="capture-failed", actions=("start",)),
     action((300, 10, 300, 6), "resize_cpus", fields=CPUS, code="refused", smapi=("Image_Definition_Update_DM", 8, 5)),
     action((300, 10, 300, 7), "live_resize_cpus", fields=CPUS, code="cpu-define-failed", actions=("start",)),
@@ -117,6 +120,7 @@ SITUATIONS: tuple[Situation, ...] = (
     image((300, 40, 300, 6), "file://{no_size}"),
     image((300, 40, 300, 7), "file://{noise}"),
     image((300, 40, 300, 9), "http://127.0.0.1:1/x"),
+    image((300, 40, 300, 14), meta={"os_version": "rhcos4.12", "disk_type": "DASD"}),
     Situation(
         (300, 40, 300, 10), "POST", "/images",
         {"image": {"image_name": "n", "url": "file:///xy", "image_meta": {"os_version": "rhel8"},
@@ -140,6 +144,11 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         (300, 30, 300, 7), "PUT", "/volumes/volume_refresh_bootmap",
         {"info": {"lun": "0x" + "1" * 16, "fcpchannel": ["1a00"], "wwpn": ["0x5005076802100c1a"]}}, "bootmap-timeout",
+    ),
+    Situation(
+        (300, 30, 300, 10), "PUT", "/volumes/volume_refresh_bootmap",
+        {"info": {"lun": "0x" + "1" * 16, "fcpchannel": ["1a00"], "wwpn": ["0x5005076802100c1a"],
+                  "guest_networks": NETWORKS["guest_networks"]}},
     ),
     Situation((300, 30, 300, 8), "POST", "/guests/volumes", {"info": {"connection": VOLUME}}, "volume-script-failed"),
     Situation((300, 30, 300, 9), "DELETE", "/guests/volumes", {"info": {"connection": VOLUME}}),
@@ -204,9 +213,7 @@ CANNOT: dict[Numbers, str] = {
     (100, 400, 100, 1): "a wrong number of arguments is refused by the socket door itself, 400/120/400/1",
     (100, 400, 100, 2): "types are checked by the schemas, 400/120/400/400",
     (100, 400, 100, 4): "a missing option of the settings: the manager does not start, or has a default",
-    (300, 10, 300, 12): "no program is looked for: the agent writes images itself",
-    (300, 10, 300, 13): "RHCOS images are not built; they are refused when they are imported, 300/40/300/7",
-    (300, 10, 300, 14): "the same: a SCSI disk of an RHCOS guest without LOADDEV",
+    (300, 10, 300, 14): "a SCSI disk of an RHCOS guest without LOADDEV: RHCOS is not deployed, 300/10/300/12",
     (300, 20, 300, 3): "the agent's journal holds the entry's state before; undoing goes on until z/VM takes it",
     (300, 20, 300, 4): "the same, of a NIC's creation",
     (300, 40, 300, 2): "other schemes than file, http and https are refused by the schema, 400",
@@ -214,12 +221,10 @@ CANNOT: dict[Numbers, str] = {
     (300, 40, 300, 5): "no program reads the header",
     (300, 40, 300, 8): "the bytes are counted as they pass",
     (300, 40, 300, 11): "the form of remote_host is checked by the schema, 400",
-    (300, 40, 300, 14): "a repository that cannot be written to is an import that failed, 300/40/300/12",
     (300, 40, 300, 23): "the last use is in the table, not the file's time",
     (300, 30, 300, 3): "attaching again counts one more connection, as the original's attach does",
     (300, 30, 300, 4): "what is not attached cannot be detached: 300/30/300/9",
     (300, 30, 300, 6): "a guest that does not let the agent in reads the script at its next boot",
-    (300, 30, 300, 10): "a boot map of an RHCOS volume",
     (300, 30, 300, 12): "without pchid_info there is no limit",
     (409, None, 409, 2): "a running guest gives processors back, as the original's newest version has it",
 }

@@ -174,6 +174,8 @@ SCHEMA = (400, 120, 400, 400)
 """... of arguments that the schema does not allow."""
 CLIENT = (101, 110, 101, 1)
 """... that the client itself makes, before it sends anything."""
+BOOT = {"fcpchannels": ["1a00"], "wwpn": ["5" * 16], "lun": "4" * 16}
+COREOS = {"os_version": "rhcos4.12", "disk_type": "DASD"}
 LOST_VOLUME = {
     "assigner_id": "nobody", "zvm_fcp": ["1a00"], "target_wwpn": ["0x5005076802100c1a"],
     "target_lun": "0x4010400000000000", "os_version": "rhel8.6", "multipath": True, "mount_point": "/dev/sdz",
@@ -217,6 +219,8 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
     ("guest_capture", ("nobody", "never"), {}, GUEST),
     ("guest_deploy", ("every2", "nothing"), {}, (300, 40, 300, 20)),
     ("guest_deploy", ("every2", "shared-sample"), {}, (300, 10, 300, 3)),
+    ("guest_deploy", ("every2", "rhcos4.12"), {"skipdiskcopy": True}, (300, 10, 300, 13)),
+    ("guest_deploy", ("every2", "rhcos4.12"), {"skipdiskcopy": True, "transportfiles": "/w"}, (300, 10, 300, 12)),
     ("guest_get_power_state_real", ("not a userid",), {}, SCHEMA),
     ("guest_get_info", ("nobody",), {}, GUEST),
     ("guest_get_user_direct", ("nobody",), {}, (8, 1, 400, 4)),
@@ -236,7 +240,9 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
     ("guest_config_minidisks", ("nobody", [{"format": "ext4"}]), {}, GUEST),
     ("volume_attach", (LOST_VOLUME,), {}, GUEST),
     ("volume_detach", (LOST_VOLUME,), {}, GUEST),
-    ("volume_refresh_bootmap", (), {"fcpchannels": ["1a00"], "wwpn": ["5" * 16], "lun": "4" * 16}, (300, 30, 300, 5)),
+    ("volume_refresh_bootmap", (), BOOT, (300, 30, 300, 5)),
+    ("volume_refresh_bootmap", (), {**BOOT, "guest_networks": [NET]}, (300, 30, 300, 10)),
+    ("volume_refresh_bootmap", (), {**BOOT, "guest_networks": [NET], "transportfiles": "/w.ign"}, (300, 30, 300, 5)),
     ("get_volume_connector", ("every2",), {"reserve": True, "fcp_template_id": "none"}, (404, 30, 404, 1)),
     ("get_fcp_templates", (), {"template_id_list": ["none"]}, (404, 30, 404, 1)),
     ("get_fcp_templates_details", (), {"template_id_list": ["none"]}, (404, 30, 404, 1)),
@@ -262,6 +268,7 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
         (300, 40, 300, 10),
     ),
     ("image_import", ("never", "ftp://x/y", {"os_version": "rhel8.6"}), {}, SCHEMA),
+    ("image_import", ("never", "file:///x/y", COREOS), {}, (300, 40, 300, 14)),
     ("image_query", (), {"imagename": "nothing"}, (404, 40, 404, 1)),
     ("image_delete", ("a/b",), {}, (400, 120, 400, 404)),
     ("image_export", ("nothing", "file:///x/y"), {}, (404, 40, 404, 1)),

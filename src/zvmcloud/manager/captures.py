@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from zvmcloud.manager.core import Core, vdev
+from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import AgentFailure, BadInput, Conflict, ManagerError, NotSupported, from_problem
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_plans import powered
@@ -21,7 +22,6 @@ from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 
 _VDEV = re.compile(r"[0-9A-Fa-f]{3,4}")
-_DISTRO = re.compile(r"(rhel|redhat|sles|suse|ubuntu|rhcos)\d+(\.\d+)*", re.IGNORECASE)
 _BUSY = ("guest.deploy", "guest.capture")
 
 
@@ -126,7 +126,7 @@ class Captures:
     async def _version(self, system: str, owner: str, on: bool, recorded: str) -> str:
         """The distribution: what the running guest says when clients know it, else what was deployed."""
         said = await self._said(system, owner) if on else ""
-        version = said if _DISTRO.fullmatch(said) else recorded or said
+        version = said if Distribution.is_named(said) else recorded or said
         if not version:
             raise _failed(
                 owner, "its operating system is not known", "start the guest, or register it with its version"

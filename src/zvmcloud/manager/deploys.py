@@ -15,20 +15,27 @@ import sqlalchemy as sa
 from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.disks import punch_step
-from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
+from zvmcloud.manager.distributions import Distribution
+from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, NotSupported, from_problem
 from zvmcloud.manager.guest_plans import disk_kind, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 
 _MAX_PUNCH = 64 * 2**20
+INSTALL_COREOS = "install it: guest.netboot with method coreos, profile (the Ignition file's URL) and install_device"
+"""The way to a CoreOS guest with its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """An image to put on a guest's disk, with the files its first boot reads."""
+    """An image to put on a guest's disk, with the files its first boot reads.
+
+    ``skip_copy``: the disk holds its system already, and ``image`` names that (``rhel8.6``); the name of an image means
+    the system of that image. ``ignition``: CoreOS is not deployed without the file that Ignition reads.
+    """
 
     userid: str
     image: str
@@ -37,6 +44,7 @@ class DeployRequest:
     vdev: str = ""
     hostname: str = ""
     skip_copy: bool = False
+    ignition: bool = False
 
 
 class Deploys:
@@ -51,15 +59,18 @@ class Deploys:
         """Check everything that can be checked before anything runs, and make the plan and the files it needs.
 
         Raises NotFound (guest-unknown, image-unknown, disk-unknown, file-unknown), Conflict (guest-active,
-        disk-too-small), ImageUnusable, NotAllowed, BadInput.
+        disk-too-small, ignition-missing), NotSupported (coreos), ImageUnusable, NotAllowed, BadInput.
         """
         row = await self._core.owned(system, request.userid)
         owner = row["userid"]
-        image = await self._images.get(request.image)
+        image = await self._image(request)
+        os_version = image.os_version if image else request.image
+        if Distribution.of(os_version).is_coreos:
+            _check_coreos(request, os_version)
         number = vdev(request.vdev or self._core.settings.defaults.root_vdev)
         files: dict[str, bytes] = {}
         steps: list[Step] = []
-        if not request.skip_copy:
+        if image is not None and not request.skip_copy:
             await self._check_disk(system, owner, number, image)
             steps.append(write_step(owner, number, image))
         if request.transport:
@@ -72,17 +83,26 @@ class Deploys:
         elif request.hostname:
             files["hostname.sh"] = _hostname_script(request.hostname)
             steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
-        steps.append(deployed_step(owner, image, row))
+        steps.append(deployed_step(owner, image, row) if image else _skipped_step(owner, os_version, row))
         plan = Plan(
             kind="guest.deploy",
-            title=f"Deploy {image.name} to {owner}",
+            title=f"Deploy {request.image} to {owner}",
             system=system,
             steps=tuple(steps),
             userid=owner,
             durable=True,
-            image_sha256=image.sha256,
+            image_sha256=image.sha256 if image else None,
         )
         return plan, files
+
+    async def _image(self, request: DeployRequest) -> Image | None:
+        """The image; None where nothing is copied and the system is named itself. Raises NotFound (image-unknown)."""
+        try:
+            return await self._images.get(request.image)
+        except NotFound:
+            if request.skip_copy and Distribution.is_named(request.image):
+                return None
+            raise
 
     async def begin_deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> str:
         """Plan a deploy and hand it to the engine; returns the job's id at once.
@@ -101,7 +121,10 @@ class Deploys:
                     remedy="wait for that job to end, or cancel it",
                     subject=plan.userid,
                 )
-            async with self._core.image_lock(str(plan.image_sha256)):
+            if plan.image_sha256 is None:
+                await self._core.begin(plan, origin, job, files)
+                return job
+            async with self._core.image_lock(plan.image_sha256):
                 if (await self._images.get(request.image)).sha256 != plan.image_sha256:
                     raise Conflict(
                         f"image {request.image} was replaced just now",
@@ -179,8 +202,39 @@ def deployed_step(owner: str, image: Image, before: sa.RowMapping | None = None)
     title = f"record that {owner} runs {image.os_version}"
     if before is None:
         return Step("deployed", title, "manager.guest_deployed", record, NOTHING)
-    back = {"image": "", "sha256": before["image_sha256"], "os_version": before["os_version"]}
+    return Step("deployed", title, "manager.guest_deployed", record, "manager.guest_deployed", _as_before(before))
+
+
+def _skipped_step(owner: str, os_version: str, before: sa.RowMapping) -> Step:
+    """Record what a guest runs whose disk is left as it is."""
+    back = _as_before(before)
+    title = f"record that {owner} runs {os_version}"
+    record = {**back, "os_version": os_version}
     return Step("deployed", title, "manager.guest_deployed", record, "manager.guest_deployed", back)
+
+
+def _as_before(row: sa.RowMapping) -> dict[str, Json]:
+    return {"image": "", "sha256": row["image_sha256"], "os_version": row["os_version"]}
+
+
+def _check_coreos(request: DeployRequest, os_version: str) -> None:
+    """CoreOS takes its configuration from Ignition alone: from the initial file system or the boot partition, never
+    from a reader. A deploy that put its files there would end well, and the guest would boot without them. Raises
+    Conflict (ignition-missing), NotSupported (coreos)."""
+    if request.ignition and not request.transport:
+        raise Conflict(
+            f"{os_version} needs its Ignition file: transportfiles is missing",
+            code="ignition-missing",
+            remedy=INSTALL_COREOS,
+            subject="transportfiles",
+        )
+    if request.transport or request.hostname:
+        raise NotSupported(
+            f"{os_version} reads no files of its reader, so neither its Ignition file nor a host name would reach it",
+            code="coreos",
+            remedy=INSTALL_COREOS,
+            subject=request.image,
+        )
 
 
 def _read_small(file: Confined) -> bytes:

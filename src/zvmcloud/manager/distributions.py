@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 _NAME = re.compile(r"(rhel|redhat|sles|suse|ubuntu|rhcos)(\d+)", re.IGNORECASE)
+_VERSIONS = re.compile(r"((\.|sp)\d+)*", re.IGNORECASE)
 _FAMILIES = {"redhat": "rhel", "suse": "sles"}
 
 
@@ -26,6 +27,17 @@ class Distribution:
 
     family: str
     release: int
+
+    @staticmethod
+    def is_named(os_version: str) -> bool:
+        """Whether the text is a distribution that is known here, and its release: rhel8.6, sles15sp5."""
+        found = _NAME.match(os_version)
+        return found is not None and _VERSIONS.fullmatch(os_version, found.end()) is not None
+
+    @property
+    def is_coreos(self) -> bool:
+        """Whether it is configured by Ignition alone: nothing in it reads the files of its reader."""
+        return self.family == "rhcos"
 
     @classmethod
     def of(cls, os_version: str) -> Distribution:

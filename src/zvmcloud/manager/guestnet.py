@@ -58,7 +58,7 @@ def archive(os_version: str, addresses: Sequence[Address]) -> bytes | None:
         if address.ip and address.gateway and (":" in address.gateway) != address.is_ipv6:
             raise BadInput("gateway_addr", address.gateway, f"an address of the same kind as {address.ip}")
     distribution = Distribution.of(os_version)
-    if distribution.family == "rhcos":
+    if distribution.is_coreos:
         return None
     files: dict[str, bytes] = {}
     for address in useful:

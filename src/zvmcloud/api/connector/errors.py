@@ -42,6 +42,7 @@ _BY_CODE: dict[str, Code] = {
     "image-unknown": Code(404, IMAGE, 404, 1),
     "image-exists": Code(300, IMAGE, 300, 13),
     "image-in-use": Code(409, IMAGE, 409, 1),
+    "coreos": Code(300, IMAGE, 300, 14),
     "image-tag": Code(300, IMAGE, 300, 7),
     "image-size": Code(300, IMAGE, 300, 6),
     "image-empty": Code(300, GUEST, 300, 3),
@@ -94,6 +95,8 @@ _LOCKED = (400, 12)
 _BY_OPERATION: dict[str, dict[str, Code]] = {
     "deploy": {
         "image-unknown": Code(300, IMAGE, 300, 20),
+        "coreos": Code(300, GUEST, 300, 12),
+        "ignition-missing": Code(300, GUEST, 300, 13),
         **{
             code: Code(300, GUEST, 300, 4)
             for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
@@ -105,6 +108,7 @@ _BY_OPERATION: dict[str, dict[str, Code]] = {
         "file-unreadable": Code(300, IMAGE, 300, 22),
     },
     "disk.remove": {"guest-active": _BY_CODE["not-supported"]},
+    "bootmap": {"coreos": Code(300, VOLUME, 300, 5), "ignition-missing": Code(300, VOLUME, 300, 10)},
     "volume.detach": {
         "volume-script-failed": Code(300, VOLUME, 300, 9),
         "fcp-owned": Code(300, VOLUME, 300, 9),
@@ -156,8 +160,8 @@ _SELF = {400, 404, 409, 501, 503}
 
 
 def code_of(error: ManagerError, doing: str = "") -> Code:
-    """The four numbers for an error. ``doing`` names an operation with codes of its own: deploy, export, disk.remove,
-    volume.detach, guest, nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory."""
+    """The four numbers for an error. ``doing`` names an operation with codes of its own: deploy, export, bootmap,
+    disk.remove, volume.detach, guest, nic.create, nic.delete, nic.couple, nic.uncouple, cpus, memory."""
     code = error.code
     if code == "guest-unknown" and isinstance(error, AgentFailure):
         code = "directory-unknown" if doing == "guest" else code
@@ -220,7 +224,7 @@ def status_of(code: Code, message: str, *, creates: bool = False, acts: bool = F
         return 400
     if creates and numbers in _EXISTS:
         return 409
-    if acts and (numbers == (300, 300, 5) or numbers in _EXISTS):
+    if acts and (numbers == (300, 300, 5) or (numbers in _EXISTS and code.module != GUEST)):
         return 409
     if numbers in _NOT_FOUND or (numbers == (300, 300, 3) and "not linked; not in CP directory" in message):
         return 404

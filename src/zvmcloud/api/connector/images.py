@@ -18,6 +18,8 @@ from zvmcloud.api.connector.ask import Ask, text
 from zvmcloud.api.connector.envelope import Code, Reply, failure
 from zvmcloud.api.connector.errors import FILE
 from zvmcloud.manager import confined
+from zvmcloud.manager.deploys import INSTALL_COREOS
+from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.images import Image
 from zvmcloud.manager.jobs.plan import Json
@@ -29,6 +31,16 @@ async def import_image(ask: Ask) -> Reply:
     image = ask.member("image")
     meta = image["image_meta"]
     meta = meta if isinstance(meta, dict) else {}
+    await ask.node.images.must_be_new(text(image["image_name"]))
+    if Distribution.of(text(meta["os_version"])).is_coreos:
+        # Known before gigabytes are fetched: its raw images could be kept, but not deployed with their configuration.
+        raise NotSupported(
+            "CoreOS images are not deployed: Ignition file and network parameters would have to be written into the "
+            "image's boot partition and boot record",
+            code="coreos",
+            remedy=INSTALL_COREOS,
+            subject=text(image["image_name"]),
+        )
     job = await ask.node.images.import_url(
         text(image["image_name"]),
         text(image["url"]),

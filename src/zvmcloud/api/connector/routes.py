@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG, doing="guest"),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE, doing="disk.remove"),
     Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
-    Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP),
+    Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP, doing="bootmap"),
     Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES),
     Rule("POST", "/volumes/fcptemplates", volumes.create_template, body=schemas.FCP_TEMPLATE_CREATE),
     Rule("GET", "/volumes/fcptemplates/detail", volumes.template_details, query=schemas.QUERY_TEMPLATE_DETAILS),

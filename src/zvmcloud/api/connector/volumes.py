@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from zvmcloud.api.connector.ask import Ask, count, text, texts
 from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
-from zvmcloud.manager.errors import BadInput
+from zvmcloud.manager.deploys import INSTALL_COREOS
+from zvmcloud.manager.errors import BadInput, Conflict, NotSupported
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import Connector, TemplateChange
 from zvmcloud.manager.fcp_choice import Device, ranges
@@ -125,6 +126,8 @@ async def set_usage(ask: Ask) -> Reply:
 async def refresh_bootmap(ask: Ask) -> Reply:
     """The target ports by FCP device. Clients send the devices and ports under either of two names."""
     info = ask.member("info")
+    if info.get("guest_networks"):
+        _refuse_coreos(text(info.get("transportfiles")))
     paths, job = await ask.node.volumes.refresh_bootmap(
         ask.system,
         texts(info.get("fcpchannel") or info.get("fcpchannels")),
@@ -135,6 +138,20 @@ async def refresh_bootmap(ask: Ask) -> Reply:
         origin=ask.origin,
     )
     return Reply(dict(paths), job.id)
+
+
+def _refuse_coreos(transport: str) -> None:
+    """Networks are given for CoreOS only: its Ignition file and parameters would have to get onto the volume. Raises
+    Conflict (ignition-missing), NotSupported (coreos)."""
+    if not transport:
+        raise Conflict(
+            "CoreOS needs its Ignition file: transportfiles is missing", code="ignition-missing",
+            remedy=INSTALL_COREOS, subject="transportfiles",
+        )  # fmt: skip
+    raise NotSupported(
+        "the Ignition file and the network parameters of CoreOS are not written onto a volume", code="coreos",
+        remedy=INSTALL_COREOS, subject="guest_networks",
+    )  # fmt: skip
 
 
 def _fcp(ask: Ask) -> str:
