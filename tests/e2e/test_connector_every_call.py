@@ -174,7 +174,7 @@ SCHEMA = (400, 120, 400, 400)
 """... of arguments that the schema does not allow."""
 CLIENT = (101, 110, 101, 1)
 """... that the client itself makes, before it sends anything."""
-BOOT = {"fcpchannels": ["1a00"], "wwpn": ["5" * 16], "lun": "4" * 16}
+BOOT: dict[str, object] = {"fcpchannels": ["1a00"], "wwpn": ["5" * 16], "lun": "4" * 16}
 COREOS = {"os_version": "rhcos4.12", "disk_type": "DASD"}
 LOST_VOLUME = {
     "assigner_id": "nobody", "zvm_fcp": ["1a00"], "target_wwpn": ["0x5005076802100c1a"],
