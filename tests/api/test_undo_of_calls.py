@@ -206,9 +206,9 @@ async def prepared(zvm: Managed, door: httpx.AsyncClient, case: Case) -> None:
 async def now(zvm: Managed, door: httpx.AsyncClient) -> dict[str, str]:
     """z/VM once nothing moves any more, and what the connector's tables say."""
     last: dict[str, str] = {}
-    for _ in range(200):
+    for _ in range(3000):
         found = snapshot(zvm.simulator.system, "LINUX")
-        if found == last:
+        if found == last and not any('"phase": "booting"' in text for text in found.values()):
             break
         last = found
         await asyncio.sleep(0.01)

@@ -100,9 +100,10 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._file], [], [], 1)
+        if not select.select([self._file], [], [], 1)[0]:
+            return True
         try:
-            data = os.read(self._file, 4096) if ready else b" "
+            data = os.read(self._file, 4096)
         except OSError:  # Linux says so when the program has closed its side
             return False
         self.shown += data.decode(errors="replace")

@@ -175,3 +175,5 @@ def test_an_evacuated_system_has_none_of_our_guests_running(one: Cloud) -> None:
         assert len({move["destination"] for move in moves}) == 2
         refused = native.post("/systems/VM1/evacuate?dry_run=true", json={"destinations": ["NOSUCH"]})
         assert (refused.status_code, refused.json()["code"]) == (400, "bad-input")
+        for move in moves:
+            done(native, native.delete(f"/guests/{move['destination']}/{move['userid']}?force=true"))

@@ -197,6 +197,13 @@ class FakeZhcp:
             state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
         except Refused as refused:
             state |= {"state": "failed", "error": refused.problem(calls), "calls": calls}
+        except Exception as mistake:
+            state |= {
+                "state": "failed",
+                "error": Refused(500, "internal", repr(mistake)).problem(calls),
+                "calls": calls,
+            }
+            raise
 
     async def _write(self, parameters: dict[str, Any], state: dict[str, Any]) -> None:
         source = parameters["source"]
@@ -344,6 +351,11 @@ class FakeZhcp:
             {"name": file["name"], "type": file["type"], "class": file["class"], "data": base64.b64decode(file["data"])}
             for file in parameters["files"]
         ]
+        return {}
+
+    def _do_reader_withdraw(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        reader = self._known(parameters)["reader"]
+        reader[:] = [file for file in reader if file["name"] != parameters["name"]]
         return {}
 
     def _do_nic_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
