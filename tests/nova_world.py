@@ -184,14 +184,19 @@ def instance(context: Any, **more: Any) -> Instance:
     return made
 
 
-def vif(number: int = 1, *, address: str = "", active: bool = False, **details: Any) -> Any:
-    """A port as nova hands it to the driver, with one fixed address."""
-    subnet = model.Subnet(
-        cidr="192.0.2.0/24", gateway=model.IP(address="192.0.2.1"), dns=[],
-        ips=[model.FixedIP(address=address or f"192.0.2.{10 + number}")], version=4,
-    )  # fmt: skip
-    network = model.Network(id=str(uuid.uuid4()), bridge=None, label="net", subnets=[subnet])
+def vif(number: int = 1, *, address: str = "", ipv6: str = "", active: bool = False, **details: Any) -> Any:
+    """A port as nova hands it to the driver, with one fixed address of IPv4 and, if given, one of IPv6 (of a /64)."""
+    subnets = [_subnet(4, "192.0.2.0/24", "192.0.2.1", address or f"192.0.2.{10 + number}")]
+    if ipv6:
+        subnets.append(_subnet(6, "2001:db8::/64", "2001:db8::1", ipv6))
+    network = model.Network(id=str(uuid.uuid4()), bridge=None, label="net", subnets=subnets)
     return model.VIF(
         id=str(uuid.uuid4()), address=f"02:00:00:00:10:{number:02x}", network=network, type="other",
         details={"vswitch": "NOVASW", "vlan": 0, "port_filter": False, **details}, active=active,
     )  # fmt: skip
+
+
+def _subnet(version: int, cidr: str, gateway: str, address: str) -> Any:
+    return model.Subnet(
+        cidr=cidr, gateway=model.IP(address=gateway), dns=[], ips=[model.FixedIP(address=address)], version=version
+    )

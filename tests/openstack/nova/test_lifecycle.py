@@ -9,8 +9,11 @@ import pytest
 from nova import exception, objects
 from nova.compute import power_state, vm_states
 
+from neutron_world import Ports
 from nova_world import IMAGE, Compute, vif
 from zvmcloud.client import ProblemError
+from zvmcloud.openstack.neutron.loop import Loop
+from zvmcloud.openstack.neutron.network import Network, Wanted
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -43,6 +46,23 @@ def test_a_server_is_a_guest_with_its_disks_adapters_and_config_drive(compute: C
     compute.driver.destroy(compute.context, server, ports)
     with pytest.raises(exception.InstanceNotFound):
         compute.driver.get_info(server)
+
+
+def test_a_port_with_ipv6_is_served_as_any_other_and_the_guest_has_both_addresses(compute: Compute) -> None:
+    port, ports = vif(1, ipv6="2001:db8::10"), Ports()
+    fixed = [{"ip_address": address} for address in ("192.0.2.11", "2001:db8::10")]
+    ports.add(port["id"], "physnet1", None, fixed_ips=fixed)
+    agent = Loop(Network(compute.client, "VM1"), ports, {"physnet1": Wanted("NOVASW")})
+    rounds: list[bool] = []
+    compute.api.during = lambda: rounds.append(agent.round())
+    server = compute.spawn(compute.instance(), [port])
+    userid = compute.userid(server)
+    assert rounds == [True]
+    assert ports.told == [("up", port["id"])]
+    compute.up(userid)
+    console = compute.driver.get_console_output(compute.context, server).decode()
+    assert "enc1000: 192.0.2.11/24\n" in console
+    assert "enc1000: 2001:db8::10/64\n" in console
 
 
 def test_an_image_is_fetched_from_glance_once(compute: Compute) -> None:
