@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -72,6 +73,7 @@ class Proof:
             ("resize and confirm", self._resize_confirm), ("resize and revert", self._resize_revert),
             ("server image create, boot from it", self._snapshot), ("rebuild", self._rebuild),
             ("cold migrate", self._cold), ("live migrate and back", self._live), ("rescue, unrescue", self._rescue),
+            ("IPL of its z/VM: rights are back, hard reboot", self._ipl), ("evacuate", self._evacuate),
         ):  # fmt: skip
             await step(name, work)
         await step("server delete: z/VM is as it was first", self._delete)
@@ -125,7 +127,10 @@ class Proof:
         physnet = ("--provider-physical-network", "physnet2", "--provider-segment", str(VLAN))
         await os("network", "create", "vlan", "--provider-network-type", "vlan", *physnet)
         await os("subnet", "create", "vlan", "--network", "vlan", "--subnet-range", "198.51.100.0/24", "--no-dhcp")
-        await os("port", "create", "port1", "--network", "vlan", "--fixed-ip", "subnet=vlan,ip-address=198.51.100.10")
+        ipv6 = ("--ip-version", "6", "--subnet-range", "2001:db8:120::/64", "--no-dhcp")
+        await os("subnet", "create", "vlan6", "--network", "vlan", *ipv6)
+        await os("port", "create", "port1", "--network", "vlan", "--fixed-ip", "subnet=vlan,ip-address=198.51.100.10",
+                 "--fixed-ip", "subnet=vlan6,ip-address=2001:db8:120::10")  # fmt: skip
         await os("port", "create", "port2", "--network", "flat", "--fixed-ip", "subnet=flat,ip-address=192.0.2.20")
         await self._same()
 
@@ -140,7 +145,7 @@ class Proof:
         port = await self._os.json("port", "show", "port1")
         if port["status"] != "ACTIVE":
             raise CommandFailed(f"the port is {port['status']}")
-        await self._console("web01", "web01", "198.51.100.10")
+        await self._console("web01", "web01", "198.51.100.10/24", "2001:db8:120::10/64")
 
     async def _found(self, name: str, found: dict[str, Any]) -> str:
         """The userid of a server: its tag in the manager."""
@@ -287,6 +292,47 @@ class Proof:
         await self._os("server", "unrescue", "web01")
         await self._settled("web01")
         await self._same()
+
+    async def _ipl(self) -> None:
+        """The server is off then, and its agent gives it its rights again before anybody starts it."""
+        system = await self._where("web01")
+        await self._cloud.zvm.end(system, reipl=True)
+        self._change("web01", system="")
+        await self._same(180)
+        await self._os("server", "reboot", "--hard", "--wait", "web01")
+        await self._settled("web01")
+        self._change("web01", system=system)
+        await self._same()
+
+    async def _evacuate(self) -> None:
+        """A system is down and its nova-compute gone. When both are back they leave the server where it is now."""
+        begun = await self._where("web01")
+        host = self._cloud.hosts[begun]
+        compute = self._cloud.daemons[f"nova-compute-{host}"]
+        await asyncio.to_thread(compute.stop, signal.SIGKILL)
+        await self._cloud.zvm.end(begun, reipl=False)
+        await self._os("compute", "service", "set", "--down", host, "nova-compute")
+        await self._os("server", "evacuate", "web01")
+        await self._settled("web01", "SHUTOFF")
+        await self._os("server", "start", "web01")
+        if await self._where("web01") == begun:
+            raise Different(f"it is at {begun} still")
+        self._cloud.zvm.ipl(begun)
+        compute.start()
+        await self._os("compute", "service", "set", "--up", host, "nova-compute")
+        await self._left("web01")
+        await self._moved("web01")
+
+    async def _left(self, name: str) -> None:
+        """The nova-compute that a server was evacuated from has come back and knows that."""
+        deadline = time.monotonic() + 180
+        while True:
+            found = await self._os.json("server", "migration", "list", "--server", name, "--type", "evacuation")
+            if [move["Status"] for move in found] == ["completed"]:
+                return
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"evacuations of {name} are {found}")
+            await asyncio.sleep(2)
 
     async def _delete(self) -> None:
         for name in ("web01", "web02"):

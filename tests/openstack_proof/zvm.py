@@ -3,20 +3,20 @@ as programs, so that they can be killed. What z/VM is like is read from the mode
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import hashlib
 import json
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from e2e.programs import TOKEN, free_port
 from openstack_proof.daemons import Daemon, Daemons
-from whole_system import UNTOLD, scrubbed
+from whole_system import UNTOLD, VOLATILE, scrubbed
 from zvmcloud.client import Client, change
-from zvmcloud.simulator import storage
+from zvmcloud.simulator import shutdown
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.values import to_json
@@ -58,20 +58,28 @@ class Zvm:
             if name.rpartition(":")[2] in UNTOLD:
                 continue
             for key, value in collection.items():
-                row = scrubbed(to_json(value))
+                row = scrubbed(to_json(value), VOLATILE | {"ipl_at", "heard"})
                 if key.endswith("SYSTEM CONFIG"):  # a changed VSWITCH is written behind the others
                     row = {**row, "lines": sorted(row["lines"])}
                 found[f"{name} {key}"] = json.dumps(row, sort_keys=True)
         return found
 
-    def content(self, userid: str) -> dict[str, str]:
-        """Digest of each disk of a guest."""
-        system = self.simulator.members[0].system
-        return {
-            key: hashlib.sha256(storage.file_of(system, disk).read_bytes()).hexdigest()
-            for key, disk in system.disks.items()
-            if userid in key
-        }
+    async def end(self, system: str, *, reipl: bool) -> None:
+        """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end, and so do all rights on its VSWITCHes,
+        as when SYSTEM CONFIG has none of them. Returns when it is down, or up again."""
+        member = self.simulator.member(system)
+        with member.system.transaction():
+            for switch in list(member.system.vswitches.values()):
+                member.system.vswitches.put(switch.name, replace(switch, grants=()))
+            shutdown.plan(member.system, 0, reipl=reipl, immediate=True)
+        while (found := shutdown.planned(member.system)) is not None and (reipl or not found.down):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    def ipl(self, system: str) -> None:
+        """IPL of a system that is down."""
+        member = self.simulator.member(system)
+        with member.system.transaction():
+            shutdown.ipl(member.system)
 
 
 @contextlib.asynccontextmanager

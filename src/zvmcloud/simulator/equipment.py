@@ -99,7 +99,7 @@ def entries() -> dict[str, list[str]]:
     """Directory entries of PMAINT, who has the parm disk CF0, and of the servers."""
     found = {
         "PMAINT": [
-            "IDENTITY PMAINT AUTOONLY 128M 1000M BEG",
+            "IDENTITY PMAINT LBYONLY 128M 1000M BEG",  # an administrator: no IPL logs it on (judgement)
             "CONSOLE 0009 3215 T",
             "MDISK 0CF0 3390 1 50 M01RES MR READ WRITE MULTIPLE",
         ]
