@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from openstack_proof.client import CommandFailed, Openstack
@@ -28,7 +29,8 @@ class Faults:
         for name, work in (
             ("an image that cannot be written: ERROR, nothing left", self._damaged),
             ("no room for the disk: ERROR, nothing left", self._full),
-            ("the manager is killed while a server is made: ACTIVE or ERROR", self._killed),
+            ("the manager is killed in a spawn: ACTIVE or ERROR", self._killed("manager", "web03")),
+            ("nova-compute is killed in a spawn: ACTIVE or ERROR", self._killed("nova-compute-zvm1", "web04")),
             ("the agent is dead: ERROR; when it is back a server becomes ACTIVE", self._dead),
         ):
             await self._report.step(name, work)
@@ -82,23 +84,26 @@ class Faults:
                        "--image", "linux", "bad02")  # fmt: skip
         await self._refused("bad02", "No valid host")
 
-    async def _killed(self) -> None:
-        manager = self._cloud.daemons["manager"]
-        entries = set(self._entries())
-        await self._create("web03")
-        deadline = time.monotonic() + PATIENCE
-        while set(self._entries()) == entries:
-            if time.monotonic() > deadline:
-                raise CommandFailed("no guest was begun")
-            await asyncio.sleep(0.02)
-        await asyncio.to_thread(manager.stop, signal.SIGKILL)
-        await asyncio.sleep(2)
-        manager.start()
-        found = await self._ends("web03", "ACTIVE", "ERROR")
-        if found["status"] == "ERROR":
+    def _killed(self, program: str, name: str) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            daemon = self._cloud.daemons[program]
+            entries = set(self._entries())
+            await self._create(name)
+            deadline = time.monotonic() + PATIENCE
+            while set(self._entries()) == entries:
+                if time.monotonic() > deadline:
+                    raise CommandFailed("no guest was begun")
+                await asyncio.sleep(0.02)
+            await asyncio.to_thread(daemon.stop, signal.SIGKILL)
+            await asyncio.sleep(2)
+            daemon.start()
+            found = await self._ends(name, "ACTIVE", "ERROR")
+            if found["status"] == "ERROR":
+                await self._empty()
+            await self._os("server", "delete", "--wait", name)
             await self._empty()
-        await self._os("server", "delete", "--wait", "web03")
-        await self._empty()
+
+        return work
 
     def _entries(self) -> list[str]:
         return [str(userid) for userid, _ in self._cloud.zvm.simulator.members[0].system.entries.items()]

@@ -319,8 +319,8 @@ class Proof:
             raise Different(f"it is at {begun} still")
         self._cloud.zvm.ipl(begun)
         compute.start()
-        await self._os("compute", "service", "set", "--up", host, "nova-compute")
         await self._left("web01")
+        await self._os("compute", "service", "set", "--up", host, "nova-compute")
         await self._moved("web01")
 
     async def _left(self, name: str) -> None:
