@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("oslo_config", reason="needs OpenStack's packages: make .venv/.openstack")
-
 from neutron_world import World, world
 from zvmcloud.openstack.neutron.network import Wanted
 

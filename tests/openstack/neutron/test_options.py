@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("oslo_config", reason="needs OpenStack's packages: make .venv/.openstack")
-
 from oslo_config import cfg, generator
 
 from zvmcloud.openstack import connection
