@@ -1,5 +1,7 @@
 """Disk files, the compatible disk layout, IPL and the sample system."""
 
+import os
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -235,3 +237,24 @@ def test_tracks_of_blocks_stay_on_the_disk(tmp_path: Path) -> None:
         for first, data in ((14, bytes(2 * 49_152)), (-1, bytes(49_152)), (0, bytes(4096))):
             with pytest.raises(DiskFileError):
                 disk.write_blocks(first, data)
+
+
+def test_the_system_begins_to_write_while_more_is_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a flush at the end waits for all of the disk, and all of it fills a small machine's memory until then."""
+    told: list[tuple[int, int]] = []
+    advise = os.posix_fadvise
+
+    def note(fd: int, offset: int, length: int, advice: int) -> None:
+        told.append((offset, offset + length))
+        advise(fd, offset, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    data = random.Random(1).randbytes(49_152 * 60)
+    with EckdDisk.create(tmp_path / "eckd", 48) as eckd:
+        for first in range(0, 720, 60):
+            eckd.write_blocks(first, data)
+        assert [end for _, end in told[:-1]] == [begin for begin, _ in told[1:]]
+        assert told[0][0] == 0
+        assert eckd.size - told[-1][1] < 8 << 20
+        content = b"".join(record.data for track in eckd.all_tracks() for record in track.records)
+    assert content == data * 12

@@ -33,6 +33,8 @@ FBA_BLOCK_BYTES = 512
 _STRETCH = 64 * 1024
 _TRACKS_AT_ONCE = 30
 """Tracks of one write: 26 pieces each, and the system takes 1024."""
+_BEHIND = 8 * 1024 * 1024
+"""How much is written before the system is told to begin with it."""
 _ZEROS = bytes(_STRETCH)
 
 
@@ -48,6 +50,8 @@ class _SparseFile:
         self.writable = writable
         self._fd = os.open(self.path, os.O_RDWR if writable else os.O_RDONLY)
         self.size = os.lseek(self._fd, 0, os.SEEK_END)
+        self._begun = 0
+        """Up to here the system was told to begin."""
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -80,12 +84,23 @@ class _SparseFile:
             done = os.pwrite(self._fd, view, offset)
             view = view[done:]
             offset += done
+        self._write_behind(offset)
+
+    def _write_behind(self, end: int) -> None:
+        """What was written up to `end` is not needed again: let the device have it while more is being made, so that
+        `flush` finds little left to do and a small machine's memory is not filled with it."""
+        if end < self._begun:
+            self._begun = end
+        elif end - self._begun >= _BEHIND:
+            os.posix_fadvise(self._fd, self._begun, end - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = end
 
     def _write_all(self, offset: int, parts: list[bytes | memoryview]) -> None:
         """Write pieces one behind the other, in one call if the system takes them so."""
-        done = os.pwritev(self._fd, parts, offset) if parts else 0
-        if done < sum(map(len, parts)):
+        done, size = os.pwritev(self._fd, parts, offset), sum(map(len, parts))
+        if done < size:
             self._write(offset + done, memoryview(b"".join(parts))[done:])
+        self._write_behind(offset + size)
 
     def _next_data(self, offset: int) -> int:
         """Start of the next stretch that may hold data, or the file's size."""
@@ -153,23 +168,24 @@ class EckdDisk(_SparseFile):
             return
         self._write(offset, encode(track, cylinder, head))
 
-    def write_blocks(self, first_track: int, data: bytes) -> int:
-        """Make tracks from `first_track` on (counted from 0) ones of twelve 4096-byte records each, with these bytes,
-        which fill whole tracks. Tracks of zeros become holes. How many are no holes. DiskFileError."""
-        if len(data) % TRACK_DATA_BYTES:
-            raise DiskFileError(f"{len(data)} bytes are not whole tracks of {TRACK_DATA_BYTES}")
-        count = len(data) // TRACK_DATA_BYTES
+    def write_blocks(self, first_track: int, data: bytes, at: int = 0, end: int | None = None) -> int:
+        """Make tracks from `first_track` on (counted from 0) ones of twelve 4096-byte records each, with the bytes of
+        `data` from `at` to `end`, which fill whole tracks. Tracks of zeros become holes. How many are no holes.
+        DiskFileError."""
+        count, over = divmod((len(data) if end is None else end) - at, TRACK_DATA_BYTES)
+        if over:
+            raise DiskFileError(f"{over} bytes are left over when tracks of {TRACK_DATA_BYTES} are filled")
         if first_track < 0 or first_track + count > self.tracks:
             raise DiskFileError(f"{self.path}: tracks {first_track} to {first_track + count - 1} are outside the disk")
         used, start, waiting = 0, 0, list[bytes | memoryview]()
         for number in range(count):
             track = first_track + number
-            parts = blocks_parts(data, number * TRACK_DATA_BYTES, *divmod(track, TRACKS_PER_CYLINDER))
+            parts = blocks_parts(data, at + number * TRACK_DATA_BYTES, *divmod(track, TRACKS_PER_CYLINDER))
             if not waiting:
                 start = track
             waiting += parts
             used += bool(parts)
-            if not parts or track - start + 1 == _TRACKS_AT_ONCE or number + 1 == count:
+            if waiting and (not parts or track - start + 1 == _TRACKS_AT_ONCE or number + 1 == count):
                 self._write_all(start * RAW_TRACK_BYTES, waiting)
                 waiting = []
             if not parts:

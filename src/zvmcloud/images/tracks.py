@@ -128,6 +128,8 @@ def encode_explicit(track: Track, cylinder: int, head: int) -> bytes:
 TRACK_DATA_BYTES = BLOCKS_PER_TRACK * BLOCK_BYTES
 """49,152: what a track formatted with 4096-byte blocks holds."""
 _NO_DATA = bytes(TRACK_DATA_BYTES)
+_BLOCK_COUNTS = [struct.pack(">BBH", number + 1, 0, BLOCK_BYTES) for number in range(BLOCKS_PER_TRACK)]
+"""What stands behind CCHH in the count field of each block."""
 _REST = END_OF_TRACK + bytes(RAW_TRACK_BYTES - HOME_BYTES - BLOCKS_PER_TRACK * (8 + BLOCK_BYTES) - len(END_OF_TRACK))
 
 
@@ -139,11 +141,13 @@ def blocks_parts(data: bytes, at: int, cylinder: int, head: int) -> list[bytes |
     if data.startswith(_NO_DATA, at):
         return []
     view = memoryview(data)
-    cc, hh = cchh(cylinder, head)
-    parts: list[bytes | memoryview] = [_HOME.pack(cc, hh)]
-    for number in range(BLOCKS_PER_TRACK):
-        parts.append(_COUNT.pack(cc, hh, number + 1, 0, BLOCK_BYTES))
-        parts.append(view[at + number * BLOCK_BYTES : at + (number + 1) * BLOCK_BYTES])
+    home = cchh(cylinder, head)
+    address = CCHH.pack(*home)
+    parts: list[bytes | memoryview] = [_HOME.pack(*home)]
+    for count in _BLOCK_COUNTS:
+        parts.append(address + count)
+        parts.append(view[at : at + BLOCK_BYTES])
+        at += BLOCK_BYTES
     parts.append(_REST)
     return parts
 

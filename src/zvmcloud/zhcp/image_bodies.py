@@ -138,17 +138,27 @@ class CdlBody(_Tracks):
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
-        data = self._rest + piece if self._rest else piece
         at = 0
-        while self.next < 2 and len(data) - at >= TRACK_DATA_BYTES:
+        if self._rest:
+            at = min(TRACK_DATA_BYTES - len(self._rest), len(piece))
+            self._rest += piece[:at]
+            if len(self._rest) < TRACK_DATA_BYTES:
+                return
+            self._put_tracks(self._rest, 0, TRACK_DATA_BYTES)
+        end = len(piece) - (len(piece) - at) % TRACK_DATA_BYTES
+        self._put_tracks(piece, at, end)
+        self._rest = piece[end:]
+
+    def _put_tracks(self, data: bytes, at: int, end: int) -> None:
+        """Bytes that fill whole tracks. They are not copied: most of an image comes here."""
+        while self.next < 2 and at < end:
             self._label_track(data[at : at + TRACK_DATA_BYTES])
             at += TRACK_DATA_BYTES
-        end = len(data) - (len(data) - at) % TRACK_DATA_BYTES
-        if at < end:
-            self._room((end - at) // TRACK_DATA_BYTES)
-            self.used += self.disk.write_blocks(self.next, data[at:end])
-            self.next += (end - at) // TRACK_DATA_BYTES
-        self._rest = data[end:]
+        tracks = (end - at) // TRACK_DATA_BYTES
+        if tracks:
+            self._room(tracks)
+            self.used += self.disk.write_blocks(self.next, data, at, end)
+            self.next += tracks
 
     def skip(self, length: int) -> None:
         head = min(length, -len(self._rest) % TRACK_DATA_BYTES)
