@@ -9,8 +9,8 @@ checked before the disk is made bootable. Memory: a few pieces of 1 MiB, one tra
            +--> expand --> body             (the caller's thread)
 
 Expanding and writing take turns in one thread: a piece of 1 MiB is still in the processor's cache when it is written.
-The device works beside them, as the disk file has the system write out what it was given (`diskfile`). Handing pieces to
-another thread, or larger ones, cost more processor time than they save of the clock (measured by
+The device works beside them, as the disk file has the system write out what it was given (`diskfile`). Handing pieces
+to another thread, or larger ones, cost more processor time than they save of the clock (measured by
 `make bench ARGS=images`).
 """
 
