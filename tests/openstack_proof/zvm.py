@@ -8,7 +8,7 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,9 @@ class Zvm:
         return found
 
     async def end(self, system: str, *, reipl: bool) -> None:
-        """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end, and so do all rights on its VSWITCHes,
-        as when SYSTEM CONFIG has none of them. Returns when it is down, or up again."""
+        """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end. Returns when it is down, or up again."""
         member = self.simulator.member(system)
         with member.system.transaction():
-            for switch in list(member.system.vswitches.values()):
-                member.system.vswitches.put(switch.name, replace(switch, grants=()))
             shutdown.plan(member.system, 0, reipl=reipl, immediate=True)
         while (found := shutdown.planned(member.system)) is not None and (reipl or not found.down):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

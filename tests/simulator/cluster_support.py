@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guests, network
+from zvmcloud.simulator import guests, network, switch_config, system_config
 from zvmcloud.simulator.cluster import Cluster
 from zvmcloud.simulator.model import Grant, Vswitch
 from zvmcloud.simulator.system import System
@@ -23,6 +23,13 @@ def add_switch(system: System, *names: str, **values: object) -> None:
     system.vswitches.put("VSW1", Vswitch("VSW1", network.new_mac(system), grants=grants, **values))  # type: ignore[arg-type]
 
 
+def configure(system: System, switch: Vswitch) -> None:
+    """SYSTEM CONFIG says the same of a switch, so that an IPL brings it back."""
+    file = system_config.default(system)
+    assert file is not None
+    switch_config.rewrite(system, file, switch.name, switch)
+
+
 def add_guest(cluster: Cluster, name: str = "LINUX01", *more: str, on: str = "VM1") -> System:
     """A guest that may move anywhere, logged on to a member; gives that member's system."""
     system = cluster.systems[on]
@@ -30,7 +37,7 @@ def add_guest(cluster: Cluster, name: str = "LINUX01", *more: str, on: str = "VM
         for member in cluster.systems.values():
             if "VSW1" not in member.vswitches:
                 add_switch(member)
-            network.grant(member, member.vswitches["VSW1"], Grant(name))
+            configure(member, network.grant(member, member.vswitches["VSW1"], Grant(name)))
         dm.create(system, name, [line.format(name=name) for line in (*GUEST, *more)])
         guests.log_on(system, name)
     return system

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from simulator.cluster_support import configure
 from simulator.support import codes
-from zvmcloud.simulator import Simulator, dasd
+from zvmcloud.simulator import Simulator, dasd, shutdown, switch_config, system_config
+from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
+from zvmcloud.simulator.filling import open_system
+from zvmcloud.simulator.installation import open_cluster
+from zvmcloud.simulator.model import Grant, Vswitch
+from zvmcloud.simulator.model_file import load_model
+from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.smapi.registry import HANDLERS
+from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Client
 
@@ -87,6 +98,102 @@ async def test_persist_keeps_the_configuration_in_step(sim: Simulator, client: C
     assert len(configured(sim, "CFGSW")) == 2
     await client.call(f.VirtualNetworkVswitchDeleteExtended(target="MAINT", switch_name="CFGSW", persist="YES"))
     assert configured(sim, "CFGSW") == []
+
+
+# -- an IPL -----------------------------------------------------------------------------------------------------------
+
+
+async def shut_down_and_ipl(sim: Simulator) -> None:
+    before = sim.system.facts.ipl_at
+    with sim.system.transaction():
+        shutdown.plan(sim.system, 0, reipl=True, immediate=True)
+    async with asyncio.timeout(30):
+        while sim.system.facts.ipl_at == before:
+            await asyncio.sleep(0.02)
+
+
+def cp(sim: Simulator, command: str) -> None:
+    assert execute(sim.system, "VSMWORK1", command).rc == 0, command
+
+
+async def test_an_ipl_takes_away_what_only_the_running_system_was_told(sim: Simulator, client: Client) -> None:
+    await client.call(create(sim, BOTH))
+    await client.call(
+        f.VirtualNetworkVswitchSetExtended(target="MAINT", switch_name="CFGSW", grant_userid="ZHCP", persist="YES")
+    )
+    kept = sim.system.vswitches["CFGSW"]
+    await client.call(create(sim, CONFIG_ONLY, "ONLYCFG"))
+    await client.call(create(sim, ACTIVE, "ONLYRUN"))
+    cp(sim, "DEFINE VSWITCH COMMAND RDEV 1000")
+    cp(sim, "DEFINE LAN TEAM OWNERID SYSTEM TYPE QDIO")
+    cp(sim, "SET VSWITCH CFGSW GRANT TCPIP VLAN 7")
+    cp(sim, "SET VSWITCH CFGSW ISOLATION ON")
+    assert sim.system.osas["1000"].owner
+    await shut_down_and_ipl(sim)
+    assert sorted(sim.system.vswitches) == ["CFGSW", "ONLYCFG"]
+    assert len(sim.system.guest_lans) == 0
+    assert sim.system.osas["1000"].owner == "", "the uplink of a switch that is gone is free"
+    after = sim.system.vswitches["CFGSW"]
+    assert after == replace(kept, persistent=True)
+    assert [grant.userid for grant in after.grants] == ["ZHCP"]
+
+
+SWITCH = Vswitch(
+    "FULLSW", "", "ETHERNET", "TRUNK", 12, "", "AWARE", 99, True, "DTCVSW2", False, ("1000", "1F00"), ("A", "B"),
+    (Grant("ZHCP", ("7", "9"), "TRUNK", True), Grant("TCPIP")), True, 9, isolation=True, mac_protect="OFF", vepa=True,
+    group="FULLSW", path_mtu="1492", priority_queuing=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        SWITCH,
+        replace(SWITCH, path_mtu="OFF", mac_protect="ON", user_based=False, grants=(Grant("ZHCP", ("7",), port=200),)),
+        Vswitch("PLAINSW", "", "IP", routing="PRIROUTER", persistent=True),
+        Vswitch("IVLSW", "", port_type="ACCESS", vlan="7", switch_type="IVL", ivl_domain="C", persistent=True),
+    ],
+)
+def test_an_ipl_reads_back_every_attribute_that_the_configuration_was_given(system: System, switch: Vswitch) -> None:
+    with system.transaction():
+        system.vswitches.put(switch.name, switch)
+        file = system_config.default(system)
+        assert file is not None
+        switch_config.rewrite(system, file, switch.name, switch)
+        system.vswitches.put(switch.name, replace(switch, queue_memory=1, isolation=False, grants=()))
+        shutdown.ipl(system)
+    assert system.vswitches[switch.name] == switch
+    assert not system_config.problems(file)
+
+
+def test_the_members_of_a_cluster_have_switches_of_the_same_name_from_one_file(tmp_path: Path) -> None:
+    cluster = open_cluster(tmp_path, Model(ssi="SSI", members=("VM1", "VM2")), clock=ManualClock())
+    with contextlib.closing(cluster):
+        one, two = cluster.systems.values()
+        for system, rdev in ((one, "1000"), (two, "1F00")):
+            with system.transaction():
+                configure(system, Vswitch("VSW1", "", rdevs=(rdev,), grants=(Grant("TCPIP"),)))
+        for name in ("VM1", "VM2"):
+            cluster.take_down(name)
+            cluster.bring_up(name)
+        assert one.vswitches["VSW1"].rdevs == ("1000",)
+        assert two.vswitches["VSW1"].rdevs == ("1F00",)
+
+
+def test_networks_of_a_model_are_there_after_an_ipl(tmp_path: Path) -> None:
+    model = tmp_path / "model.toml"
+    model.write_text(
+        '[[vswitch]]\nname = "OFFICE"\nrdevs = ["1000"]\n[[lan]]\nowner = "SYSTEM"\nname = "TEAM"\nrestricted = true\n'
+        'grants = [{ userid = "ZHCP" }]\n'
+    )
+    system = open_system(tmp_path / "state", load_model(model, Model()), clock=ManualClock())
+    with contextlib.closing(system):
+        before = dict(system.vswitches.items()), dict(system.guest_lans.items())
+        with system.transaction():
+            shutdown.ipl(system)
+        switches, lans = before
+        assert {name: replace(item, persistent=True) for name, item in switches.items()} == dict(system.vswitches.items())
+        assert lans == dict(system.guest_lans.items())
 
 
 async def portbased(client: Client) -> None:

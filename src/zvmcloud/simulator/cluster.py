@@ -285,7 +285,7 @@ class Cluster:
 
     def bring_up(self, name: str) -> None:
         """IPL a member that is down: it joins, its servers log on, its ports open. ModelError when it is up."""
-        from zvmcloud.simulator import filling  # noqa: PLC0415 (it knows the cluster)
+        from zvmcloud.simulator import shutdown  # noqa: PLC0415 (it knows the cluster)
 
         system = self.member(name)
         if system is None:
@@ -293,11 +293,7 @@ class Cluster:
         if self.is_up(system.name):
             raise ModelError("member", f"{system.name} is up")
         with self.transaction():
-            self.join(system)
-            for key in list(system.shutdowns):
-                system.shutdowns.remove(key)
-            system.facts_rows.put("system", replace(system.facts, ipl_at=self.now()))
-            filling.log_on_servers(system)
+            shutdown.ipl(system)
 
     def close(self) -> None:
         """Stop the clock and close the files of all members."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zvmcloud.directory import Entry
-from zvmcloud.simulator import storage
+from zvmcloud.simulator import storage, switch_config, system_config
 from zvmcloud.simulator.dasd import PAGES_PER_CYLINDER
 from zvmcloud.simulator.model import DirectoryEntry
 from zvmcloud.simulator.model_devices import (
@@ -169,10 +169,8 @@ def _servers(system: System) -> tuple[str, ...]:
 
 def _files(system: System, equipment: Equipment) -> None:
     files = {f"{file.place} {file.name} {file.filetype}": file for file in equipment.files}
-    parm = TextFile("PMAINT.0CF0", "SYSTEM", "CONFIG", _system_config(system), system.now())
     rules = TextFile(VMRM_PLACE, "VMRM", "CONFIG", _VMRM, system.now())
-    for file in (parm, rules):
-        files.setdefault(f"{file.place} {file.name} {file.filetype}", file)
+    files.setdefault(f"{rules.place} {rules.name} {rules.filetype}", rules)
     for key, file in files.items():
         system.texts.put(key, file)
 
@@ -185,6 +183,22 @@ _VMRM = (
     "WORKLOAD SERVERS USER ZHCP",
     "MANAGE SERVERS GOAL MAX IMPORTANCE 5",
 )
+
+
+def configure(*systems: System) -> None:
+    """Write the SYSTEM CONFIG of new systems that have everything else, one file for all members of a cluster; nothing
+    when the model brought one. Inside the transaction that fills them."""
+    leader = systems[0]
+    if system_config.default(leader) is not None:
+        return
+    lines = list(_system_config(leader))
+    for system in systems:
+        member = system.name if len(systems) > 1 else ""
+        for switch in system.vswitches.values():
+            lines += switch_config.statements(switch, member)
+        for lan in system.guest_lans.values():
+            lines += switch_config.lan_statements(lan, member)
+    system_config.written(leader, TextFile("PMAINT.0CF0", "SYSTEM", "CONFIG"), tuple(lines))
 
 
 def _system_config(system: System) -> tuple[str, ...]:

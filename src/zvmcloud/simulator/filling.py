@@ -120,6 +120,7 @@ def _fill(system: System, model: Model) -> None:
     if imported:
         source_directory.note_added(system, imported)
     fill_access(system, model)
+    equipment.configure(system)
     log_on_servers(system)
     fleet.add_guests(system, model.guests)
     if model.build is not None:

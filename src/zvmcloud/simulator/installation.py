@@ -145,6 +145,7 @@ def _fill(cluster: Cluster, model: Model) -> None:
             # FCP devices of one channel path reach the same fabric from every member.
             system.eqids.put(rdev, Eqid(rdev, f"FCP{system.fcps[rdev].chpid}"))
     _build_identities(leader, systems)
+    equipment.configure(*systems)
     for system in systems:
         filling.log_on_servers(system)
     if model.build is not None:

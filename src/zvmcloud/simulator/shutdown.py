@@ -2,7 +2,7 @@
 
     planned --(time comes)--> guests are signalled --(all gone, or their time is over)--> down --REIPL--> IPL
 
-While the system is down it takes no connections. A restart of the simulator is an IPL.
+While the system is down it takes no connections. A restart of the simulator is an IPL of a system that was down.
 """
 
 from __future__ import annotations
@@ -103,12 +103,15 @@ def _end(system: System, row: PlannedShutdown) -> None:
 
 
 def ipl(system: System) -> None:
-    """IPL of the system: the clock of the IPL, and the servers that CP logs on by itself."""
+    """IPL of the system: the clock of the IPL, the networks of SYSTEM CONFIG, the servers that CP logs on by itself."""
+    from zvmcloud.simulator.cp import configuration  # noqa: PLC0415 (its commands know shutdowns)
+
     if planned(system) is not None:
         system.shutdowns.remove(_KEY)
     if system.cluster is not None:
         system.cluster.join(system)
     system.facts_rows.put("system", replace(system.facts, ipl_at=system.now()))
+    configuration.define_networks(system)
     for userid, record in sorted(system.entries.items()):
         if record.entry.is_machine and record.entry.password == "AUTOONLY" and userid not in system.machines:  # noqa: S105
             with suppress(CpRefused):

@@ -96,6 +96,11 @@ def locate(
     return found
 
 
+def default(system: System) -> TextFile | None:
+    """SYSTEM CONFIG on PMAINT's CF0, as CP finds it at an IPL; None when a model brought none."""
+    return system.texts.get(key(f"{DEFAULT_OWNER}.{DEFAULT_VDEV}", DEFAULT_NAME, DEFAULT_TYPE))
+
+
 def default_file(system: System, rc: int) -> TextFile:
     """SYSTEM CONFIG on PMAINT's CF0, which the servers link without a password (judgement: OPTION LNKNOPAS).
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neutron_world import World, world
 from zvmcloud.openstack.neutron.network import Wanted
+from zvmcloud.simulator import shutdown, system_config
+from zvmcloud.simulator.model_devices import TextFile
 
 
 @pytest.fixture
@@ -18,12 +19,12 @@ def zvm(tmp_path: Path) -> Iterator[World]:
         yield found
 
 
-def lose_rights(zvm: World) -> None:
-    """What an IPL does: rights that are not in SYSTEM CONFIG are gone, and so are couplings."""
+def ipl(zvm: World, configuration: TextFile) -> None:
+    """SYSTEM CONFIG is that of a while ago, as from a backup, and the system is IPLed."""
 
     def work() -> None:
-        for switch in list(zvm.system.vswitches.values()):
-            zvm.system.vswitches.put(switch.name, replace(switch, grants=()))
+        system_config.written(zvm.system, configuration, configuration.lines)
+        shutdown.ipl(zvm.system)
 
     zvm.edit(work)
 
@@ -102,13 +103,14 @@ def test_after_its_own_restart_and_after_an_ipl_everything_is_as_it_should_be(zv
     zvm.guest("LINUX01", "port-1")
     zvm.ports.add("port-1")
     loop = zvm.loop()
+    configuration = system_config.default(zvm.system)
     loop.round()
     again = zvm.loop()
     zvm.bridge.asked.clear()
     assert again.round()
     assert not [call for call in zvm.bridge.asked if call.startswith("POST")], "nothing was to be done"
     assert zvm.ports.told == [("up", "port-1"), ("up", "port-1")]
-    lose_rights(zvm)
+    ipl(zvm, configuration)
     assert again.round()
     assert "LINUX01" not in zvm.rights("VSW2"), "seen at the next look at z/VM itself"
     zvm.now += 31

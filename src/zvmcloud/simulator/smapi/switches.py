@@ -133,7 +133,7 @@ def keep_in_config(call: Call, switch: Vswitch, persist: str | None, *, gone: bo
     if upper(persist) != "YES":
         return
     file = system_config.default_file(call.system, 8)
-    switch_config.rewrite(call.system, file, switch.name, () if gone else switch_config.statements(switch))
+    switch_config.rewrite(call.system, file, switch.name, None if gone else switch)
 
 
 def upper(text: str | None) -> str:
