@@ -65,7 +65,7 @@ class Zvm:
         return found
 
     async def end(self, system: str, *, reipl: bool) -> None:
-        """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end. Returns when it is down, or up again."""
+        """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end. It returns when it is down or up."""
         member = self.simulator.member(system)
         with member.system.transaction():
             shutdown.plan(member.system, 0, reipl=reipl, immediate=True)
