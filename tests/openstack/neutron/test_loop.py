@@ -19,8 +19,9 @@ def zvm(tmp_path: Path) -> Iterator[World]:
         yield found
 
 
-def ipl(zvm: World, configuration: TextFile) -> None:
+def ipl(zvm: World, configuration: TextFile | None) -> None:
     """SYSTEM CONFIG is that of a while ago, as from a backup, and the system is IPLed."""
+    assert configuration is not None
 
     def work() -> None:
         system_config.written(zvm.system, configuration, configuration.lines)
