@@ -142,10 +142,8 @@ def write_sample_blocks(disk: FbaDisk, *, scsi: bool = False, filler_bytes: int 
         raise ValueError(f"disk: {disk.blocks} blocks, the sample needs {_FBA_BOOT_BLOCK + blocks}")
     disk.write(_FBA_BOOT_BLOCK, content)
     if scsi:
-        parts = (
-            zipl.Component(_FBA_BOOT_BLOCK, blocks, zipl.LOAD, 0x10000),
-            zipl.Component(0, 1, zipl.EXECUTE, 0x10010),
-        )
+        place = zipl.Extent(_FBA_BOOT_BLOCK, blocks)
+        parts = (zipl.Component(zipl.LOAD, 0x10000, extents=(place,)), zipl.Component(zipl.EXECUTE, 0x10010))
         zipl.write(disk, {0: parts, 1: parts})
     else:
         disk.write(0, _IPL1.ljust(FBA_BLOCK_BYTES, b"\0"))
@@ -221,9 +219,9 @@ def read_scsi_system(disk: FbaDisk, program: int = 0, boot_record: int = 0) -> I
     parts = zipl.components(disk, program, boot_record)
     first = next(part for part in parts if part.kind == zipl.LOAD)
     try:
-        return _system(_read_blocks(disk, first.block))
+        return _system(_read_blocks(disk, first.extents[0].block))
     except (OSError, cdl.LayoutError) as error:
-        raise zipl.BootRecordError(f"program {program}", first.block, str(error)) from error
+        raise zipl.BootRecordError(f"program {program}", first.list_block, str(error)) from error
 
 
 def read_root(disk: EckdDisk | FbaDisk) -> InstalledSystem | None:

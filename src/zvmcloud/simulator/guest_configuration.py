@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from zvmcloud.images import configdrive, doscript, netfiles
 from zvmcloud.images.configdrive import ConfigDriveError
-from zvmcloud.simulator import guest_commands, guest_memory, guest_programs, luns, parm_line, spool
+from zvmcloud.simulator import guest_commands, guest_memory, guest_programs, guest_zipl, luns, parm_line, spool
 from zvmcloud.simulator.guest_files import Files
 from zvmcloud.simulator.guest_loader import Loaded
 from zvmcloud.simulator.guest_shell import Shell
@@ -151,9 +151,11 @@ def installer(system: System, userid: str, loaded: Loaded) -> list[str]:
     """What a system in memory does with the configurations that its command line names. One that is in the initial
     file system is applied (host name, addresses, files); one that is elsewhere would have to be fetched, and nothing
     is: the console says so."""
+    files = Files(system, userid)
+    if guest_zipl.is_first_start(loaded.cmdline) and not loaded.root.startswith("ram/"):
+        return [_first_start(files, loaded.ignition)]
     if not loaded.root.startswith("ram/"):
         return []
-    files = Files(system, userid)
     parms = loaded.parms
     lines = [f"installer: packages from {parms.source}"] if parms.source else []
     found = loaded.files.get("config.ign")
@@ -173,13 +175,26 @@ def installer(system: System, userid: str, loaded: Loaded) -> list[str]:
     return lines
 
 
+def _first_start(files: Files, config: bytes | None) -> str:
+    """Ignition in a system that is on its disk."""
+    told = (
+        "no config provided by user" if config is None else f"config of the boot partition: {_ignition(files, config)}"
+    )
+    files.write(guest_zipl.RESULT, json.dumps({"userConfigProvided": config is not None}))
+    return f"ignition[702]: {told}"
+
+
 def _ignition(files: Files, data: bytes) -> str:
+    """Files whose content is in the configuration, and the keys of users."""
     try:
         config = json.loads(data)
-        entries = config["storage"]["files"]
+        entries = config.get("storage", {}).get("files", [])
         placed = [(item["path"], item["contents"]["source"]) for item in entries]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "no files"
+        users = [
+            (user["name"], user.get("sshAuthorizedKeys", [])) for user in config.get("passwd", {}).get("users", [])
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "not understood"
     count = 0
     for path, source in placed:
         if not isinstance(path, str) or not isinstance(source, str) or not source.startswith("data:"):
@@ -190,6 +205,9 @@ def _ignition(files: Files, data: bytes) -> str:
             content = _decoded(content)
         files.write(path, content.rstrip("\n") if path == "/etc/hostname" else content)
         count += 1
+    for name, keys in users:
+        if isinstance(name, str) and isinstance(keys, list) and keys:
+            files.write(f"/home/{name}/.ssh/authorized_keys.d/ignition", "".join(f"{key}\n" for key in keys))
     return f"{count} files placed"
 
 

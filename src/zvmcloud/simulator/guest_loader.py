@@ -4,8 +4,9 @@ those bytes decides.
     disk     IPL record of block 0 or cylinder 0 (see images.ipl)
     reader   the kernel is the first file, its command line the second, its initial file system the third; files that
              are not kept (CHANGE RDR ... KEEP) are gone once they are read
-    SCSI     the boot record of the LUN that the LOADDEV parameters name leads to the program (see images.zipl);
-             the machine loader tells on the console what it does
+    SCSI     the boot record of the LUN that the LOADDEV parameters name leads to the program (see images.zipl): the
+             sample system, or a Linux that zipl installed, with its command line (guest_zipl); the machine loader
+             tells on the console what it does
 
 Texts of messages that no source shows (the machine loader's above all) are judgement.
 """
@@ -17,11 +18,21 @@ from pathlib import Path
 
 from zvmcloud.cp import messages
 from zvmcloud.cp.messages import Message
-from zvmcloud.images import cpio, kernel, zipl
+from zvmcloud.images import kernel, zipl
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.ipl import IPL_BYTES, IplRecord, read_ipl_record
-from zvmcloud.images.sample import InstalledSystem, read_root, read_scsi_system, read_system
-from zvmcloud.simulator import dedicated_disks, guest_disks, loaddev, luns, parm_line, spool, storage
+from zvmcloud.images.sample import InstalledSystem, read_root, read_system
+from zvmcloud.simulator import (
+    dedicated_disks,
+    guest_disks,
+    guest_memory,
+    guest_zipl,
+    loaddev,
+    luns,
+    parm_line,
+    spool,
+    storage,
+)
 from zvmcloud.simulator.model import Dasd, Device, Machine, RealDevice, SpoolFile, UnitRecord
 from zvmcloud.simulator.system import System
 
@@ -62,6 +73,8 @@ class Loaded:
     """The files of an initial file system."""
     paths: tuple[str, ...] = ()
     """SCSI disks that must be online for it: "vdev wwpn lun"."""
+    ignition: bytes | None = None
+    """The Ignition file of a CoreOS that is started for the first time, from its boot partition."""
 
     @property
     def parms(self) -> parm_line.Parms:
@@ -173,18 +186,24 @@ def _from_scsi(system: System, machine: Machine, device: RealDevice) -> Loaded:
         block = int(wanted.block or "0", 16)
         try:
             with FbaDisk(luns.file(system, lun)) as file:
-                found = read_scsi_system(file, wanted.program, block)
+                found = guest_zipl.read(file, wanted.program, block)
         except (zipl.BootRecordError, OSError) as error:
             told.append(f"MLOLOA031E: {error}.")
             continue
         told.append("MLOPDM003I: Machine loader finished, moving data to final storage location.")
-        # The kernel appends the text that it gets; one that begins with = takes the place of what the disk says.
-        line = wanted.text[1:] if wanted.text.startswith("=") else f"{found.cmdline} {wanted.text}".strip()
+        root = f"luns/{luns.file_name(lun)}"
+        line = guest_zipl.command_line(found, guest_memory.get(system, root), wanted.text)
         disk = (
             f"scsi 0:0:0:0: Direct-Access     {lun.vendor:<8} {lun.product:<16} {lun.code} PQ: 0 ANSI: 5",
             f"sd 0:0:0:0: [sda] {lun.blocks} {lun.block_size}-byte logical blocks",
         )
-        return Loaded(found, f"luns/{luns.file_name(lun)}", True, line, disk, tuple(told), paths=(path,))
+        loaded = Loaded(found.system, root, True, line, disk, tuple(told), found.has_agent, found.files, (path,))
+        if not found.is_coreos:
+            return loaded
+        problem = guest_zipl.missing(loaded.cmdline, path, found.ignition)
+        if problem:
+            raise _emergency(loaded, problem)
+        return replace(loaded, ignition=found.ignition)
     raise NotLoaded(*told, messages.DISABLED_WAIT.render(psw=_LOADER_WAIT))
 
 
@@ -213,7 +232,8 @@ def _from_reader(system: System, machine: Machine, reader: UnitRecord) -> Loaded
         return _with_root(system, machine, loaded, root)
     if not initial:
         raise _panic(loaded, "Cannot open root device")
-    return replace(loaded, system=_initial_system(found.release, line, initial), agent=_has_agent(initial))
+    installed = guest_zipl.initial_system(found.release, line, initial)
+    return replace(loaded, system=installed, agent=guest_zipl.has_agent(initial))
 
 
 def _take(system: System, file: SpoolFile) -> bytes:
@@ -221,18 +241,6 @@ def _take(system: System, file: SpoolFile) -> bytes:
     if not file.kept:
         spool.purge(system, file)
     return data
-
-
-def _initial_system(release: str, line: str, files: dict[str, bytes]) -> InstalledSystem:
-    names = ("etc/os-release", "usr/lib/os-release", "etc/initrd-release", "usr/lib/initrd-release")
-    text = next((files[name] for name in names if name in files), b"")
-    hostname = files.get("etc/hostname", b"").decode("utf-8", "replace").strip()
-    return InstalledSystem(cpio.parse_os_release(text.decode("utf-8", "replace")), release, line, hostname)
-
-
-def _has_agent(files: dict[str, bytes]) -> bool:
-    """Whether the agent of management software is in an initial file system."""
-    return any(name.rpartition("/")[2] in ("iucvserv", "zvmguestconfigure") for name in files)
 
 
 def _with_root(system: System, machine: Machine, loaded: Loaded, root: str) -> Loaded:
@@ -264,6 +272,17 @@ def _with_root(system: System, machine: Machine, loaded: Loaded, root: str) -> L
         disk=disk_lines(
             guest_disks.name_of(system, machine, device.vdev), device.vdev, disk.kind, disk.size, installed.volser
         ),
+    )
+
+
+def _emergency(loaded: Loaded, why: str) -> NotLoaded:
+    """The initial file system cannot go on, and nobody is there to help it."""
+    return NotLoaded(
+        *loaded.before,
+        f"[    0.050000] Linux version {loaded.system.kernel or 'unknown'}",
+        f"[    0.180000] Kernel command line: {loaded.cmdline}",
+        f"[   12.310000] {why}",
+        "You are in emergency mode.",
     )
 
 

@@ -14,6 +14,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -46,11 +47,16 @@ def _tool(name: str) -> str | None:
 
 def check_format(form: str) -> None:
     """Whether this machine can make it. AgentError 501 `tool-missing`."""
-    if form != "none" and _tool(_TOOLS[form][0]) is None:
-        tool = _TOOLS[form][0]
+    if form != "none":
+        must_have(_TOOLS[form][0], f"format {form}", ", or choose another format")
+
+
+def must_have(tool: str, what: str, otherwise: str = "") -> None:
+    """AgentError 501 `tool-missing`."""
+    if _tool(tool) is None:
         raise AgentError(
-            501, "tool-missing", f"format {form} needs {tool}, which this agent's machine does not have",
-            remedy=f"install the package that has {tool}, or choose another format",
+            501, "tool-missing", f"{what} needs {tool}, which this agent's machine does not have",
+            remedy=f"install the package that has {tool}{otherwise}",
         )  # fmt: skip
 
 
@@ -65,7 +71,9 @@ async def format_disk(path: Path, kind: str, vdev: str, form: str, scratch: Path
     if size < _MIN_BYTES.get(form, 0):
         raise AgentError(422, "disk-too-small", f"{form} needs {_MIN_BYTES[form]} bytes, the partition has {size}")
     with _scratch_file(scratch, size) as name:
-        await _run([*_TOOLS[form], name], form)
+        said = await run_tool([*_TOOLS[form], name])
+        if said.status:
+            raise AgentError(422, "format-failed", f"{_TOOLS[form][0]} refused to make {form}: {said.last}")
         await in_thread(partial(_copy, Path(name), size, kind, path))
 
 
@@ -123,7 +131,16 @@ def _scratch_file(folder: Path, size: int) -> Iterator[str]:
         Path(name).unlink(missing_ok=True)
 
 
-async def _run(command: list[str], form: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a tool ended, and the last line that it said."""
+
+    status: int
+    last: str
+
+
+async def run_tool(command: list[str]) -> Said:
+    """Run a tool without a shell, killed when nobody waits for it any more."""
     tool = _tool(command[0])
     process = await asyncio.create_subprocess_exec(
         tool or command[0],
@@ -138,11 +155,8 @@ async def _run(command: list[str], form: str) -> None:
         process.kill()
         await to_its_end(process.wait())
         raise
-    if process.returncode:
-        said = output.decode("utf-8", "replace").strip().splitlines()
-        raise AgentError(
-            422, "format-failed", f"{command[0]} refused to make {form}: {said[-1] if said else 'no text'}"
-        )
+    said = output.decode("utf-8", "replace").strip().splitlines()
+    return Said(process.returncode or 0, said[-1] if said else "no text")
 
 
 def _prepare_eckd(path: Path, vdev: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from zvmcloud.zhcp import (
     boot_messages,
+    coreos_messages,
     disk_messages,
     entry_messages,
     expected,
@@ -30,6 +31,7 @@ Operation = kinds.Operation
 OPERATIONS = kinds.OPERATIONS
 SUBJECTS = (
     boot_messages,
+    coreos_messages,
     disk_messages,
     entry_messages,
     fcp_messages,

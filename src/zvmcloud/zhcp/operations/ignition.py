@@ -1,0 +1,100 @@
+"""volume.ignition: what the first start of a CoreOS on a SCSI volume reads (see coreos_disk)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from zvmcloud.images import coreos
+from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.zhcp import coreos_disk, formatting
+from zvmcloud.zhcp.coreos_disk import Wanted
+from zvmcloud.zhcp.coreos_messages import PrepareCoreos
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.joining import in_thread
+from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.places import Disk, opened
+
+_WHY = "CoreOS is prepared when the guest of the volume is off"
+_TOOLS = ("debugfs", "e2fsck")
+
+
+async def prepare(context: Context, request: PrepareCoreos) -> dict[str, Json]:
+    """Everything is made ready beside the volume first. After a crash its old bytes are brought back, then it begins
+    anew; a volume that is as wanted is left alone."""
+    wanted = Wanted(_config(request.ignition), request.each_start, request.first_start)
+    for tool in _TOOLS:
+        formatting.must_have(tool, "CoreOS")
+    name = hashlib.sha256(context.key.encode()).hexdigest()[:32]
+    kept = context.settings.state / "coreos" / f"{name}.old"
+    async with _volume(context, request) as disk:
+        context.report(0.1, f"looking at {disk.name}")
+        if context.rehearsing:
+            context.did("disk", "prepare CoreOS", 0.0, **disk.named)
+            return {**disk.facts}
+        await in_thread(partial(coreos_disk.put_back, kept, disk.path))
+        changed = await _prepare(context, request, disk, wanted, kept)
+        system = await in_thread(partial(coreos_disk.look, disk.path))
+        facts = disk.facts
+    await in_thread(partial(kept.unlink, missing_ok=True))
+    return {**facts, "changed": changed, "command_line": system.program.text, "entry": system.entry}
+
+
+async def _prepare(context: Context, request: PrepareCoreos, disk: Disk, wanted: Wanted, kept: Path) -> int:
+    """How many pieces of the volume were changed."""
+    if await in_thread(partial(coreos_disk.is_done, disk.path, wanted)):
+        return 0
+    system = await in_thread(partial(coreos_disk.look, disk.path))
+    context.report(0.2, "changing a copy of the boot partition")
+    changes = await coreos_disk.changes(disk.path, system, wanted, kept.with_suffix(".scratch"))
+    await in_thread(partial(coreos_disk.keep, kept, changes))
+    context.on_undo(f"the boot partition of {disk.name}", lambda: _put_back(context, request, kept))
+    context.report(0.8, f"writing {len(changes)} pieces")
+    started = time.monotonic()
+    await in_thread(partial(coreos_disk.overwrite, disk.path, changes))
+    took = (time.monotonic() - started) * 1000
+    context.did("disk", "prepare CoreOS", took, **disk.named, pieces=len(changes))
+    return len(changes)
+
+
+async def _put_back(context: Context, request: PrepareCoreos, kept: Path) -> None:
+    async with _volume(context, request) as disk:
+        await in_thread(partial(coreos_disk.put_back, kept, disk.path))
+    await in_thread(partial(kept.unlink, missing_ok=True))
+
+
+@asynccontextmanager
+async def _volume(context: Context, request: PrepareCoreos) -> AsyncIterator[Disk]:
+    """The volume; what goes wrong with its bytes is an AgentError."""
+    async with opened(context, request.place, _WHY, write=True) as disk:
+        try:
+            yield disk
+        except DiskFileError as problem:
+            raise AgentError(502, "disk-unreadable", f"{disk.name}: {problem}") from problem
+        except OSError as problem:
+            raise AgentError(507, "disk-write-failed", f"{disk.name}: {problem.strerror}") from problem
+
+
+def _config(encoded: str) -> bytes:
+    """The Ignition file. FieldError for what Ignition would certainly refuse, so that no guest hangs at its start."""
+    try:
+        data = base64.b64decode(encoded, validate=False)
+    except (binascii.Error, ValueError) as problem:
+        raise FieldError("ignition", "the file", f"base64 ({problem})") from problem
+    if len(data) > coreos.MAX_CONFIG:
+        raise FieldError("ignition", f"{len(data)} bytes", f"at most {coreos.MAX_CONFIG} bytes")
+    try:
+        config = json.loads(data)
+        version = config["ignition"]["version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise FieldError("ignition", "the file", "JSON with ignition.version") from problem
+    if not isinstance(version, str):
+        raise FieldError("ignition", "the file", "a version that is a text, such as 3.2.0")
+    return data
