@@ -19,8 +19,8 @@ from zvmcloud.api.connector.schemas import ACTIONS
 from zvmcloud.manager.operations import OPERATIONS
 
 USERID, SECOND, THIRD, NEW = "LINUX01", "GUEST02", "GUEST03", "NEW01"
-PORT, LUN = "500507630708d3b3", "4000400100000000"
-"""A target port and a disk of the simulated fabric."""
+PORT, LUN, LUN2 = "500507630708d3b3", "4000400100000000", "4000400200000000"
+"""A target port and two disks of the simulated fabric."""
 OSV = "rhel8.6"
 
 Body = Mapping[str, Any]
@@ -103,7 +103,11 @@ def _connection(facts: Facts) -> Body:
 
 
 _ATTACH = Ask("POST", "/guests/volumes", _connection)
-_VOLUME = native("volume.attach", {"pool": "p1", "size_mb": 1, "mount_point": "/dev/data"})
+_MADE = native("volume.create", {"name": "data", "pool": "p1", "size_gb": 1})
+_OTHER = native("volume.create", {"name": "other", "pool": "p1", "size_gb": 1})
+_VOLUME = native("volume.attach", {"volume": "data", "mount_point": "/dev/data"})
+
+_POOL = "".join(f"free,{PORT},{lun},1G,,,,\n" for lun in (LUN, LUN2))
 
 STATES = {
     state.name: state
@@ -116,7 +120,7 @@ STATES = {
                 native("vswitch.create", {"name": "VLANSW", "connection": "DISCONNECT", "vid": "100"}),
                 native("lan.create", {"name": "LAN1"}),
                 Ask("POST", "/volumes/fcptemplates", _TEMPLATE),
-                Ask("PUT", "/v1/systems/ZVM1/scsi-pools/p1/file", text=f"free,{PORT},{LUN},1G,,,,\n"),
+                Ask("PUT", "/v1/systems/ZVM1/volume-pools/p1/file", text=_POOL),
             ),
         ),
         State(
@@ -142,7 +146,9 @@ STATES = {
             (Ask("GET", f"/volumes/conn/{USERID}", {"info": {"reserve": True}}),),
         ),
         State("volume", "reserved", (_ATTACH,)),
-        State("lun", "on", (_VOLUME,)),
+        State("made", "off", (_MADE, _OTHER)),
+        State("made on", "on", (_MADE,)),
+        State("lun", "made on", (_VOLUME,)),
         State("foreign", "off", (native("guest.forget", of=THIRD),)),
         State("revoked", "off", (native("vswitch.revoke", {"userid": USERID}, item="VSW1"),)),
         State("members", "", (), cluster=True),
@@ -243,9 +249,17 @@ NATIVE = (
     _case("nic.uncouple", "off", item="1000"),
     _case("nic.uncouple", "on", item="1000", variant="live"),
     _case("nic.couple", "off", {"vswitch": "VSW1"}, item="1003"),
-    _case("volume.attach", "on", {"pool": "p1", "size_mb": 1, "mount_point": "/dev/data"}),
-    _case("volume.attach", "off", {"pool": "p1", "size_mb": 1, "boot": True}, variant="boot"),
-    _case("volume.detach", "lun", lambda facts: {"volume": facts["volume"]}),
+    _case("volume.attach", "made on", {"volume": "data", "mount_point": "/dev/data"}),
+    _case("volume.attach", "made", {"volume": "data", "boot": True}, variant="boot"),
+    _case("volume.detach", "lun", {"volume": "data"}),
+    _case("volume.create", "off", {"name": "data", "pool": "p1", "size_gb": 1}),
+    _case("volume.create", "made on", {"name": "copy", "pool": "p1", "size_gb": 1, "source": "data"}, variant="source"),
+    _case("volume.delete", "made", item="data"),
+    _case("volume.extend", "made", {"size_gb": 1}, item="data"),
+    _case("volume.copy", "made", {"source": "data"}, item="other"),
+    _case("volume.rename", "made", {"name": "logs"}, item="data"),
+    _case("volume.release", "made", item="data"),
+    _case("volume.adopt", "off", {"name": "data", "pool": "p1", "lun": f"{LUN}-{PORT}"}),
     _case("reader.purge", "off", {}),
     _case("reader.order", "off", lambda facts: {"spoolids": facts["spool"][::-1]}),
     _case("reader.transfer", "off", lambda facts: {"spoolids": facts["spool"][:1], "to": SECOND}),

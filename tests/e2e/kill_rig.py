@@ -34,7 +34,8 @@ PATIENCE = 60.0
 MANAGERS = VOLATILE | {"id", "last_used", "expires"}
 """Members of what the manager has recorded that are not compared."""
 RECORDS = (
-    "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/scsi-pools", "/guests/nics", "/v1/images",
+    "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/volume-pools", "/guests/nics",
+    "/v1/images", "/v1/systems/ZVM1/volumes", "/v1/systems/ZVM1/volume-pools/p1",
 )  # fmt: skip
 """What the manager has recorded, which has to be what z/VM is."""
 _MAC = re.compile(r"\b02:?00:?00:?(?:[0-9A-Fa-f]{2}:?){2}[0-9A-Fa-f]{2}\b")
@@ -132,7 +133,7 @@ class Rig:
         self._kept: dict[str, Snapshot] = {}
         """States that were reached, with what z/VM was then."""
         self._reserved: dict[str, Any] = {}
-        """FCP devices, their template, and a volume: what some bodies name."""
+        """FCP devices and their template: what some bodies name."""
         self._digests: dict[str, tuple[tuple[int, int], str]] = {}
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -225,8 +226,6 @@ class Rig:
         elif isinstance(found, dict) and isinstance(found.get("output"), dict) and "zvm_fcp" in found["output"]:
             told = found["output"]
             self._reserved = {"fcps": told["zvm_fcp"], "template": told["fcp_template_id"]}
-        elif ask.path.endswith("/file"):
-            self._reserved = {**self._reserved, "volume": found[0]["name"]}
 
     # -- states ----------------------------------------------------------------------------------------------------
 

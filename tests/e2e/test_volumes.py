@@ -1,4 +1,4 @@
-"""LUNs of a pool through the native API: what is attached is a disk in the guest, and is none after."""
+"""Volumes through the native API: what is attached is a disk in the guest, and is none after."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def test_a_lun_of_a_pool_becomes_a_disk_of_a_running_guest(cloud: Cloud) -> None
     )["fcp_template"]  # fmt: skip
     with v1(cloud) as native:
         (system,) = [item["name"] for item in native.get("/systems").json()]
-        file = f"free,{';'.join(ports)},{rows[0][2]},,,,,\n"
-        pool = f"/systems/{system}/scsi-pools/e2e"
+        file = f"free,{';'.join(ports)},{rows[0][2]},1G,,,,\n"
+        pool = f"/systems/{system}/volume-pools/e2e"
         put = native.put(f"{pool}/file", content=file, headers={"content-type": "text/plain"})
         assert put.status_code == 200, put.text
-        (volume,) = put.json()
-        wish = {"pool": "e2e", "volume": volume["name"], "template": template["id"], "mount_point": "/dev/data"}
-        done(native, native.post(f"/guests/{system}/SCSI1/volumes", json=wish))
-        (used,) = native.get(pool).json()
-        assert (used["state"], used["owner"], len(used["channels"])) == ("used", "SCSI1", 2)
+        volumes = f"/systems/{system}/volumes"
+        done(native, native.post(volumes, json={"name": "data", "pool": "e2e", "size_gb": 1}))
+        wish = {"volume": "data", "template": template["id"], "mount_point": "/dev/data"}
+        told = done(native, native.post(f"/guests/{system}/SCSI1/volumes", json=wish))["steps"][-1]["result"]
+        assert (len(told["devices"]), told["device_name"]) == (2, "/dev/data")
+        used = native.get(f"{volumes}/data").json()
+        assert (used["state"], used["attachments"][0]["guest"]) == ("in-use", "SCSI1")
         disks = cloud.inside("scsi1", "lszfcp -D")
         assert disks.count(f"0x{rows[0][2]}") == len(ports) * 2, disks
-        back = {"volume": volume["name"]}
-        done(native, native.post(f"/guests/{system}/SCSI1/volumes/detach", json=back))
+        done(native, native.post(f"/guests/{system}/SCSI1/volumes/detach", json={"volume": "data"}))
         assert f"0x{rows[0][2]}" not in cloud.inside("scsi1", "lszfcp -D")
         assert not [line for line in cloud.stack.entry("scsi1") if line.startswith("DEDICATE")]
-        assert native.get(pool).json()[0]["state"] == "free"
-        assert native.delete(f"/systems/{system}/scsi-volumes/{volume['name']}").status_code == 204
+        assert native.get(f"{volumes}/data").json()["state"] == "available"
     cloud.done("delete_fcp_template", template["id"])
     cloud.done("guest_delete", "scsi1")

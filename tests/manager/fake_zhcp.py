@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from manager.fake_luns import FakeLuns
+
 
 class Refused(Exception):
     """What z/VM refuses: becomes a problem."""
@@ -60,10 +62,11 @@ def fcp(number: int) -> dict[str, str]:
     return {"fcp": name, **wwpns, **channel, "state": "free", "owner": ""}
 
 
-class FakeZhcp:
+class FakeZhcp(FakeLuns):
     """One z/VM system with pools of cylinders. ``log`` (a file) survives the process, for tests that kill it."""
 
     def __init__(self, log: Path | None = None) -> None:
+        super().__init__()
         self.guests: dict[str, dict[str, Any]] = {}
         self.vswitches: dict[str, dict[str, Any]] = {}
         self.pools = {"POOL1": 10000, "TINY": 50}
@@ -335,14 +338,6 @@ class FakeZhcp:
     def _do_disk_remove(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
         guest["disks"] = [disk for disk in guest["disks"] if disk["vdev"] not in parameters["vdevs"]]
-        return {}
-
-    def _do_disk_erase(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        self._known(parameters)
-        return {}
-
-    def _do_disk_write_image(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        self._known(parameters)["image"] = parameters["source"]["sha256"]
         return {}
 
     def _do_reader_punch(self, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from zvmcloud.manager.database import _config, _migrate
 from zvmcloud.manager.inventory import tables as inventory
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
-MOVED = {"tokens": "api_tokens"}
+MOVED = {"tokens": "api_tokens", "scsi_volumes": "pool_luns"}
 """Tables that are no more, and where their rows went."""
 Row = dict[str, object]
 
@@ -101,3 +101,28 @@ def test_rows_of_every_version_are_kept(empty: sa.Engine) -> None:
             assert any(all(found[column] == old for column, old in row.items() if column in found) for found in rows), (
                 f"{name}: {row} became {rows}"
             )
+
+
+def test_a_lun_that_a_guest_had_becomes_its_volume(empty: sa.Engine) -> None:
+    """One that was kept for a time is free; one that was kept for good stays kept."""
+    row = {"system": "ZVM1", "pool": "p1", "wwpns": ["5005076306138411"], "size_mb": 2048, "channels": ["1a00"]}
+    with empty.begin() as connection:
+        upgraded(connection, "0015")
+        old = sa.Table("scsi_volumes", sa.MetaData(), autoload_with=connection)
+        before = [("used", "LINUX01", None), ("reserved", "LINUX01", 5.0), ("reserved", "LINUX02", None)]
+        before.append(("free", "", None))
+        for number, (state, owner, expires) in enumerate(before):
+            words = {"volume": f"l{number}", "lun": "1" * 16, "state": state, "owner": owner, "expires": expires}
+            connection.execute(sa.insert(old), {**row, **words})
+        upgraded(connection, "0016")
+        luns = connection.execute(sa.text("SELECT name, state, owner FROM pool_luns ORDER BY name")).all()
+        assert [tuple(item) for item in luns] == [
+            ("l0", "used", ""), ("l1", "free", ""), ("l2", "reserved", "LINUX02"), ("l3", "free", ""),
+        ]  # fmt: skip
+        made = connection.execute(sa.text("SELECT home, name, lun, size_gb, state FROM volumes")).one()
+        assert tuple(made) == ("ZVM1", "l0", "l0", 2, "available")
+        had = connection.execute(sa.text("SELECT volume, system, userid FROM attachments")).one()
+        assert tuple(had) == ("l0", "ZVM1", "LINUX01")
+        assert connection.execute(sa.text("SELECT home, pool, wipe FROM volume_pools")).all() == [
+            ("ZVM1", "p1", "zero")
+        ]

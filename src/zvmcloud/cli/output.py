@@ -34,7 +34,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "job": ("id", "kind", "system", "userid", "state", "progress", "actor", "created"),
     "audit": ("number", "time", "user", "action", "subject", "result", "job"),
     "event": ("id", "time", "kind", "system", "subject", "project"),
-    "scsi-pool": ("name", "state", "owner", "lun", "size_mb", "channels", "expires", "free", "reserved", "used"),
+    "volume-pool": ("name", "systems", "wipe", "total_gb", "free_gb", "free", "used", "reserved", "volumes"),
+    "volume": ("name", "pool", "size_gb", "state", "shared", "lun", "attachments", "project", "tags", "created"),
 }
 """The columns of a noun's table; others show their plain members."""
 _TIMES = frozenset(

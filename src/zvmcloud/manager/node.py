@@ -51,8 +51,8 @@ from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
 from zvmcloud.manager.provisioning import Provisioning
 from zvmcloud.manager.resources import Resources
-from zvmcloud.manager.scsi_pools import ScsiPools
 from zvmcloud.manager.settings import Settings
+from zvmcloud.manager.storage.pools import VolumePools
 from zvmcloud.manager.systems.authority import Authority
 from zvmcloud.manager.systems.enrollment import Enrollment
 from zvmcloud.manager.systems.registry import Systems
@@ -92,7 +92,7 @@ class Node:
         self.hosts = Hosts(core)
         self.fcp = FcpPool(core)
         self.volumes = Volumes(core, self.fcp)
-        self.scsi = ScsiPools(core)
+        self.pools = VolumePools(core)
         self.tokens = tokens
         self.accounts = Accounts(core.database, tokens)
         self.audit = Audit(core.database)
@@ -107,7 +107,7 @@ class Node:
         self.looks = Sweeps(core)
         self.reconciler = Reconciler(core, self.looks)
         self.history = History(core.database)
-        self.marks = Marks(core, self.accounts, self.scsi)
+        self.marks = Marks(core, self.accounts, self.pools)
         self.metrics = Metrics(core)
         self.journal = core.journal
         self.trees = Trees(core.journal, core.runner, core.engine.submit)
@@ -222,8 +222,8 @@ class Node:
                 if time.monotonic() > files_at:
                     files_at = time.monotonic() + _FILES
                     await self.forget_old()
-                if ended := await self.scsi.expire():
-                    log.info("%d reservations of LUNs and FCP devices have ended", ended)
+                if ended := await self.pools.expire():
+                    log.info("%d claims of volumes and FCP devices have ended", ended)
             except Exception:
                 log.exception("reservations and systems cannot be looked at")
             await asyncio.sleep(_SWEEP)

@@ -31,6 +31,7 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
 from zvmcloud.manager.rehearsals import Rehearsed, digest, rehearse
+from zvmcloud.manager.storage import claims
 from zvmcloud.manager.tables import jobs, plans
 from zvmcloud.zhcp.expected import ABSENT, entry_digest
 from zvmcloud.zhcp.expected import NAME as EXPECT
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 KEPT = 86400.0
 """Seconds for which a plan can be applied."""
+_TRIES = 8
+"""Times that a change is planned anew because another took what it had chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,15 @@ class Plans:
                 return await self._core.journal.get(job)
             except NotFound:
                 pass
-        prepared = await self._prepare(operation, caller, target, parameters)
-        children = [NewChild(new_job(), child.plan, child.files) for child in prepared.children]
-        return await self._begin(prepared.plan, prepared.files, origin, job or new_job(), children)
+        for last in (*[False] * _TRIES, True):
+            prepared = await self._prepare(operation, caller, target, parameters)
+            children = [NewChild(new_job(), child.plan, child.files) for child in prepared.children]
+            try:
+                return await self._begin(prepared.plan, prepared.files, origin, job or new_job(), children)
+            except claims.Overtaken:
+                if last:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     async def make(self, operation: Operation, caller: Caller, target: Target, parameters: object) -> KeptPlan:
         """Make the plan, keep it with its files, and change nothing."""
@@ -203,6 +212,8 @@ class Plans:
             other = await self._core.journal.changing(plan.system, plan.userid) if plan.userid else None
             if other is not None:
                 raise guest_busy(plan.userid, other)
+            for one, begun in ((plan, job), *((child.plan, child.job) for child in children)):
+                await claims.take(self._core, one, begun)
             await self._core.begin(plan, origin, job, files, children)
         return await self._core.journal.get(job)
 

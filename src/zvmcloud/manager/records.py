@@ -15,9 +15,14 @@ from zvmcloud.manager.events import log as events
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
-from zvmcloud.manager.tables import fcp_devices, guests, images, nics
+from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, nics
 
 _NEW_GUEST = Prepared(sa.insert(guests))
+_FREE_VOLUMES = Prepared(
+    sa.delete(attachments).where(
+        attachments.c.system == sa.bindparam("the_system"), attachments.c.userid == sa.bindparam("the_userid")
+    )
+)
 _FREE_DEVICES = Prepared(
     sa.update(fcp_devices)
     .where(fcp_devices.c.system == sa.bindparam("the_system"), fcp_devices.c.assigner == sa.bindparam("the_userid"))
@@ -100,12 +105,14 @@ async def guest_moved(context: LocalContext, parameters: Mapping[str, Json]) -> 
 
 @local("manager.guest_deleted")
 async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """The guest and its NICs are forgotten; with ``gone`` (from z/VM too) nobody has its FCP devices any more."""
+    """The guest and its NICs are forgotten; with ``gone`` (from z/VM too) nobody has its FCP devices and volumes
+    any more."""
     await _delete_guest(context)
     await _tell(context, "guest.deleted")
     if parameters.get("gone"):
         key = {"the_system": context.system, "the_userid": context.userid}
         await context.connection.run(_FREE_DEVICES, key)
+        await context.connection.run(_FREE_VOLUMES, key)
     return None
 
 

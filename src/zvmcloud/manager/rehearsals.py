@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.plan import Json, Plan
-from zvmcloud.manager.tables import nics, scsi_volumes
+from zvmcloud.manager.storage import rows
+from zvmcloud.manager.tables import nics
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -91,16 +94,28 @@ async def rehearse(core: Core, plans: Sequence[tuple[str, Plan]]) -> Mapping[str
 
 
 async def digest(node: Node, system: str, name: str) -> str:
-    """The digest of something a plan was made from: ``nics USERID``, ``vswitch NAME``, ``volume NAME``."""
+    """The digest of something a plan was made from: ``nics USERID``, ``vswitch NAME``, ``volume NAME``,
+    ``lun POOL NAME``."""
     kind, _, what = name.partition(" ")
     if kind == "vswitch":
         return await _vswitch(node, system, what)
-    table = {"nics": nics, "volume": scsi_volumes}[kind]
-    column = table.c.userid if kind == "nics" else table.c.volume
-    query = sa.select(table).where(table.c.system == system, column == what).order_by(*table.primary_key)
     async with node.core.database.read() as connection:
-        rows = (await connection.execute(query)).mappings().all()
-    return _digest([dict(row) for row in rows]) if rows else GONE
+        if kind == "volume":
+            return await _volume(connection, system, what)
+        if kind == "lun":
+            pool, _, lun = what.partition(" ")
+            where = await rows.pool(connection, system, pool)
+            return _digest(dataclasses.asdict(await rows.one_lun(connection, where, lun)))
+        query = sa.select(nics).where(nics.c.system == system, nics.c.userid == what).order_by(*nics.primary_key)
+        found = (await connection.execute(query)).mappings().all()
+    return _digest([dict(row) for row in found]) if found else GONE
+
+
+async def _volume(connection: Connection, system: str, name: str) -> str:
+    try:
+        return _digest(dataclasses.asdict(await rows.volume(connection, system, name)))
+    except NotFound:
+        return GONE
 
 
 async def _vswitch(node: Node, system: str, name: str) -> str:

@@ -231,11 +231,20 @@ fcp_devices = sa.Table(
     sa.Column("expires", sa.Float),
 )
 
-scsi_volumes = sa.Table(
-    "scsi_volumes",
+volume_pools = sa.Table(
+    "volume_pools",
     metadata,
-    sa.Column("system", sa.String(16), primary_key=True),
-    sa.Column("volume", sa.String(33), primary_key=True),
+    sa.Column("home", sa.String(24), primary_key=True),
+    sa.Column("pool", sa.String(64), primary_key=True),
+    sa.Column("wipe", sa.String(8), nullable=False, server_default="zero"),
+)
+"""``home``: the system that reaches the pool, or "ssi:NAME" for all members of that cluster."""
+
+pool_luns = sa.Table(
+    "pool_luns",
+    metadata,
+    sa.Column("home", sa.String(24), primary_key=True),
+    sa.Column("name", sa.String(33), primary_key=True),
     sa.Column("pool", sa.String(64), nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
     sa.Column("wwpns", sa.JSON, nullable=False),
@@ -243,10 +252,46 @@ scsi_volumes = sa.Table(
     sa.Column("size_mb", sa.BigInteger, nullable=False),
     sa.Column("devices", sa.String(255), nullable=False, server_default=""),
     sa.Column("owner", sa.String(64), nullable=False, server_default=""),
-    sa.Column("channels", sa.JSON, nullable=False),
     sa.Column("tag", sa.String(64), nullable=False, server_default=""),
+    sa.Index(None, "home", "pool"),
+)
+"""``state``: free, used (a volume is on it), or reserved: not handed out until an administrator frees it."""
+
+volumes = sa.Table(
+    "volumes",
+    metadata,
+    sa.Column("home", sa.String(24), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("lun", sa.String(33), nullable=False),
+    sa.Column("size_gb", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("source", sa.String(64), nullable=False, server_default=""),
+    sa.Column("image", sa.String(255), nullable=False, server_default=""),
+    sa.Column("project", sa.String(64), nullable=False, server_default="default", index=True),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("job", sa.String(36), nullable=False, server_default=""),
     sa.Column("expires", sa.Float),
-    sa.Index(None, "system", "pool"),
+    sa.Index(None, "home", "lun", unique=True),
+)
+"""``job``: the one that works on it; ``expires``: when it is given up unless that job has begun by then."""
+
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("home", sa.String(24), primary_key=True),
+    sa.Column("volume", sa.String(64), primary_key=True),
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("userid", sa.String(8), primary_key=True),
+    sa.Column("fcps", sa.JSON, nullable=False),
+    sa.Column("template", sa.String(36), nullable=False, server_default=""),
+    sa.Column("boot", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("mount_point", sa.String(255), nullable=False, server_default=""),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("job", sa.String(36), nullable=False, server_default=""),
+    sa.Column("expires", sa.Float),
+    sa.Index(None, "system", "userid"),
 )
 
 fcp_templates = sa.Table(

@@ -32,9 +32,9 @@ from zvmcloud.api.v1.routes import (
     metrics,
     networks,
     operations,
-    scsi,
     systems,
     uploads,
+    volumes,
 )
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS
@@ -53,7 +53,7 @@ ROUTERS = (
     uploads.router,
     jobs.router,
     operations.router,
-    scsi.router,
+    volumes.router,
     identity.router,
 )
 

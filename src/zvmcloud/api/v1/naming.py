@@ -1,7 +1,7 @@
 """Names of the routes, ``noun.verb``: stable, the operationId of the document, ``zvm noun verb`` on the command line.
 
-A route may have such a name (``name="scsi-pool.export"``, or a declared operation's); all others get one by rule, from
-method and path: ``GET /guests`` is guest.list, ``GET /guests/{system}/{userid}`` guest.show, ``POST
+A route may have such a name (``name="volume-pool.export"``, or a declared operation's); all others get one by rule,
+from method and path: ``GET /guests`` is guest.list, ``GET /guests/{system}/{userid}`` guest.show, ``POST
 /jobs/{job}/cancel`` job.cancel.
 """
 

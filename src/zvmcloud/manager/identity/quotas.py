@@ -1,6 +1,7 @@
 """Quotas of projects: what a project uses, and whether more fits.
 
-Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks; images)
+Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks; volumes,
+which count as disks by the size that was asked for; images)
 and from the FCP devices assigned to guests of the project. Two requests at the same moment are counted one after the
 other only within one manager; see :meth:`Quotas.check`.
 """
@@ -16,7 +17,7 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import QuotaExceeded
 from zvmcloud.manager.identity.accounts import QUOTAS
 from zvmcloud.manager.identity.tables import projects
-from zvmcloud.manager.tables import fcp_devices, guests, images, uploads
+from zvmcloud.manager.tables import fcp_devices, guests, images, uploads, volumes
 
 
 def megabytes(size: int) -> int:
@@ -69,11 +70,13 @@ class Quotas:
                 )
                 .where(guests.c.project == project)
             )
+            size = sa.select(sa.func.coalesce(sa.func.sum(volumes.c.size_gb), 0)).where(volumes.c.project == project)
+            disk_mb = row[3] + (await connection.execute(size)).scalar_one() * 1024
             kept = sa.select(images.c.sha256, images.c.bytes).where(images.c.project == project).distinct().subquery()
             image_bytes = (await connection.execute(sa.select(sa.func.sum(kept.c.bytes)))).scalar_one() or 0
             coming = sa.select(sa.func.sum(uploads.c.bytes)).where(uploads.c.project == project)
             image_bytes += (await connection.execute(coming)).scalar_one() or 0
-            return dict(zip(QUOTAS, (*row, fcps.scalar_one(), megabytes(int(image_bytes))), strict=True))
+            return dict(zip(QUOTAS, (*row[:3], disk_mb, fcps.scalar_one(), megabytes(int(image_bytes))), strict=True))
 
     async def check(self, project: str, more: Amounts) -> None:
         """Raises QuotaExceeded (quota), naming the first limit that ``more`` would break."""

@@ -20,9 +20,9 @@ from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.seen import CLUSTER
 from zvmcloud.manager.inventory.tables import marks, seen_disks, seen_nics, seen_resources
-from zvmcloud.manager.scsi_pools import ScsiPools
+from zvmcloud.manager.storage.pools import VolumePools
 
-SYSTEM, ZHCP, CLUSTER_KIND, DISK, NIC, SCSI_POOL = "system", "zhcp", "cluster", "disk", "nic", "scsi-pool"
+SYSTEM, ZHCP, CLUSTER_KIND, DISK, NIC, VOLUME_POOL = "system", "zhcp", "cluster", "disk", "nic", "volume-pool"
 _DEVICES = {DISK: seen_disks, NIC: seen_nics}
 _RESOURCES = {
     CLUSTER_KIND: CLUSTER,
@@ -33,7 +33,7 @@ _RESOURCES = {
     "fcp": "fcp",
 }
 """Kinds of marks, and what they are called among what was seen."""
-KINDS = (SYSTEM, ZHCP, *_RESOURCES, *_DEVICES, SCSI_POOL)
+KINDS = (SYSTEM, ZHCP, *_RESOURCES, *_DEVICES, VOLUME_POOL)
 MOST = 64
 _LENGTH = 255
 
@@ -61,10 +61,10 @@ def marked(kind: str, system: sa.ColumnElement[str], name: sa.ColumnElement[str]
 class Marks:
     """Shows and changes marks."""
 
-    def __init__(self, core: Core, accounts: Accounts, scsi: ScsiPools) -> None:
+    def __init__(self, core: Core, accounts: Accounts, pools: VolumePools) -> None:
         self._core = core
         self._accounts = accounts
-        self._scsi = scsi
+        self._pools = pools
 
     async def get(self, caller: Caller, kind: str, system: str, name: str) -> Mark:
         """What is said of a thing. Raises NotFound when it was not seen or the caller does not see it."""
@@ -127,8 +127,8 @@ class Marks:
             if name.upper() != system:
                 raise _unknown(kind, system, name)
             return system, system
-        if kind == SCSI_POOL:
-            if name not in await self._scsi.pools(system):
+        if kind == VOLUME_POOL:
+            if name not in {item.pool.name for item in await self._pools.pools(system)}:
                 raise _unknown(kind, system, name)
             return system, name
         name = name.upper()

@@ -33,6 +33,7 @@ _ITEMS = {
     "vdev": "virtual device number",
     "vswitch": "name of the virtual switch",
     "lan": "name of the guest LAN",
+    "volume": "name of the volume",
 }
 
 

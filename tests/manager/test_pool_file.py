@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvmcloud.manager import scsi_file
-from zvmcloud.manager.scsi_file import HEADER, PoolFileError, Volume
+from zvmcloud.manager.storage import pool_file
+from zvmcloud.manager.storage.pool_file import HEADER, Lun, PoolFileError
 
 FILE = f"""{HEADER}
 free,5005076306138411;5005076306138412,4010400400000000,10G,1f00-1f0f,,,
@@ -21,10 +21,10 @@ RANGE = st.tuples(DEVICE, DEVICE).map(lambda pair: "-".join(sorted(pair))) | DEV
 
 
 @st.composite
-def volumes(draw: st.DrawFn) -> Volume:
-    state = draw(st.sampled_from(scsi_file.STATES))
+def luns(draw: st.DrawFn) -> Lun:
+    state = draw(st.sampled_from(pool_file.STATES))
     owner = draw(st.from_regex(r"[A-Za-z0-9@#$]{1,8}", fullmatch=True)) if state != "free" else ""
-    return Volume(
+    return Lun(
         state,
         tuple(draw(st.lists(DIGITS, min_size=1, max_size=4, unique=True))),
         draw(DIGITS),
@@ -36,19 +36,19 @@ def volumes(draw: st.DrawFn) -> Volume:
     )
 
 
-@given(st.lists(volumes(), max_size=6, unique_by=lambda item: item.lun))
-def test_what_is_written_is_read_again(found: list[Volume]) -> None:
-    assert scsi_file.parse(scsi_file.render(found)) == tuple(found)
+@given(st.lists(luns(), max_size=6, unique_by=lambda item: item.lun))
+def test_what_is_written_is_read_again(found: list[Lun]) -> None:
+    assert pool_file.parse(pool_file.render(found)) == tuple(found)
 
 
 def test_a_file_in_its_own_spelling_is_written_back_to_the_letter() -> None:
-    assert scsi_file.render(scsi_file.parse(FILE)) == FILE
+    assert pool_file.render(pool_file.parse(FILE)) == FILE
 
 
 def test_a_size_may_have_a_fraction() -> None:
-    (found,) = scsi_file.parse("free,5005076306138411,4010400400000000,1.5G,,,,\n")
+    (found,) = pool_file.parse("free,5005076306138411,4010400400000000,1.5G,,,,\n")
     assert found.size_mb == 1536
-    assert ",1536M," in scsi_file.render([found])
+    assert ",1536M," in pool_file.render([found])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_column_that_is_wrong_is_named_with_its_line(column: int, value: str, 
     columns = ["free", "5005076306138411", "4010400400000000", "10G", "1f00-1f0f", "", "", ""]
     columns[column] = value
     with pytest.raises(PoolFileError) as caught:
-        scsi_file.parse(f"{HEADER}\n\n{','.join(columns)}\n")
+        pool_file.parse(f"{HEADER}\n\n{','.join(columns)}\n")
     assert [(fault.line, fault.field) for fault in caught.value.faults] == [(3, field)]
     assert f"line 3, {field}" in str(caught.value)
 
@@ -72,14 +72,14 @@ def test_a_column_that_is_wrong_is_named_with_its_line(column: int, value: str, 
 def test_all_wrong_lines_are_named_at_once() -> None:
     text = FILE + "free,1,2\n" + "what,5005076306138411,4010400700000000,,,,,\n" + FILE.splitlines()[1] + "\n"
     with pytest.raises(PoolFileError) as caught:
-        scsi_file.parse(text)
+        pool_file.parse(text)
     assert [fault.line for fault in caught.value.faults] == [5, 6, 7]
     assert "line 2 has this LUN" in caught.value.faults[2].limit
     many = "\n".join(["what"] * 30)
     with pytest.raises(PoolFileError, match="and 10 more"):
-        scsi_file.parse(many)
+        pool_file.parse(many)
 
 
 def test_a_lun_is_reached_through_the_devices_of_its_range() -> None:
-    found = scsi_file.parse("free,5005076306138411,4010400400000000,,1F00-1f0f;2a80,,,\n")[0]
+    found = pool_file.parse("free,5005076306138411,4010400400000000,,1F00-1f0f;2a80,,,\n")[0]
     assert [found.allows(fcp) for fcp in ("1f00", "1F0F", "1f10", "2a80", "2a81")] == [True, True, False, True, False]

@@ -53,7 +53,7 @@ class PoolFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class Lun:
     """A LUN: hexadecimal digits in lower case. ``size_mb`` 0 is unknown; ``devices`` are the FCP devices allowed, as in
     the file; ``channels`` those in use."""
 
@@ -65,15 +65,13 @@ class Volume:
     owner: str = ""
     channels: tuple[str, ...] = ()
     tag: str = ""
-    expires: float | None = None
-    """When its reservation ends, in seconds since 1970 (UTC); None for never. Not in the file."""
 
     @property
     def name(self) -> str:
         """LUN and first target port: what no other LUN of a system has."""
         return f"{self.lun}-{self.wwpns[0]}"
 
-    def same(self, other: Volume) -> bool:
+    def same(self, other: Lun) -> bool:
         """Whether both are the same LUN: one number behind one port."""
         return self.lun == other.lun and bool(set(self.wwpns) & set(other.wwpns))
 
@@ -93,9 +91,9 @@ def ranges(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def parse(text: str) -> tuple[Volume, ...]:
+def parse(text: str) -> tuple[Lun, ...]:
     """The LUNs of a file. PoolFileError with every line that is wrong."""
-    found: list[tuple[int, Volume]] = []
+    found: list[tuple[int, Lun]] = []
     faults: list[Fault] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -108,14 +106,14 @@ def parse(text: str) -> tuple[Volume, ...]:
         faults += wrong
         if wrong:
             continue
-        volume = _volume(columns)
-        twin = next((line for line, other in found if volume.same(other)), None)
+        found_lun = _lun(columns)
+        twin = next((line for line, other in found if found_lun.same(other)), None)
         if twin is not None:
-            faults.append(Fault(number, "lun", volume.lun, f"line {twin} has this LUN behind the same port"))
-        found.append((number, volume))
+            faults.append(Fault(number, "lun", found_lun.lun, f"line {twin} has this LUN behind the same port"))
+        found.append((number, found_lun))
     if faults:
         raise PoolFileError(faults)
-    return tuple(volume for _, volume in found)
+    return tuple(lun for _, lun in found)
 
 
 def _faults(number: int, columns: Sequence[str]) -> Iterable[Fault]:
@@ -147,9 +145,9 @@ def _megabytes(size: str) -> int:
     return int(Decimal(parts[1]) * (1024 if parts[2].upper() == "G" else 1)) if parts else 0
 
 
-def _volume(columns: Sequence[str]) -> Volume:
+def _lun(columns: Sequence[str]) -> Lun:
     state, wwpns, lun, size, devices, owner, channels, tag = columns
-    return Volume(
+    return Lun(
         state,
         tuple(wwpns.lower().split(";")),
         lun.lower(),
@@ -161,10 +159,10 @@ def _volume(columns: Sequence[str]) -> Volume:
     )
 
 
-def render(volumes: Iterable[Volume]) -> str:
+def render(luns: Iterable[Lun]) -> str:
     """The file of these LUNs."""
     lines = [HEADER]
-    for item in volumes:
+    for item in luns:
         gigabytes, rest = divmod(item.size_mb, 1024)
         size = "" if not item.size_mb else f"{item.size_mb}M" if rest else f"{gigabytes}G"
         ports, channels = ";".join(item.wwpns), ";".join(item.channels)

@@ -1,0 +1,396 @@
+"""Pools of LUNs: imported, claimed for a time, attached, detached; whatever happens, nothing is with two or lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from manager.fake_zhcp import FakeZhcp, Refused
+from manager.support import running
+from manager.support import settings as node_settings
+from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
+from zvmcloud.manager.fcp import TemplateChange
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs.journal import new_job
+from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.node import Node
+from zvmcloud.manager.operations import OPERATIONS, Target
+from zvmcloud.manager.storage import claims
+from zvmcloud.manager.storage.pool_file import Lun
+from zvmcloud.manager.storage.rows import Volume, volumes_of
+
+PORTS = "5005076306138411;5005076306138412"
+SIZES = (10, 20, 20, 40)
+POOL = "".join(f"free,{PORTS},40104004{number:08x},{size}G,,,,\n" for number, size in enumerate(SIZES))
+ADMIN = Caller("admin", Role.ADMIN, project="default")
+FAR = time.time() + 10**8
+
+
+async def prepared(node: Node, zhcp: FakeZhcp, *guests: str) -> None:
+    """A pool of four LUNs, a template of two paths of four devices, and guests that are on."""
+    await node.fcp.create("ZVM1", TemplateChange(name="t", devices="1a00-1a03;1b00-1b03", host_default=True))
+    await node.pools.load("ZVM1", "P1", POOL)
+    for guest in guests:
+        wish = OPERATIONS["guest.create"].parameters(userid=guest, vcpus=1, memory_mb=512, project="default")
+        await done(node, "guest.create", parameters=wish)
+        zhcp.guests[guest]["state"] = "on"
+
+
+async def begun(node: Node, name: str, /, guest: str = "", item: str = "", **words: Any) -> JobRecord:
+    """Ask for an operation as a front door does."""
+    operation = OPERATIONS[name]
+    parameters = words.pop("parameters", None) or operation.parameters(**words)
+    return await node.plans.run(operation, ADMIN, Target("ZVM1", guest, item), parameters, origin="test")
+
+
+async def done(node: Node, name: str, /, guest: str = "", item: str = "", **words: Any) -> JobRecord:
+    """The same, when it is over. Raises ManagerError when it failed."""
+    job = await begun(node, name, guest, item, **words)
+    async for record in node.journal.watch(job.id):
+        if record.over:
+            if record.state != "done":
+                raise ManagerError(str((record.error or {}).get("detail")))
+            return record
+    raise AssertionError("a watch ends only with a job that is over")
+
+
+async def create(node: Node, name: str, size_gb: int, **words: Any) -> JobRecord:
+    return await done(node, "volume.create", name=name, pool="p1", size_gb=size_gb, **words)
+
+
+async def luns(node: Node) -> tuple[Lun, ...]:
+    return tuple((await node.pools.pool("ZVM1", "p1")).luns.values())
+
+
+async def volumes(node: Node) -> dict[str, Volume]:
+    async with node.core.database.read() as connection:
+        return {item.name: item for item in (await volumes_of(connection, ("ZVM1",))).values()}
+
+
+async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(tmp_path: Path) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A")
+        for name in ("one", "two"):
+            await create(node, name, 15)
+            await done(node, "volume.attach", "A", volume=name)
+        devices = {item.fcp: item for item in await node.fcp.of_guest("ZVM1", "A")}
+        assert {item.chpid for item in devices.values()} == {"1a", "1b"}
+        assert {item.connections for item in devices.values()} == {2}
+        assert zhcp.guests["A"]["fcps"] == sorted(devices)
+        assert zhcp.kinds().count("fcp.dedicate") == 1
+        script = zhcp.guests["A"]["reader"][-1]["data"].decode()
+        assert "multipathd" in script
+        exported = await node.pools.export("ZVM1", "p1")
+        assert exported.count(f",A,{';'.join(sorted(devices))},") == 2
+        for name in ("one", "two"):
+            await done(node, "volume.detach", "A", volume=name)
+        assert zhcp.guests["A"]["fcps"] == []
+        assert await node.fcp.of_guest("ZVM1", "A") == ()
+
+
+async def test_four_wishes_at_once_get_four_luns(tmp_path: Path) -> None:
+    """Each is planned for the same smallest LUN; all but one are planned anew."""
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp)
+        await asyncio.gather(*(create(node, f"v{number}", 1) for number in range(4)))
+        assert len({item.lun.name for item in (await volumes(node)).values()}) == 4
+        with pytest.raises(Conflict, match="has no free LUN"):
+            await create(node, "more", 1)
+
+
+async def test_what_is_claimed_and_never_begun_comes_back(tmp_path: Path) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state", reservation_seconds=50)) as node:
+        await prepared(node, zhcp, "A")
+        await create(node, "there", 1)
+        for name, words in (
+            ("volume.create", {"name": "lost", "pool": "p1", "size_gb": 1}),
+            ("volume.attach", {"volume": "there"}),
+        ):
+            operation = OPERATIONS[name]
+            target = Target("ZVM1", "A" if name == "volume.attach" else "")
+            plan = (await operation.prepare(node, ADMIN, target, operation.parameters(**words))).plan
+            await claims.take(node.core, plan, new_job())
+        found = await volumes(node)
+        assert (found["lost"].state, len(found["there"].attachments)) == ("creating", 1)
+        assert len(await node.fcp.of_guest("ZVM1", "A")) == 2
+        with pytest.raises(Conflict, match="attached"):
+            await begun(node, "volume.delete", item="there")
+        assert await node.pools.expire(time.time() + 30) == 0
+        assert await node.pools.expire(time.time() + 60) == 2
+        found = await volumes(node)
+        assert list(found) == ["there"]
+        assert found["there"].attachments == ()
+        assert await node.fcp.of_guest("ZVM1", "A") == ()
+
+
+async def test_the_manager_looks_for_ended_claims_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zvmcloud.manager.node._SWEEP", 0.02)
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state", reservation_seconds=1)) as node:
+        await prepared(node, zhcp)
+        operation = OPERATIONS["volume.create"]
+        wish = operation.parameters(name="lost", pool="p1", size_gb=1)
+        await claims.take(node.core, (await operation.prepare(node, ADMIN, Target("ZVM1"), wish)).plan, new_job())
+        async with asyncio.timeout(20):
+            while any(item.state != "free" for item in await luns(node)):  # noqa: ASYNC110 (the sweep tells nobody)
+                await asyncio.sleep(0.05)
+
+
+async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile(tmp_path: Path) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A")
+        await create(node, "source", 1)
+        zhcp.delay = 0.3
+        copies = [
+            await begun(node, "volume.create", name=f"c{n}", pool="p1", size_gb=1, source="source") for n in (1, 2)
+        ]
+        zhcp.delay = 0.0
+        for name, guest, words in (
+            ("volume.attach", "A", {"volume": "source"}), ("volume.delete", "", {}), ("volume.release", "", {}),
+        ):  # fmt: skip
+            with pytest.raises(Conflict, match="by job"):
+                await done(node, name, guest, "" if guest else "source", **words)
+        for job in copies:
+            async for record in node.journal.watch(job.id):
+                if record.over:
+                    assert record.state == "done"
+                    break
+        await done(node, "volume.delete", item="source")
+
+
+async def test_an_import_is_all_or_nothing_and_contradicts_no_volume(tmp_path: Path) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A")
+        text = await node.pools.export("ZVM1", "p1")
+        await node.pools.load("ZVM1", "p1", text)
+        assert await node.pools.export("ZVM1", "p1") == text
+        with pytest.raises(BadInput, match="line 3, size"):
+            await node.pools.load("ZVM1", "p2", f"{text.splitlines()[0]}\n\nfree,{PORTS},4010400500000000,1,,,,\n")
+        with pytest.raises(Conflict, match="of pool p1 of ZVM1 already"):
+            await node.pools.load("ZVM1", "p2", f"free,{PORTS},4010400500000000,,,,,\n{text}")
+        with pytest.raises(NotFound):
+            await node.pools.pool("ZVM1", "p2")
+        await create(node, "data", 1)
+        with pytest.raises(Conflict, match="has volume data, and the file says otherwise"):
+            await node.pools.load("ZVM1", "p1", text)
+        await node.pools.load("ZVM1", "p1", await node.pools.export("ZVM1", "p1"))
+        await done(node, "volume.attach", "A", volume="data")
+        await node.pools.load("ZVM1", "p1", await node.pools.export("ZVM1", "p1"))
+        for wrong, field in (("../p", "pool"), ("x" * 65, "pool")):
+            with pytest.raises(BadInput, match=field):
+                await node.pools.load("ZVM1", wrong, text)
+        with pytest.raises(BadInput, match="at most"):
+            await node.pools.load("ZVM1", "p1", "#" * (2**24 + 1))
+
+
+async def test_a_lun_that_an_old_file_says_is_used_is_handed_out_to_nobody(tmp_path: Path) -> None:
+    """The pool that a driver without a manager filled: its guest keeps the LUN, as a volume with the LUN's name."""
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A")
+        line = "used,5005076306138499,4010400700000000,10G,,a,1a00,replace_root\n"
+        kept = "reserved,5005076306138499,4010400800000000,10G,,,,\n"
+        await node.pools.load("ZVM1", "old", line + kept)
+        with pytest.raises(Conflict, match="no free LUN"):
+            await done(node, "volume.create", name="x", pool="old", size_gb=1)
+        (name,) = await volumes(node)
+        assert name == "4010400700000000-5005076306138499"
+        assert (await volumes(node))[name].of("ZVM1", "A") is not None
+        await done(node, "volume.detach", "A", volume=name)
+        await done(node, "volume.delete", item=name)
+        await done(node, "volume.create", name="x", pool="old", size_gb=1)
+
+
+async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A")
+        await node.pools.load("ZVM1", "p3", f"free,{PORTS},4010400500000000,1G,1a02;1b03,,,\n")
+        await node.pools.load("ZVM1", "p4", f"free,{PORTS},4010400600000000,1G,9a02,,,\n")
+        for pool in ("p3", "p4"):
+            await done(node, "volume.create", name=pool, pool=pool, size_gb=1)
+        await done(node, "volume.attach", "A", volume="p3")
+        assert zhcp.guests["A"]["fcps"] == ["1a02", "1b03"]
+        with pytest.raises(Conflict, match="0 of 2 paths"):
+            await begun(node, "volume.attach", "A", volume="p4")
+
+
+GUESTS = ("A", "B", "C")
+NAMES = ("v0", "v1", "v2", "v3")
+
+
+class Campaign(RuleBasedStateMachine):
+    """Reserve, create, attach, detach, delete, fail, crash, expire in any order, by several guests."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.zhcp = FakeZhcp()
+        self.loop = asyncio.Runner()
+        self.open()
+        self.loop.run(prepared(self.node, self.zhcp, *GUESTS))
+
+    def open(self) -> None:
+        self.stack = contextlib.AsyncExitStack()
+        found = node_settings(Path(self.folder.name) / "state")
+        self.node: Node = self.loop.run(self.stack.enter_async_context(running(self.zhcp, found)))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "loop"):
+            return
+        self.zhcp.refuse_next = None
+        try:
+            self.loop.run(self.empty())
+        finally:
+            self.loop.run(self.stack.aclose())
+            self.loop.close()
+            self.folder.cleanup()
+
+    async def empty(self) -> None:
+        """Everything is given back in the ordinary way; then nothing may be left."""
+        await self.node.pools.expire(FAR)
+        for volume in (await volumes(self.node)).values():
+            for item in volume.attachments:
+                await done(self.node, "volume.detach", item.userid, volume=volume.name)
+            await done(self.node, "volume.delete", item=volume.name)
+        for guest in GUESTS:
+            await self.node.fcp.unreserve("ZVM1", guest)
+        assert {item.state for item in await luns(self.node)} == {"free"}
+        (template,) = await self.node.fcp.templates("ZVM1")
+        assert all(device.available for device in template.devices)
+        assert not any(guest.get("fcps") for guest in self.zhcp.guests.values())
+
+    async def attempt(self, name: str, /, guest: str = "", item: str = "", **words: Any) -> None:
+        with contextlib.suppress(ManagerError):
+            await done(self.node, name, guest, item, **words)
+
+    @rule(guest=st.sampled_from(GUESTS))
+    def reserve_devices(self, guest: str) -> None:
+        with contextlib.suppress(Conflict):
+            self.loop.run(self.node.fcp.reserve("ZVM1", guest))
+
+    @rule(guest=st.sampled_from(GUESTS))
+    def give_devices_back(self, guest: str) -> None:
+        self.loop.run(self.node.fcp.unreserve("ZVM1", guest))
+
+    @rule(
+        name=st.sampled_from(NAMES), size=st.sampled_from([1, 15]), shared=st.booleans(), source=st.sampled_from(NAMES)
+    )
+    def create(self, name: str, size: int, shared: bool, source: str) -> None:
+        words: dict[str, Any] = {"name": name, "pool": "p1", "size_gb": size, "shared": shared}
+        self.loop.run(self.attempt("volume.create", **words, source=source if size > 1 else ""))
+
+    @rule(guest=st.sampled_from(GUESTS), name=st.sampled_from(NAMES))
+    def attach(self, guest: str, name: str) -> None:
+        self.loop.run(self.attempt("volume.attach", guest, volume=name))
+
+    @rule(guest=st.sampled_from(GUESTS), name=st.sampled_from(NAMES))
+    def detach(self, guest: str, name: str) -> None:
+        self.loop.run(self.attempt("volume.detach", guest, volume=name))
+
+    @rule(verb=st.sampled_from(["delete", "release"]), name=st.sampled_from(NAMES))
+    def end(self, verb: str, name: str) -> None:
+        self.loop.run(self.attempt(f"volume.{verb}", item=name))
+        for item in self.loop.run(luns(self.node)):
+            if item.state == "reserved":
+                self.loop.run(self.node.pools.free("ZVM1", "p1", item.name))
+
+    @rule(name=st.sampled_from(NAMES))
+    def all_at_once(self, name: str) -> None:
+        async def together() -> None:
+            create = [self.attempt("volume.create", name=item, pool="p1", size_gb=1) for item in NAMES]
+            await asyncio.gather(*create, *(self.attempt("volume.attach", guest, volume=name) for guest in GUESTS))
+
+        self.loop.run(together())
+
+    @rule()
+    def z_vm_refuses_the_next_operation(self) -> None:
+        self.zhcp.refuse_next = Refused(502, "smapi-refused", "as it pleases", ("Image_Device_Dedicate", 396, 1))
+
+    @precondition(lambda self: self.zhcp.refuse_next is None)
+    @rule(
+        guest=st.sampled_from(GUESTS),
+        name=st.sampled_from(NAMES),
+        what=st.sampled_from(["create", "attach", "detach", "delete"]),
+        after=st.sampled_from([0.0, 0.01, 0.02, 0.04]),
+    )
+    def the_manager_is_killed(self, guest: str, name: str, what: str, after: float) -> None:
+        """In the middle of something. The next one finishes what it finds."""
+        known = self.loop.run(volumes(self.node))
+        words = {"create": {"name": name, "pool": "p1", "size_gb": 1}, "delete": {}}.get(what, {"volume": name})
+        if what == "create" and known:
+            words["source"] = min(known)
+
+        async def cut() -> None:
+            self.zhcp.delay = 0.008
+            whose = guest if what in ("attach", "detach") else ""
+            task = asyncio.create_task(self.attempt(f"volume.{what}", whose, "" if whose else name, **words))
+            await asyncio.sleep(after)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ManagerError):
+                await task
+
+        self.loop.run(cut())
+        self.loop.run(self.stack.aclose())
+        self.zhcp.delay = 0.0
+        self.open()
+
+        async def settled() -> None:
+            for job in await self.node.journal.unfinished(durable=True):
+                await self.node.core.engine.submit(job)
+            async with asyncio.timeout(20):
+                while await self.node.journal.unfinished(durable=True):  # noqa: ASYNC110 (several jobs)
+                    await asyncio.sleep(0.01)
+
+        self.loop.run(settled())
+
+    @rule()
+    def time_passes(self) -> None:
+        self.loop.run(self.node.pools.expire(FAR))
+        for volume in self.loop.run(volumes(self.node)).values():
+            assert volume.expires is None
+            assert volume.job == ""
+
+    @invariant()
+    def nothing_is_with_two(self) -> None:
+        if not hasattr(self, "loop"):
+            return
+        found = self.loop.run(volumes(self.node)).values()
+        (template,) = self.loop.run(self.node.fcp.templates("ZVM1"))
+        devices = {device.fcp: device for device in template.devices}
+        on = Counter(volume.lun.name for volume in found)
+        for lun in self.loop.run(luns(self.node)):
+            assert on[lun.name] == (lun.state == "used"), "a LUN has one volume, or none"
+        having = [(volume, item) for volume in found for item in volume.attachments]
+        for volume in found:
+            assert len(volume.attachments) < 2 or volume.shared, "one guest, unless it is shared"
+        users = Counter(fcp for _, item in having for fcp in item.fcps)
+        for _, item in having:
+            assert item.fcps
+            assert all(devices[fcp].assigner == item.userid for fcp in item.fcps)
+        claimed = {fcp for _, item in having if item.expires is not None for fcp in item.fcps}
+        for fcp, device in devices.items():
+            assert device.connections == users[fcp]
+            with_it = [name for name, guest in self.zhcp.guests.items() if fcp in guest.get("fcps", [])]
+            assert with_it == ([device.assigner] if device.connections else []) or fcp in claimed
+
+
+Campaign.TestCase.settings = settings(
+    max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestCampaign = Campaign.TestCase
