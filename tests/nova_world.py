@@ -10,7 +10,7 @@ import io
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ from nova import objects
 from nova.compute import vm_states
 from nova.network import model
 from nova.objects.instance import Instance
+from nova.virt import driver as virt
 
 from zvmcloud.client import Client
 from zvmcloud.openstack.nova.driver import ZVMCloudDriver
@@ -121,10 +122,31 @@ class Compute:
                 time.sleep(0.2)
             return zhcp.guest(userid, "cat /etc/hostname").partition(".")[0].strip()
 
+    def asked(self, call: Callable[[], object]) -> list[str]:
+        """What the driver asks the manager in a call."""
+        asked: list[str] = []
+        hooks = self.driver._servers.client._http.event_hooks
+        self.driver._servers.client._http.event_hooks = {
+            **hooks, "request": [lambda request: asked.append(f"{request.method} {request.url.path}")],
+        }  # fmt: skip
+        try:
+            call()
+        finally:
+            self.driver._servers.client._http.event_hooks = hooks
+        return asked
+
     def userids(self) -> set[str]:
         """All userids of the system's directory, asked of z/VM."""
         answer = self.stack.smapi(f.ImageNameQueryDM(target="MAINT"))
         return set(answer.reply.image_name_array)
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.05)
 
 
 _numbers = iter(range(1, 1000))
@@ -139,6 +161,26 @@ def flavor(
         ephemeral_gb=ephemeral_gb, extra_specs=extra_specs or {}, is_public=True, disabled=False, vcpu_weight=0,
         rxtx_factor=1.0, description=None, projects=[],
     )  # fmt: skip
+
+
+def local_disks(
+    context: Any, server: Instance, ephemerals: Sequence[tuple[int, str | None]] = (), swap: int = 0
+) -> Any:
+    """What nova hands to ``spawn`` of a server's local disks, made by nova of its records: ephemeral disks of so many
+    GiB with a format (None: the default one), and a swap disk of so many MiB."""
+    disks = [*ephemerals, *([(swap, "swap")] if swap else [])]
+    records = [
+        objects.BlockDeviceMapping(
+            context, id=number, uuid=str(uuid.uuid4()), instance_uuid=server.uuid, source_type="blank",
+            destination_type="local", device_type="disk", disk_bus=None, boot_index=-1, guest_format=form,
+            volume_size=size, device_name=f"/dev/dasd{'bcdefg'[number]}", delete_on_termination=True, image_id=None,
+            snapshot_id=None, volume_id=None, no_device=False, tag=None, volume_type=None, encrypted=False,
+            encryption_secret_uuid=None, encryption_format=None, encryption_options=None, attachment_id=None,
+            connection_info=None, deleted=False,
+        )
+        for number, (size, form) in enumerate(disks)
+    ]  # fmt: skip
+    return virt.get_block_device_info(server, objects.BlockDeviceMappingList(objects=records))
 
 
 class NoNotifications:

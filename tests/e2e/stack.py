@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.smapi import functions as f
@@ -67,6 +69,19 @@ class Stack:
 
     def is_on(self, userid: str) -> bool:
         return self.smapi(f.ImageStatusQuery(target=userid)).rs == 0
+
+    @contextmanager
+    def fault(self, **rule: object) -> Iterator[Callable[[], int]]:
+        """A fault rule of the simulated z/VM until the end of the `with`; gives how often it has struck so far."""
+        transport = httpx.HTTPTransport(uds=str(self.state / "simulator.control"))
+        with httpx.Client(base_url="http://simulator", transport=transport, timeout=60) as control:
+            made = control.post("/faults", json=rule)
+            assert made.status_code == 201, made.text
+            path = f"/faults/{made.json()['number']}"
+            try:
+                yield lambda: int(control.get(path).json()["struck"])
+            finally:
+                control.delete(path)
 
     @contextmanager
     def machine(self) -> Iterator[Machine]:

@@ -10,10 +10,11 @@ from nova import exception, objects
 from nova.compute import power_state, vm_states
 
 from neutron_world import Ports
-from nova_world import IMAGE, Compute, vif
+from nova_world import IMAGE, Compute, until, vif
 from zvmcloud.client import ProblemError
 from zvmcloud.openstack.neutron.loop import Loop
 from zvmcloud.openstack.neutron.network import Network, Wanted
+from zvmcloud.smapi import functions as f
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -98,6 +99,21 @@ def test_power_reboot_and_pause(compute: Compute) -> None:
     assert compute.stack.is_on(userid), "a hard reboot works from any state"
 
 
+def test_the_state_of_a_server_is_one_call_of_the_manager(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    path = f"/v1/guests/VM1/{compute.userid(server)}"
+    assert compute.asked(lambda: compute.driver.get_info(server)) == [f"GET {path}"]
+    with pytest.raises(exception.InstanceNotFound):
+        compute.driver.get_info(compute.instance())
+
+
+def test_a_server_whose_entry_an_administrator_deleted_is_not_found(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), power_on=False)
+    compute.stack.smapi(f.ImageDeleteDM(target=compute.userid(server), data_security_erase=0))
+    with pytest.raises(exception.InstanceNotFound):
+        compute.driver.get_info(server)
+
+
 def test_errors_name_what_zvm_said_and_the_instance_that_is_missing(compute: Compute) -> None:
     server = compute.instance()
     for call in (
@@ -154,13 +170,16 @@ def test_a_job_that_still_runs_for_a_dead_nova_compute_is_cancelled(compute: Com
     server = compute.instance()
     userid = next(compute.driver._servers.userids(server))
     image = compute.driver._spawner._images.ensure(compute.context, IMAGE)
-    job = compute.client.ask(
-        "POST",
-        "/systems/VM1/guests/provision",
-        body={"userid": userid, "image": image["name"], "tags": compute.driver._servers.tags(server)},
-    )
-    compute.driver.process_instances_at_startup(compute.context, [server])
-    assert compute.client.job(job["id"])["state"] in {"cancelled", "done"}
+    with compute.stack.fault(function="Image_Create_DM", target=userid, action="hang") as struck:
+        job = compute.client.ask(
+            "POST",
+            "/systems/VM1/guests/provision",
+            body={"userid": userid, "image": image["name"], "tags": compute.driver._servers.tags(server)},
+        )
+        until(lambda: struck() == 1, "z/VM is asked for the guest")
+        assert compute.client.job(job["id"])["state"] == "running"
+        compute.driver.process_instances_at_startup(compute.context, [server])
+    assert compute.client.job(job["id"])["state"] == "cancelled"
     assert not compute.stack.exists(userid)
 
 
@@ -171,6 +190,7 @@ def test_a_userid_that_is_taken_is_another_ones(compute: Compute) -> None:
     compute.client.wait(job["id"])
     compute.spawn(server, power_on=False)
     assert compute.userid(server) != taken
+    assert compute.driver.get_info(server).internal_id == compute.userid(server)
     compute.driver.destroy(compute.context, server, None)
     assert compute.stack.exists(taken), "a guest of somebody else"
     compute.client.wait(compute.client.ask("DELETE", f"/guests/VM1/{taken}")["id"])
@@ -225,20 +245,6 @@ def test_rescue_boots_another_image_and_unrescue_the_own_disk(compute: Compute) 
     with pytest.raises(exception.NovaException):
         compute.driver.rescue(compute.context, server, None, missing, "s3cret", None, None)
     assert compute.stack.entry(userid) == before
-
-
-def test_the_administrators_password_is_changed_inside(compute: Compute) -> None:
-    server = compute.spawn(compute.instance())
-    userid = compute.userid(server)
-    compute.driver.set_admin_password(server, "n3w-s3cret")
-    with compute.stack.machine() as zhcp:
-        shadow = zhcp.guest(userid, "cat /etc/shadow")
-    assert shadow.startswith("root:")
-    assert not shadow.startswith("root:*")
-    assert "n3w-s3cret" not in str(compute.client.jobs(userid=userid))
-    assert b"n3w-s3cret" not in compute.driver.get_console_output(compute.context, server)
-    with pytest.raises(exception.SetAdminPasswdNotSupported):
-        compute.driver.set_admin_password(server, "two\nlines")
 
 
 def test_a_rebuild_is_the_same_server_anew(compute: Compute) -> None:

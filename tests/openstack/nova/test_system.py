@@ -1,4 +1,4 @@
-"""What nova and placement are told of the system, the option group, the image cache, and a manager that is lost."""
+"""What nova and placement are told of the system, the option group, and a manager that is lost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import nova.conf
 import pytest
-from nova import exception, objects
+from nova import exception
 from nova.compute import provider_tree
 from nova.virt import driver as virt
 
-from nova_world import IMAGE, Compute, NoNotifications, VirtApi
+from nova_world import Compute, VirtApi
 from zvmcloud.openstack.nova import options
-from zvmcloud.openstack.nova.driver import MAINTENANCE, ZVMCloudDriver
+from zvmcloud.openstack.nova.driver import ZVMCloudDriver
 
 CONF = nova.conf.CONF
 
@@ -57,38 +57,6 @@ def test_diagnostics_of_a_running_server(compute: Compute) -> None:
     assert (found.state, found.hypervisor, len(found.cpu_details), found.num_disks) == ("running", "zvm", 2, 1)
     assert compute.driver.get_diagnostics(server)["userid"] == compute.userid(server)
     compute.driver.destroy(compute.context, server, None)
-
-
-def test_images_that_nobody_uses_are_removed_after_their_age(compute: Compute) -> None:
-    unused = compute.glance.add(str(uuid.uuid4()), compute.glance.images[IMAGE])
-    assert compute.driver.cache_image(compute.context, unused) is True
-    server = compute.instance()
-    compute.driver.manage_image_cache(compute.context, [server])
-    names = {item["name"] for item in compute.client.images()}
-    assert f"openstack-{unused}" in names, "too young"
-    CONF.set_override("remove_unused_original_minimum_age_seconds", 0, group="image_cache")
-    try:
-        compute.driver.cache_image(compute.context, IMAGE)
-        compute.driver.manage_image_cache(compute.context, [server])
-    finally:
-        CONF.clear_override("remove_unused_original_minimum_age_seconds", group="image_cache")
-    names = {item["name"] for item in compute.client.images()}
-    assert f"openstack-{unused}" not in names
-    assert f"openstack-{IMAGE}" in names, "a server was made of it"
-
-
-def test_maintenance_keeps_new_servers_away(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nova.rpc.NOTIFIER", NoNotifications())
-    service = objects.Service(compute.context, host=CONF.host, binary="nova-compute", topic="compute")
-    service.create()
-    try:
-        assert compute.driver.host_maintenance_mode(CONF.host, True) == "on_maintenance"
-        found = objects.Service.get_by_compute_host(compute.context, CONF.host)
-        assert (found.disabled, found.disabled_reason) == (True, MAINTENANCE)
-        assert compute.driver.host_maintenance_mode(CONF.host, False) == "off_maintenance"
-        assert objects.Service.get_by_compute_host(compute.context, CONF.host).disabled is False
-    finally:
-        service.destroy()
 
 
 def test_a_manager_that_is_lost_is_tried_again_and_then_reported(

@@ -10,6 +10,7 @@
     spawning.py   new guests: image, disks, adapters, config drive       imagecache.py glance's images in the manager
     moving.py     resize, cold and live migration, evacuation            snapshots.py  images of servers, for glance
     rescuing.py   a disk of its own to boot from                         facts.py      resources, traits, diagnostics
+    passwords.py  the administrator's password, set inside               maintenance.py the host, for the scheduler
 
 It may import ``zvmcloud.client``, ``zvmcloud.openstack.connection`` and nova. It keeps nothing in memory or on disk
 that it could not ask the manager for again: which guest belongs to which instance is a tag of the guest.

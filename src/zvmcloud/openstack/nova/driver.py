@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import nova.conf
-from nova import context as nova_context
-from nova import exception, objects
+from nova import exception
 from nova.compute import power_state, vm_states
 from nova.context import RequestContext
 from nova.network.model import NetworkInfo
@@ -17,17 +16,16 @@ from nova.virt import driver, hardware
 from oslo_log import log as logging
 
 from zvmcloud.client import ClientError, ProblemError
-from zvmcloud.openstack.nova import failures
+from zvmcloud.openstack.nova import failures, maintenance
 from zvmcloud.openstack.nova.migrations import Migrations
 from zvmcloud.openstack.nova.passwords import set_password
 from zvmcloud.openstack.nova.servers import Guest
-from zvmcloud.openstack.nova.spawning import BlockDevices, interface
+from zvmcloud.openstack.nova.spawning import BlockDevices, Order, interface
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 _LONGEST_SHUTDOWN = 3600
-MAINTENANCE = "z/VM is in maintenance"
 
 
 class ZVMCloudDriver(Migrations):
@@ -95,18 +93,12 @@ class ZVMCloudDriver(Migrations):
     def get_info(self, instance: Instance, use_cache: bool = True) -> hardware.InstanceInfo:
         """Running, shut down, or as nova left it: paused, which CP does not tell from running. Raises
         InstanceNotFound."""
-        guest = self._servers.get(instance)
-        try:
-            on = self._servers.is_on(guest)
-        except ProblemError as error:
-            if error.status == 404:
-                raise exception.InstanceNotFound(instance_id=instance.uuid) from error
-            raise failures.ZVMError(reason=failures.text(error)) from error
-        except ClientError as error:
-            raise failures.ZVMError(reason=failures.text(error)) from error
-        if on and instance.vm_state == vm_states.PAUSED:
-            return hardware.InstanceInfo(power_state.PAUSED, guest.userid)
-        return hardware.InstanceInfo(power_state.RUNNING if on else power_state.SHUTDOWN, guest.userid)
+        with failures.told("look at the server"):
+            guest, facts = self._servers.look(instance)
+        if facts["power_state"] != "on":
+            return hardware.InstanceInfo(power_state.SHUTDOWN, guest.userid)
+        paused = instance.vm_state == vm_states.PAUSED
+        return hardware.InstanceInfo(power_state.PAUSED if paused else power_state.RUNNING, guest.userid)
 
     # new and gone
 
@@ -125,19 +117,13 @@ class ZVMCloudDriver(Migrations):
     ) -> None:
         """See Spawner.spawn. An instance whose host is gone, and whose guest is in the same SSI cluster, is an
         evacuation: its guest is started here, with its disks."""
+        network = network_info or NetworkInfo()
         if self.instance_on_disk(instance):
-            self._evacuated(instance, network_info or NetworkInfo(), power_on=power_on)
+            self._evacuated(instance, network, power_on=power_on)
             return
-        self._spawner.spawn(
-            context,
-            instance,
-            image_meta,
-            injected_files,
-            admin_password,
-            network_info,
-            block_device_info,
-            power_on=power_on,
-        )
+        image = str(image_meta.id)
+        order = Order(instance, image, network, block_device_info, tuple(injected_files), admin_password, power_on)
+        self._spawner.spawn(context, order)
 
     def destroy(
         self,
@@ -379,17 +365,13 @@ class ZVMCloudDriver(Migrations):
             return self._connected().facts.uptime()
 
     def set_host_enabled(self, enabled: bool) -> str:
-        """Let the scheduler use this host, or not."""
-        service = objects.Service.get_by_compute_host(nova_context.get_admin_context(), CONF.host)
-        service.disabled = not enabled
-        service.disabled_reason = None if enabled else MAINTENANCE
-        service.save()
+        """See maintenance.enable."""
+        maintenance.enable(CONF.host, enabled)
         return "enabled" if enabled else "disabled"
 
     def host_maintenance_mode(self, host: str, mode: bool) -> str:
-        """Before maintenance of z/VM: no new servers come. Those that are there are nova's to move (`nova
-        host-evacuate-live`); afterwards the host is used again."""
-        self.set_host_enabled(not mode)
+        """See maintenance.switch. The servers that are there are nova's to move (`nova host-evacuate-live`)."""
+        maintenance.switch(CONF.host, mode)
         return "on_maintenance" if mode else "off_maintenance"
 
     def get_host_ip_addr(self) -> str:

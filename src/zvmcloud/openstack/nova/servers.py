@@ -88,6 +88,26 @@ class Servers:
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         return found
 
+    def look(self, instance: Instance) -> tuple[Guest, Document]:
+        """The guest of an instance on this system, with what z/VM says of it now: one call when it has the userid that
+        new guests get first. Raises InstanceNotFound, ClientError."""
+        guest = Guest(self.system, next(self.userids(instance)), str(instance.uuid), str(instance.name))
+        found = self._known(guest)
+        if found is None or found["tags"].get(TAG) != instance.uuid:
+            guest = self.get(instance)
+            found = self._known(guest)
+        if found is None:
+            raise exception.InstanceNotFound(instance_id=instance.uuid)
+        return guest, found
+
+    def _known(self, guest: Guest) -> Document | None:
+        try:
+            return self.facts(guest)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+        return None
+
     def facts(self, guest: Guest) -> Document:
         """What z/VM says of it now. Raises ProblemError (directory-unknown)."""
         return self.client.ask("GET", guest.path)

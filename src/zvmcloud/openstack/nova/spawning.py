@@ -10,14 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import nova.conf
 from nova import block_device, exception
 from nova.context import RequestContext
 from nova.network.model import NetworkInfo
-from nova.objects.image_meta import ImageMeta
 from nova.objects.instance import Instance
 from nova.virt import driver
 from oslo_log import log as logging
@@ -35,6 +35,20 @@ SHARE, POOL, PROFILE = "zvm:share", "zvm:disk_pool", "zvm:profile"
 """Extra specs of flavors."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A server as nova orders it. ``image``: glance's id; ``files``: for the config drive, path and content;
+    ``password``: the administrator's, for the config drive too."""
+
+    instance: Instance
+    image: str
+    network: NetworkInfo
+    devices: BlockDevices | None
+    files: tuple[tuple[str, bytes | str], ...] = field(repr=False)
+    password: str | None = field(repr=False)
+    power_on: bool
+
+
 class Spawner:
     """Makes servers. ``virtapi`` waits for neutron's events."""
 
@@ -43,23 +57,11 @@ class Spawner:
         self._images = images
         self._virtapi = virtapi
 
-    def spawn(
-        self,
-        context: RequestContext,
-        instance: Instance,
-        image_meta: ImageMeta,
-        injected_files: Sequence[tuple[str, bytes | str]],
-        admin_password: str | None,
-        network_info: NetworkInfo,
-        block_device_info: BlockDevices | None,
-        *,
-        power_on: bool,
-    ) -> None:
+    def spawn(self, context: RequestContext, order: Order) -> None:
         """Raises NovaException: of these BuildAbortException, ImageUnacceptable, InvalidDiskInfo and
         VirtualInterfaceCreateException end the build; after any other nova tries another host."""
-        refuse_volumes(instance, block_device_info)
-        network = network_info or NetworkInfo()
-        image = str(image_meta.id)
+        instance, image = order.instance, order.image
+        refuse_volumes(instance, order.devices)
         left = self._servers.find(instance.uuid)
         if left is not None:
             raise exception.InstanceExists(name=f"{instance.name} (userid {left.userid})")
@@ -71,16 +73,16 @@ class Spawner:
                 "memory_mb": instance.flavor.memory_mb,
                 **placed(instance),
                 "disk_size": f"{instance.flavor.root_gb}G" if instance.flavor.root_gb else "",
-                "disks": disks(instance, block_device_info),
-                "interfaces": [interface(vif) for vif in network],
-                "config_drive": drives.config_drive(instance, network, injected_files, admin_password),
+                "disks": disks(instance, order.devices),
+                "interfaces": [interface(vif) for vif in order.network],
+                "config_drive": drives.config_drive(instance, order.network, order.files, order.password),
                 "start": False,
                 "tags": Servers.tags(instance),
                 "comments": [f"OpenStack {instance.uuid}"],
             }
-            with self.plugged(instance, network):
+            with self.plugged(instance, order.network):
                 guest = self._provision(instance, wish)
-            if power_on:
+            if order.power_on:
                 self._servers.do(guest, "start")
         except ClientError as error:
             self.clear(instance)
