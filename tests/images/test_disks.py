@@ -1,5 +1,6 @@
 """Disk files, the compatible disk layout, IPL and the sample system."""
 
+import errno
 import os
 import random
 import struct
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zvmcloud.images import cdl, ckd, cpio, header, sample
-from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk, set_room
 from zvmcloud.images.ipl import is_bootable, read_ipl_record
 from zvmcloud.images.tracks import DEFAULT_TRACK, Record, Track
 
@@ -258,3 +259,38 @@ def test_the_system_begins_to_write_while_more_is_being_made(tmp_path: Path, mon
         assert eckd.size - told[-1][1] < 8 << 20
         content = b"".join(record.data for track in eckd.all_tracks() for record in track.records)
     assert content == data * 12
+
+
+def test_a_disk_on_storage_that_is_full_takes_no_more_than_it_has(tmp_path: Path) -> None:
+    track = b"x" * 49_152
+    with EckdDisk.create(tmp_path / "disk", 2) as disk:
+        disk.write_blocks(1, track)
+        disk.flush()
+    room = used_bytes(tmp_path / "disk") + 65_536
+    set_room(tmp_path / "disk", room)
+    with EckdDisk(tmp_path / "disk", writable=True) as disk:
+        disk.write_blocks(2, track)
+        with pytest.raises(OSError, match="No space left") as caught:
+            disk.write_blocks(3, track)
+        assert caught.value.errno == errno.ENOSPC
+        disk.write_blocks(1, b"y" * 49_152)
+        assert disk.read_track(0, 1).records[0].data == b"y" * 4096, "what is there can be overwritten"
+        disk.write_blocks(4, bytes(49_152))
+        disk.clear(0, disk.tracks - 1)
+        assert list(disk.used_tracks()) == []
+    set_room(tmp_path / "disk", None)
+    with EckdDisk(tmp_path / "disk", writable=True) as disk:
+        assert disk.write_blocks(3, track * 20) == 20
+
+
+def test_clearing_what_lies_behind_an_image_leaves_holes_holes(tmp_path: Path) -> None:
+    """An image need not end where a page of the file system does."""
+    with FbaDisk.create(tmp_path / "disk", 40_000) as disk:
+        disk.write(0, b"x" * 512 * 1955)
+        disk.write(30_000, b"y" * 512)
+        disk.flush()
+        before = used_bytes(tmp_path / "disk")
+        disk.clear(1955, 40_000 - 1955)
+        disk.flush()
+        assert used_bytes(tmp_path / "disk") <= before
+        assert disk.read(0, 40_000) == b"x" * 512 * 1955 + bytes(512 * (40_000 - 1955))

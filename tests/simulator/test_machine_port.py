@@ -10,6 +10,7 @@ import pytest
 
 from simulator.support import Agent
 from zvmcloud.simulator import Simulator
+from zvmcloud.simulator.faults import Rule
 
 
 async def test_logging_on_tells_the_system_and_where_devices_appear(sim: Simulator, agent: Agent) -> None:
@@ -90,3 +91,22 @@ async def test_links_survive_the_connection(sim: Simulator, agent: Agent) -> Non
     assert (await again.cp("DETACH F000")) == (0, ["DASD F000 DETACHED"])
     assert not (agent.devices / "0.0.f000").is_symlink()
     writer.close()
+
+
+async def test_a_disk_comes_online_as_large_as_the_fault_rules_leave_it(sim: Simulator, agent: Agent) -> None:
+    assert (await agent.ask(op="device", vdev="F000"))["error"] == "ZHCP has no disk F000"
+    assert "four hexadecimal digits" in str((await agent.ask(op="device", vdev="F000F"))["error"])
+    assert (await agent.cp("LINK MAINT 0190 F000 RR"))[0] == 0
+    rule = sim.faults.add(Rule(action="disk-full", target="MAINT.0190", who="ZHCP", skip=1, bytes=4096))
+    sim.faults.add(Rule(action="refuse"))
+    room = agent.devices / "0.0.f000.room"
+    for expected in (False, True):
+        assert await agent.ask(op="device", vdev="f000") == {"ok": True, "device": "0.0.f000"}
+        assert room.exists() == expected
+    assert room.read_text() == "4096"
+    assert sim.faults.strike("Image_Query_DM", "MAINT.0190", "ZHCP").action == "refuse", "requests are not about disks"
+    sim.faults.remove(rule.number)
+    await agent.ask(op="device", vdev="F000")
+    assert not room.exists()
+    assert (await agent.cp("DETACH F000"))[0] == 0
+    assert not list(agent.devices.glob("0.0.f000*"))

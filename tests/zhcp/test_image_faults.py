@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import gzip
 import hashlib
-import os
 import random
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from zhcp.image_server import ImageServer
 from zhcp.test_image_formats import disk_file, fba_guest, linked, placed
 from zhcp.test_image_read import Receiver, capture, receiver
 from zhcp.test_program import program, settings
+from zhcp.test_road import until_up
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
@@ -25,7 +25,7 @@ from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import sources
 from zvmcloud.zhcp.client import ZhcpClient
 from zvmcloud.zhcp.disk_messages import NewDisk
-from zvmcloud.zhcp.guest_messages import CreateGuest
+from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
 from zvmcloud.zhcp.machine import SimulatedMachine
 from zvmcloud.zhcp.messages import operation_json
@@ -65,26 +65,32 @@ async def test_a_wrong_file_on_the_server_leaves_an_empty_disk_and_nothing_in_th
     assert not any(path.name.startswith("sha256") for path in (agent.settings.state / "images").iterdir())
 
 
-async def test_a_disk_behind_which_storage_is_full_is_erased(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_behind_which_storage_is_full_is_erased_and_a_later_deployment_boots(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    agent.simulator.faults.add(Rule(action="disk-full", target="LINUX01.0100", bytes=100_000, count=1))
+    problem = await agent.refused(agent.write_image())
+    assert (problem.status, problem.code) == (507, "disk-write-failed")
+    assert await linked(agent) == []
+    assert agent.runner.journal.links() == ()
+    assert await empty(agent)
+    await agent.run(agent.write_image())
+    await agent.run(StartGuest(userid="LINUX01"))
+    await until_up(agent)
+
+
+async def test_blocks_behind_which_storage_is_full_are_erased_as_far_as_they_were_written(agent: Agent) -> None:
     await fba_guest(agent)
-    written = 0
-    pwrite = os.pwrite
-
-    def full(descriptor: int, data: bytes, offset: int) -> int:
-        nonlocal written
-        written += len(data)
-        if written > 2_000_000:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return pwrite(descriptor, data, offset)
-
     data = random.Random(5).randbytes(5_000_000)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
-        problem = await agent.refused(agent.write_image(**placed(agent, data)))
+    await agent.run(agent.write_image(**placed(agent, data[:1_000_000])))
+    rule = agent.simulator.faults.add(Rule(action="disk-full", target="LINUX01.*", bytes=2_000_000, count=1))
+    problem = await agent.refused(agent.write_image(**placed(agent, data)))
     assert (problem.status, problem.code) == (507, "disk-write-failed")
     assert await linked(agent) == []
     with FbaDisk(await disk_file(agent)) as disk:
-        assert not any(disk.read(0, 64)), "it does not boot"
+        assert not any(disk.read(0, disk.blocks))
+    agent.simulator.faults.remove(rule.number)
+    await agent.run(agent.write_image(**placed(agent, data)))
+    assert (await disk_file(agent)).read_bytes().startswith(data)
 
 
 async def test_a_full_file_system_under_the_cache_is_an_error(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from zvmcloud.images import header
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.simulator import luns
+from zvmcloud.simulator.faults import Rule
 from zvmcloud.simulator.model_devices import Lun
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError
@@ -91,6 +92,19 @@ async def test_a_guest_boots_from_a_volume_that_the_agent_wrote(agent: Agent) ->
     problem = await agent.refused(EraseDisk(userid="LINUX01", volume=volume()))
     assert (problem.status, problem.code) == (409, "guest-active")
     assert any(content(agent))
+
+
+async def test_a_volume_behind_which_storage_is_full_is_erased_and_offline(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    agent.simulator.faults.add(Rule(action="disk-full", target=f"{PORT}.{FIRST}", bytes=10_000, count=1))
+    write = WriteImage(source=an_image(agent), volume=volume())
+    problem = await agent.refused(write)
+    assert (problem.status, problem.code) == (507, "disk-write-failed")
+    assert not any(content(agent))
+    clean(agent)
+    await agent.run(write)
+    assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
 
 
 async def test_an_empty_volume_does_not_boot_and_its_boot_map_says_so(agent: Agent) -> None:

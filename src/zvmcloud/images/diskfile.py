@@ -3,6 +3,10 @@
 Files are sparse. A hole of an ECKD file is a track as CP formats it, a hole of an FBA file is zeros; writing such a
 track or block into a hole leaves it a hole. On hardware the same calls go to a block device in raw-track mode, which
 has no holes. Nothing here locks: that a disk has one writer is CP's business.
+
+A disk may lie on storage that gives out space only when it is written (a thinly provisioned volume), and that storage
+may be full. Beside the file NAME, a file NAME.room has the number of bytes that the disk may occupy: writing into a
+hole beyond them is ENOSPC, what is there already can be overwritten. Only what opens disks here keeps to it.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ _TRACKS_AT_ONCE = 30
 _BEHIND = 8 * 1024 * 1024
 """How much is written before the system is told to begin with it."""
 _ZEROS = bytes(_STRETCH)
+_BLOCK = 512
+"""What a file's size on its storage is counted in (POSIX, st_blocks on Linux)."""
 
 
 class DiskFileError(OSError):
@@ -52,6 +58,7 @@ class _SparseFile:
         self.size = os.lseek(self._fd, 0, os.SEEK_END)
         self._begun = 0
         """Up to here the system was told to begin."""
+        self._room = _room(self.path) if writable else None
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -79,6 +86,7 @@ class _SparseFile:
         return data
 
     def _write(self, offset: int, data: bytes | memoryview) -> None:
+        self._check_room(offset, len(data))
         view = memoryview(data)
         while view:
             done = os.pwrite(self._fd, view, offset)
@@ -97,10 +105,19 @@ class _SparseFile:
 
     def _write_all(self, offset: int, parts: list[bytes | memoryview]) -> None:
         """Write pieces one behind the other, in one call if the system takes them so."""
-        done, size = os.pwritev(self._fd, parts, offset), sum(map(len, parts))
+        size = sum(map(len, parts))
+        self._check_room(offset, size)
+        done = os.pwritev(self._fd, parts, offset)
         if done < size:
             self._write(offset + done, memoryview(b"".join(parts))[done:])
         self._write_behind(offset + size)
+
+    def _check_room(self, offset: int, length: int) -> None:
+        """OSError ENOSPC when the storage behind the disk cannot take what is new of it."""
+        if self._room is None or self._next_hole(offset) >= offset + length:
+            return
+        if os.fstat(self._fd).st_blocks * _BLOCK + length > self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def _next_data(self, offset: int) -> int:
         """Start of the next stretch that may hold data, or the file's size."""
@@ -111,6 +128,13 @@ class _SparseFile:
                 return self.size
             return offset
 
+    def _next_hole(self, offset: int) -> int:
+        """End of the data from `offset` on: the next hole, or the file's size."""
+        try:
+            return os.lseek(self._fd, offset, os.SEEK_HOLE)
+        except OSError:
+            return self.size
+
     def _is_hole(self, offset: int, length: int) -> bool:
         return self._next_data(offset) >= offset + length
 
@@ -118,6 +142,22 @@ class _SparseFile:
 def _zeros_at(data: bytes, at: int) -> bool:
     """Whether the stretch of `data` from `at` on is zeros."""
     return data.startswith(_ZEROS if len(data) - at >= _STRETCH else _ZEROS[: len(data) - at], at)
+
+
+def set_room(path: Path, room: int | None) -> None:
+    """Say how many bytes the disk of a file may occupy; None: as many as it has."""
+    beside = path.with_name(path.name + ".room")
+    if room is None:
+        beside.unlink(missing_ok=True)
+    else:
+        beside.write_text(str(room))
+
+
+def _room(path: Path) -> int | None:
+    try:
+        return int(path.with_name(path.name + ".room").read_text())
+    except FileNotFoundError:
+        return None
 
 
 def _create(path: Path | str, size: int) -> None:
@@ -285,7 +325,8 @@ class FbaDisk(_SparseFile):
         self._range(block, count)
         at, end, step = block * FBA_BLOCK_BYTES, (block + count) * FBA_BLOCK_BYTES, 256 * 1024
         while (at := self._next_data(at)) < end:
-            piece = min(step, end - at)
+            # No further than the data goes: what is written into a hole would fill it.
+            piece = min(step, end - at, self._next_hole(at) - at)
             self._write(at, bytes(piece))
             at += piece
 

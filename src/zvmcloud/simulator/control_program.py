@@ -78,7 +78,9 @@ def fault_add(
     rc: Annotated[int, typer.Option(help="Return code of refuse.")] = 596,
     rs: Annotated[int, typer.Option(help="Reason code of refuse.")] = 0,
     text: Annotated[str, typer.Option(help="Error text of refuse.")] = "",
-    bytes_: Annotated[int, typer.Option("--bytes", help="Bytes of the reply that partial sends.")] = 8,
+    bytes_: Annotated[
+        int, typer.Option("--bytes", help="Bytes of the reply that partial sends, or that disk-full still takes.")
+    ] = 8,
     state: StateOption = Path("simulator"),
     control: ControlOption = "",
 ) -> None:

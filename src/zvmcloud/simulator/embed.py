@@ -68,7 +68,7 @@ class Member:
             self.trusted_port = await self._server.start(
                 self._host, self.trusted_port, tls, trusted=self.trusted_userid
             )
-        self._port = MachinePort(self.system, self.journal)
+        self._port = MachinePort(self.system, self.journal, faults)
         self.machine_port = await self._port.start(self._host, self.machine_port)
 
     async def shut(self) -> None:

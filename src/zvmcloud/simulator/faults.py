@@ -11,6 +11,11 @@ A rule says which requests it is about (function, target, requester; patterns wi
     partial           the function runs, the first `bytes` of the reply are sent, then the connection is cut
     hang              the request id is sent and then nothing, until the client goes; the function does not run
 
+One action is about disks and not requests. When the agent's virtual machine brings a disk online (the machine port's
+`device` and `scsi`), the function is DEVICE, and the target "LINUX01.0100", or "wwpn.lun" of a SCSI disk:
+
+    disk-full         the storage behind the disk takes `bytes` more; what is written beyond is ENOSPC (images.diskfile)
+
 Chance comes from a seeded generator: the same seed, rules and calls give the same faults.
 """
 
@@ -23,7 +28,9 @@ from fnmatch import fnmatchcase
 
 from zvmcloud.simulator.errors import ModelError
 
-ACTIONS = ("delay", "refuse", "drop-before-id", "drop-after-id", "drop-after-work", "partial", "hang")
+DEVICE = "DEVICE"
+DISK_FULL = "disk-full"
+ACTIONS = ("delay", "refuse", "drop-before-id", "drop-after-id", "drop-after-work", "partial", "hang", DISK_FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Rule:
     rs: int = 0
     text: str = ""
     bytes: int = 8
-    """How much of the reply `partial` sends."""
+    """How much of the reply `partial` sends, or how much a disk takes until it is full."""
     matched: int = 0
     struck: int = 0
 
@@ -85,7 +92,7 @@ class Rule:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def about(self, function: str, target: str, who: str) -> bool:
-        return all(
+        return (self.action == DISK_FULL) == (function == DEVICE) and all(
             fnmatchcase(value.upper(), pattern.upper())
             for value, pattern in ((function, self.function), (target, self.target), (who, self.who))
         )
@@ -133,7 +140,7 @@ class Faults:
         self._rules.clear()
 
     def strike(self, function: str, target: str, who: str) -> Strike:
-        """What happens to a request; counts it."""
+        """What happens to a request, or to a disk that comes online; counts it."""
         if not self._rules:
             return NOTHING
         delay, chosen = 0.0, None

@@ -8,11 +8,12 @@ connection with JSON objects, one per line, one answer for one request:
     {"op":"punch","name":"CFGDRIVE","type":"ISO","class":"X","data":"<base64>"} -> {"ok":true,"spoolid":"0101"}
     {"op":"reader"} -> {"ok":true,"files":[...]}      {"op":"receive","spoolid":"0102"} -> {"ok":true,"data":"..."}
     {"op":"guest","userid":"LINUX01","command":"uname -srm"} -> {"ok":true,"rc":0,"output":"..."}
+    {"op":"device","vdev":"F000"}                      -> {"ok":true,"device":"0.0.f000"}
     {"op":"scsi","fcp":"1A00","wwpn":"...","lun":"...","online":true} -> {"ok":true,"device":"ccw-0.0.1a00-zfcp-..."}
 
-`scsi` stands for chccwdev and zfcp's unit_add (or unit_remove) on an FCP device that the machine has; the name is that
-of the disk's file in the folder of devices. A refusal is {"ok":false,"error":"..."}. Links and spool files survive
-the connection, as on hardware.
+`device` stands for chccwdev on a disk that the machine has linked, `scsi` for chccwdev and zfcp's unit_add (or
+unit_remove) on an FCP device of it; the name is that of the disk's file in the folder of devices. A refusal is
+{"ok":false,"error":"..."}. Links and spool files survive the connection, as on hardware.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from zvmcloud.directory import statements
+from zvmcloud.images.diskfile import set_room
 from zvmcloud.simulator import fabric, guest_agent, guests, luns, spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import SystemFault
+from zvmcloud.simulator.faults import DEVICE, Faults
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import Json
@@ -49,9 +53,10 @@ class BadRequest(ValueError):
 class MachinePort:
     """The server. One task per connection."""
 
-    def __init__(self, system: System, journal: Journal) -> None:
+    def __init__(self, system: System, journal: Journal, faults: Faults | None = None) -> None:
         self._system = system
         self._journal = journal
+        self._faults = faults or Faults()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -68,7 +73,7 @@ class MachinePort:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(self._system, self._journal)
+        session = Session(self._system, self._journal, self._faults)
         self._writers.add(writer)
         try:
             while line := await reader.readline():
@@ -89,9 +94,10 @@ class MachinePort:
 class Session:
     """One connection's state: which machine it is."""
 
-    def __init__(self, system: System, journal: Journal) -> None:
+    def __init__(self, system: System, journal: Journal, faults: Faults) -> None:
         self.system = system
         self.journal = journal
+        self.faults = faults
         self.userid = ""
 
     def end(self) -> None:
@@ -196,6 +202,25 @@ class Session:
             call.rc = output.rc
         return {"ok": True, "rc": output.rc, "output": output.text}
 
+    def _device(self, request: Mapping[str, object]) -> dict[str, Json]:
+        vdev = statements.vdev(_text(request, "vdev").upper())
+        if vdev is None:
+            raise BadRequest("vdev is not a device number of up to four hexadecimal digits")
+        self._logged_on()
+        path = self.system.device_name(self.userid, vdev)
+        if not path.exists():
+            raise BadRequest(f"{self.userid} has no disk {vdev}")
+        disk = next((item for item in self.system.machines[self.userid].disks if item.vdev == vdev), None)
+        if disk is not None:
+            self._come_online(path, f"{disk.owner}.{disk.owner_vdev}")
+        return {"ok": True, "device": path.name}
+
+    def _come_online(self, path: Path, target: str) -> None:
+        """A disk is there for the agent's programs, as much of it as fault rules leave."""
+        strike = self.faults.strike(DEVICE, target, self.userid)
+        taken = path.stat().st_blocks * 512
+        set_room(path, taken + strike.rule.bytes if strike.rule is not None else None)
+
     def _scsi(self, request: Mapping[str, object]) -> dict[str, Json]:
         path = fabric.normal_path(" ".join(_digits(request, name, size) for name, size in _UNIT.items()))
         online = request.get("online")
@@ -208,7 +233,10 @@ class Session:
                 luns.add(self.system, self.userid, path)
             else:
                 luns.remove(self.system, self.userid, path)
-        return {"ok": True, "device": luns.device_name(path)}
+        name = luns.device_name(path)
+        if online:
+            self._come_online(self.system.device_folder / self.userid / name, ".".join(path.upper().split()[1:]))
+        return {"ok": True, "device": name}
 
     def _logged_on(self) -> None:
         if self.userid not in self.system.machines:
@@ -251,5 +279,6 @@ _OPERATIONS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, Json]
     "reader": Session._reader,
     "receive": Session._receive,
     "guest": Session._guest,
+    "device": Session._device,
     "scsi": Session._scsi,
 }

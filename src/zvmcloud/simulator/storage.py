@@ -29,6 +29,7 @@ from pathlib import Path
 from zvmcloud.cp import messages
 from zvmcloud.directory import Volume
 from zvmcloud.directory.devices import Mdisk
+from zvmcloud.images.diskfile import set_room
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Dasd, Disk, Machine
 from zvmcloud.simulator.system import System, safe_name
@@ -303,6 +304,7 @@ def hide_device(system: System, userid: str, name: str) -> None:
         with suppress(OSError):
             path = system.device_folder / userid / name
             path.unlink(missing_ok=True)
+            set_room(path, None)
             if userid not in system.machines:
                 path.parent.rmdir()
 

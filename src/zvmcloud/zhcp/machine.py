@@ -214,15 +214,8 @@ class SimulatedMachine:
 
     async def device(self, vdev: str) -> Path:
         """The disk file of a linked disk."""
-        await self.identity()
-        path = self._devices / f"0.0.{vdev.lower()}"
-        for pause in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
-            await asyncio.sleep(pause)
-            if await asyncio.to_thread(path.exists):
-                return path
-        raise AgentError(
-            502, "device-missing", f"disk {vdev} is linked, but {path.name} has not come up", retryable=True
-        )
+        answer = await self._ask({"op": "device", "vdev": vdev})
+        return self._devices / str(answer.get("device") or "")
 
     async def blank(self, vdev: str) -> None:
         """Nothing: holes of a simulated disk are formatted tracks."""
@@ -337,7 +330,7 @@ class SimulatedMachine:
                 if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
                     raise
                 idle = not fresh and isinstance(problem, ConnectionError | EOFError)
-                if not idle or request["op"] not in ("cp", "reader", "scsi"):
+                if not idle or request["op"] not in ("cp", "reader", "device", "scsi"):
                     raise _unreachable(str(problem) or type(problem).__name__) from problem
                 answer = await self._again(request, problem)
         if not answer.get("ok"):
