@@ -26,6 +26,7 @@ from zvmcloud.simulator import directory_manager as dm
 from zvmcloud.simulator import fabric, guests, luns, storage
 from zvmcloud.simulator.clock import ManualClock
 from zvmcloud.simulator.cp import execute
+from zvmcloud.simulator.faults import Faults
 from zvmcloud.simulator.journal import Journal
 from zvmcloud.simulator.machine_port import Session
 from zvmcloud.simulator.system import System
@@ -255,7 +256,7 @@ def test_device_links_are_right_again_after_a_restart(vm: System) -> None:
 
 
 def test_the_machine_port_brings_a_disk_online(vm: System) -> None:
-    session = Session(vm, Journal(None))
+    session = Session(vm, Journal(None), Faults())
     with vm.transaction():
         guests.log_on(vm, "ZHCP")
         storage.open_devices(vm, "ZHCP")
@@ -263,7 +264,8 @@ def test_the_machine_port_brings_a_disk_online(vm: System) -> None:
     session.userid = "ZHCP"
     request = f'{{"op":"scsi","fcp":"b200","wwpn":"{WWPN}","lun":"{LUN}","online":%s}}'
     answer = session.answer((request % "true").encode())
-    assert answer == {"ok": True, "device": f"ccw-0.0.b200-zfcp-{WWPN}:{LUN}"}
+    assert answer == {"ok": True, "device": f"ccw-0.0.b200-zfcp-{WWPN}:{LUN}", "changed": True}
+    assert session.answer((request % "true").encode()) == answer | {"changed": False}
     assert (vm.device_folder / "ZHCP" / str(answer["device"])).stat().st_size == 8192 * 512
     assert session.answer((request % "false").encode())["ok"]
     assert not vm.machines["ZHCP"].units

@@ -107,6 +107,20 @@ async def test_a_volume_behind_which_storage_is_full_is_erased_and_offline(agent
     assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
 
 
+async def test_a_path_on_which_a_volume_was_online_before_stays_so(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    system = agent.simulator.system
+    before = f"1A00 {PORT.upper()} {FIRST}"
+    with system.transaction():
+        luns.set_online(system, "ZHCP", "1A00", online=True)
+        luns.add(system, "ZHCP", before)
+    await agent.run(WriteImage(source=an_image(agent), volume=volume()))
+    assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
+    assert online(agent) == (before,), "the other three paths are gone again"
+    assert agent.runner.journal.volumes() == ()
+
+
 async def test_an_empty_volume_does_not_boot_and_its_boot_map_says_so(agent: Agent) -> None:
     await with_devices(agent)
     agent.runner.settings = dataclasses.replace(

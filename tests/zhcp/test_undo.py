@@ -2,20 +2,24 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from zhcp.conftest import Agent
 from zhcp.dying import Dying
+from zhcp.test_program import program, settings
 from zhcp.test_road import until_up
+from zvmcloud.simulator.embed import Simulator
 from zvmcloud.simulator.faults import Rule
-from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
-from zvmcloud.zhcp.entry_messages import ChangeGuest
+from zvmcloud.zhcp.entry_messages import ChangeGuest, RestoreGuest
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.machine import CpAnswer
+from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch
 from zvmcloud.zhcp.operations import handlers
 from zvmcloud.zhcp.operations.context import Context
@@ -228,3 +232,90 @@ async def test_what_was_changed_before_a_crash_is_undone_after_it(
     assert (lost in caught.value.problem.detail) == (getattr(operation, "password", None) is not None)
     assert agent.runner.journal.locks() == ()
     await first.bury()
+
+
+# -- a crash in guest.restore -----------------------------------------------------------------------------------------
+
+
+async def to_restore(agent: Agent, begun_with: str = "FIRST") -> tuple[RestoreGuest, list[str]]:
+    """An entry that was changed, its restoration, and the entry as it is now."""
+    await agent.run(agent.guest())
+    await agent.run(ChangeGuest(userid="LINUX01", password=begun_with))
+    before = texts(await agent.client.guest("LINUX01"))
+    await agent.run(ChangeGuest(userid="LINUX01", password="SECOND", max_cpus=4, comments=("by hand",)))
+    return RestoreGuest(userid="LINUX01", entry=tuple(before)), texts(await agent.client.guest("LINUX01"))
+
+
+def texts(guest: dict[str, Json]) -> list[str]:
+    entry = guest["entry"]
+    assert isinstance(entry, list)
+    return [str(text) for text in entry]
+
+
+@pytest.mark.parametrize("function", ["Image_Lock_DM", "Image_Replace_DM"])
+async def test_a_restoration_goes_on_after_a_crash(agent: Agent, function: str) -> None:
+    operation, _ = await to_restore(agent)
+    first = Dying(agent)
+    first.after_function(function)
+    outcome = await first.run(operation)
+    assert outcome.result == {"userid": "LINUX01", "changed": True}
+    assert texts(await agent.client.guest("LINUX01")) == list(operation.entry)
+    record = agent.simulator.system.entries["LINUX01"]
+    assert (record.entry.password, record.locked_by) == ("SECOND", "")
+    assert agent.runner.journal.locks() == ()
+    await first.bury()
+
+
+@pytest.mark.parametrize("password", ["FIRST", "LBYONLY"])
+async def test_a_restoration_that_cannot_go_on_after_a_crash_is_undone(agent: Agent, password: str) -> None:
+    """A password that the restored entry did not have is lost then, and the error says so."""
+    operation, before = await to_restore(agent, password)
+    first = Dying(agent)
+    first.after_function("Image_Replace_DM")
+    await first.begin(operation, "dying")
+    assert texts(await agent.client.guest("LINUX01")) == list(operation.entry)
+    agent.simulator.faults.add(Rule(function="Image_Lock_DM", rc=596, rs=77, count=1))
+    with pytest.raises(ZhcpError) as caught:
+        await agent.run(operation, step="dying")
+    is_lost = password == "LBYONLY"
+    assert ("password of LINUX01: a crash came in between" in caught.value.problem.detail) == is_lost
+    assert texts(await agent.client.guest("LINUX01"))[is_lost:] == before[is_lost:]
+    record = agent.simulator.system.entries["LINUX01"]
+    assert (record.entry.password, record.locked_by) == ("LBYONLY" if is_lost else "SECOND", "")
+    assert agent.runner.journal.locks() == ()
+    await first.bury()
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["sent again", "given up"])
+async def test_an_agent_killed_in_a_restoration_leaves_no_lock(tmp_path: Path, again: bool) -> None:
+    """It is killed while SMAPI has the new entry and does not answer."""
+    guest = CreateGuest(userid="LINUX01", vcpus=1, memory_mb=512)
+    async with Simulator(state=tmp_path / "zvm") as simulator:
+        entries = simulator.system.entries
+        (tmp_path / "zhcp.toml").write_text(settings(simulator, 'unix = "zhcp.sock"'))
+        async with program(tmp_path / "zhcp.toml") as (process, _), ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
+            await client.run(job="j", step="guest", epoch=1, operation=guest)
+            wanted = texts(await client.guest("LINUX01"))
+            change = ChangeGuest(userid="LINUX01", comments=("by hand",))
+            await client.run(job="j", step="change", epoch=1, operation=change)
+            simulator.faults.add(Rule(function="Image_Replace_DM", action="hang", count=1))
+            restore = operation_json(RestoreGuest(userid="LINUX01", entry=tuple(wanted)))
+            await client.submit(job="j", step="r", epoch=1, kind="guest.restore", parameters=restore, wait=0)
+            async with asyncio.timeout(30):
+                while not simulator.faults.rules[0].struck:  # noqa: ASYNC110 (another program does it)
+                    await asyncio.sleep(0.02)
+            process.kill()
+            await process.wait()
+        assert entries["LINUX01"].locked_by == "ZHCP"
+        async with program(tmp_path / "zhcp.toml"), ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
+            if again:
+                outcome = await client.submit(
+                    job="j", step="r", epoch=1, kind="guest.restore", parameters=restore, wait=30
+                )
+                assert outcome.state == "done", outcome
+            async with asyncio.timeout(30):
+                while entries["LINUX01"].locked_by:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            found = texts(await client.guest("LINUX01"))
+        assert (found == wanted) == again
+        assert any("BY HAND" in text for text in found) != again

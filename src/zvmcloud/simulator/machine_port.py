@@ -9,7 +9,8 @@ connection with JSON objects, one per line, one answer for one request:
     {"op":"reader"} -> {"ok":true,"files":[...]}      {"op":"receive","spoolid":"0102"} -> {"ok":true,"data":"..."}
     {"op":"guest","userid":"LINUX01","command":"uname -srm"} -> {"ok":true,"rc":0,"output":"..."}
     {"op":"device","vdev":"F000"}                      -> {"ok":true,"device":"0.0.f000"}
-    {"op":"scsi","fcp":"1A00","wwpn":"...","lun":"...","online":true} -> {"ok":true,"device":"ccw-0.0.1a00-zfcp-..."}
+    {"op":"scsi","fcp":"1A00","wwpn":"...","lun":"...","online":true}
+                                                -> {"ok":true,"device":"ccw-0.0.1a00-zfcp-...","changed":true}
 
 `device` stands for chccwdev on a disk that the machine has linked, `scsi` for chccwdev and zfcp's unit_add (or
 unit_remove) on an FCP device of it; the name is that of the disk's file in the folder of devices. A refusal is
@@ -227,6 +228,7 @@ class Session:
         if path is None or not isinstance(online, bool):
             raise BadRequest("fcp has 4 hexadecimal digits, wwpn and lun 16, online is true or false")
         self._logged_on()
+        changed = (path in self.system.machines[self.userid].units) != online
         with self.journal.timed("scsi", self.userid, luns.device_name(path), ""), self.system.transaction():
             if online:
                 luns.set_online(self.system, self.userid, path.split()[0], online=True)
@@ -236,7 +238,7 @@ class Session:
         name = luns.device_name(path)
         if online:
             self._come_online(self.system.device_folder / self.userid / name, ".".join(path.upper().split()[1:]))
-        return {"ok": True, "device": name}
+        return {"ok": True, "device": name, "changed": changed}
 
     def _logged_on(self) -> None:
         if self.userid not in self.system.machines:

@@ -13,7 +13,7 @@ import binascii
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +101,8 @@ class Machine(Protocol):
     def volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> AbstractAsyncContextManager[Path]:
         """A SCSI volume, through FCP devices of ours, for the time of the block: its block device.
 
-        AgentError 409 `lun-unreachable` when no path leads to it. WWPNs and LUN have 16 digits.
+        Paths on which it was online before stay so. WWPNs and LUN have 16 digits. AgentError 409 `lun-unreachable` when
+        no path leads to it.
         """
 
     async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
@@ -226,9 +227,10 @@ class SimulatedMachine:
     @asynccontextmanager
     async def volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> AsyncIterator[Path]:
         """The file of a LUN, once for all its paths: `scsi` of the machine port. See Machine."""
-        found, why = "", "there is no path"
+        found, why, ours = "", "there is no path", list[tuple[str, str]]()
         try:
             for device, wwpn in itertools.product(devices, wwpns):
+                ours.append((device, wwpn))  # before it is asked: what was cut off may have been done
                 try:
                     answer = await self._ask(_scsi(device, wwpn, lun, online=True))
                 except AgentError as problem:
@@ -236,16 +238,21 @@ class SimulatedMachine:
                         raise
                     why = str(problem)
                 else:
+                    if answer.get("changed") is False:
+                        ours.pop()
                     found = found or str(answer.get("device") or "")
             if not found:
                 raise lun_unreachable(devices, lun, why)
             yield self._devices / found
         finally:
-            await to_its_end(self.drop_volume(devices, wwpns, lun))
+            await to_its_end(self._drop(ours, lun))
 
     async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
         """See Machine."""
-        for device, wwpn in itertools.product(devices, wwpns):
+        await self._drop(itertools.product(devices, wwpns), lun)
+
+    async def _drop(self, paths: Iterable[tuple[str, str]], lun: str) -> None:
+        for device, wwpn in paths:
             await self._ask(_scsi(device, wwpn, lun, online=False))
 
     async def close(self) -> None:

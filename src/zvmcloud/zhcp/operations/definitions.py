@@ -76,23 +76,17 @@ async def change(context: Context, request: ChangeGuest) -> dict[str, Json]:
     """guest.change. All of the entry is checked before it is locked; when the running guest refuses, it is put back."""
     userid = request.userid
     async with context.writing(userid):
-        before, present = await entry_before(context, userid)
+        before, present = await entry_before(context, userid, password=request.password is not None)
         wanted = changed(present, request)
         live = request.live and await context.power(userid) is PowerState.ON
         context.report(0.2, f"entry {userid}")
         context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, _back(before, wanted)))
-        if request.password is not None and present != before:
-            context.on_undo(f"password of {userid}", _password_lost)
         await replace_entry(context, userid, lambda now: changed(now, request))
         if live:
             live = await set_share(context, userid, written_share(request.share or ""))
     altered = [" ".join(item.masked()) for item in wanted.statements if item not in before.statements]
     removed = [" ".join(item.masked()) for item in before.statements if item not in wanted.statements]
     return {"userid": userid, "added": [*altered], "removed": [*removed], "live": live}
-
-
-async def _password_lost() -> None:
-    raise AgentError(409, "password-lost", "a crash came in between, and the journal keeps no passwords")
 
 
 def _back(before: Entry, after: Entry) -> Callable[[Entry], Entry]:

@@ -21,15 +21,24 @@ log = logging.getLogger(__name__)
 Changed = Callable[[Entry], Entry]
 
 
-async def entry_before(context: Context, userid: str) -> tuple[Entry, Entry]:
+async def entry_before(context: Context, userid: str, *, password: bool = False) -> tuple[Entry, Entry]:
     """The entry before the operation, and as it is now: after a crash they may differ. AgentError 404.
 
-    The journal keeps no passwords: those of the first are the present ones.
+    The journal keeps no passwords: those of the first are the present ones. Undo says that one is lost when the
+    operation gives another (`password`), or a statement with one is not there any more.
     """
     now = await entries.must_exist(context, userid)
     shown = entries.shown(now)
     kept: list[str] = json.loads(await context.remember("entry", json.dumps(shown)))
-    return (now if kept == shown else unmasked(kept, now)), now
+    if kept == shown:
+        return now, now
+    if password or any(MASK in text.split() and text not in shown for text in kept):
+        context.on_undo(f"password of {userid}", _password_lost)
+    return unmasked(kept, now), now
+
+
+async def _password_lost() -> None:
+    raise AgentError(409, "password-lost", "a crash came in between, and the journal keeps no passwords")
 
 
 def unmasked(texts: Sequence[str], now: Entry) -> Entry:
