@@ -88,6 +88,7 @@ def nic(codes: Numbers, method: str, body: Mapping[str, Any], function: str, rc:
 
 CPUS, MEMORY = {"cpu_cnt": 3}, {"size": "2g"}
 COREOS = {"image": "RHCOS4.12", "skipdiskcopy": True}
+IGNITED = {**COREOS, "transportfiles": "/worker.ign"}
 ADAPTER = "Virtual_Network_Adapter"
 SITUATIONS: tuple[Situation, ...] = (
     Situation((100, 400, 100, 3), "POST", "/guests", {"guest": {**GUEST, "disk_list": [{"size": "0"}]}}, status=400),
@@ -99,8 +100,9 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation((300, 10, 300, 2), "POST", "/guests", {"guest": {**GUEST, "userid": "new"}}, "pool-full"),
     action((300, 10, 300, 3), "deploy", fields={"image": "sample"}, code="disk-io"),
     action((300, 10, 300, 4), "deploy", fields={"image": "sample", "transportfiles": "/none"}),
-    action((300, 10, 300, 12), "deploy", fields={**COREOS, "transportfiles": "/worker.ign"}, words="guest.netboot"),
-    action((300, 10, 300, 13), "deploy", fields=COREOS, words="transportfiles"),
+    action((300, 10, 300, 12), "deploy", fields={**IGNITED, "vdev": "0100"}, words="guest.netboot"),
+    action((300, 10, 300, 14), "deploy", fields=IGNITED, words="LOADDEV"),
+    action((300, 10, 300, 13), "deploy", fields=COREOS, words="ignition file is required"),
     action((300, 10, 300, 5), "capture", 409, fields={"image": "x"}, code="capture-failed", actions=("start",)),
     action((300, 10, 300, 6), "resize_cpus", fields=CPUS, code="refused", smapi=("Image_Definition_Update_DM", 8, 5)),
     action((300, 10, 300, 7), "live_resize_cpus", fields=CPUS, code="cpu-define-failed", actions=("start",)),
@@ -213,7 +215,6 @@ CANNOT: dict[Numbers, str] = {
     (100, 400, 100, 1): "a wrong number of arguments is refused by the socket door itself, 400/120/400/1",
     (100, 400, 100, 2): "types are checked by the schemas, 400/120/400/400",
     (100, 400, 100, 4): "a missing option of the settings: the manager does not start, or has a default",
-    (300, 10, 300, 14): "a SCSI disk of an RHCOS guest without LOADDEV: RHCOS is not deployed, 300/10/300/12",
     (300, 20, 300, 3): "the agent's journal holds the entry's state before; undoing goes on until z/VM takes it",
     (300, 20, 300, 4): "the same, of a NIC's creation",
     (300, 40, 300, 2): "other schemes than file, http and https are refused by the schema, 400",

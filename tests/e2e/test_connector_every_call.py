@@ -220,7 +220,7 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
     ("guest_deploy", ("every2", "nothing"), {}, (300, 40, 300, 20)),
     ("guest_deploy", ("every2", "shared-sample"), {}, (300, 10, 300, 3)),
     ("guest_deploy", ("every2", "rhcos4.12"), {"skipdiskcopy": True}, (300, 10, 300, 13)),
-    ("guest_deploy", ("every2", "rhcos4.12"), {"skipdiskcopy": True, "transportfiles": "/w"}, (300, 10, 300, 12)),
+    ("guest_deploy", ("every2", "rhcos4.12"), {"skipdiskcopy": True, "transportfiles": "/w"}, (300, 10, 300, 14)),
     ("guest_get_power_state_real", ("not a userid",), {}, SCHEMA),
     ("guest_get_info", ("nobody",), {}, GUEST),
     ("guest_get_user_direct", ("nobody",), {}, (8, 1, 400, 4)),

@@ -31,13 +31,14 @@ class Managed:
 
 
 @asynccontextmanager
-async def managed(folder: Path, found: Settings) -> AsyncIterator[Managed]:
-    """The node is started; its first system is the simulated one."""
+async def managed(folder: Path, found: Settings, **more: object) -> AsyncIterator[Managed]:
+    """The node is started; its first system is the simulated one. ``more``: members of the agent's settings."""
     async with Simulator(state=folder / "zvm") as simulator:
         settings = agent_settings.read(
             {
                 "smapi": {"port": simulator.smapi_port, "userid": "ZHCP", "password": "ZHCP", "timeout": 10},
                 "machine": {"port": simulator.machine_port},
+                **more,
             },
             folder,
         )

@@ -181,6 +181,13 @@ class Core:
             return (await connection.execute(_OWN_GUEST, key)).mappings().one_or_none()
 
 
+_STORED = {
+    "guest.config_drive": (("stored", "user_data"), ("stored_drive", "drive")),
+    "volume.ignition": (("stored", "ignition"),),
+}
+"""Members of operations that are files of the job, in base64, and how plans name them."""
+
+
 class JobFiles:
     """Bulk data of jobs, outside the database: ``<folder>/jobs/<job>/<name>``, mode 0600, gone when the job is over.
 
@@ -236,13 +243,13 @@ class JobFiles:
             return {**parameters, "target": {"url": url, "headers": {IMAGE_TOKEN_HEADER: self.token(job, CAPTURED)}}}
         if kind == "reader.punch":
             return {**parameters, "files": await asyncio.to_thread(self._files, job, parameters)}
-        if kind == "guest.config_drive":
-            return await asyncio.to_thread(self._drive, job, parameters)
+        if kind in _STORED:
+            return await asyncio.to_thread(self._with_stored, job, kind, parameters)
         return parameters
 
-    def _drive(self, job: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _with_stored(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         filled = dict(parameters)
-        for name, member in (("stored", "user_data"), ("stored_drive", "drive")):
+        for name, member in _STORED[kind]:
             if name in filled:
                 data = (self._folder / job / str(filled.pop(name))).read_bytes()
                 filled[member] = base64.b64encode(data).decode("ascii")

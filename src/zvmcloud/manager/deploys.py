@@ -7,26 +7,28 @@ that can be checked is checked before the job begins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from zvmcloud.images.coreos import MAX_CONFIG
+from zvmcloud.manager import coreos_plans
 from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.disks import punch_step
 from zvmcloud.manager.distributions import Distribution
-from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, NotSupported, from_problem
+from zvmcloud.manager.downloads import Limits, download
+from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
 from zvmcloud.manager.guest_plans import disk_kind, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
+from zvmcloud.manager.tables import nics
 
 _MAX_PUNCH = 64 * 2**20
-INSTALL_COREOS = "install it: guest.netboot with method coreos, profile (the Ignition file's URL) and install_device"
-"""The way to a CoreOS guest with its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class DeployRequest:
     """An image to put on a guest's disk, with the files its first boot reads.
 
     ``skip_copy``: the disk holds its system already, and ``image`` names that (``rhel8.6``); the name of an image means
-    the system of that image. ``ignition``: CoreOS is not deployed without the file that Ignition reads.
+    the system of that image. CoreOS: ``transport`` is its Ignition file (a path or a URL), or ``ignition`` that file's
+    bytes; without either it is refused.
     """
 
     userid: str
@@ -44,7 +47,7 @@ class DeployRequest:
     vdev: str = ""
     hostname: str = ""
     skip_copy: bool = False
-    ignition: bool = False
+    ignition: bytes = field(default=b"", repr=False)
 
 
 class Deploys:
@@ -59,14 +62,17 @@ class Deploys:
         """Check everything that can be checked before anything runs, and make the plan and the files it needs.
 
         Raises NotFound (guest-unknown, image-unknown, disk-unknown, file-unknown), Conflict (guest-active,
-        disk-too-small, ignition-missing), NotSupported (coreos), ImageUnusable, NotAllowed, BadInput.
+        disk-too-small; of CoreOS: ignition-missing, loaddev-missing, coreos-network), NotSupported (coreos),
+        ImageUnusable, NotAllowed, BadInput.
         """
         row = await self._core.owned(system, request.userid)
         owner = row["userid"]
         image = await self._image(request)
         os_version = image.os_version if image else request.image
         if Distribution.of(os_version).is_coreos:
-            _check_coreos(request, os_version)
+            return await self._plan_coreos(system, request, row, image, os_version)
+        if request.ignition:
+            raise BadInput("ignition", "(not shown)", f"for CoreOS only; {os_version} reads none")
         number = vdev(request.vdev or self._core.settings.defaults.root_vdev)
         files: dict[str, bytes] = {}
         steps: list[Step] = []
@@ -84,16 +90,48 @@ class Deploys:
             files["hostname.sh"] = _hostname_script(request.hostname)
             steps.append(punch_step(owner, "hostname", "sh", "hostname.sh", len(files["hostname.sh"])))
         steps.append(deployed_step(owner, image, row) if image else _skipped_step(owner, os_version, row))
-        plan = Plan(
-            kind="guest.deploy",
-            title=f"Deploy {request.image} to {owner}",
-            system=system,
-            steps=tuple(steps),
-            userid=owner,
-            durable=True,
-            image_sha256=image.sha256 if image else None,
-        )
-        return plan, files
+        return _plan(system, request, owner, image, steps), files
+
+    async def _plan_coreos(
+        self, system: str, request: DeployRequest, row: sa.RowMapping, image: Image | None, os_version: str
+    ) -> tuple[Plan, Mapping[str, bytes]]:
+        """See :mod:`zvmcloud.manager.coreos_plans`."""
+        owner = row["userid"]
+        if not request.transport and not request.ignition:
+            raise Conflict(
+                f"Failed to deploy image to userid: '{owner}', ignition file is required when deploying RHCOS image",
+                code="ignition-missing",
+                remedy="name it in transportfiles, or send it as ignition",
+                subject="transportfiles",
+            )
+        number = vdev(request.vdev) if request.vdev else ""
+        volume = coreos_plans.boot_volume(owner, await self._guests.facts(system, owner), number)
+        async with self._core.database.read() as connection:
+            query = sa.select(nics).where(nics.c.system == system, nics.c.userid == owner).order_by(nics.c.vdev)
+            adapters = [dict(item) for item in (await connection.execute(query)).mappings().all()]
+        words = coreos_plans.network_words(owner, os_version, adapters, request.hostname)
+        copied = image is not None and not request.skip_copy
+        steps = [coreos_plans.write_step(owner, volume, image)] if image is not None and copied else []
+        steps.append(deployed_step(owner, image, row) if image else _skipped_step(owner, os_version, row))
+        steps.append(coreos_plans.ignition_step(owner, volume, words, copied=copied))
+        config = request.ignition or await self._config(request)
+        if len(config) > MAX_CONFIG:
+            raise BadInput("transportfiles", f"{len(config)} bytes", f"at most {MAX_CONFIG} bytes")
+        return _plan(system, request, owner, image, steps), {coreos_plans.STORED: config}
+
+    async def _config(self, request: DeployRequest) -> bytes:
+        """The Ignition file. Raises NotFound (file-unknown), NotAllowed, ImageUnusable (download-failed), BadInput."""
+        if not request.transport.startswith(("http://", "https://")):
+            file = self._images.files.existing(request.transport, "transportfiles", remote_host=request.remote_host)
+            return await asyncio.to_thread(_read_small, file)
+        settings = self._core.settings
+        data = bytearray()
+
+        async def write(piece: bytes) -> None:
+            data.extend(piece)
+
+        await download(request.transport, Limits(settings.import_hosts, MAX_CONFIG, settings.import_seconds), write)
+        return bytes(data)
 
     async def _image(self, request: DeployRequest) -> Image | None:
         """The image; None where nothing is copied and the system is named itself. Raises NotFound (image-unknown)."""
@@ -217,24 +255,16 @@ def _as_before(row: sa.RowMapping) -> dict[str, Json]:
     return {"image": "", "sha256": row["image_sha256"], "os_version": row["os_version"]}
 
 
-def _check_coreos(request: DeployRequest, os_version: str) -> None:
-    """CoreOS takes its configuration from Ignition alone: from the initial file system or the boot partition, never
-    from a reader. A deploy that put its files there would end well, and the guest would boot without them. Raises
-    Conflict (ignition-missing), NotSupported (coreos)."""
-    if request.ignition and not request.transport:
-        raise Conflict(
-            f"{os_version} needs its Ignition file: transportfiles is missing",
-            code="ignition-missing",
-            remedy=INSTALL_COREOS,
-            subject="transportfiles",
-        )
-    if request.transport or request.hostname:
-        raise NotSupported(
-            f"{os_version} reads no files of its reader, so neither its Ignition file nor a host name would reach it",
-            code="coreos",
-            remedy=INSTALL_COREOS,
-            subject=request.image,
-        )
+def _plan(system: str, request: DeployRequest, owner: str, image: Image | None, steps: Sequence[Step]) -> Plan:
+    return Plan(
+        kind="guest.deploy",
+        title=f"Deploy {request.image} to {owner}",
+        system=system,
+        steps=tuple(steps),
+        userid=owner,
+        durable=True,
+        image_sha256=image.sha256 if image else None,
+    )
 
 
 def _read_small(file: Confined) -> bytes:

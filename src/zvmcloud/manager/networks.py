@@ -280,9 +280,14 @@ class Networks:
 
 
 def _addresses(request: InterfaceRequest) -> list[Json]:
-    if not request.ip:
+    """What was asked for inside the guest: a deploy of CoreOS gives it to the first start."""
+    if not request.ip and request.method != "dhcp":
         return []
-    return [{"ip": request.ip, "cidr": request.cidr, "gateway": request.gateway, "dns": list(request.dns)}]
+    found: dict[str, Json] = {
+        "ip": request.ip, "cidr": request.cidr, "gateway": request.gateway, "dns": list(request.dns),
+    }  # fmt: skip
+    more = {"method": "" if request.ip else request.method, "mtu": request.mtu, "hostname": request.hostname}
+    return [{**found, **{name: value for name, value in more.items() if value}}]
 
 
 def _vswitch_unknown(name: str) -> NotFound:

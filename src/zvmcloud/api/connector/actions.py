@@ -91,7 +91,6 @@ async def _deploy(ask: Ask) -> Reply:
         vdev=text(ask.body.get("vdev")),
         hostname=text(ask.body.get("hostname")),
         skip_copy=truth(ask.body.get("skipdiskcopy")),
-        ignition=True,
     )
     async with ask.deploys:
         job = await ask.node.deploys.deploy(ask.system, request, origin=ask.origin)

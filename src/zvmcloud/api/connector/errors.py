@@ -96,10 +96,21 @@ _BY_OPERATION: dict[str, dict[str, Code]] = {
     "deploy": {
         "image-unknown": Code(300, IMAGE, 300, 20),
         "coreos": Code(300, GUEST, 300, 12),
+        **dict.fromkeys(
+            ("coreos-network", "not-coreos", "coreos-unprepared", "coreos-started"), Code(300, GUEST, 300, 12)
+        ),
         "ignition-missing": Code(300, GUEST, 300, 13),
+        "loaddev-missing": Code(300, GUEST, 300, 14),
         **{
             code: Code(300, GUEST, 300, 4)
-            for code in ("remote-host", "file-unreadable", "file-unknown", "path-not-allowed")
+            for code in (
+                "remote-host",
+                "file-unreadable",
+                "file-unknown",
+                "path-not-allowed",
+                "url-not-allowed",
+                "download-failed",
+            )
         },
     },
     "export": {

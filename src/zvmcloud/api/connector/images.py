@@ -18,7 +18,7 @@ from zvmcloud.api.connector.ask import Ask, text
 from zvmcloud.api.connector.envelope import Code, Reply, failure
 from zvmcloud.api.connector.errors import FILE
 from zvmcloud.manager import confined
-from zvmcloud.manager.deploys import INSTALL_COREOS
+from zvmcloud.manager.coreos_plans import INSTALL_COREOS
 from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.images import Image
@@ -32,11 +32,11 @@ async def import_image(ask: Ask) -> Reply:
     meta = image["image_meta"]
     meta = meta if isinstance(meta, dict) else {}
     await ask.node.images.must_be_new(text(image["image_name"]))
-    if Distribution.of(text(meta["os_version"])).is_coreos:
-        # Known before gigabytes are fetched: its raw images could be kept, but not deployed with their configuration.
+    is_coreos = Distribution.of(text(meta["os_version"])).is_coreos
+    if is_coreos and text(meta.get("disk_type")).upper() != "SCSI":
+        # Known before gigabytes are fetched: an ECKD disk needs a boot record that is not in the image.
         raise NotSupported(
-            "CoreOS images are not deployed: Ignition file and network parameters would have to be written into the "
-            "image's boot partition and boot record",
+            "Image import error: images of CoreOS are for SCSI disks here: disk_type in image_meta must be SCSI",
             code="coreos",
             remedy=INSTALL_COREOS,
             subject=text(image["image_name"]),
@@ -47,6 +47,7 @@ async def import_image(ask: Ask) -> Reply:
         text(meta["os_version"]),
         md5=text(meta.get("md5sum")),
         remote_host=text(image.get("remote_host")),
+        raw=is_coreos,
         origin=ask.origin,
     )
     return Reply(job=job.id)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from zvmcloud.api.connector.ask import Ask, count, text, texts
 from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
-from zvmcloud.manager.deploys import INSTALL_COREOS
 from zvmcloud.manager.errors import BadInput, Conflict, NotSupported
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import Connector, TemplateChange
@@ -20,6 +19,7 @@ from zvmcloud.manager.volumes import Connection
 
 _FCP = re.compile(r"[0-9a-fA-F]{4}")
 _LITERAL_LIMIT = 64 * 1024
+_DEPLOY = "refresh without guest_networks; deploy with skipdiskcopy gives the volume Ignition file and networks"
 
 
 async def attach(ask: Ask) -> Reply:
@@ -146,11 +146,11 @@ def _refuse_coreos(transport: str) -> None:
     if not transport:
         raise Conflict(
             "CoreOS needs its Ignition file: transportfiles is missing", code="ignition-missing",
-            remedy=INSTALL_COREOS, subject="transportfiles",
+            remedy=_DEPLOY, subject="transportfiles",
         )  # fmt: skip
     raise NotSupported(
-        "the Ignition file and the network parameters of CoreOS are not written onto a volume", code="coreos",
-        remedy=INSTALL_COREOS, subject="guest_networks",
+        "the boot map of a volume is refreshed without the networks of its guest", code="coreos",
+        remedy=_DEPLOY, subject="guest_networks",
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
 
-from zvmcloud.images import facts, header
+from zvmcloud.images import coreos, facts, header
+from zvmcloud.images.coreos import CoreosError
+from zvmcloud.images.diskfile import DiskFileError, FbaDisk
 from zvmcloud.images.facts import Facts, FactsError, examine
 from zvmcloud.images.formats import Format
 from zvmcloud.manager.core import CAPTURED, Core
@@ -130,9 +132,11 @@ class Images:
         md5: str = "",
         remote_host: str = "",
         comments: str | None = None,
+        raw: bool = False,
         origin: str = "",
     ) -> JobRecord:
-        """Bring an image in from a ``file://``, ``http://`` or ``https://`` URL and give it ``name``.
+        """Bring an image in from a ``file://``, ``http://`` or ``https://`` URL and give it ``name``. ``raw``: it is
+        the disk of a CoreOS as it is published, instead of a connector's image.
 
         Raises BadInput, Conflict (image-exists), NotAllowed (path or host), ImageUnusable (header, size, md5 mismatch).
         """
@@ -150,7 +154,8 @@ class Images:
                 digest = await fetch(url, incoming, limits)
             else:
                 raise BadInput("url", f"{parts.scheme}:", "file:///path, http://... or https://...")
-            return await self._keep(name, incoming, digest, os_version, md5, comments, origin)
+            about = {"os_version": os_version.lower(), "type": "rootonly", "comments": comments}
+            return await self._keep(name, incoming, digest, about, md5, origin, _coreos if raw else _headed)
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
@@ -249,7 +254,14 @@ class Images:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _keep(
-        self, name: str, incoming: Path, digest: Digest, os_version: str, md5: str, comments: str | None, origin: str
+        self,
+        name: str,
+        incoming: Path,
+        digest: Digest,
+        about: Mapping[str, Json],
+        md5: str,
+        origin: str,
+        look: Callable[[str, Path, Digest], dict[str, Json]],
     ) -> JobRecord:
         if md5 and md5.lower() != digest.md5:
             raise ImageUnusable(
@@ -257,33 +269,19 @@ class Images:
                 code="md5-mismatch",
                 subject=name,
             )
-        try:
-            found = header.parse(digest.first)
-        except header.HeaderError as error:
-            code = "image-size" if error.field in {"size", "unit"} else "image-tag"
-            raise ImageUnusable(f"{name}: {_complaint(error)}", code=code, subject=name) from None
-        if found.size and digest.length <= found.body_offset:
-            raise ImageUnusable(
-                f"{name}: the file ends with its header ({digest.length} bytes), the disk's content is missing",
-                code="image-size",
-                remedy="copy the file again and compare its size with its origin's",
-                subject=name,
-            )
+        found = await asyncio.to_thread(look, name, incoming, digest)
         target = self.place(digest.sha256)
         row = {
             "name": name,
             "sha256": digest.sha256,
             "md5": digest.md5,
             "bytes": digest.length,
-            **shape(facts.of_header(found)),
-            "units": found.size,
-            "os_version": os_version.lower(),
-            "type": "rootonly",
-            "comments": comments,
+            **found,
+            **about,
         }
         step = Step(
             "record",
-            f"record image {name}: {found.size} {found.unit}, sha256 {digest.sha256[:12]}",
+            f"record image {name}: {found['units']} {found['kind']}, sha256 {digest.sha256[:12]}",
             "manager.image_added",
             row,
         )
@@ -297,6 +295,45 @@ class Images:
             except ManagerError:
                 await self.drop_unused(target, digest.sha256)
                 raise
+
+
+def _headed(name: str, _: Path, digest: Digest) -> dict[str, Json]:
+    """What the header of a connector's image says. Raises ImageUnusable (image-tag, image-size)."""
+    try:
+        found = header.parse(digest.first)
+    except header.HeaderError as error:
+        code = "image-size" if error.field in {"size", "unit"} else "image-tag"
+        raise ImageUnusable(f"{name}: {_complaint(error)}", code=code, subject=name) from None
+    if found.size and digest.length <= found.body_offset:
+        raise ImageUnusable(
+            f"{name}: the file ends with its header ({digest.length} bytes), the disk's content is missing",
+            code="image-size",
+            remedy="copy the file again and compare its size with its origin's",
+            subject=name,
+        )
+    return {**shape(facts.of_header(found)), "units": found.size}
+
+
+def _coreos(name: str, incoming: Path, _: Digest) -> dict[str, Json]:
+    """What a disk of CoreOS holds; of a compressed one only its size is known. Raises ImageUnusable (image-tag,
+    image-size, coreos). Blocking."""
+    try:
+        found = examine(incoming)
+        if found.format == Format.RAW:
+            with FbaDisk(incoming) as disk:
+                coreos.installed(disk)
+    except FactsError as error:
+        raise ImageUnusable(f"{name}: {error}", code="image-tag", subject=name) from None
+    except (DiskFileError, CoreosError) as error:
+        raise ImageUnusable(
+            f"{name}: this is no CoreOS for SCSI disks: {error}",
+            code="coreos",
+            remedy="import the image for metal, of 512-byte blocks",
+            subject=name,
+        ) from None
+    except OSError as error:
+        raise storage_error(error) from error
+    return shape(found)
 
 
 def _complaint(error: header.HeaderError) -> str:

@@ -28,7 +28,7 @@ Progress = Callable[[float, str], Awaitable[None]]
 
 _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
-_FILLED = ("disk.write_image", "disk.read_image", "reader.punch", "guest.config_drive")
+_FILLED = ("disk.write_image", "disk.read_image", "reader.punch", "guest.config_drive", "volume.ignition")
 _TRIES = 3
 """Tries of a durable step that failed in a way that a repetition can cure."""
 _TRY_PAUSE = 1.0

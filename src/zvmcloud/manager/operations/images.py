@@ -10,6 +10,7 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.images.about import About
 from zvmcloud.manager.inventory.marks import checked
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
+from zvmcloud.manager.operations.provisioning import decoded
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -18,19 +19,23 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Deploy:
     """An image to write to a disk of a guest that is off. ``vdev`` "" is the boot disk; ``hostname`` is set at the
-    first boot."""
+    first boot. CoreOS goes to the SCSI volume that LOADDEV of the guest's entry names: ``vdev`` is an FCP device of the
+    guest, ``ignition`` the file that the first start reads (base64)."""
 
     image: str
     vdev: str = ""
     hostname: str = ""
+    ignition: str = field(default="", repr=False)
 
 
 @operation("guest.deploy", "POST", f"{GUEST}/deploy", Deploy)
 async def deploy(node: Node, caller: Caller, target: Target, wanted: Deploy) -> Prepared:
-    """Write an image to a disk of the guest; undone by emptying the disk, but not when a host name was given."""
+    """Write an image to a disk of the guest; undone by emptying the disk, but not when a host name was given to another
+    system than CoreOS."""
     owner, project = await guest_of(node, caller, target)
     await node.images.seen_by(caller, wanted.image)
-    request = DeployRequest(owner, wanted.image, vdev=wanted.vdev, hostname=wanted.hostname)
+    config = decoded("ignition", wanted.ignition)
+    request = DeployRequest(owner, wanted.image, vdev=wanted.vdev, hostname=wanted.hostname, ignition=config)
     plan, files = await node.deploys.plan_deploy(target.system, request)
     return Prepared(plan, project, files)
 

@@ -229,8 +229,10 @@ def _chosen(call: Call, target: str, device: str) -> tuple[Machine, tuple[Nic, .
     return machine, (found,)
 
 
-def _up(machine: Machine) -> bool:
-    return machine.system is not None and machine.system.phase in ("up", "stopping") and machine.system.agent
+def _up(machine: Machine, nic: Nic) -> bool:
+    """Whether a system runs that has brought the adapter online."""
+    running = machine.system
+    return running is not None and running.phase in ("up", "stopping") and nic.vdev in running.qeths
 
 
 @handles(f.VirtualNetworkAdapterQuery, authority="recorded")
@@ -241,7 +243,7 @@ def virtual_network_adapter_query(call: Call, request: f.VirtualNetworkAdapterQu
             image_device_number=nic.vdev,
             adapter_type=2 if nic.adapter_type == "QDIO" else 1,
             network_adapter_devices=nic.devices,
-            adapter_status=(2 if _up(machine) else 1) if nic.lan_name else 0,
+            adapter_status=(2 if _up(machine, nic) else 1) if nic.lan_name else 0,
             lan_owner=nic.lan_owner.ljust(8) if nic.lan_name else "",
             lan_name=nic.lan_name.ljust(8) if nic.lan_name else "",
         )
@@ -261,7 +263,7 @@ def virtual_network_adapter_query_extended(call: Call, request: f.VirtualNetwork
 
 def _adapter_items(machine: Machine, nic: Nic) -> list[str]:
     """One adapter; its MAC and addresses are known to CP once the guest has registered them."""
-    status = ("02" if _up(machine) else "01") if nic.lan_name else "00"
+    status = ("02" if _up(machine, nic) else "01") if nic.lan_name else "00"
     items = [
         f"adapter_address={nic.vdev}",
         "port_type=1",
