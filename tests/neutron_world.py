@@ -28,17 +28,18 @@ T = TypeVar("T")
 
 class Bridge(httpx.BaseTransport):
     """A blocking client's way into an application that runs in another thread's event loop. ``down``: nobody
-    answers."""
+    answers; ``lost``: nobody answers where paths end so."""
 
     def __init__(self, run: Callable[[Coroutine[Any, Any, httpx.Response]], httpx.Response], app: Any) -> None:
         self._run = run
         self._transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))
         self.down = False
+        self.lost = ""
         self.asked: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(f"{request.method} {request.url.path}")
-        if self.down:
+        if self.down or (self.lost and request.url.path.endswith(self.lost)):
             raise httpx.ConnectError("nobody answers")
         return self._run(self._answer(request))
 

@@ -184,6 +184,28 @@ def test_a_manager_that_is_gone_is_asked_again(zvm: World) -> None:
     assert zvm.ports.told == [("up", "port-1")]
 
 
+@pytest.mark.parametrize("lost", ["/nics", "/vswitches", "/guests/ZVM1/LINUX01"])
+def test_a_change_outlasts_a_manager_that_is_lost_while_it_is_made(zvm: World, lost: str) -> None:
+    zvm.guest("LINUX01", "port-1")
+    zvm.ports.add("port-1")
+    loop = zvm.loop()
+    loop.round()
+    zvm.ports.add("port-1", vlan=130)
+    loop.port_changed("port-1")
+    zvm.bridge.lost = lost
+    assert not loop.round()
+    assert zvm.nics("LINUX01") == {"1000": ("VSW2", "120")}
+    zvm.bridge.lost = ""
+    assert loop.round(), "at once, not at the next repair"
+    assert zvm.nics("LINUX01") == {"1000": ("VSW2", "130")}
+    assert zvm.ports.told[-1] == ("up", "port-1")
+    loop.port_changed("port-of-another-host")
+    zvm.bridge.asked.clear()
+    assert loop.round()
+    assert loop.round()
+    assert len(zvm.bridge.asked) == 2, "and then there is nothing to be done"
+
+
 def test_what_cannot_be_connected_is_down_and_tried_again(zvm: World, caplog: pytest.LogCaptureFixture) -> None:
     zvm.guest("LINUX01", "port-1", "port-2")
     zvm.ports.add("port-1", "physnet7")

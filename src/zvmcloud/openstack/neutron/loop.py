@@ -92,12 +92,13 @@ class Loop:
         repair = self._looked is None or self._clock() - self._looked >= self._repair_interval
         adapters = {adapter.port: adapter for adapter in self._network.adapters()}
         with self._told:
-            changed, self._changed = self._changed, set()
+            changed = set(self._changed)
         for port in self._seen.keys() - adapters.keys():
             self._gone(port)
         new = {port for port, adapter in adapters.items() if port in changed or self._seen.get(port) != adapter}
         due = adapters if repair else {port: adapters[port] for port in adapters if port in new or port in self._busy}
         if not due and not repair and not self._left:
+            self._heard(changed)
             return True
         switches = self._switches() if repair else self._network.switches()
         self._served = self._found(switches)
@@ -105,9 +106,16 @@ class Loop:
             self._take_rights(adapters.values())
             self._looked = self._clock()
         self._take_left(adapters.values())
+        self._heard(changed)
         self._learn(new)
+        self._busy |= new
         fine = [self._settle(adapter, adapters.values()) for adapter in due.values()]
         return all(fine)
+
+    def _heard(self, changed: set[str]) -> None:
+        """What was changed is asked of neutron next: only now may it be forgotten, or a lost manager loses it."""
+        with self._told:
+            self._changed -= changed
 
     def _gone(self, port: str) -> None:
         """An adapter is not there any more."""
@@ -181,6 +189,9 @@ class Loop:
             LOG.warning("port %s of %s: %s", port.id, adapter.userid, error)
             self._neutron.down(port.id)
             return False
+        except ClientError:
+            self._busy.add(port.id)
+            raise
         if not all(self._try(deed) for deed in needed):
             self._busy.add(port.id)
             return False

@@ -16,6 +16,7 @@ from neutron.conf.agent import common as agent_config
 from neutron_lib import constants, context
 from neutron_lib.agent import constants as agent_constants
 from neutron_lib.agent import topics
+from neutron_lib.exceptions import NeutronException
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -93,8 +94,8 @@ class Agent:
             self._wake.clear()
             try:
                 self._loop.round()
-            except oslo_messaging.MessagingException:
-                LOG.exception("neutron's server does not answer; everything is looked at again")
+            except (oslo_messaging.MessagingException, NeutronException):
+                LOG.exception("neutron's server does not answer, or refused; everything is looked at again")
                 self._loop.forget()
             self._wake.wait(self._conf[GROUP].polling_interval)
         consumers.close()
