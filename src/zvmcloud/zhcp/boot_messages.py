@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, Operation, kind
 
 _BASE64 = {"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"}
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -49,7 +49,7 @@ class DriveNetwork:
 
 @kind("guest.config_drive")
 @dataclass(frozen=True, slots=True)
-class ConfigDrive(Operation):
+class ConfigDrive(OfGuest):
     """Give a guest its config drive: on one of its disks (`vdev`), or as a class X file in its reader.
 
     The drive is made of `hostname`, `networks`, `user_data` (base64) and `uuid`; or it is `drive` (base64), an iso9660
@@ -60,7 +60,6 @@ class ConfigDrive(Operation):
     Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `disk-not-empty`; 422 `disk-too-small`.
     """
 
-    userid: str = fields.userid()
     hostname: str = fields.limits(default="", pattern=f"({_HOST})?", rule="a host name")
     networks: tuple[DriveNetwork, ...] = fields.limits(default=(), high=16)
     user_data: str = field(default="", repr=False, metadata=_BASE64)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zvmcloud.images.tracks import MAX_CYLINDERS
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, kind
 
 FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 MAX_BLOCKS = 2_147_483_640
@@ -66,7 +66,7 @@ def check_disks(disks: tuple[NewDisk, ...]) -> None:
 
 @kind("disk.add")
 @dataclass(frozen=True, slots=True)
-class AddDisks(Operation):
+class AddDisks(OfGuest):
     """Add disks to a directory entry and format them; a guest that is on gets them at once.
 
     Undone: the disks are taken from the running guest and deleted; one that the guest does not give back stays, and is
@@ -76,7 +76,6 @@ class AddDisks(Operation):
     `tool-missing`.
     """
 
-    userid: str = fields.userid()
     disks: tuple[NewDisk, ...] = fields.limits(high=64)
 
     def check(self) -> None:
@@ -86,7 +85,7 @@ class AddDisks(Operation):
 
 @kind("disk.remove")
 @dataclass(frozen=True, slots=True)
-class RemoveDisks(Operation):
+class RemoveDisks(OfGuest):
     """Remove disks of a guest that is off; numbers it does not have are fine.
 
     Undone: nothing: a disk that was deleted is gone. Sent again, it goes on with those that are left.
@@ -94,5 +93,4 @@ class RemoveDisks(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-active`.
     """
 
-    userid: str = fields.userid()
     vdevs: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")

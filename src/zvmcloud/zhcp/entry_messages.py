@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, kind
 
 RECORD = 72
 PASSWORD = {"pattern": r"[A-Za-z0-9@#$_-]{1,8}", "rule": "1 to 8 characters A-Z, 0-9, @, #, $, _ or -"}
@@ -35,7 +35,7 @@ def written_share(share: str) -> str:
 
 @kind("guest.define")
 @dataclass(frozen=True, slots=True)
-class DefineGuest(Operation):
+class DefineGuest(OfGuest):
     """Define a virtual machine from a prototype of the directory manager, or from the records of its entry.
 
     The first record names the guest: `USER userid ...`. A password or an account given here replaces that of the
@@ -46,7 +46,6 @@ class DefineGuest(Operation):
     Errors: 400 `bad-parameter` for records that make no entry; 404 `prototype-unknown`; 409 `guest-exists`.
     """
 
-    userid: str = fields.userid()
     prototype: str = fields.limits(default="", pattern=_NAME8, upper=True, rule="1 to 8 characters")
     entry: tuple[str, ...] = field(
         default=(), repr=False, metadata={"pattern": r"[ -~]{0,72}", "rule": f"at most {RECORD} printable characters"}
@@ -63,7 +62,7 @@ class DefineGuest(Operation):
 
 @kind("guest.change")
 @dataclass(frozen=True, slots=True)
-class ChangeGuest(Operation):
+class ChangeGuest(OfGuest):
     """Change a directory entry: everything named here in one replacement, and nothing else.
 
     A member that is left out (null) stays as it is; an empty text, list or object takes the statement away. Lists
@@ -77,7 +76,6 @@ class ChangeGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `not-a-guest`, `device-exists`, `guest-locked`.
     """
 
-    userid: str = fields.userid()
     password: str | None = field(default=None, repr=False, metadata=PASSWORD)
     privilege_classes: str | None = fields.limits(
         default=None, pattern=r"[A-Z1-6]{1,32}", upper=True, rule="1 to 32 letters A-Z or digits 1-6"
@@ -126,7 +124,7 @@ class ChangeGuest(Operation):
 
 @kind("guest.restore")
 @dataclass(frozen=True, slots=True)
-class RestoreGuest(Operation):
+class RestoreGuest(OfGuest):
     """Bring a directory entry back to statements that it had: those of `entry`, as the inventory shows them.
 
     A password that is masked there stays what it is now. Minidisks must be those that the entry has now: space that
@@ -139,7 +137,6 @@ class RestoreGuest(Operation):
     `guest-locked`.
     """
 
-    userid: str = fields.userid()
     entry: tuple[str, ...] = field(
         default=(), repr=False, metadata={"pattern": r"[ -~]{1,1024}", "rule": "1 to 1024 printable characters"}
     )

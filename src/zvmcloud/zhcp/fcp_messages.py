@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, Operation, kind
 
 
 @kind("fcp.dedicate")
 @dataclass(frozen=True, slots=True)
-class DedicateFcps(Operation):
+class DedicateFcps(OfGuest):
     """Give FCP devices to a guest, at the same virtual device numbers; at once when it is on.
 
     Undone: the devices are taken back, from the running guest first.
@@ -18,13 +18,12 @@ class DedicateFcps(Operation):
     Errors: 404 `guest-unknown`, `fcp-unknown`; 409 `fcp-in-use`.
     """
 
-    userid: str = fields.userid()
     devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
 
 
 @kind("fcp.undedicate")
 @dataclass(frozen=True, slots=True)
-class UndedicateFcps(Operation):
+class UndedicateFcps(OfGuest):
     """Take FCP devices back; those it does not have are fine.
 
     Undone: the devices are given again, to the running guest and in its entry.
@@ -32,13 +31,12 @@ class UndedicateFcps(Operation):
     Errors: 404 `guest-unknown`; what CP says when the guest does not give a device back.
     """
 
-    userid: str = fields.userid()
     devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
 
 
 @kind("guest.configure")
 @dataclass(frozen=True, slots=True)
-class ConfigureGuest(Operation):
+class ConfigureGuest(OfGuest):
     """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot.
     `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings.
 
@@ -48,7 +46,6 @@ class ConfigureGuest(Operation):
     status.
     """
 
-    userid: str = fields.userid()
     scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
     script: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
     """A shell script (base64) that is put into its reader first, as CONFIG SH."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.disk_messages import NewDisk, check_disks
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, kind
 
 
 @kind("guest.create")
 @dataclass(frozen=True, slots=True)
-class CreateGuest(Operation):
+class CreateGuest(OfGuest):
     """Define a virtual machine and its disks. Without a password only the LOGONBY users can log on to it.
 
     Undone: the entry is deleted with its disks.
@@ -20,7 +20,6 @@ class CreateGuest(Operation):
     `tool-missing`.
     """
 
-    userid: str = fields.userid()
     vcpus: int = fields.limits(low=1, high=64)
     memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
     max_cpus: int = fields.limits(default=64, low=1, high=64)
@@ -64,7 +63,7 @@ class CreateGuest(Operation):
 
 @kind("guest.delete")
 @dataclass(frozen=True, slots=True)
-class DeleteGuest(Operation):
+class DeleteGuest(OfGuest):
     """Stop a virtual machine, and delete its reader files, disks and directory entry.
 
     Undone: nothing: sent again, it goes on where it was.
@@ -72,12 +71,10 @@ class DeleteGuest(Operation):
     Errors: 409 `guest-elsewhere`; 504 `still-on`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.start")
 @dataclass(frozen=True, slots=True)
-class StartGuest(Operation):
+class StartGuest(OfGuest):
     """Log a virtual machine on; one that is on is left alone.
 
     Undone: nothing: a guest that was logged on stays on.
@@ -85,12 +82,10 @@ class StartGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-elsewhere`, `guest-going-off`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.stop")
 @dataclass(frozen=True, slots=True)
-class StopGuest(Operation):
+class StopGuest(OfGuest):
     """Log a virtual machine off at once.
 
     Undone: nothing.
@@ -98,12 +93,10 @@ class StopGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-elsewhere`; 504 `still-on`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.shutdown")
 @dataclass(frozen=True, slots=True)
-class ShutdownGuest(Operation):
+class ShutdownGuest(OfGuest):
     """Signal shutdown, wait up to `timeout` seconds looking every `poll` seconds; CP forces the guest after that.
 
     Undone: nothing: CP keeps to the deadline that it was given.
@@ -111,14 +104,13 @@ class ShutdownGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-elsewhere`; 504 `still-on`.
     """
 
-    userid: str = fields.userid()
     timeout: int = fields.limits(default=120, low=1, high=3600)
     poll: int = fields.limits(default=10, low=1, high=600)
 
 
 @kind("guest.pause")
 @dataclass(frozen=True, slots=True)
-class PauseGuest(Operation):
+class PauseGuest(OfGuest):
     """Stop all virtual processors of a guest that is on.
 
     Undone: nothing.
@@ -126,12 +118,10 @@ class PauseGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.unpause")
 @dataclass(frozen=True, slots=True)
-class UnpauseGuest(Operation):
+class UnpauseGuest(OfGuest):
     """Let a paused guest go on.
 
     Undone: nothing.
@@ -139,12 +129,10 @@ class UnpauseGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.reset")
 @dataclass(frozen=True, slots=True)
-class ResetGuest(Operation):
+class ResetGuest(OfGuest):
     """Log off at once and on again.
 
     Undone: nothing: one that is cancelled between off and on leaves the guest off.
@@ -152,17 +140,13 @@ class ResetGuest(Operation):
     Errors: 404 `guest-unknown`; 409 `guest-elsewhere`, `guest-going-off`; 504 `still-on`.
     """
 
-    userid: str = fields.userid()
-
 
 @kind("guest.reboot")
 @dataclass(frozen=True, slots=True)
-class RebootGuest(Operation):
+class RebootGuest(OfGuest):
     """Have the guest's system restart itself through its agent.
 
     Undone: nothing.
 
     Errors: 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`, `guest-unreachable`.
     """
-
-    userid: str = fields.userid()

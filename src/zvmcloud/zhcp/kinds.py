@@ -6,7 +6,10 @@ those modules, so whoever imports it knows every kind.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from zvmcloud.zhcp import fields
 
 
 class Operation:
@@ -16,6 +19,20 @@ class Operation:
 
     def check(self) -> None:
         """Limits that fields have of each other. FieldError."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfGuest(Operation):
+    """An operation on one guest."""
+
+    userid: str = fields.userid()
+
+
+@dataclass(frozen=True, slots=True)
+class OfDevice(OfGuest):
+    """An operation on one virtual device of a guest."""
+
+    vdev: str = fields.vdev()
 
 
 OPERATIONS: dict[str, type[Operation]] = {}

@@ -5,19 +5,32 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfDevice, Operation, kind
 
 MAC = r"([0-9A-F]{2}[:-]?){5}[0-9A-F]{2}|[0-9A-F]{6}|"
 MAX_VLAN = 4094
 _ON_OFF = ("", "ON", "OFF")
 
 
+def _lan_owner() -> Any:
+    return fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+
+
+@dataclass(frozen=True, slots=True)
+class _UserOfVswitch(Operation):
+    """An operation on what one userid may do with a VSWITCH."""
+
+    name: str = fields.name()
+    userid: str = fields.userid()
+
+
 @kind("nic.attach")
 @dataclass(frozen=True, slots=True)
-class AttachNic(Operation):
+class AttachNic(OfDevice):
     """Define an adapter, couple it to a VSWITCH (or a guest LAN with `lan_owner`), grant the access: in one operation.
 
     `vlans`: one number for an ACCESS port; numbers and ranges (`10`, `20-29`) for a TRUNK port. Without them the
@@ -30,10 +43,8 @@ class AttachNic(Operation):
     `vswitch-conflict`.
     """
 
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
     network: str = fields.name()
-    lan_owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    lan_owner: str = _lan_owner()
     port_type: str = fields.limits(default="ACCESS", choices=("ACCESS", "TRUNK"), upper=True)
     vlans: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}(-[0-9]{1,4})?", rule="VLANs, such as 10")
     mac: str = fields.limits(
@@ -75,7 +86,7 @@ class CreateLan(Operation):
     """
 
     name: str = fields.name()
-    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    owner: str = _lan_owner()
     adapter_type: str = fields.limits(default="QDIO", choices=("QDIO", "HIPERSOCKETS"), upper=True)
     transport: str = fields.limits(default="IP", choices=("IP", "ETHERNET"), upper=True)
     restricted: bool = False
@@ -100,7 +111,7 @@ class DeleteLan(Operation):
     """
 
     name: str = fields.name()
-    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    owner: str = _lan_owner()
     force: bool = False
 
 
@@ -116,7 +127,7 @@ class AccessLan(Operation):
 
     name: str = fields.name()
     userid: str = fields.userid()
-    owner: str = fields.limits(default="SYSTEM", pattern=fields.USERID, upper=True, rule="a userid")
+    owner: str = _lan_owner()
     allow: bool = True
     promiscuous: bool = False
 
@@ -160,7 +171,7 @@ class ChangeVswitch(Operation):
 
 @kind("nic.create")
 @dataclass(frozen=True, slots=True)
-class CreateNic(Operation):
+class CreateNic(OfDevice):
     """Define a QDIO adapter of three devices. Of `mac`, the last six hexadecimal digits are the MACID. With `osa` the
     adapter is real: that OSA device and the two behind it are dedicated, and a `mac` means nothing.
 
@@ -169,13 +180,8 @@ class CreateNic(Operation):
     Errors: 404 `guest-unknown`; 409 `device-exists`, `guest-inactive`, `osa-unavailable`.
     """
 
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
     mac: str | None = fields.limits(
-        default=None,
-        pattern=r"([0-9A-F]{2}[:-]?){5}[0-9A-F]{2}|[0-9A-F]{6}|",
-        upper=True,
-        rule="a MAC address or its last six hexadecimal digits",
+        default=None, pattern=MAC, upper=True, rule="a MAC address or its last six hexadecimal digits"
     )
     active: bool = False
     osa: str | None = fields.limits(
@@ -185,7 +191,7 @@ class CreateNic(Operation):
 
 @kind("nic.delete")
 @dataclass(frozen=True, slots=True)
-class DeleteNic(Operation):
+class DeleteNic(OfDevice):
     """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices.
 
     Undone: nothing: sent again, it goes on where it was.
@@ -193,15 +199,13 @@ class DeleteNic(Operation):
     Errors: 404 `guest-unknown`.
     """
 
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
     active: bool = False
     osa: bool = False
 
 
 @kind("nic.couple")
 @dataclass(frozen=True, slots=True)
-class CoupleNic(Operation):
+class CoupleNic(OfDevice):
     """Connect an adapter to a VSWITCH, in the entry and (active) in the running guest.
 
     Undone: the adapter's statement as it was before.
@@ -209,16 +213,14 @@ class CoupleNic(Operation):
     Errors: 404 `guest-unknown`, `nic-unknown`, `vswitch-unknown`; 409 `guest-inactive`, `not-authorized-to-couple`.
     """
 
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
     vswitch: str = fields.name()
-    vlan: int | None = fields.limits(default=None, low=1, high=4094)
+    vlan: int | None = fields.limits(default=None, low=1, high=MAX_VLAN)
     active: bool = False
 
 
 @kind("nic.uncouple")
 @dataclass(frozen=True, slots=True)
-class UncoupleNic(Operation):
+class UncoupleNic(OfDevice):
     """Disconnect an adapter; one that is not connected is fine.
 
     Undone: nothing: sent again, it goes on where it was.
@@ -226,8 +228,6 @@ class UncoupleNic(Operation):
     Errors: 404 `guest-unknown`.
     """
 
-    userid: str = fields.userid()
-    vdev: str = fields.vdev()
     active: bool = False
 
 
@@ -253,7 +253,7 @@ class CreateVswitch(Operation):
     )
     port_type: str = fields.limits(default="ACCESS", choices=("ACCESS", "TRUNK"), upper=True)
     gvrp: str = fields.limits(default="GVRP", choices=("GVRP", "NOGVRP"), upper=True)
-    native_vid: int = fields.limits(default=1, low=1, high=4094)
+    native_vid: int = fields.limits(default=1, low=1, high=MAX_VLAN)
     persist: bool = True
 
 
@@ -273,7 +273,7 @@ class DeleteVswitch(Operation):
 
 @kind("vswitch.grant")
 @dataclass(frozen=True, slots=True)
-class GrantVswitch(Operation):
+class GrantVswitch(_UserOfVswitch):
     """Let a userid couple to a VSWITCH.
 
     Undone: nothing: it is one call, made or refused.
@@ -281,14 +281,12 @@ class GrantVswitch(Operation):
     Errors: 404 `vswitch-unknown`; 409 `vswitch-conflict`.
     """
 
-    name: str = fields.name()
-    userid: str = fields.userid()
     persist: bool = True
 
 
 @kind("vswitch.revoke")
 @dataclass(frozen=True, slots=True)
-class RevokeVswitch(Operation):
+class RevokeVswitch(_UserOfVswitch):
     """Take that right away; a userid without it is fine.
 
     Undone: nothing: it is one call, made or refused.
@@ -296,14 +294,12 @@ class RevokeVswitch(Operation):
     Errors: 404 `vswitch-unknown`.
     """
 
-    name: str = fields.name()
-    userid: str = fields.userid()
     persist: bool = True
 
 
 @kind("vswitch.set_vlan")
 @dataclass(frozen=True, slots=True)
-class SetVswitchVlan(Operation):
+class SetVswitchVlan(_UserOfVswitch):
     """Grant a userid one VLAN of a VSWITCH that is VLAN aware.
 
     Undone: nothing: it is one call, made or refused.
@@ -311,7 +307,5 @@ class SetVswitchVlan(Operation):
     Errors: 404 `vswitch-unknown`; 409 `vswitch-conflict`.
     """
 
-    name: str = fields.name()
-    userid: str = fields.userid()
-    vlan: int = fields.limits(low=1, high=4094)
+    vlan: int = fields.limits(low=1, high=MAX_VLAN)
     persist: bool = True

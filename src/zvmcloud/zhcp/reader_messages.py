@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, kind
 
 _RULE = "spool file numbers of 1 to 4 digits"
 SPOOL_FILE_LIMIT = 128 * 1024 * 1024
@@ -25,7 +25,7 @@ def _check(spoolids: tuple[str, ...], *, empty: bool = False) -> None:
 
 @kind("reader.purge")
 @dataclass(frozen=True, slots=True)
-class PurgeFiles(Operation):
+class PurgeFiles(OfGuest):
     """Delete files of a guest's reader: those named, or (none named) all. Files that are gone are fine.
 
     Undone: nothing: files that were deleted are gone.
@@ -33,7 +33,6 @@ class PurgeFiles(Operation):
     Errors: 404 `guest-unknown`.
     """
 
-    userid: str = fields.userid()
     spoolids: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
 
     def check(self) -> None:
@@ -43,7 +42,7 @@ class PurgeFiles(Operation):
 
 @kind("reader.withdraw")
 @dataclass(frozen=True, slots=True)
-class WithdrawFile(Operation):
+class WithdrawFile(OfGuest):
     """Take back a file that the agent put into a guest's reader, unless the guest has read it: of those of this name
     and type the one that came last.
 
@@ -52,7 +51,6 @@ class WithdrawFile(Operation):
     Errors: 404 `guest-unknown`.
     """
 
-    userid: str = fields.userid()
     name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,8}", upper=True, rule="1 to 8 letters, digits, @, #, $, _")
     type: str = fields.limits(
         default="", pattern=r"[A-Za-z0-9@#$_.-]{0,8}", upper=True, rule="at most 8 letters, digits, @, #, $, _"
@@ -61,7 +59,7 @@ class WithdrawFile(Operation):
 
 @kind("reader.order")
 @dataclass(frozen=True, slots=True)
-class OrderFiles(Operation):
+class OrderFiles(OfGuest):
     """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file.
 
     Undone: nothing: it is one call, made or refused.
@@ -69,7 +67,6 @@ class OrderFiles(Operation):
     Errors: 404 `guest-unknown`, `file-unknown`.
     """
 
-    userid: str = fields.userid()
     spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
 
     def check(self) -> None:
@@ -79,7 +76,7 @@ class OrderFiles(Operation):
 
 @kind("reader.transfer")
 @dataclass(frozen=True, slots=True)
-class TransferFiles(Operation):
+class TransferFiles(OfGuest):
     """Hand files of a guest's reader over to another userid's reader; undone when one cannot be handed over.
 
     Undone: the files go back to the reader that they came from.
@@ -87,7 +84,6 @@ class TransferFiles(Operation):
     Errors: 404 `guest-unknown`, `file-unknown`; 502 `file-lost`.
     """
 
-    userid: str = fields.userid()
     to: str = fields.userid()
     spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
 
@@ -100,7 +96,7 @@ class TransferFiles(Operation):
 
 @kind("reader.receive")
 @dataclass(frozen=True, slots=True)
-class ReceiveFile(Operation):
+class ReceiveFile(OfGuest):
     """Take one file of at most 1 MiB out of a guest's reader; the result has it in base64.
 
     Undone: the file goes back to the guest's reader.
@@ -108,13 +104,12 @@ class ReceiveFile(Operation):
     Errors: 404 `guest-unknown`, `file-unknown`; 409 `file-too-large`; 502 `file-lost`.
     """
 
-    userid: str = fields.userid()
     spoolid: str = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
 
 
 @kind("guest.send")
 @dataclass(frozen=True, slots=True)
-class SendToConsole(Operation):
+class SendToConsole(OfGuest):
     """Type on a guest's console, and return what the console said within `window` seconds.
 
     With `cp` the line is a CP command of the guest (SEND CP); otherwise it goes to its operating system. The agent
@@ -126,7 +121,6 @@ class SendToConsole(Operation):
     Errors: 403 `send-not-authorized`; 404 `guest-unknown`; 409 `guest-inactive`, `guest-elsewhere`.
     """
 
-    userid: str = fields.userid()
     text: str = fields.limits(
         pattern=r"[ -\"$-~]{1,200}", rule="1 to 200 printable characters without #, the CP line end"
     )
@@ -149,7 +143,7 @@ class ReaderFile:
 
 @kind("reader.punch")
 @dataclass(frozen=True, slots=True)
-class PunchFiles(Operation):
+class PunchFiles(OfGuest):
     """Put files into a guest's reader. Members: name, type, class (one letter, default X), data (base64).
 
     Undone: a file that cannot be handed over is purged; those that the guest has stay.
@@ -157,5 +151,4 @@ class PunchFiles(Operation):
     Errors: 404 `guest-unknown`.
     """
 
-    userid: str = fields.userid()
     files: tuple[ReaderFile, ...] = fields.limits(high=64)

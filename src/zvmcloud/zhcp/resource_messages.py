@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zvmcloud.zhcp import fields
-from zvmcloud.zhcp.kinds import Operation, kind
+from zvmcloud.zhcp.kinds import OfGuest, kind
 
 _SHARE = r"((REL(ATIVE)?|ABS(OLUTE)?) [0-9]{1,5}(\.[0-9]{1,2})?%?)?"
 
 
 @kind("guest.resize_cpus")
 @dataclass(frozen=True, slots=True)
-class ResizeCpus(Operation):
+class ResizeCpus(OfGuest):
     """Give a guest `count` virtual processors at its next logon, and (live) in the running guest too.
 
     Without `share` a share that follows the number of processors (100 each) goes on following it; another one stays.
@@ -23,7 +23,6 @@ class ResizeCpus(Operation):
     Errors: 404 `guest-unknown`; 409 `cpu-limit`, `cpu-maximum-unknown`, `guest-inactive`, `guest-unreachable`.
     """
 
-    userid: str = fields.userid()
     count: int = fields.limits(low=1, high=64)
     share: str = fields.limits(default="", pattern=_SHARE, upper=True, rule="such as RELATIVE 200 or ABSOLUTE 10%")
     live: bool = False
@@ -31,7 +30,7 @@ class ResizeCpus(Operation):
 
 @kind("guest.resize_memory")
 @dataclass(frozen=True, slots=True)
-class ResizeMemory(Operation):
+class ResizeMemory(OfGuest):
     """Give a guest so much storage at its next logon, and (live) in the running guest, which can only grow.
 
     Undone: the storage of the entry as before; standby storage that was defined for it is given back.
@@ -40,14 +39,13 @@ class ResizeMemory(Operation):
     409 `memory-limit`, `memory-shrink`, `memory-reserved`, `storage-form`, `guest-inactive`, `guest-unreachable`.
     """
 
-    userid: str = fields.userid()
     memory_mb: int = fields.limits(low=1, high=16 * 1024 * 1024)
     live: bool = False
 
 
 @kind("guest.relocate")
 @dataclass(frozen=True, slots=True)
-class RelocateGuest(Operation):
+class RelocateGuest(OfGuest):
     """Move a running guest to another member of the SSI cluster, or (`test`) only ask whether it could go.
 
     Limits in seconds; 0: z/VM's own, -1: none. `authorize`: the userid whose commands the guest's agent obeys after it.
@@ -58,7 +56,6 @@ class RelocateGuest(Operation):
     CP message, what it means, what mends it); 504 `still-moving`.
     """
 
-    userid: str = fields.userid()
     destination: str = fields.name()
     test: bool = False
     force: tuple[str, ...] = fields.limits(default=(), choices=("ARCHITECTURE", "DOMAIN", "STORAGE"), upper=True)
