@@ -31,7 +31,7 @@ from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
 PATIENCE = 60.0
-MANAGERS = VOLATILE | {"id", "last_used", "expires"}
+MANAGERS = VOLATILE | {"id", "last_used"}
 """Members of what the manager has recorded that are not compared."""
 RECORDS = (
     "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/volume-pools", "/guests/nics",
@@ -108,6 +108,13 @@ def numbered(found: Snapshot) -> Snapshot:
         return known.setdefault(mac[0], f"MAC {len(known)}")
 
     return {key: _MAC.sub(named, found[key]) for key in sorted(found)}
+
+
+def _ending(found: Any) -> Any:
+    """Whether a reservation ends is compared, when it does is not: that counts from when it was made."""
+    if isinstance(found, dict):
+        return {key: item is not None if key == "expires" else _ending(item) for key, item in found.items()}
+    return [_ending(item) for item in found] if isinstance(found, list) else found
 
 
 def told(job: dict[str, Any]) -> str:
@@ -187,7 +194,7 @@ class Rig:
         for path in RECORDS:
             answer = await self.manager.client.get(path)
             assert answer.status_code == 200, answer.text
-            found[f"records {path}"] = json.dumps(scrubbed(answer.json(), MANAGERS), sort_keys=True)
+            found[f"records {path}"] = json.dumps(_ending(scrubbed(answer.json(), MANAGERS)), sort_keys=True)
         return found
 
     async def settled(self) -> Snapshot:

@@ -1,20 +1,22 @@
 """Disk files, the compatible disk layout, IPL and the sample system."""
 
+import ctypes
 import errno
 import os
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zvmcloud.images import cdl, ckd, cpio, header, sample
+from zvmcloud.images import cdl, ckd, cpio, diskfile, header, sample, tracks
 from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk, set_room
 from zvmcloud.images.ipl import is_bootable, read_ipl_record
-from zvmcloud.images.tracks import DEFAULT_TRACK, Record, Track
+from zvmcloud.images.tracks import DEFAULT_TRACK, RAW_TRACK_BYTES, Record, Track
 
 
 def deploy(image: Path, disk: EckdDisk) -> None:
@@ -294,3 +296,88 @@ def test_clearing_what_lies_behind_an_image_leaves_holes_holes(tmp_path: Path) -
         disk.flush()
         assert used_bytes(tmp_path / "disk") <= before
         assert disk.read(0, 40_000) == b"x" * 512 * 1955 + bytes(512 * (40_000 - 1955))
+
+
+class RawTracks:
+    """What the DASD driver takes in raw-track mode, of a file: whole tracks in one call, from memory that begins with a
+    page, each with its home address. There are no holes. `copied` counts tracks written."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.copied = 0
+        self._open, self._pwrite, self._preadv = os.open, os.pwrite, os.preadv
+        patch.setattr(diskfile, "_is_device", lambda path: path.suffix == ".raw")
+        for name in ("open", "pwrite", "preadv"):
+            patch.setattr(os, name, getattr(self, name))
+        for name in ("pread", "pwritev", "posix_fadvise"):
+            patch.setattr(os, name, self.refuse)
+        patch.setattr(os, "lseek", self.lseek(os.lseek))
+
+    def open(self, path: Path, flags: int) -> int:
+        assert flags & os.O_DIRECT
+        return self._open(path, flags & ~os.O_DIRECT)  # not every file system of tests has it
+
+    def refuse(self, *_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    def lseek(self, real: Callable[[int, int, int], int]) -> Callable[[int, int, int], int]:
+        return lambda fd, at, whence: self.refuse() if whence in (os.SEEK_DATA, os.SEEK_HOLE) else real(fd, at, whence)
+
+    def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+        self._check(data, offset)
+        for at in range(0, len(data), RAW_TRACK_BYTES):
+            decoded = tracks.decode(
+                bytes(data[at : at + RAW_TRACK_BYTES]), *divmod((offset + at) // RAW_TRACK_BYTES, 15)
+            )
+            assert any(data[at : at + RAW_TRACK_BYTES]), decoded
+            self.copied += 1
+        return self._pwrite(fd, data, offset)
+
+    def preadv(self, fd: int, buffers: list[memoryview], offset: int) -> int:
+        self._check(buffers[0], offset)
+        return self._preadv(fd, buffers, offset)
+
+    def _check(self, data: memoryview, offset: int) -> None:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(data))
+        if address % 4096 or offset % RAW_TRACK_BYTES or len(data) % RAW_TRACK_BYTES or not len(data):
+            self.refuse()
+
+
+def test_a_device_in_raw_track_mode_has_whole_tracks_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"".join(bytes([n % 3]) * 49_152 for n in range(70))
+    with EckdDisk.create(tmp_path / "file", 5) as disk:
+        cdl.write_labels(disk, "LNX001")
+        disk.write_blocks(3, data)
+        disk.clear(40, 44)
+        expected, used = disk.sha256(), list(disk.used_tracks())
+    raw = tmp_path / "dasd.raw"
+    raw.write_bytes(
+        b"".join(tracks.encode_explicit(Track((Record(1, b"", b"old"),)), n // 15, n % 15) for n in range(75))
+    )
+    with monkeypatch.context() as patch:
+        device = RawTracks(patch)
+        with EckdDisk(raw, writable=True) as disk:
+            disk.clear(0, disk.tracks - 1)
+            assert device.copied == 75
+            cdl.write_labels(disk, "LNX001")
+            disk.write_blocks(3, data)
+            disk.clear(40, 44)
+            disk.flush()
+            assert disk.sha256() == expected
+            assert list(disk.used_tracks()) == used
+            device.copied = 0
+            disk.clear(50, 74)
+            assert device.copied == sum(cylinder * 15 + head >= 50 for cylinder, head, _ in used)
+
+
+def test_an_image_goes_onto_a_device_in_raw_track_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = sample.write_sample_image(tmp_path / "image", cylinders=5)
+    with EckdDisk.create(tmp_path / "file", 5) as disk:
+        deploy(tmp_path / "image", disk)
+    raw = tmp_path / "dasd.raw"
+    raw.write_bytes(b"".join(tracks.encode_explicit(DEFAULT_TRACK, n // 15, n % 15) for n in range(75)))
+    with monkeypatch.context() as patch:
+        RawTracks(patch)
+        with EckdDisk(raw, writable=True) as disk:
+            deploy(tmp_path / "image", disk)
+            assert disk.sha256(5) == written.content_sha256
+            assert is_bootable(disk)

@@ -1,8 +1,11 @@
 """The file that stands for a minidisk: raw tracks of an ECKD disk, 512-byte blocks of an FBA disk.
 
 Files are sparse. A hole of an ECKD file is a track as CP formats it, a hole of an FBA file is zeros; writing such a
-track or block into a hole leaves it a hole. On hardware the same calls go to a block device in raw-track mode, which
-has no holes. Nothing here locks: that a disk has one writer is CP's business.
+track or block into a hole leaves it a hole. Nothing here locks: that a disk has one writer is CP's business.
+
+On hardware the same calls go to block devices, which have no holes. An ECKD one is in raw-track mode: it takes direct
+input and output of whole tracks only, and a track that CP formatted has its records there like any other. Source:
+Linux, drivers/s390/block/dasd_eckd.c, dasd_eckd_build_cp_raw; not yet run on hardware.
 
 A disk may lie on storage that gives out space only when it is written (a thinly provisioned volume), and that storage
 may be full. Beside the file NAME, a file NAME.room has the number of bytes that the disk may occupy: writing into a
@@ -13,7 +16,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +36,7 @@ from zvmcloud.images.tracks import (
     blocks_parts,
     decode,
     encode,
+    encode_explicit,
 )
 
 FBA_BLOCK_BYTES = 512
@@ -51,10 +57,12 @@ class DiskFileError(OSError):
 class _SparseFile:
     """A file with a fixed size, read and written at offsets."""
 
-    def __init__(self, path: Path | str, *, writable: bool) -> None:
+    def __init__(self, path: Path | str, *, writable: bool, direct: bool = False) -> None:
+        """`direct`: past the page cache, from memory that begins with a page, at most _TRACKS_AT_ONCE tracks a time."""
         self.path = Path(path)
         self.writable = writable
-        self._fd = os.open(self.path, os.O_RDWR if writable else os.O_RDONLY)
+        self._buffer = mmap.mmap(-1, _TRACKS_AT_ONCE * RAW_TRACK_BYTES) if direct else None
+        self._fd = os.open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | (os.O_DIRECT if direct else 0))
         self.size = os.lseek(self._fd, 0, os.SEEK_END)
         self._begun = 0
         """Up to here the system was told to begin."""
@@ -77,6 +85,8 @@ class _SparseFile:
         os.fsync(self._fd)
 
     def _read(self, offset: int, length: int) -> bytes:
+        if self._buffer is not None:
+            return self._read_directly(self._buffer, offset, length)
         data = os.pread(self._fd, length, offset)
         while len(data) < length:
             more = os.pread(self._fd, length - len(data), offset + len(data))
@@ -85,7 +95,18 @@ class _SparseFile:
             data += more
         return data
 
+    def _read_directly(self, buffer: mmap.mmap, offset: int, length: int) -> bytes:
+        """As many bytes as the buffer has, at most."""
+        with memoryview(buffer)[:length] as view:
+            done = os.preadv(self._fd, [view], offset)
+            if done < length:
+                raise DiskFileError(f"{self.path}: ends at byte {offset + done}, expected {self.size} bytes")
+            return bytes(view)
+
     def _write(self, offset: int, data: bytes | memoryview) -> None:
+        if self._buffer is not None:
+            self._write_directly(self._buffer, offset, [data])
+            return
         self._check_room(offset, len(data))
         view = memoryview(data)
         while view:
@@ -105,12 +126,24 @@ class _SparseFile:
 
     def _write_all(self, offset: int, parts: list[bytes | memoryview]) -> None:
         """Write pieces one behind the other, in one call if the system takes them so."""
+        if self._buffer is not None:
+            self._write_directly(self._buffer, offset, parts)
+            return
         size = sum(map(len, parts))
         self._check_room(offset, size)
         done = os.pwritev(self._fd, parts, offset)
         if done < size:
             self._write(offset + done, memoryview(b"".join(parts))[done:])
         self._write_behind(offset + size)
+
+    def _write_directly(self, buffer: mmap.mmap, offset: int, parts: list[bytes | memoryview]) -> None:
+        """As many bytes as the buffer takes, at most; all of them in one call: a part of a track is refused."""
+        buffer.seek(0)
+        for part in parts:
+            buffer.write(part)
+        with memoryview(buffer)[: buffer.tell()] as view:
+            if os.pwrite(self._fd, view, offset) < len(view):
+                raise DiskFileError(errno.EIO, f"the device took a part of {len(view)} bytes at byte {offset}")
 
     def _check_room(self, offset: int, length: int) -> None:
         """OSError ENOSPC when the storage behind the disk cannot take what is new of it."""
@@ -160,6 +193,10 @@ def _room(path: Path) -> int | None:
         return None
 
 
+def _is_device(path: Path) -> bool:
+    return stat.S_ISBLK(path.stat().st_mode)
+
+
 def _create(path: Path | str, size: int) -> None:
     with Path(path).open("xb") as file:
         file.truncate(size)
@@ -169,7 +206,8 @@ class EckdDisk(_SparseFile):
     """An ECKD minidisk, addressed by cylinder and head from 0."""
 
     def __init__(self, path: Path | str, *, writable: bool = False) -> None:
-        super().__init__(path, writable=writable)
+        self._is_device = _is_device(Path(path))
+        super().__init__(path, writable=writable, direct=self._is_device)
         if not self.size or self.size % RAW_CYLINDER_BYTES:
             size = self.size
             self.close()
@@ -206,7 +244,9 @@ class EckdDisk(_SparseFile):
         offset = self._offset(cylinder, head)
         if track == DEFAULT_TRACK and self._is_hole(offset, RAW_TRACK_BYTES):
             return
-        self._write(offset, encode(track, cylinder, head))
+        self._write(
+            offset, encode_explicit(track, cylinder, head) if self._is_device else encode(track, cylinder, head)
+        )
 
     def write_blocks(self, first_track: int, data: bytes, at: int = 0, end: int | None = None) -> int:
         """Make tracks from `first_track` on (counted from 0) ones of twelve 4096-byte records each, with the bytes of
@@ -235,11 +275,14 @@ class EckdDisk(_SparseFile):
     def clear(self, first_track: int, last_track: int) -> None:
         """Make tracks (counted from 0, both ends included) default tracks again; holes are skipped, not visited."""
         at, end = first_track * RAW_TRACK_BYTES, (last_track + 1) * RAW_TRACK_BYTES
-        hole = bytes(RAW_TRACK_BYTES)
+        empty = bytes(RAW_TRACK_BYTES)
         while (at := self._next_data(at)) < end:
-            at -= at % RAW_TRACK_BYTES
-            if self._read(at, RAW_TRACK_BYTES) != hole:
-                self._write(at, hole)
+            track = at // RAW_TRACK_BYTES
+            at = track * RAW_TRACK_BYTES
+            if self._is_device:
+                empty = encode_explicit(DEFAULT_TRACK, *divmod(track, TRACKS_PER_CYLINDER))
+            if self._read(at, RAW_TRACK_BYTES) != empty:
+                self._write(at, empty)
             at += RAW_TRACK_BYTES
 
     def used_tracks(self) -> Iterator[tuple[int, int, Track]]:
