@@ -18,12 +18,14 @@ from typing import Any
 import httpx
 import pytest
 
+from api.test_enrollment import listening, served
 from manager.over_simulator import Managed, managed
 from manager.support import settings
-from simulator.support import write_image
+from simulator.support import config_drive, write_image
 from whole_system import differences, snapshot
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
+from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
@@ -95,6 +97,23 @@ def interface(active: bool) -> Wish:
     return ("POST", f"{ONE}/interface", {"interface": {**NET, "active": active}})
 
 
+def one_interface(active: bool) -> Wish:
+    network = {"os_version": "rhel8.6", "guest_networks": NET["guest_networks"][:1], "active": active}
+    return ("POST", f"{ONE}/interface", {"interface": network})
+
+
+def no_interface(active: bool) -> Wish:
+    return ("DELETE", f"{ONE}/interface", {"interface": {"os_version": "rhel8.6", "vdev": "1000", "active": active}})
+
+
+ROOT = {"userid": "linux01", "vcpus": 2, "memory": 1024, "max_cpu": 4, "max_mem": "4g",
+        "disk_list": [{"size": "10", "is_boot_disk": True}]}  # fmt: skip
+CREATE: Wish = ("POST", "/guests", {"guest": ROOT})
+IMPORT: Wish = ("POST", "/images", {"image": {
+    "image_name": "sample", "url": "file://{folder}/sample.img", "image_meta": {"os_version": "rhel8.6"},
+}})  # fmt: skip
+DRIVE = "{folder}/cfgdrive.iso"
+
 CASES = (
     Case("guest_create", ("POST", "/guests", {"guest": GUEST}), (("DELETE", "/guests/linux02", None),)),
     Case(
@@ -132,6 +151,14 @@ CASES = (
          (("POST", OSA[1], {"interface": {**OSA_NET, "active": True}}),), running=True, exact=False),
     Case("volume_attach", ATTACH, (DETACH,), (TEMPLATE, RESERVE), running=True, exact=False),
     Case("volume_detach", DETACH, (ATTACH,), (TEMPLATE, RESERVE, ATTACH), running=True, exact=False),
+    Case("delete_interface", no_interface(False), (one_interface(False),), (one_interface(False),), exact=False),
+    Case("delete_interface active", no_interface(True), (one_interface(True),), (one_interface(True),),
+         running=True, exact=False),
+    Case("guest_delete", ("DELETE", ONE, None), (CREATE,), exact=False),
+    Case("guest_deploy", action("deploy", image="sample", transportfiles=DRIVE), (("DELETE", ONE, None), CREATE),
+         (IMPORT,), exact=False),
+    Case("guest_capture", action("capture", image="captured"), (("DELETE", "/images/captured", None),),
+         running=True, exact=False),
     Case("deregister", action("deregister_vm"), (action("register_vm", meta="rhel8.6", net_set="0"),)),
 )  # fmt: skip
 
@@ -163,10 +190,14 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Managed]:
-    """A manager over a simulated z/VM, whose connector is open to this machine."""
-    found = settings(folder / "state", connector={"mode": "open", "open_from": ["127.0.0.1"]})
+    """A manager over a simulated z/VM, whose connector is open to this machine, and an image and a drive for it."""
+    door, port = listening()
+    opened_from = {"mode": "open", "open_from": ["127.0.0.1"]}
+    found = settings(folder / "state", base_url=f"http://127.0.0.1:{port}", connector=opened_from)
     make_secret(folder / "state" / "connector.token")
-    async with managed(folder, found) as system:
+    write_sample_image(folder / "sample.img", cylinders=5, filler_bytes=0)
+    (folder / "cfgdrive.iso").write_bytes(config_drive())
+    async with managed(folder, found) as system, served(doors(system.node), door):
         yield system
 
 
@@ -178,13 +209,17 @@ async def zvm(tmp_path: Path) -> AsyncIterator[Managed]:
 
 @pytest.fixture
 async def door(zvm: Managed) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(doors(zvm.node)), base_url="http://manager") as client:
+    transport = httpx.ASGITransport(doors(zvm.node))
+    folder = {"x-folder": str(zvm.node.settings.folder.parent)}
+    async with httpx.AsyncClient(transport=transport, base_url="http://manager", headers=folder) as client:
         yield client
 
 
 async def send(door: httpx.AsyncClient, wish: Wish) -> httpx.Response:
+    """ "{folder}" in a body is where the image and the drive are."""
     method, path, body = wish
-    return await door.request(method, path, json=body)
+    text = json.dumps(body).replace("{folder}", door.headers["x-folder"])
+    return await door.request(method, path, json=json.loads(text))
 
 
 async def done(door: httpx.AsyncClient, *wishes: Wish) -> None:
@@ -194,8 +229,7 @@ async def done(door: httpx.AsyncClient, *wishes: Wish) -> None:
 
 
 async def prepared(zvm: Managed, door: httpx.AsyncClient, case: Case) -> None:
-    guest = {**GUEST, "userid": "linux01", "disk_list": [{"size": "10", "is_boot_disk": True}]}
-    await done(door, ("POST", "/guests", {"guest": guest}))
+    await done(door, CREATE)
     if case.running:
         system = zvm.simulator.system
         write_image(storage.file_of(system, system.disks["LINUX01.0100"]))

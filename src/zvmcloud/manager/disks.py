@@ -191,10 +191,11 @@ def plan_remove(system: str, owner: str, numbers: Sequence[str]) -> Plan:
     return Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner)
 
 
-def configure_step(owner: str, scripts: str) -> Step:
+def configure_step(owner: str, scripts: str, *, or_at_boot: bool = False) -> Step:
     """Have a guest that is up read the files of its reader now; one that is not reads them at its next boot.
-    ``scripts`` (volume, disks, network) says in errors what they were for."""
-    parameters: dict[str, Json] = {"userid": owner, "scripts": scripts}
+    ``scripts`` (volume, disks, network) says in errors what they were for. ``or_at_boot``: a guest that cannot be asked
+    reads them then, too; what was done before is not undone for it."""
+    parameters: dict[str, Json] = {"userid": owner, "scripts": scripts, **({"or_at_boot": True} if or_at_boot else {})}
     return Step("configure", f"have {owner} run it, if it is up", "guest.configure", parameters)
 
 

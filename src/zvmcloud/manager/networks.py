@@ -170,16 +170,18 @@ class Networks:
     async def delete_interface(
         self, system: str, name: str, number: str, *, active: bool = False, origin: str = ""
     ) -> JobRecord:
-        """Delete a NIC and tell the guest, through its reader, to drop the NIC's configuration."""
+        """Delete a NIC and tell the guest, through its reader, to drop the NIC's configuration. The file goes into the
+        reader first: it can be taken out again when the NIC cannot be deleted, but the NIC could not be brought back
+        when there is no room for the file."""
         owner = (await self._core.owned(system, name))["userid"]
         number = vdev(number)
         job = new_job()
         script = distributions.forget_script(number)
         await asyncio.to_thread(self._core.materials.store, job, "delete.sh", script)
         steps = (
-            *delete_steps(owner, number, active, await self.is_osa(system, owner, number)),
             punch_step(owner, f"DEL{number}", "sh", "delete.sh", len(script)),
-            *([configure_step(owner, "network")] if active else []),
+            *delete_steps(owner, number, active, await self.is_osa(system, owner, number)),
+            *([configure_step(owner, "network", or_at_boot=True)] if active else []),
         )
         plan = Plan("interface.delete", f"Delete network interface {number} of {owner}", system, steps, owner)
         return await self._core.runner.run(plan, origin, job)

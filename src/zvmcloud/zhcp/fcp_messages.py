@@ -39,6 +39,7 @@ class UndedicateFcps(OfGuest):
 class ConfigureGuest(OfGuest):
     """Have a running guest read its class X files now; one that is off or has not booted reads them at its boot.
     `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings.
+    `or_at_boot`: that it is not known whether the guest runs is fine, too.
 
     Undone: nothing: what the scripts did in the guest stays.
 
@@ -49,6 +50,7 @@ class ConfigureGuest(OfGuest):
     scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
     script: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
     """A shell script (base64) that is put into its reader first, as CONFIG SH."""
+    or_at_boot: bool = False
 
 
 @kind("volume.refresh_bootmap")

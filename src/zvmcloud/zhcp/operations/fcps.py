@@ -192,7 +192,13 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     if request.script:
         data = reader.decoded("script", request.script)
         await reader.give(context, userid, reader.CardFile("CONFIG", "SH", "X", data), "script")
-    if await context.power(userid) is not PowerState.ON or await context.guest(userid, "pwd") is None:
+    try:
+        up = await context.power(userid) is PowerState.ON and await context.guest(userid, "pwd") is not None
+    except AgentError:
+        if not request.or_at_boot:
+            raise
+        up = False
+    if not up:
         return {"userid": userid, "configured": False}
     context.report(0.2, f"{userid} reads its class X files")
     answer = await context.guest(userid, _START)

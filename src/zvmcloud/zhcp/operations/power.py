@@ -37,17 +37,23 @@ def state_json(state: PowerState) -> dict[str, Json]:
 
 
 async def wait_until_off(context: Context, userid: str, seconds: float, poll: float) -> bool:
-    """Look until CP says the guest is off: often at first, then every `poll` seconds. False after `seconds`."""
+    """Look until CP says the guest is off: often at first, then every `poll` seconds. False after `seconds`. A look
+    that fails is repeated: the guest goes off whether or not it is seen. AgentError when the last one fails."""
     deadline = time.monotonic() + seconds
     pause = min(_FIRST_LOOK, poll)
     while True:
-        state = await context.power(userid)
-        if state in (PowerState.OFF, PowerState.UNKNOWN_USER):
-            return True
         left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        await asyncio.sleep(min(pause, left))
+        try:
+            state = await context.power(userid)
+        except AgentError:
+            if left <= 0:
+                raise
+        else:
+            if state in (PowerState.OFF, PowerState.UNKNOWN_USER):
+                return True
+            if left <= 0:
+                return False
+        await asyncio.sleep(min(pause, max(left, 0.0)))
         pause = min(pause * 2, poll)
 
 
