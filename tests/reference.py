@@ -41,9 +41,9 @@ def changes() -> str:
     lines += ["| operation | least role | what it does | undo |", "|---|---|---|---|"]
     for found in sorted(OPERATIONS.values(), key=lambda one: one.name):
         summary = " ".join(found.summary.split("\n\n")[0].split())
-        lines.append(
-            f"| `{found.name}` | {found.role} | {summary} | {f'no: {found.no_undo}' if found.no_undo else 'yes'} |"
-        )
+        unless = f"yes, but not {found.undo_unless}" if found.undo_unless else "yes"
+        undo = f"no: {found.no_undo}" if found.no_undo else unless
+        lines.append(f"| `{found.name}` | {found.role} | {summary} | {undo} |")
     return "\n".join([*lines, ""])
 
 

@@ -18,6 +18,14 @@ VOLATILE = {
 """Members of rows that tell when something was done, or how often: not what z/VM is."""
 UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samples"}
 """Collections that remember what was asked, and not what there is."""
+_MANAGERS = VOLATILE | {"id", "last_used"}
+"""Members of what the manager has recorded that are not compared."""
+RECORDS = (
+    "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/volume-pools", "/guests/nics",
+    "/v1/images", "/v1/systems/ZVM1/volumes", "/v1/systems/ZVM1/volume-pools/p1",
+)  # fmt: skip
+"""What the manager has recorded, which has to be what z/VM is."""
+_MAC = re.compile(r"\b02:?00:?00:?(?:[0-9A-Fa-f]{2}:?){2}[0-9A-Fa-f]{2}\b")
 FILE_NUMBER = re.compile(r"-\d{6}\.")
 """In the name of a disk's file: how many disks there have been."""
 
@@ -29,6 +37,41 @@ def scrubbed(value: Any, without: set[str] = VOLATILE) -> Any:
     if isinstance(value, list):
         return [scrubbed(item, without) for item in value]
     return FILE_NUMBER.sub("-.", value) if isinstance(value, str) else value
+
+
+def numbered(found: dict[str, str]) -> dict[str, str]:
+    """MAC addresses that CP gives out by their order: CP never gives out the same one twice."""
+    known: dict[str, str] = {}
+
+    def named(mac: re.Match[str]) -> str:
+        return known.setdefault(mac[0], f"MAC {len(known)}")
+
+    return {key: _MAC.sub(named, found[key]) for key in sorted(found)}
+
+
+def unordered(text: str) -> str:
+    """A row without the order of what was added and removed again: devices of a machine, statements of an entry or a
+    file."""
+    row = json.loads(text)
+    if "devices" in row:
+        devices = [{**device, "subchannel": 0} for device in row["devices"]]
+        row["devices"] = sorted(devices, key=lambda device: str(device["vdev"]))
+    for name in ("entry", "lines"):
+        if name in row:
+            row[name] = sorted(row[name])
+    return json.dumps(row)
+
+
+def recorded(answer: Any) -> str:
+    """What the manager tells of its records. Whether a reservation ends is compared, when it does is not: that counts
+    from when it was made."""
+    return json.dumps(_ending(scrubbed(answer, _MANAGERS)), sort_keys=True)
+
+
+def _ending(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: item is not None if key == "expires" else _ending(item) for key, item in found.items()}
+    return [_ending(item) for item in found] if isinstance(found, list) else found
 
 
 def snapshot(system: System, userid: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from api.test_enrollment import listening, served
 from manager.over_simulator import Managed, managed
 from manager.support import settings
 from simulator.support import config_drive, write_image
-from whole_system import differences, snapshot
+from whole_system import differences, snapshot, unordered
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.images.sample import write_sample_image
@@ -247,14 +247,8 @@ async def now(zvm: Managed, door: httpx.AsyncClient) -> dict[str, str]:
         last = found
         await asyncio.sleep(0.01)
     for key, text in last.items():
-        if key.startswith("machines"):
-            machine = json.loads(text)
-            devices = [{**device, "subchannel": 0} for device in machine["devices"]]
-            machine["devices"] = sorted(devices, key=lambda device: str(device["vdev"]))
-            last[key] = json.dumps(machine)
-        elif key.startswith("entries"):
-            entry = json.loads(text)
-            last[key] = json.dumps({**entry, "entry": sorted(entry["entry"])})
+        if key.startswith(("machines", "entries")):
+            last[key] = unordered(text)
     for path in ("/guests", "/guests/nics", "/volumes/fcp/1a00", "/volumes/fcp/1b00"):
         last[path] = (await door.get(path)).text
     return last

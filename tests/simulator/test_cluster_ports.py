@@ -287,3 +287,10 @@ async def _finish(state: Path) -> None:
         links = [(storage.open_devices(m.system, GUEST) / "0.0.0100").exists() for m in sim.members[:2]]
         assert links == [where == "VM1", where == "VM2"]
         assert len(sim.cluster.relocations) == 0
+
+
+async def test_every_member_keeps_its_ports_when_a_saved_cluster_is_loaded(sim: Simulator, tmp_path: Path) -> None:
+    before = [(member.name, member.smapi_port, member.machine_port) for member in sim.members]
+    await asyncio.to_thread(sim.save, tmp_path / "cluster.tar")
+    await sim.load(tmp_path / "cluster.tar")
+    assert [(member.name, member.smapi_port, member.machine_port) for member in sim.members] == before

@@ -18,7 +18,7 @@ from zvmcloud.zhcp.network_messages import (
     DeleteLan,
     SetVswitchVlan,
 )
-from zvmcloud.zhcp.operations.attach_nic import ranges
+from zvmcloud.zhcp.switch_queries import ranges
 
 
 async def nicdefs(agent: Agent) -> list[str]:

@@ -167,6 +167,12 @@ def query_vswitch_names(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(found[2] for found in words if len(found) == 3 and found[:2] == ["VSWITCH", "SYSTEM"])
 
 
+def query_lan_transport(lines: Sequence[str]) -> str:
+    """IP or ETHERNET, of one guest LAN: a word of the line behind `LAN SYSTEM LAN1 Type: QDIO ...`, as in `PERSISTENT
+    UNRESTRICTED  IP   Accounting: OFF` (CP Commands and Utilities Reference, QUERY LAN; the columns are judgement)."""
+    return "ETHERNET" if any("ETHERNET" in line.upper().split() for line in lines) else "IP"
+
+
 _CPLEVEL = re.compile(r"z/VM\s+Version\s+(\d+)\s+Release\s+(\d+)(?:\.(\d+))?", re.IGNORECASE)
 _IPL_AT = re.compile(r"IPL at (.+)$", re.IGNORECASE)
 

@@ -110,6 +110,11 @@ def query_vswitch(switch: str = "", *, details: bool = False) -> str:
     return _line("QUERY VSWITCH", name(switch, "switch") if switch else "ALL", "DETAILS" if details else "")
 
 
+def query_lan(lan: str, owner: str) -> str:
+    """QUERY LAN name OWNERID owner: one guest LAN."""
+    return _line("QUERY LAN", name(lan, "lan"), "OWNERID", userid(owner, "owner"))
+
+
 def query_cplevel() -> str:
     """QUERY CPLEVEL: version and IPL time."""
     return "QUERY CPLEVEL"

@@ -3,12 +3,14 @@
 z/VM is asked for each guest and member whether it could go (VMRELOCATE TEST); of the members where nothing stands
 against it, it gets the one that has been given the least memory by then, so that they fill evenly. Guests go one after
 the other: each relocation takes as much of the links between members as it can get (judgement). What has moved stays
-where it is when a later one fails: it was to leave anyway.
+where it is when a later one fails: it was to leave anyway. An undo that is asked for, of such a job too, sends every
+guest back that can go; what stands against the others is told in their steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
@@ -107,8 +109,11 @@ class Evacuations:
     def _steps(self, system: str, userid: str, member: str, limits: tuple[int, int]) -> list[Step]:
         request = Relocation(userid, member, max_total=limits[0], max_quiesce=limits[1])
         managed = member.upper() in self._core.agents.names
-        move, record = plan_relocate(system, userid, request, managed=managed).steps
-        return [
-            Step(f"relocate-{userid.lower()}", move.title, move.kind, move.parameters),
-            Step(f"record-{userid.lower()}", record.title, record.kind, {**record.parameters, "userid": userid}),
-        ]
+        steps = []
+        for step in plan_relocate(system, userid, request, managed=managed).steps:
+            back = dict(step.undo_parameters)
+            if "after" in back:
+                back["after"] = f"{back['after']}-{userid.lower()}"
+            name = f"{step.name}-{userid.lower()}"
+            steps.append(replace(step, name=name, undo_parameters=back, stays=True))
+        return steps

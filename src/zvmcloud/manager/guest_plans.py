@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zvmcloud.manager.disks import DiskRequest
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, Json, Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,33 @@ def plan_relocate(system: str, owner: str, request: Relocation, *, managed: bool
     }
     what = f"{'test whether' if request.test else 'move'} {owner} {'can go to' if request.test else 'to'}"
     title = f"{what} {request.destination.upper()}"
-    steps = [Step("relocate", title, "guest.relocate", parameters)]
-    if managed and not request.test:
-        steps.append(moved_step(owner, request.destination.upper()))
-    elif not request.test:
-        steps.append(Step("record", f"record that {owner} has gone", "manager.guest_migrated", {"migrated": True}))
-    return Plan("guest.relocate", title[0].upper() + title[1:], system, tuple(steps), owner)
+    move = Step("relocate", title, "guest.relocate", parameters)
+    if request.test:
+        steps: tuple[Step, ...] = (replace(move, undo_kind=NOTHING),)
+    elif managed:
+        steps = _there_and_back(system, owner, request.destination.upper(), move)
+    else:
+        migrated = {"userid": owner, "migrated": True}
+        gone = Step("record", f"record that {owner} has gone", "manager.guest_migrated", migrated)
+        steps = (move, gone)
+    return Plan("guest.relocate", title[0].upper() + title[1:], system, steps, owner)
+
+
+def _there_and_back(system: str, owner: str, to: str, move: Step) -> tuple[Step, ...]:
+    """A move between two systems of ours. An undo goes backwards: the agent there sends the guest back, and only when
+    it has, the guest is recorded here again; that is why what does so is a step before the move."""
+    back = {"userid": owner, "from": to, "after": move.name}
+    keep = Step("keep", f"keep where {owner} is recorded", NOTHING, {}, "manager.guest_moved_back", back)
+    home: dict[str, Json] = {**move.parameters, "destination": system}
+    record = replace(moved_step(owner, to), undo_kind=NOTHING, undo_parameters={})
+    return keep, replace(move, undo_kind=move.kind, undo_parameters=home, undo_system=to), record
 
 
 def moved_step(owner: str, to: str) -> Step:
-    """Record a guest, its adapters and tags with the system ``to``."""
-    return Step("record", f"record {owner} at {to}", "manager.guest_moved", {"userid": owner, "to": to})
+    """Record a guest, its adapters and tags with the system ``to``; undone when the guest is off there too."""
+    done = {"userid": owner, "to": to}
+    back = {"userid": owner, "from": to}
+    return Step("record", f"record {owner} at {to}", "manager.guest_moved", done, "manager.guest_moved_back", back)
 
 
 BACK = {"start": "guest.stop", "stop": "guest.start", "shutdown": "guest.start", "pause": "guest.unpause"}

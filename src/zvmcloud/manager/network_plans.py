@@ -121,6 +121,9 @@ def plan_uncouple(system: str, owner: str, number: str, *, active: bool) -> Plan
     return Plan("nic.uncouple", f"Uncouple NIC {number} of {owner}", system, (step, record), owner)
 
 
+UNTOLD = frozenset({"controller", "lacp", "vepa"})
+"""What z/VM does not tell of a VSWITCH in every state and on every level (before.py of the agent)."""
+
 # -- VSWITCHes --------------------------------------------------------------------------------------------------------
 
 
@@ -135,14 +138,27 @@ def plan_create_vswitch(system: str, switch: str, parameters: Mapping[str, Json]
 def plan_change_vswitch(system: str, switch: str, parameters: Mapping[str, Json]) -> Plan:
     """``parameters``: those of the agent's vswitch.change."""
     step = Step("change", f"change virtual switch {switch}", "vswitch.change", {"name": switch, **parameters})
+    if not UNTOLD & {name for name, value in parameters.items() if value}:
+        back: dict[str, Json] = {"name": switch, "persist": parameters.get("persist", True)}
+        step = replace(step, undo_kind="vswitch.change", undo_parameters=back)
     return Plan("vswitch.change", f"Change virtual switch {switch}", system, (step,))
 
 
-def plan_delete_vswitch(system: str, switch: str) -> Plan:
-    """Remove a VSWITCH; one that is not there is fine."""
+def plan_delete_vswitch(system: str, switch: str, coupled: Sequence[Mapping[str, Json]] = ()) -> Plan:
+    """Remove a VSWITCH; one that is not there is fine. ``coupled``: the rows of adapters that are recorded with it, as
+    ``userid``, ``vdev`` and ``vlan``."""
+    name: dict[str, Json] = {"name": switch}
+    again: dict[str, Json] = {"name": switch, "nics": [*coupled]}
     steps = (
-        Step("delete", f"remove virtual switch {switch}", "vswitch.delete", {"name": switch}),
-        Step("record", f"forget couplings to {switch}", "manager.vswitch_deleted", {"name": switch}),
+        Step("delete", f"remove virtual switch {switch}", "vswitch.delete", name, "vswitch.restore", name),
+        Step(
+            "record",
+            f"forget couplings to {switch}",
+            "manager.vswitch_deleted",
+            name,
+            "manager.vswitch_restored",
+            again,
+        ),
     )
     return Plan("vswitch.delete", f"Delete virtual switch {switch}", system, steps)
 
@@ -189,7 +205,8 @@ def plan_create_lan(system: str, parameters: Mapping[str, Json]) -> Plan:
 def plan_delete_lan(system: str, name: str, owner: str, *, force: bool) -> Plan:
     """Remove a guest LAN; one that is not there is fine."""
     parameters: dict[str, Json] = {"name": name, "owner": owner, "force": force}
-    step = Step("delete", f"remove guest LAN {owner} {name}", "lan.delete", parameters)
+    back: dict[str, Json] = {"name": name, "owner": owner}
+    step = Step("delete", f"remove guest LAN {owner} {name}", "lan.delete", parameters, "lan.create", back)
     return Plan("lan.delete", f"Delete guest LAN {owner} {name}", system, (step,))
 
 

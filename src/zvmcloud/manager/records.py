@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.events import log as events
+from zvmcloud.manager.inventory.tables import seen_guests
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
@@ -88,19 +90,42 @@ async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) 
 @local("manager.guest_moved")
 async def guest_moved(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest, with its adapters, is on another system of ours; an older record of it there goes."""
-    userid, to = str(parameters["userid"]), str(parameters["to"])
-    here = sa.and_(guests.c.system == context.system, guests.c.userid == userid)
+    await _move(context, str(parameters["userid"]), context.system, str(parameters["to"]))
+    return None
+
+
+@local("manager.guest_moved_back")
+async def guest_moved_back(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The undo of a move: the guest is recorded here again. ``after``: the step that moved it in z/VM, which has been
+    taken back; without one, the guest must be off there.
+
+    Raises Conflict (guest-elsewhere, guest-active).
+    """
+    userid, there = str(parameters["userid"]), str(parameters["from"])
+    if parameters.get("after") in context.results:
+        raise Conflict(f"{userid} is still with {there}", code="guest-elsewhere", subject=userid)
+    if "after" not in parameters:
+        seen = seen_guests.c
+        query = sa.select(seen.state).where(seen.system == there, seen.userid == userid, seen.gone.is_(None))
+        if (await context.connection.execute(query)).scalar_one_or_none() == "on":
+            raise Conflict(f"{userid} is on at {there}", code="guest-active", remedy="relocate it", subject=userid)
+    await _move(context, userid, there, context.system)
+    return None
+
+
+async def _move(context: LocalContext, userid: str, origin: str, to: str) -> None:
+    """Record a guest of ours, with its adapters, at another system; nothing when it is there already."""
+    here = sa.and_(guests.c.system == origin, guests.c.userid == userid)
     if (await context.connection.execute(sa.select(guests.c.id).where(here))).scalar_one_or_none() is None:
-        return None  # recorded there by an earlier run of this step
+        return  # recorded there by an earlier run of this step
     for statement in _FORGET:
         await context.connection.run(statement, {"the_system": to, "the_userid": userid})
     await context.connection.execute(sa.update(guests).where(here).values(system=to, comments={}))
-    theirs = sa.and_(nics.c.system == context.system, nics.c.userid == userid)
+    theirs = sa.and_(nics.c.system == origin, nics.c.userid == userid)
     await context.connection.execute(sa.update(nics).where(theirs).values(system=to))
     await events.append(
         context.connection, "guest.moved", system=to, subject=userid, project=context.project, job=context.job
     )
-    return None
 
 
 @local("manager.guest_deleted")
@@ -188,6 +213,18 @@ async def vswitch_deleted(context: LocalContext, parameters: Mapping[str, Json])
         .where(nics.c.system == context.system, nics.c.vswitch == parameters["name"])
         .values(vswitch=None, vlan=None)
     )
+    return None
+
+
+@local("manager.vswitch_restored")
+async def vswitch_restored(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The undo of that: those of ``nics`` that are coupled to nothing since are recorded with it again."""
+    rows = parameters["nics"]
+    for row in rows if isinstance(rows, list) else ():
+        one = (nics.c.system == context.system, nics.c.userid == row["userid"], nics.c.vdev == row["vdev"])
+        await context.connection.execute(
+            sa.update(nics).where(*one, nics.c.vswitch.is_(None)).values(vswitch=parameters["name"], vlan=row["vlan"])
+        )
     return None
 
 

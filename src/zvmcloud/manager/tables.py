@@ -143,6 +143,8 @@ job_steps = sa.Table(
     sa.Column("parameters", sa.JSON, nullable=False),
     sa.Column("undo_kind", sa.String(48)),
     sa.Column("undo_parameters", sa.JSON),
+    sa.Column("undo_system", sa.String(16), nullable=False, server_default=""),
+    sa.Column("stays", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("progress", sa.Float, nullable=False, server_default="0"),
     sa.Column("detail", sa.String(255), nullable=False, server_default=""),

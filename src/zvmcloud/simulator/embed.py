@@ -127,6 +127,8 @@ class Simulator:
         self._request_timeout = request_timeout
         self._trusted = trusted_userid, trusted_port
         self._first_ports = smapi_port, machine_port
+        self._ports: dict[str, tuple[int, int]] = {}
+        """Of systems that were open before, by name: they keep them."""
         self.faults = Faults(seed)
         """The fault rules; they outlive `close`."""
         self._installation: Installation | None = None
@@ -212,14 +214,16 @@ class Simulator:
             smapi_port, machine_port = self._first_ports
             # Ports that are close to each other alternate, so that those of one kind do not run into the other kind.
             step = 2 if abs(smapi_port - machine_port) < len(systems) else 1
-            self.members = tuple(
-                Member(
-                    system,
-                    self._host,
+            following = [
+                (
                     smapi_port + step * number if smapi_port else 0,
                     machine_port + step * number if machine_port else 0,
                 )
-                for number, system in enumerate(systems)
+                for number in range(len(systems))
+            ]
+            self.members = tuple(
+                Member(system, self._host, *self._ports.get(system.name, ports))
+                for system, ports in zip(systems, following, strict=True)
             )
             self.members[0].trusted_userid, self.members[0].trusted_port = self._trusted
             if self._trusted[0] and systems[0].entry(self._trusted[0].upper()) is None:
@@ -272,6 +276,7 @@ class Simulator:
             member.journal.close()
         if self.members:
             self._first_ports = self.smapi_port, self.machine_port
+            self._ports = {member.name: (member.smapi_port, member.machine_port) for member in self.members}
         self.members = ()
         self._installation = None
 

@@ -74,7 +74,12 @@ def vdev(*, default: object = dataclasses.MISSING) -> Any:
 
 def name(*, default: object = dataclasses.MISSING) -> Any:
     """A name of up to eight characters; made upper case."""
-    return limits(default=default, pattern=NAME8, upper=True, rule="1 to 8 characters A-Z, 0-9, @, #, $, _ or -")
+    return limits(
+        default=default,
+        pattern=_or_empty(NAME8, default),
+        upper=True,
+        rule="1 to 8 characters A-Z, 0-9, @, #, $, _ or -",
+    )
 
 
 def text(*, default: object = "", high: int = 255) -> Any:

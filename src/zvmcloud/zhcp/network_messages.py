@@ -28,6 +28,24 @@ class _UserOfVswitch(Operation):
     userid: str = fields.userid()
 
 
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Who may couple to a VSWITCH, and into which VLANs."""
+
+    userid: str = fields.userid()
+    vlans: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}(-[0-9]{1,4})?", rule="VLANs, such as 10")
+    promiscuous: bool = False
+    osd_sim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter of a guest."""
+
+    userid: str = fields.userid()
+    vdev: str = fields.vdev()
+
+
 @kind("nic.attach")
 @dataclass(frozen=True, slots=True)
 class AttachNic(OfDevice):
@@ -91,6 +109,7 @@ class CreateLan(Operation):
     transport: str = fields.limits(default="IP", choices=("IP", "ETHERNET"), upper=True)
     restricted: bool = False
     users: tuple[str, ...] = fields.limits(default=(), pattern=fields.USERID, upper=True, rule="userids")
+    adapters: tuple[Adapter, ...] = ()
 
     def check(self) -> None:
         """HiperSockets carry IP; only a restricted LAN has users."""
@@ -194,6 +213,9 @@ class CreateNic(OfDevice):
 class DeleteNic(OfDevice):
     """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices.
 
+    With `network`, a VSWITCH, the guest's right there becomes what it was before nic.attach, which told it: `granted`
+    with `vlans`, or none. It stays when another adapter of the guest is for that VSWITCH.
+
     Undone: nothing: sent again, it goes on where it was.
 
     Errors: 404 `guest-unknown`.
@@ -201,6 +223,10 @@ class DeleteNic(OfDevice):
 
     active: bool = False
     osa: bool = False
+    network: str = fields.name(default="")
+    granted: bool = False
+    vlans: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}(-[0-9]{1,4})?", rule="VLANs, such as 10")
+    persist: bool = True
 
 
 @kind("nic.couple")
@@ -269,6 +295,27 @@ class DeleteVswitch(Operation):
 
     name: str = fields.name()
     persist: bool = True
+
+
+@kind("vswitch.restore")
+@dataclass(frozen=True, slots=True)
+class RestoreVswitch(CreateVswitch):
+    """Define a VSWITCH that was deleted again, with its grants, and couple the adapters of guests that run. What it
+    takes is what vswitch.delete tells as `before`; with `defined` false there was none, and nothing is done.
+
+    Undone: the VSWITCH is deleted, if this operation made it.
+
+    Errors: 409 `vswitch-conflict`.
+    """
+
+    defined: bool = True
+    isolation: str = fields.limits(default="", choices=_ON_OFF, upper=True)
+    mac_protect: str = fields.limits(default="", choices=("", "ON", "OFF", "UNSPECIFIED"), upper=True)
+    vlan_counters: str = fields.limits(default="", choices=_ON_OFF, upper=True)
+    ip_timeout: int = fields.limits(default=0, low=0, high=240)
+    mac: str = fields.limits(default="", pattern=r"([0-9A-F]{6})?", upper=True, rule="six hexadecimal digits")
+    grants: tuple[Right, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
 
 
 @kind("vswitch.grant")

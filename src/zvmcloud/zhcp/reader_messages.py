@@ -60,7 +60,8 @@ class WithdrawFile(OfGuest):
 @kind("reader.order")
 @dataclass(frozen=True, slots=True)
 class OrderFiles(OfGuest):
-    """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file.
+    """Put files of a guest's reader first, in this order: what an IPL of the reader loads is its first file. With
+    `gone` those that are not there any more are left out.
 
     Undone: nothing: it is one call, made or refused.
 
@@ -68,6 +69,7 @@ class OrderFiles(OfGuest):
     """
 
     spoolids: tuple[str, ...] = fields.limits(pattern=r"[0-9]{1,4}", pad=4, rule=_RULE)
+    gone: bool = False
 
     def check(self) -> None:
         """At least one number, each once."""

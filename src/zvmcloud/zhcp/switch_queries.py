@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from zvmcloud.cp import answers, commands
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, Json
@@ -25,6 +27,17 @@ _ADAPTER_WORDS = "adapter_owner adapter_vdev adapter_macaddr adapter_type"
 
 def _words(names: str, text: str) -> dict[str, Json]:
     return dict(zip(names.split(), text.split(), strict=False))
+
+
+def ranges(numbers: Iterable[int]) -> tuple[str, ...]:
+    """VLANs as they are granted: `10`, `20-29`. z/VM shows every number of a range."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(str(low) if low == high else f"{low}-{high}" for low, high in found)
 
 
 def _vswitch(record: f.network_vswitch_query.VswitchRecords) -> dict[str, Json]:

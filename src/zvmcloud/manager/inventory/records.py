@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.inventory.tables import baselines, drift, seen_guests, seen_nics
 from zvmcloud.manager.jobs.local import LocalContext, local
-from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.jobs.plan import BEFORE, Json
 from zvmcloud.manager.records import guest_deleted
 from zvmcloud.manager.tables import guests, nics
 
@@ -18,8 +19,8 @@ from zvmcloud.manager.tables import guests, nics
 @local("manager.guest_adopted")
 async def guest_adopted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """What was seen of the guest last is what is meant from now on: its entry, its adapters, its state."""
-    own = (guests.c.system == context.system, guests.c.userid == context.userid)
-    if (await context.connection.execute(sa.select(guests.c.id).where(*own))).first() is None:
+    before = await _recorded(context)
+    if not before["guests"]:
         seen = seen_guests.c
         query = sa.select(seen.vcpus, seen.memory_mb, seen.disk_mb).where(
             seen.system == context.system, seen.userid == context.userid
@@ -38,22 +39,52 @@ async def guest_adopted(context: LocalContext, parameters: Mapping[str, Json]) -
         }
         await context.connection.execute(sa.insert(guests), row)
     await _take_adapters(context)
-    for table in (baselines, drift):
-        await context.connection.execute(
-            sa.delete(table).where(table.c.system == context.system, table.c.userid == context.userid)
-        )
-    return None
+    await _drop(context, baselines, drift)
+    return {BEFORE: before}
 
 
 @local("manager.guest_forgotten")
 async def guest_forgotten(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest is not ours any more; its history stays."""
+    before = await _recorded(context)
     await guest_deleted(context, parameters)
-    for table in (baselines, drift):
+    await _drop(context, baselines, drift)
+    return {BEFORE: before}
+
+
+@local("manager.guest_recorded_again")
+async def guest_recorded_again(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The undo of both: what was recorded of the guest before ``step`` is again. Raises Conflict (guest-owned) when it
+    is ours again after it was forgotten."""
+    told = context.results[str(parameters["step"])].get(BEFORE)
+    before = told if isinstance(told, Mapping) else {}
+    if parameters["forgotten"] and (await _recorded(context))["guests"]:
+        raise Conflict(f"{context.userid} is ours again", code="guest-owned", subject=context.userid)
+    await _drop(context, *_OURS, drift)
+    for table in _OURS:
+        if rows := before.get(table.name):
+            await context.connection.execute(sa.insert(table), rows)
+    return None
+
+
+_OURS = (guests, nics, baselines)
+"""What the manager knows of a guest that is ours, besides its history."""
+
+
+async def _recorded(context: LocalContext) -> dict[str, list[dict[str, Json]]]:
+    """The rows of the guest, by table."""
+    found: dict[str, list[dict[str, Json]]] = {}
+    for table in _OURS:
+        query = sa.select(table).where(table.c.system == context.system, table.c.userid == context.userid)
+        found[table.name] = [dict(row) for row in (await context.connection.execute(query)).mappings()]
+    return found
+
+
+async def _drop(context: LocalContext, *tables: sa.Table) -> None:
+    for table in tables:
         await context.connection.execute(
             sa.delete(table).where(table.c.system == context.system, table.c.userid == context.userid)
         )
-    return None
 
 
 async def _take_adapters(context: LocalContext) -> None:

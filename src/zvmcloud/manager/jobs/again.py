@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zvmcloud.manager.errors import Conflict
-from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.jobs.plan import BEFORE, NOTHING, TELLS_BEFORE, JobRecord, Json, StepRecord
 
 
 def check_retry(record: JobRecord, children: Sequence[JobRecord], folder: Path) -> None:
@@ -48,22 +48,38 @@ def needed_files(record: JobRecord) -> frozenset[str]:
 
 WHY_NOT: dict[str, str] = {}
 """Why jobs of a kind cannot be undone, as the operations declare it."""
+UNLESS: dict[str, str] = {}
+"""When, and why, some jobs of a kind cannot be undone."""
 
 
 def check_undo(record: JobRecord) -> None:
-    """Raises Conflict (job-state, job-not-undoable) when the job cannot be undone."""
-    if record.state != "done":
+    """Raises Conflict (job-state, job-not-undoable) when the job cannot be undone. One that failed has undone itself,
+    but for what stays, and what could not be undone then."""
+    done = [item for item in record.steps if item.state == "done" and item.step.undo_kind != NOTHING]
+    if record.state != "done" and not (record.state in {"failed", "cancelled"} and done):
         raise _state(record, "only a job that is done can be undone; one that failed has undone itself")
     why = WHY_NOT.get(record.kind, "")
     for item in record.steps:
         if why or (item.state == "done" and not item.step.undo_kind):
-            why = why or f"step {item.step.name} ({item.step.title}) cannot be taken back"
+            told = f": {UNLESS[record.kind]}" if record.kind in UNLESS else ""
+            why = why or f"step {item.step.name} ({item.step.title}) cannot be taken back{told}"
             raise Conflict(
                 f"job {record.id} cannot be undone, and nothing was done: {why}",
                 code="job-not-undoable",
                 remedy="look at its steps, and ask for the changes that make up for them",
                 job=record.id,
             )
+
+
+def undo_parameters(item: StepRecord) -> Mapping[str, Json]:
+    """What the step is taken back with. Raises Conflict (before-unknown) when that is what the agent found before, and
+    it did not tell it."""
+    before = (item.result or {}).get(BEFORE)
+    if isinstance(before, Mapping) and not item.step.local:
+        return {**item.step.undo_parameters, **before}
+    if item.step.kind in TELLS_BEFORE:
+        raise Conflict("it is not known what was there before", code="before-unknown")
+    return item.step.undo_parameters
 
 
 def children_busy(record: JobRecord) -> Conflict:

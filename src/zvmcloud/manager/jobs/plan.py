@@ -12,6 +12,11 @@ __all__ = ["LOCAL", "Call", "JobRecord", "Json", "Outcome", "Plan", "Step", "Ste
 NOTHING = "manager.nothing"
 """The undo of a step whose traces go with what the undo of an earlier step takes away."""
 
+BEFORE = "before"
+"""The member of a result that has the parameters of the undo: what the agent found when it made the change."""
+TELLS_BEFORE = frozenset({"vswitch.change", "vswitch.delete", "lan.delete", "reader.order", "reader.transfer"})
+"""Operations of the agent that cannot be taken back without it."""
+
 Json = object
 """A JSON value: None, bool, int, float, str, list or dict of those."""
 
@@ -26,7 +31,8 @@ class Step:
 
     ``parameters`` hold no secrets and no bulk data: image bytes and reader files are named and filled in when the
     step runs. ``undo_kind`` names the operation that takes a *finished* step back; empty when nothing outlives the
-    step.
+    step. ``undo_system``: whose agent takes it back, "" for that of the job. ``stays``: a later step that fails does
+    not take it back; only who asks for the undo of the job does.
     """
 
     name: str
@@ -35,6 +41,8 @@ class Step:
     parameters: Mapping[str, Json]
     undo_kind: str = ""
     undo_parameters: Mapping[str, Json] = field(default_factory=dict)
+    undo_system: str = ""
+    stays: bool = False
 
     @property
     def local(self) -> bool:

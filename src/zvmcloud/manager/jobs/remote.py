@@ -17,7 +17,7 @@ from typing import Protocol
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, Replaced
 from zvmcloud.manager.jobs.journal import Journal
-from zvmcloud.manager.jobs.plan import LOCAL, Call, JobRecord, Json, Outcome, Plan, StepRecord
+from zvmcloud.manager.jobs.plan import LOCAL, TELLS_BEFORE, Call, JobRecord, Json, Outcome, Plan, StepRecord
 from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.messages import parse_operation
@@ -201,7 +201,7 @@ def check(plan: Plan) -> None:
             continue
         try:
             parse_operation(step.kind, step.parameters)
-            if step.undo_kind and not step.undo_kind.startswith(LOCAL):
+            if step.undo_kind and not step.undo_kind.startswith(LOCAL) and step.kind not in TELLS_BEFORE:
                 parse_operation(step.undo_kind, step.undo_parameters)
         except AgentError as error:
             raise AgentFailure({**error.problem.to_json()}) from error

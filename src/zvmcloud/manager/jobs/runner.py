@@ -18,7 +18,7 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.jobs.again import check_retry, check_undo, children_busy, keyed, needed_files
+from zvmcloud.manager.jobs.again import check_retry, check_undo, children_busy, keyed, needed_files, undo_parameters
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -174,25 +174,27 @@ class Runner:
         """
         record = await self.journal.get(job, with_calls=False)
         item = record.steps[number]
-        if item.state != "done" or not item.step.undo_kind:
+        if item.state != "done" or not item.step.undo_kind or (item.step.stays and not record.backwards):
             return
-        backwards = Step(
-            keyed(f"undo-{item.step.name}", record.run),
-            f"undo: {item.step.title}",
-            item.step.undo_kind,
-            item.step.undo_parameters,
-        )
+        there = replace(record, system=item.step.undo_system or record.system)
         try:
+            backwards = Step(
+                keyed(f"undo-{item.step.name}", record.run),
+                f"undo: {item.step.title}",
+                item.step.undo_kind,
+                undo_parameters(item),
+            )
             if backwards.kind in self.works:
                 outcome = await self.works.run(record, backwards, {}, _unheard)
             elif backwards.local:
+                left = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
                 async with self.journal.database.write() as connection:
-                    await self._local(connection, record, backwards, {item.step.name: item.result or {}})
+                    await self._local(connection, record, backwards, left)
                 outcome = Outcome("done", 1.0)
             elif patient:
-                outcome = await self._remote.patiently(record, replace(item, step=backwards), backwards=True)
+                outcome = await self._remote.patiently(there, replace(item, step=backwards), backwards=True)
             else:
-                outcome = await self._remote.once(record, replace(item, step=backwards))
+                outcome = await self._remote.once(there, replace(item, step=backwards))
         except Replaced:
             raise
         except ManagerError as error:

@@ -115,7 +115,13 @@ class BulkPower:
     rate: int = 0
 
 
-@operation("bulk.power", "POST", "/bulk/power", BulkPower)
+@operation(
+    "bulk.power",
+    "POST",
+    "/bulk/power",
+    BulkPower,
+    undo_unless="reboot and reset: the guests have been restarted, and what they did then stays",
+)
 async def power(node: Node, caller: Caller, target: Target, wanted: BulkPower) -> Prepared:
     """Start, stop, shut down, restart, pause or let go on many guests."""
     del target

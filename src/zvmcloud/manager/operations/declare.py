@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zvmcloud.manager.errors import guest_busy
 from zvmcloud.manager.identity.roles import Caller, Role
-from zvmcloud.manager.jobs.again import WHY_NOT
+from zvmcloud.manager.jobs.again import UNLESS, WHY_NOT
 from zvmcloud.manager.jobs.plan import Plan
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Operation:
     prepare: Prepare
     no_undo: str = ""
     """Why a job of it cannot be undone; "" when it can."""
+    undo_unless: str = ""
+    """With which parameters a job of it cannot be undone, and why."""
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -78,18 +80,28 @@ GUEST = "/guests/{system}/{userid}"
 
 
 def operation(
-    name: str, method: str, path: str, parameters: type[Any], role: Role = Role.MEMBER, *, no_undo: str = ""
+    name: str,
+    method: str,
+    path: str,
+    parameters: type[Any],
+    role: Role = Role.MEMBER,
+    *,
+    no_undo: str = "",
+    undo_unless: str = "",
 ) -> Callable[[Prepare], Prepare]:
     """Register the function below as the one that plans operation ``name``; its docstring's first line is the
-    summary. ``no_undo``: why its jobs cannot be undone, which then is what who asks is told."""
+    summary. ``no_undo``: why its jobs cannot be undone, ``undo_unless``: which of them cannot, and why; who asks is
+    told it."""
 
     def register(prepare: Prepare) -> Prepare:
         if name in OPERATIONS:
             raise ValueError(f"operation {name} is declared twice")
         summary = (prepare.__doc__ or "").strip()
-        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare, no_undo)
+        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare, no_undo, undo_unless)
         if no_undo:
             WHY_NOT[name] = no_undo
+        if undo_unless:
+            UNLESS[name] = undo_unless
         return prepare
 
     return register

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @operation("disk.attach", "POST", f"{GUEST}/disks", NewDisk)
 async def attach(node: Node, caller: Caller, target: Target, wanted: NewDisk) -> Prepared:
-    """Give a guest a new minidisk, at once when it runs."""
+    """Give a guest a new minidisk, at once when it runs; undone once the guest is off."""
     owner, project = await guest_of(node, caller, target)
     request = DiskRequest(wanted.size, wanted.format, wanted.boot, wanted.vdev, wanted.pool)
     (disk,), plan = await node.disks.plan_add(target.system, owner, [request])

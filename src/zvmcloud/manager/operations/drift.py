@@ -5,7 +5,7 @@ Each of them looks at the guest first, so that its plan is made from what z/VM s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.drifting import MACHINES
 from zvmcloud.manager.inventory.tables import drift, seen_guests
-from zvmcloud.manager.jobs.plan import Plan, Step
+from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.tables import nics
 
@@ -35,14 +35,7 @@ class Adopt:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@operation(
-    "guest.adopt",
-    "POST",
-    f"{GUEST}/adopt",
-    Adopt,
-    Role.OPERATOR,
-    no_undo="z/VM was not touched; forget the guest, or adopt it as it is then",
-)
+@operation("guest.adopt", "POST", f"{GUEST}/adopt", Adopt, Role.OPERATOR)
 async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Prepared:
     """Make a foreign guest ours; of a guest that is ours, take the entry, adapters and state that it has now as meant.
 
@@ -64,18 +57,11 @@ async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Pr
         caller.enters(project, Role.MEMBER, f"project {project}")
         uses = Uses(1, seen["vcpus"], seen["memory_mb"], seen["disk_mb"])
     title = f"Adopt {name} for project {project}" if ours is None else f"Take {name} as it is now"
-    step = Step("adopt", f"record {name} as it is", "manager.guest_adopted", {"tags": dict(wanted.tags)})
+    step = _recorded_step("adopt", f"record {name} as it is", "manager.guest_adopted", {"tags": dict(wanted.tags)})
     return Prepared(Plan("guest.adopt", title, target.system, (step,), name), project, uses=uses)
 
 
-@operation(
-    "guest.forget",
-    "POST",
-    f"{GUEST}/forget",
-    Nothing,
-    Role.OPERATOR,
-    no_undo="z/VM was not touched; adopt the guest again",
-)
+@operation("guest.forget", "POST", f"{GUEST}/forget", Nothing, Role.OPERATOR)
 async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
     """Let a guest be foreign, or forget one that is gone. Nothing is changed in z/VM; its history is kept."""
     owner, project = await guest_of(node, caller, target, Role.OPERATOR)
@@ -84,8 +70,14 @@ async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
         await _seen(node, target.system, owner)
     except NotFound:
         gone = True
-    step = Step("forget", f"forget {owner}", "manager.guest_forgotten", {"gone": gone})
+    step = _recorded_step("forget", f"forget {owner}", "manager.guest_forgotten", {"gone": gone})
     return Prepared(Plan("guest.forget", f"Forget {owner}", target.system, (step,), owner), project)
+
+
+def _recorded_step(name: str, title: str, kind: str, parameters: Mapping[str, Json]) -> Step:
+    """A change of what is recorded of a guest, undone with what was recorded before."""
+    back = {"step": name, "forgotten": kind == "manager.guest_forgotten"}
+    return Step(name, title, kind, parameters, "manager.guest_recorded_again", back)
 
 
 @dataclass(frozen=True, slots=True)

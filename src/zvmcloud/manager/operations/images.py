@@ -30,8 +30,8 @@ class Deploy:
 
 @operation("guest.deploy", "POST", f"{GUEST}/deploy", Deploy)
 async def deploy(node: Node, caller: Caller, target: Target, wanted: Deploy) -> Prepared:
-    """Write an image to a disk of the guest; undone by emptying the disk, but not when a host name was given to another
-    system than CoreOS."""
+    """Write an image to a disk of the guest; undone by emptying the disk, and by taking the file with the host name out
+    of its reader, if the guest has not read it."""
     owner, project = await guest_of(node, caller, target)
     await node.images.seen_by(caller, wanted.image)
     config = decoded("ignition", wanted.ignition)
@@ -61,7 +61,7 @@ class Capture:
     "POST",
     f"{GUEST}/capture",
     Capture,
-    no_undo="the guest is as it was; delete the image when it is not wanted",
+    no_undo="the guest is as it was; the image may be another guest's by then: delete it when it is not wanted",
 )
 async def capture(node: Node, caller: Caller, target: Target, wanted: Capture) -> Prepared:
     """Make the guest's boot disk an image of its project; a guest that is on is shut down for it and started again."""

@@ -32,7 +32,7 @@ class Relocate:
     "POST",
     f"{GUEST}/relocate",
     Relocate,
-    no_undo="the guest is with another system now; relocate it back from there",
+    undo_unless="to a member that is no system of ours: there is no agent that could send the guest back",
 )
 async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate) -> Prepared:
     """Move a running guest to another member of the SSI cluster, or test whether it could go."""
@@ -59,9 +59,7 @@ class Move:
     destination: str
 
 
-@operation(
-    "guest.move", "POST", f"{GUEST}/move", Move, no_undo="the guest is with another system now; move it back from there"
-)
+@operation("guest.move", "POST", f"{GUEST}/move", Move)
 async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prepared:
     """Have a guest that is off start on another member of the SSI cluster from now on. The member that it leaves may be
     down. Its adapters need their rights there: have them repaired."""
@@ -99,10 +97,11 @@ class Evacuate:
     "/systems/{system}/evacuate",
     Evacuate,
     Role.OPERATOR,
-    no_undo="the guests are with other systems now; relocate them back from there",
+    undo_unless="to members that are no systems of ours: there is no agent that could send the guests back",
 )
 async def evacuate(node: Node, caller: Caller, target: Target, wanted: Evacuate) -> Prepared:
-    """Move every running guest of a system to other members, each to one where nothing stands against it."""
+    """Move every running guest of a system to other members, each to one where nothing stands against it. What has
+    moved stays when a later guest cannot; an undo, when it is asked for, brings back all that can go."""
     plan, userids = await node.evacuations.plan(
         target.system,
         first=wanted.first,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -35,17 +36,12 @@ class Order:
     spoolids: list[str]
 
 
-@operation(
-    "reader.order",
-    "POST",
-    f"{GUEST}/reader/order",
-    Order,
-    no_undo="the order that was before is not recorded; ask for another one",
-)
+@operation("reader.order", "POST", f"{GUEST}/reader/order", Order)
 async def order(node: Node, caller: Caller, target: Target, wanted: Order) -> Prepared:
     """Put files of a guest's reader first, in this order."""
     what = f"put {', '.join(wanted.spoolids)} first in the reader of"
-    return await _files(node, caller, target, "order", what, {"spoolids": wanted.spoolids})
+    back: dict[str, Json] = {"userid": target.userid, "gone": True}
+    return await _files(node, caller, target, "order", what, {"spoolids": wanted.spoolids}, back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +52,29 @@ class Transfer:
     to: str
 
 
-@operation(
-    "reader.transfer",
-    "POST",
-    f"{GUEST}/reader/transfer",
-    Transfer,
-    no_undo="files get other numbers on their way; hand them back by those",
-)
+@operation("reader.transfer", "POST", f"{GUEST}/reader/transfer", Transfer)
 async def transfer(node: Node, caller: Caller, target: Target, wanted: Transfer) -> Prepared:
-    """Hand files of a guest's reader over to another guest."""
+    """Hand files of a guest's reader over to another guest. An undo hands them back, behind the files that are there by
+    then; it does not find files that the other guest has read."""
     to, _ = await guest_of(node, caller, Target(target.system, userid(wanted.to, "to")))
     what = f"hand {', '.join(wanted.spoolids)} over to {to} from"
-    return await _files(node, caller, target, "transfer", what, {"spoolids": wanted.spoolids, "to": to})
+    back: dict[str, Json] = {"userid": to, "to": target.userid}
+    return await _files(node, caller, target, "transfer", what, {"spoolids": wanted.spoolids, "to": to}, back)
 
 
 async def _files(
-    node: Node, caller: Caller, target: Target, verb: str, what: str, parameters: dict[str, Json]
+    node: Node,
+    caller: Caller,
+    target: Target,
+    verb: str,
+    what: str,
+    parameters: dict[str, Json],
+    back: Mapping[str, Json] | None = None,
 ) -> Prepared:
+    """One operation of the agent; ``back``: what the same one takes, besides what it found, to undo it."""
     owner, project = await guest_of(node, caller, target)
-    title = f"{what} {owner}"
-    step = Step(verb, title, f"reader.{verb}", {"userid": owner, **parameters})
+    title, kind = f"{what} {owner}", f"reader.{verb}"
+    step = Step(verb, title, kind, {"userid": owner, **parameters}, kind if back else "", back or {})
     return Prepared(Plan(f"reader.{verb}", title[0].upper() + title[1:], target.system, (step,), owner), project)
 
 

@@ -26,7 +26,8 @@ class ResizeCpus:
 
 @operation("guest.resize_cpus", "POST", f"{GUEST}/resize-cpus", ResizeCpus)
 async def resize_cpus(node: Node, caller: Caller, target: Target, wanted: ResizeCpus) -> Prepared:
-    """Give a guest another number of processors."""
+    """Give a guest another number of processors. When it is undone, what a running guest got live goes at its next
+    logon: CP takes no processor away."""
     owner, project = await guest_of(node, caller, target)
     if not 1 <= wanted.vcpus <= 64:
         raise BadInput("vcpus", wanted.vcpus, "1 to 64")
@@ -48,7 +49,8 @@ class ResizeMemory:
 
 @operation("guest.resize_memory", "POST", f"{GUEST}/resize-memory", ResizeMemory)
 async def resize_memory(node: Node, caller: Caller, target: Target, wanted: ResizeMemory) -> Prepared:
-    """Give a guest another amount of memory."""
+    """Give a guest another amount of memory. When it is undone, what a running guest got live goes at its next
+    logon: CP takes no storage away."""
     owner, project = await guest_of(node, caller, target)
     before = (await node.guests.facts(target.system, owner)).number("memory_mb")
     parameters: dict[str, Json] = {"memory_mb": wanted.memory_mb, "live": wanted.live}

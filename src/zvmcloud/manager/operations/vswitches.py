@@ -74,7 +74,7 @@ class ChangeVswitch:
     SWITCH,
     ChangeVswitch,
     Role.OPERATOR,
-    no_undo="what was set before is not all told by z/VM; change it back",
+    undo_unless="of controller, lacp or vepa: z/VM does not tell what they were",
 )
 async def change(node: Node, caller: Caller, target: Target, wanted: ChangeVswitch) -> Prepared:
     """Change a virtual switch."""
@@ -86,18 +86,14 @@ async def change(node: Node, caller: Caller, target: Target, wanted: ChangeVswit
     return Prepared(plan, caller.project, seen=(f"vswitch {name}",))
 
 
-@operation(
-    "vswitch.delete",
-    "DELETE",
-    SWITCH,
-    Nothing,
-    Role.OPERATOR,
-    no_undo="its rights and couplings are gone with it; create it again and grant them",
-)
+@operation("vswitch.delete", "DELETE", SWITCH, Nothing, Role.OPERATOR)
 async def delete(node: Node, caller: Caller, target: Target, _: Nothing) -> Prepared:
-    """Remove a virtual switch; adapters that are coupled to it are not any more."""
+    """Remove a virtual switch; adapters that are coupled to it are not any more. An undo defines it again, grants what
+    was granted, and couples the adapters of guests that run then."""
     name = await _known(node, target)
-    plan = network_plans.plan_delete_vswitch(target.system, name)
+    rows = await node.networks.nics(target.system, vswitch=name)
+    coupled = [{"userid": row.userid, "vdev": row.vdev, "vlan": row.vlan} for row in rows]
+    plan = network_plans.plan_delete_vswitch(target.system, name, coupled)
     return Prepared(plan, caller.project, seen=(f"vswitch {name}",))
 
 
@@ -179,16 +175,9 @@ class DeleteLan:
     force: bool = False
 
 
-@operation(
-    "lan.delete",
-    "POST",
-    f"{LANS}/{{lan}}/delete",
-    DeleteLan,
-    Role.OPERATOR,
-    no_undo="its adapters and users are gone with it; create it again",
-)
+@operation("lan.delete", "POST", f"{LANS}/{{lan}}/delete", DeleteLan, Role.OPERATOR)
 async def delete_lan(node: Node, caller: Caller, target: Target, wanted: DeleteLan) -> Prepared:
-    """Remove a guest LAN."""
+    """Remove a guest LAN. An undo defines it again with its users, and couples the adapters of guests that run then."""
     del node
     owner = userid(wanted.owner, "owner")
     plan = network_plans.plan_delete_lan(target.system, target.item.upper(), owner, force=wanted.force)

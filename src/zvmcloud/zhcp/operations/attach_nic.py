@@ -8,18 +8,18 @@ query; `make bench ARGS=agent` prints them beside those of reference/connector/f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import switch_queries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.network_messages import AttachNic
+from zvmcloud.zhcp.network_messages import AttachNic, Right
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.lans import admit
 from zvmcloud.zhcp.operations.nics import has_nic
 from zvmcloud.zhcp.operations.states import is_active
-from zvmcloud.zhcp.operations.vswitches import set_switch
+from zvmcloud.zhcp.operations.vswitches import put_back, set_switch
 
 _DEVICES = "3"
 _ALREADY_GRANTED = (212, 44)
@@ -38,13 +38,15 @@ async def attach(context: Context, request: AttachNic) -> dict[str, Json]:
         active = await is_active(context, userid, request.active)
         before = await _right(context, request) if request.lan_owner == "SYSTEM" else None
         await _define(context, request)
+        right: dict[str, Json] = {}
         if before is not None:
             context.report(0.3, f"{userid} may use {request.network}")
-            await _grant(context, request, before)
+            right = await _grant(context, request, before)
         if active:
             context.report(0.6, f"NIC {vdev} in the running {userid}")
             await _live(context, request)
-    return {"vdev": vdev, "network": request.network, "vlans": [*request.vlans], "mac_id": request.mac_id}
+    told: dict[str, Json] = {"vdev": vdev, "network": request.network, "vlans": [*request.vlans]}
+    return {**told, "mac_id": request.mac_id, "before": right}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +71,10 @@ async def _right(context: Context, request: AttachNic) -> _Right:
     for user in users if isinstance(users, list) else []:
         if isinstance(user, dict) and user.get("grant_userid") == request.userid:
             vlans = user.get("user_vlan_ids")
-            return _Right(True, ranges(int(str(item)) for item in vlans) if isinstance(vlans, list) else ())
+            return _Right(
+                True, switch_queries.ranges(int(str(item)) for item in vlans) if isinstance(vlans, list) else ()
+            )
     return _Right(False)
-
-
-def ranges(numbers: Iterable[int]) -> tuple[str, ...]:
-    """VLANs as they are granted: `10`, `20-29`. z/VM shows every number of a range."""
-    found: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if found and found[-1][1] == number - 1:
-            found[-1] = found[-1][0], number
-        else:
-            found.append((number, number))
-    return tuple(str(low) if low == high else f"{low}-{high}" for low, high in found)
 
 
 async def _define(context: Context, request: AttachNic) -> None:
@@ -116,14 +109,16 @@ async def _define(context: Context, request: AttachNic) -> None:
         )  # fmt: skip
 
 
-async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
-    """The right to couple, with port type and VLANs; undone by the right of before."""
+async def _grant(context: Context, request: AttachNic, before: _Right) -> dict[str, Json]:
+    """The right to couple, with port type and VLANs; undone by the right of before, which is told as nic.delete takes
+    it."""
     userid, name = request.userid, request.network
-    if before == _Right(True, request.vlans) and request.port_type == "ACCESS":
-        return
+    if before == _Right(True, request.vlans) and request.port_type == "ACCESS" and context.recall("right") is None:
+        return {}
     recalled = await context.remember("right", f"{before.granted:d} {' '.join(before.vlans)}".strip())
     granted, _, vlans = recalled.partition(" ")
     persist = "YES" if request.persist else "NO"
+    was = Right(userid, tuple(vlans.split())) if granted == "1" else None
     right = f.VirtualNetworkVswitchSetExtended(
         target=name,
         switch_name=name,
@@ -133,23 +128,14 @@ async def _grant(context: Context, request: AttachNic, before: _Right) -> None:
         persist=persist,
     )
 
-    async def put_back() -> object:
-        undo = f.VirtualNetworkVswitchSetExtended(
-            target=name,
-            switch_name=name,
-            grant_userid=userid if granted == "1" else None,
-            user_vlan_id=vlans or None,
-            revoke_userid=None if granted == "1" else userid,
-            persist=persist,
-        )
-        return await set_switch(context, undo, _ALREADY_GRANTED, (212, 4), (212, 8), (212, 40))
-
     async def granted_now() -> bool:
         now = await _right(context, request)
         return now.granted and set(now.vlans) >= set(request.vlans)
 
-    context.on_undo(f"right of {userid} on {name}", put_back)
+    back = partial(put_back, context, name, userid, was, persist=request.persist)
+    context.on_undo(f"right of {userid} on {name}", back)
     await set_switch(context, right, _ALREADY_GRANTED, done=granted_now)
+    return {"network": name, "granted": was is not None, "vlans": [*vlans.split()], "persist": request.persist}
 
 
 async def _live(context: Context, request: AttachNic) -> None:

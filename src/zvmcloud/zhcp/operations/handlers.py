@@ -69,6 +69,7 @@ HANDLERS: dict[str, Handler] = {
     "vswitch.create": vswitches.create,
     "vswitch.change": vswitches.change,
     "vswitch.delete": vswitches.delete,
+    "vswitch.restore": vswitches.restore,
     "vswitch.grant": vswitches.grant,
     "vswitch.revoke": vswitches.revoke,
     "vswitch.set_vlan": vswitches.set_vlan,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from zvmcloud.cp import answers, commands
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.network_messages import AccessLan, CreateLan, DeleteLan
+from zvmcloud.zhcp.operations.before import coupled_again, remembered
 from zvmcloud.zhcp.operations.context import Context
 
 _CREATED = 20
@@ -12,6 +16,7 @@ _MISSING = ((212, 12), (212, 16))
 _DIFFERS = (212, 24)
 _OPEN = (8, 2795)
 _NO_LIST = (8, 2783)
+_UNRESTRICTED, _NOBODY = (4, 5), (4, 6)
 _TYPES = {("HIPERSOCKETS", False): 1, ("QDIO", False): 2, ("HIPERSOCKETS", True): 3, ("QDIO", True): 4}
 _TRANSPORTS = {"IP": 1, "ETHERNET": 2}
 
@@ -44,7 +49,10 @@ async def create(context: Context, request: CreateLan) -> dict[str, Json]:
         context.on_undo(f"LAN {owner} {name}", take_back)
     for userid in request.users:
         await admit(context, name, owner, userid)
-    return {"name": name, "owner": owner, "created": created}
+    told: dict[str, Json] = {"name": name, "owner": owner, "created": created}
+    if request.adapters:
+        told["left"] = await coupled_again(context, request.adapters, name, owner)
+    return told
 
 
 async def admit(context: Context, name: str, owner: str, userid: str) -> bool:
@@ -68,9 +76,30 @@ async def delete(context: Context, request: DeleteLan) -> dict[str, Json]:
             409, "lan-in-use", f"LAN {owner} {name} has adapters coupled: {shown}",
             remedy="uncouple them, or delete it with force",
         )  # fmt: skip
+    before = await remembered(context, lambda: _whole(context, found))
     removal = f.VirtualNetworkLANDelete(target=owner, lan_name=name, lan_owner=owner)
     answer = await context.call(removal, allow=_MISSING)
-    return {"name": name, "owner": owner, "existed": answer.rc == 0}
+    told: dict[str, Json] = {"name": name, "owner": owner, "existed": answer.rc == 0}
+    return {**told, "before": before} if before else told
+
+
+async def _whole(context: Context, found: Sequence[dict[str, Json]]) -> Json:
+    """A LAN as lan.create takes it, None for none. SMAPI does not tell its transport: CP does."""
+    if not found:
+        return None
+    (lan,) = found
+    name, owner = str(lan["name"]), str(lan["owner"])
+    shown = await context.cp(commands.query_lan(name, owner))
+    access = f.VirtualNetworkLANAccessQuery(target=owner, lan_name=name, lan_owner=owner)
+    answer = await context.call(access, allow=(_UNRESTRICTED, _NOBODY))
+    rows = answer.data.authorized_users_array if answer.rc == 0 and answer.data is not None else ()
+    return {
+        "adapter_type": lan["adapter_type"],
+        "transport": answers.query_lan_transport(shown.lines),
+        "restricted": (answer.rc, answer.rs) != _UNRESTRICTED,
+        "users": [row.split()[0] for row in rows],
+        "adapters": lan["adapters"],
+    }
 
 
 async def access(context: Context, request: AccessLan) -> dict[str, Json]:

@@ -14,11 +14,12 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, Right, UncoupleNic
 from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
 from zvmcloud.zhcp.operations.states import is_active
+from zvmcloud.zhcp.operations.vswitches import put_back
 
 _DEVICES = "3"
 
@@ -90,7 +91,18 @@ async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:
         if running:
             live = f.VirtualNetworkAdapterDelete(target=userid, image_device_number=vdev)
             await context.call(live, allow=((204, 8), (200, 12)))
+        if request.network:
+            await _right_back(context, request)
     return {"vdev": vdev, "existed": answer.rc == 0}
+
+
+async def _right_back(context: Context, request: DeleteNic) -> None:
+    """The right of before the adapter was attached, unless another adapter needs the one of now."""
+    userid, name = request.userid, request.network
+    entry = await entries.query(context, userid)
+    if entry is None or not any(nic.lan_name == name and nic.lan_owner in ("", "SYSTEM") for nic in entry.nicdefs):
+        was = Right(userid, request.vlans) if request.granted else None
+        await put_back(context, name, userid, was, persist=request.persist)
 
 
 async def _restorable(context: Context, userid: str, vdev: str) -> None:

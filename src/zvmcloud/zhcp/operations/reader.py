@@ -219,11 +219,19 @@ async def withdraw(context: Context, request: WithdrawFile) -> dict[str, Json]:
 
 
 async def order(context: Context, request: OrderFiles) -> dict[str, Json]:
-    """reader.order"""
-    before = await _must_have(context, request.userid, request.spoolids)
+    """reader.order. A run after a crash tells the order that the first one found."""
+    if request.gone:
+        there = {file.spoolid for file in await files(context, request.userid)}
+        wanted = [number for number in request.spoolids if number in there]
+        if wanted:
+            await manage(context, request.userid, "ORDER", wanted, gone=True)
+        return {"userid": request.userid, "order": [*wanted]}
+    found = await _must_have(context, request.userid, request.spoolids)
+    before = (await context.remember("before", " ".join(file.spoolid for file in found))).split()
     await manage(context, request.userid, "ORDER", request.spoolids)
-    rest = [file.spoolid for file in before if file.spoolid not in request.spoolids]
-    return {"userid": request.userid, "order": [*request.spoolids, *rest]}
+    rest = [number for number in before if number not in request.spoolids]
+    order: list[Json] = [*request.spoolids, *rest]
+    return {"userid": request.userid, "order": order, "before": {"spoolids": [*before]}}
 
 
 async def _must_have(context: Context, userid: str, spoolids: Sequence[str]) -> tuple[GuestFile, ...]:
@@ -249,12 +257,16 @@ async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
     if missing:
         await entries.must_exist(context, request.to)
         await _must_have(context, request.userid, missing)
+    known = await context.remember("theirs", " ".join(file.spoolid for file in await files(context, request.to)))
     taken = [await _take(context, request.userid, number) for number in request.spoolids]
     ours = {file.spoolid for file in await context.machine.reader()}
     for number in taken:
         if number in ours:
             await _hand_over(context, number, request.to)
-    return {"userid": request.userid, "to": request.to, "files": len(request.spoolids)}
+    arrived = [file.spoolid for file in await files(context, request.to) if file.spoolid not in known.split()]
+    told: dict[str, Json] = {"userid": request.userid, "to": request.to, "files": len(request.spoolids)}
+    # More than were sent: somebody else's came too, and which are ours nobody knows.
+    return {**told, "before": {"spoolids": [*arrived]}} if len(arrived) == len(taken) else told
 
 
 async def _take(context: Context, userid: str, number: str) -> str:

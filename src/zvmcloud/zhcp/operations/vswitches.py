@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
@@ -11,9 +12,12 @@ from zvmcloud.zhcp.network_messages import (
     CreateVswitch,
     DeleteVswitch,
     GrantVswitch,
+    RestoreVswitch,
     RevokeVswitch,
+    Right,
     SetVswitchVlan,
 )
+from zvmcloud.zhcp.operations.before import as_before, coupled_again, whole
 from zvmcloud.zhcp.operations.context import Context
 
 _MISSING = (212, 40)
@@ -49,6 +53,19 @@ async def set_switch(
     return answer.rc == 0
 
 
+async def put_back(context: Context, name: str, userid: str, was: Right | None, *, persist: bool) -> None:
+    """The right of a userid as it was before: None for none. A VSWITCH that has gone is fine."""
+    right = f.VirtualNetworkVswitchSetExtended(
+        target=name,
+        switch_name=name,
+        grant_userid=userid if was else None,
+        user_vlan_id=(" ".join(was.vlans) or None) if was else None,
+        revoke_userid=None if was else userid,
+        persist=_yes(persist),
+    )
+    await set_switch(context, right, _ALREADY_GRANTED, (212, 4), (212, 8), _MISSING)
+
+
 async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
     """vswitch.create"""
     aware = request.vid != "UNAWARE"
@@ -79,6 +96,44 @@ async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
     return {"name": name}
 
 
+async def restore(context: Context, request: RestoreVswitch) -> dict[str, Json]:
+    """vswitch.restore: the switch first, then what only a change can set, its grants, and who was coupled. A run after
+    a crash does again what there may be already."""
+    name = request.name
+    definition = CreateVswitch(**{item.name: getattr(request, item.name) for item in fields(CreateVswitch)})
+    if request.defined and not await exists(context, name):
+        context.on_undo(f"VSWITCH {name}", lambda: delete(context, DeleteVswitch(name, request.persist)))
+        await create(context, definition)
+    elif request.defined and context.intended("create"):
+        context.on_undo(f"VSWITCH {name}", lambda: delete(context, DeleteVswitch(name, request.persist)))
+    told = (request.isolation, request.mac_protect, request.vlan_counters, request.ip_timeout, request.mac)
+    if request.defined and any(told):
+        changes = f.VirtualNetworkVswitchSetExtended(
+            target=name,
+            switch_name=name,
+            port_isolation=request.isolation or None,
+            MAC_protect=request.mac_protect or None,
+            VLAN_counters=request.vlan_counters or None,
+            iptimeout=str(request.ip_timeout) if request.ip_timeout else None,
+            mac_id=request.mac or None,
+            persist=_yes(request.persist),
+        )
+        await set_switch(context, changes)
+    for right in request.grants:
+        await context.journal.granting(name, right.userid)
+        given = f.VirtualNetworkVswitchSetExtended(
+            target=name,
+            switch_name=name,
+            grant_userid=right.userid,
+            user_vlan_id=" ".join(right.vlans) or None,
+            promiscuous="YES" if right.promiscuous else None,
+            osd_sim="YES" if right.osd_sim else None,
+            persist=_yes(request.persist),
+        )
+        await set_switch(context, given, _ALREADY_GRANTED)
+    return {"name": name, "left": await coupled_again(context, request.adapters, name)}
+
+
 async def change(context: Context, request: ChangeVswitch) -> dict[str, Json]:
     """vswitch.change: one call; what is not named stays."""
     changes = f.VirtualNetworkVswitchSetExtended(
@@ -99,8 +154,9 @@ async def change(context: Context, request: ChangeVswitch) -> dict[str, Json]:
         iptimeout=str(request.ip_timeout) if request.ip_timeout else None,
         persist=_yes(request.persist),
     )
+    before = await as_before(context, request)
     await set_switch(context, changes)
-    return {"name": request.name}
+    return {"name": request.name, "before": before}
 
 
 async def exists(context: Context, name: str) -> bool:
@@ -112,11 +168,12 @@ async def exists(context: Context, name: str) -> bool:
 
 async def delete(context: Context, request: DeleteVswitch) -> dict[str, Json]:
     """vswitch.delete"""
+    before = await whole(context, request.name)
     removal = f.VirtualNetworkVswitchDeleteExtended(
         target=request.name, switch_name=request.name, persist=_yes(request.persist)
     )
     answer = await context.call(removal, allow=(_MISSING,))
-    return {"name": request.name, "existed": answer.rc == 0}
+    return {"name": request.name, "existed": answer.rc == 0, "before": before}
 
 
 async def grant(context: Context, request: GrantVswitch) -> dict[str, Json]:

@@ -41,7 +41,8 @@ _TAGS = {"bulk": "bulk"}
 
 
 class OperationInfo(BaseModel):
-    """A change that can be asked for. ``no_undo``: why its jobs cannot be undone, empty when they can."""
+    """A change that can be asked for. ``no_undo``: why its jobs cannot be undone, empty when they can;
+    ``undo_unless``: which of them cannot, and why."""
 
     name: str
     summary: str
@@ -49,6 +50,7 @@ class OperationInfo(BaseModel):
     method: str
     path: str
     no_undo: str
+    undo_unless: str
 
     @classmethod
     def of(cls, found: Operation) -> OperationInfo:

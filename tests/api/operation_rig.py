@@ -1,0 +1,274 @@
+"""Every native operation in every state of the kill campaign, on a z/VM in this process: asked for, planned, undone,
+and z/VM looked at as a whole, without killing anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api.native import ok
+from e2e.kill_cases import NEW, SECOND, STATES, THIRD, USERID, Ask, State
+from manager.over_simulator import Managed, managed
+from manager.support import settings
+from whole_system import RECORDS, differences, numbered, recorded, snapshot, unordered
+from zhcp.image_server import ImageServer
+from zvmcloud.api.connector.tokens import make_secret
+from zvmcloud.api.program import doors
+from zvmcloud.images.sample import write_sample_image
+from zvmcloud.simulator.cp.interpreter import execute
+from zvmcloud.simulator.presets import Model
+from zvmcloud.simulator.smapi import registry
+from zvmcloud.zhcp.errors import Call
+from zvmcloud.zhcp.rehearsal.kinds import changes
+from zvmcloud.zhcp.rehearsal.rehearse import shown
+from zvmcloud.zhcp.smapi_port import parameters
+
+Snapshot = dict[str, str]
+_LINK = re.compile(r"(LINK \S+ \S+) ([0-9A-F]{4} )")
+"""As the journal has it: without the word AS."""
+_SEEN_AT_Z_VM = {"smapi", "cp", "punch", "guest"}
+FCPS = ("1A03", "1B03")
+"""The FCP devices by which agents reach volumes."""
+_DATA = b"a file that a guest is booted from" * 100
+
+
+@dataclass(slots=True)
+class Heard:
+    """What reached z/VM from the agent: (kind, name, parameters)."""
+
+    calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+
+def told(calls: list[dict[str, Any]], files: Collection[str]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The changes among calls that z/VM sees, as a plan shows them. ``files``: numbers of the spool files that were
+    there before; those of new ones nobody can foretell."""
+    found: list[tuple[str, str, dict[str, Any]]] = []
+    for item in calls:
+        call = Call(item["kind"], item["name"], item["parameters"])
+        if call.kind not in _SEEN_AT_Z_VM or not changes(call):
+            continue
+        call = shown(call, set(str(call.parameters.get("spoolids", "")).split()) - set(files))
+        if call.kind == "punch":
+            found.append((call.kind, call.name.partition(".")[0].upper(), {}))
+        elif call.kind == "guest":
+            found.append((call.kind, call.name.split()[0], {}))
+        else:
+            found.append((call.kind, call.name, dict(call.parameters)))
+    return found
+
+
+class Rig:
+    """One z/VM, its agent and a manager."""
+
+    def __init__(self, zvm: Managed, client: httpx.AsyncClient, folder: Path, url: str) -> None:
+        self.zvm = zvm
+        self.client = client
+        self.name = zvm.node.core.agents.names[0]
+        """Of the first system: that of its z/VM, as members of a cluster must be named."""
+        self._folder = folder
+        self._facts: dict[str, Any] = {"url": url, "sha256": hashlib.sha256(_DATA).hexdigest()}
+        self._kept: dict[str, dict[str, Any]] = {}
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    async def send(self, ask: Ask, **query: str) -> httpx.Response:
+        system = self.zvm.simulator.system
+        files = [item.spoolid for item in system.spool.values() if item.owner == USERID and item.queue == "RDR"]
+        body = ask.body({**self._facts, "spool": files}) if callable(ask.body) else ask.body
+        path = ask.path.replace("ZVM1", self.name)
+        if ask.text:
+            return await self.client.request(ask.method, path, content=ask.text)
+        return await self.client.request(ask.method, path, json=body, params=query or None)
+
+    def files(self) -> set[str]:
+        """The numbers of all spool files."""
+        return {file.spoolid for member in self.zvm.simulator.members for file in member.system.spool.values()}
+
+    async def job(self, answer: httpx.Response) -> dict[str, Any]:
+        """The job of an accepted change, when it is over."""
+        job: dict[str, Any] = await ok(answer, 202)
+        for _ in range(30_000):
+            job = await ok(await self.client.get(f"/v1/jobs/{job['id']}"))
+            if job["state"] in {"done", "failed", "cancelled", "undone"}:
+                return job
+            await asyncio.sleep(0.002)
+        raise AssertionError(job)
+
+    async def run(self, ask: Ask) -> None:
+        answer = await self.send(ask)
+        assert answer.is_success, f"{ask.method} {ask.path}: {answer.text}"
+        found = answer.json()
+        if answer.status_code == 202:
+            job = await self.job(answer)
+            assert job["state"] == "done", job
+        elif isinstance(found, dict) and isinstance(found.get("output"), dict) and "zvm_fcp" in found["output"]:
+            output = found["output"]
+            self._facts |= {"fcps": output["zvm_fcp"], "template": output["fcp_template_id"]}
+
+    # -- states ----------------------------------------------------------------------------------------------------
+
+    async def bring(self, name: str) -> Snapshot:
+        """To that state, as it was when it was first reached; the whole z/VM then."""
+        state = STATES[name]
+        if name in self._kept:
+            await self._back(state)
+            return await self._found()
+        if state.parent:
+            await self.bring(state.parent)
+        for ask in state.asks:
+            await self.run(ask)
+        found = await self._found()
+        place = self._folder / f"state-{name}"
+        place.mkdir()
+        await asyncio.to_thread(self.zvm.simulator.save, place / "vm.tar")
+        self._copy(self._database, place / "manager.sqlite")
+        self._kept[name] = dict(self._facts)
+        return found
+
+    async def _found(self) -> Snapshot:
+        """What there is, with all agents logged on, which have FCP devices to reach volumes by."""
+        for name, member in zip(self.zvm.node.core.agents.names, self.zvm.simulator.members, strict=True):
+            await self.zvm.node.core.agent(name).get("/v1/system")
+            with member.system.transaction():
+                for device in FCPS:
+                    execute(member.system, "ZHCP", f"ATTACH {device} TO * AS {device}")
+        return await self.settled()
+
+    async def _back(self, state: State) -> None:
+        place = self._folder / f"state-{state.name}"
+        await self.zvm.simulator.load(place / "vm.tar")
+        self._copy(place / "manager.sqlite", self._database)
+        self._facts = dict(self._kept[state.name])
+
+    @property
+    def _database(self) -> Path:
+        return self._folder / "state" / "manager.sqlite"
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(target)) as other:
+            one.backup(other)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    async def whole(self) -> Snapshot:
+        """Every row of z/VM, and what the manager has recorded of it."""
+        found: Snapshot = {}
+        for member in self.zvm.simulator.members:
+            for userid in (USERID, SECOND, THIRD, NEW):
+                for key, text in snapshot(member.system, userid).items():
+                    rows = key.startswith(("machines", "entries", "texts"))
+                    found[f"{member.name} {key}"] = unordered(text) if rows else text
+        found = numbered(found)
+        for path in RECORDS:
+            answer = await self.client.get(path.replace("ZVM1", self.name))
+            assert answer.status_code in {200, 404}, answer.text  # a cluster has no pool of volumes
+            found[f"records {path}"] = recorded(answer.json())
+        return found
+
+    async def settled(self) -> Snapshot:
+        """The same, once nothing moves any more."""
+        last: Snapshot = {}
+        for _ in range(3000):
+            now = await self.whole()
+            if now == last and not any('"phase": "booting"' in text for text in now.values()):
+                return now
+            last = now
+            await asyncio.sleep(0.01)
+        raise AssertionError("z/VM does not come to rest")
+
+    async def becomes(self, wanted: Snapshot) -> list[str]:
+        """What differs from what is wanted, as soon as nothing does, or when nothing moves any more."""
+        return differences(wanted, await self.settled())
+
+    # -- listening -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Heard]:
+        """What reaches z/VM in the block, changes only, as a plan shows them."""
+        heard, files = Heard(), self.files()
+        before = dict(registry.HANDLERS)
+
+        def said(kind: str, name: str, given: dict[str, Any]) -> None:
+            heard.calls += told([{"kind": kind, "name": name, "parameters": given}], files)
+
+        def through(found: registry.Registered) -> registry.Registered:
+            def handler(call: registry.Call, request: Any) -> registry.Done:
+                said("smapi", request.spec.name, parameters(request))
+                return found.handler(call, request)
+
+            return dataclasses.replace(found, handler=handler)
+
+        def line(text: str) -> None:
+            row = json.loads(text)
+            if row["kind"] == "cp" and row["who"] == "ZHCP":
+                said("cp", _LINK.sub(r"\1 AS \2", row["function"]), {})
+            elif row["kind"] == "punch":
+                said("punch", row["function"].split()[0], {})
+            elif row["kind"] == "guest":
+                said("guest", row["function"], {})
+
+        registry.HANDLERS.update({name: through(found) for name, found in before.items()})
+        for member in self.zvm.simulator.members:
+            member.journal.listeners.add(line)
+        try:
+            yield heard
+        finally:
+            registry.HANDLERS.update(before)
+            for member in self.zvm.simulator.members:
+                member.journal.listeners.discard(line)
+
+
+@asynccontextmanager
+async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
+    """A z/VM, or a cluster of two whose members are both managed, and the sample image."""
+    names = ("VM1", "VM2") if cluster else ("ZVM1",)
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    found = settings(
+        folder / "state",
+        base_url=url,
+        systems=[{"name": name, "url": f"http://zhcp-{name.lower()}"} for name in names],
+        connector={"mode": "open", "open_from": ["127.0.0.1"]},
+        import_folders=[str(folder)],
+    )
+    make_secret(folder / "state" / "connector.token")
+    model = Model(ssi="SSI", members=names) if cluster else None
+    async with (
+        managed(folder, found, model, storage={"fcps": [*FCPS]}) as zvm,
+        ImageServer(_DATA).running() as file,
+        served(zvm, listener),
+    ):
+        headers = {"authorization": f"Bearer {zvm.node.new_admin_token}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+            image = folder / "sample.img"
+            write_sample_image(image)
+            body = {"image_name": "sample", "url": image.as_uri(), "image_meta": {"os_version": "rhel8.6"}}
+            await ok(await client.post("/images", json={"image": body}))
+            yield Rig(zvm, client, folder, file)
+
+
+@asynccontextmanager
+async def served(zvm: Managed, listener: socket.socket) -> AsyncIterator[None]:
+    """The manager's doors on a port: the agents fetch images there."""
+    server = uvicorn.Server(uvicorn.Config(doors(zvm.node), log_level="warning", lifespan="off"))
+    running = asyncio.create_task(server.serve([listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running

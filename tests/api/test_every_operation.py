@@ -1,0 +1,162 @@
+"""Every native operation, in each state it has a case for: z/VM gets exactly what the plan showed, and what is declared
+to be undone is as before when it was undone."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.native import ok, refused
+from api.operation_rig import Rig, rig, told
+from e2e.kill_cases import NATIVE, STATES, Ask, Case
+from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.operations import OPERATIONS
+
+CASES = {
+    state: tuple(found) for state, found in itertools.groupby(sorted(NATIVE, key=lambda c: c.state), lambda c: c.state)
+}
+LEFT = {
+    "guest.deploy": ("content of GUEST02.0100",),  # undone by emptying the disk: what was on it is lost
+    "guest.start": ("memories LINUX01", "spool file"),  # a guest that has booted has read its reader
+    "reader.transfer": ("spool file",),  # files go back behind those that are there
+    "guest.resize_cpus": ("hardware LINUX01", "machines LINUX01"),  # CP takes no processor from a guest that runs
+    "guest.resize_memory": ("hardware LINUX01", "machines LINUX01"),  # nor storage
+}
+"""What z/VM may tell differently after an undo, as the operations say."""
+WITHOUT = {
+    "vswitch.delete": r'"connected": false, |DISCONNECT|CONNECT',  # whether one without devices is to connect
+    "nic.detach": r'"qeths": \[[^]]*\](, )?',  # what the guest's Linux knew of an adapter that it lost
+}
+"""Parts of texts that may differ after an undo: z/VM does not tell them, or they are the guest's."""
+NOT_NOW = {"disk.attach (live)": "disks are removed from a guest that is off"}
+"""Cases whose undo is refused in the state that they lead to, with the reason."""
+
+
+def statement(text: str) -> str:
+    """A statement as it can be foretold: where a minidisk lies is the directory manager's choice."""
+    words = text.split()
+    if words[0] == "MDISK":
+        return " ".join((*words[:3], words[4], words[-1]))
+    return " ".join(words)
+
+
+async def entries(zvm: Rig, plan: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The entries that a plan changes, as they are now."""
+    found: dict[str, list[str]] = {}
+    for userid in {entry["userid"] for step in plan["steps"] for entry in step["entries"]}:
+        try:
+            facts = await zvm.zvm.node.guests.facts(zvm.name, userid)
+        except NotFound:
+            found[userid] = []
+        else:
+            found[userid] = sorted(statement(text) for text in facts.texts("entry"))
+    return found
+
+
+def foretold(plan: Mapping[str, Any], before: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The entries as the plan says they will be."""
+    found = {userid: list(texts) for userid, texts in before.items()}
+    for step in plan["steps"]:
+        for entry in step["entries"]:
+            for text in entry["removed"]:
+                found[entry["userid"]].remove(statement(text))
+            found[entry["userid"]] += [statement(text) for text in entry["added"]]
+    return {userid: sorted(texts) for userid, texts in found.items()}
+
+
+@pytest.mark.parametrize("state", sorted(CASES))
+async def test_a_plan_shows_what_z_vm_gets_and_an_undo_leaves_what_was(state: str, tmp_path: Path) -> None:
+    cluster = STATES[state].cluster
+    async with rig(tmp_path, cluster=cluster) as zvm:
+        for case in CASES[state]:
+            await as_planned(zvm, case)
+
+
+async def as_planned(zvm: Rig, case: Case) -> None:
+    before = await zvm.bring(case.state)
+    plan = await ok(await zvm.send(case.ask, dry_run="true"))
+    was, files = await entries(zvm, plan), zvm.files()
+    with zvm.listening() as heard:
+        job = await zvm.job(await zvm.client.post(f"/v1/plans/{plan['id']}/apply"))
+    assert job["state"] == "done", (case.name, job)
+    for step, did in zip(plan["steps"], job["steps"], strict=True):
+        assert told(step["calls"], files) == told(did["calls"], files), (case.name, step["title"])
+    assert heard.calls == [call for step in plan["steps"] for call in told(step["calls"], files)], case.name
+    assert await entries(zvm, plan) == foretold(plan, was), case.name
+    await undone(zvm, case, job, before)
+
+
+async def undone(zvm: Rig, case: Case, job: Mapping[str, Any], before: Mapping[str, str]) -> None:
+    """What the declaration says of an undo holds."""
+    declared = OPERATIONS[case.of]
+    answer = await zvm.client.post(f"/v1/jobs/{job['id']}/undo")
+    if declared.no_undo:
+        problem = await refused(answer, 409, "job-not-undoable")
+        assert declared.no_undo in problem["detail"]
+        return
+    back = await zvm.job(answer)
+    if case.name in NOT_NOW:
+        assert (back["state"], back["error"]["code"]) == ("failed", "not-undone"), case.name
+        assert any(NOT_NOW[case.name] in step["detail"] for step in back["steps"]), (case.name, back)
+        return
+    assert back["state"] == "undone", (case.name, back)
+    left = await zvm.becomes(dict(before))
+    assert not unexpected(case, left), "\n".join((case.name, *left))
+
+
+def unforeseen(text: str, pattern: str) -> bool:
+    """Whether a difference is more than what the pattern says of the two texts."""
+    _, before, now = (re.sub(pattern, "", line.strip()) for line in text.splitlines())
+    same = min(len(before), len(now))
+    return before[:same] != now[:same]
+
+
+def unexpected(case: Case, left: Sequence[str]) -> list[str]:
+    """Differences that the declaration does not name."""
+    if pattern := WITHOUT.get(case.of):
+        left = [text for text in left if unforeseen(text, pattern)]
+    return [text for text in left if not any(name in text.partition("\n")[0] for name in LEFT.get(case.of, ()))]
+
+
+async def test_an_evacuation_brings_back_who_can_go_and_says_why_another_cannot(tmp_path: Path) -> None:
+    async with rig(tmp_path, cluster=True) as zvm:
+        await zvm.bring("moving")
+        other = {"userid": "GUEST02", "disks": [], "vcpus": 1, "memory_mb": 512}
+        await zvm.run(Ask("POST", "/v1/systems/VM1/guests", other))
+        await zvm.run(Ask("POST", "/v1/guests/VM1/GUEST02/start", {}))
+        job = await zvm.job(await zvm.send(Ask("POST", "/v1/systems/VM1/evacuate", {})))
+        assert job["state"] == "done", job
+        one, two = (member.system for member in zvm.zvm.simulator.members)
+        assert {"LINUX01", "GUEST02"} <= set(two.machines)
+        await zvm.run(Ask("POST", "/v1/guests/VM2/GUEST02/stop", {}))
+        back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
+        assert (back["state"], back["error"]["code"]) == ("failed", "not-undone")
+        told = {step["name"]: step["detail"] for step in back["steps"]}
+        assert "is off" in told["relocate-guest02"]
+        assert "GUEST02 is still with VM2" in told["keep-guest02"]
+        assert (told["relocate-linux01"], told["keep-linux01"]) == ("undone", "undone")
+        assert "LINUX01" in one.machines
+        recorded = (await ok(await zvm.client.get("/v1/guests")))["items"]
+        assert {row["userid"]: row["system"] for row in recorded} == {"LINUX01": "VM1", "GUEST02": "VM2"}
+
+
+async def test_a_guest_that_moved_while_it_was_off_is_moved_back_only_when_it_is_off(tmp_path: Path) -> None:
+    async with rig(tmp_path, cluster=True) as zvm:
+        await zvm.bring("moving")
+        await zvm.run(Ask("POST", "/v1/guests/VM1/LINUX01/stop", {}))
+        job = await zvm.job(await zvm.send(Ask("POST", "/v1/guests/VM1/LINUX01/move", {"destination": "VM2"})))
+        await zvm.run(Ask("POST", "/v1/guests/VM2/LINUX01/start", {}))
+        await ok(await zvm.client.post("/v1/systems/VM2/look"))
+        back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
+        assert back["state"] == "failed"
+        assert "LINUX01 is on at VM2" in back["steps"][0]["detail"]
+        await zvm.run(Ask("POST", "/v1/guests/VM2/LINUX01/stop", {}))
+        await ok(await zvm.client.post("/v1/systems/VM2/look"))
+        back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
+        assert back["state"] == "undone"
+        await zvm.run(Ask("POST", "/v1/guests/VM1/LINUX01/start", {}))
