@@ -89,6 +89,12 @@ async def test_a_guest_boots_from_a_volume_that_the_agent_wrote(agent: Agent) ->
     await agent.run(guest)
     await agent.run(StartGuest(userid="LINUX01"))
     await until_up(agent)
+    said = await agent.client.console("LINUX01")
+    for words in (
+        "IPL 1C00 CLEAR", "MLOPDM003I: Machine loader finished", "root=/dev/mapper/mpatha1",
+        f"ccw-0.0.1c00-zfcp-0x{PORT}:0x{FIRST}: {BLOCKS} 512-byte", "login:",
+    ):  # fmt: skip
+        assert words in said, "it was loaded from the volume and runs there"
     problem = await agent.refused(EraseDisk(userid="LINUX01", volume=volume()))
     assert (problem.status, problem.code) == (409, "guest-active")
     assert any(content(agent))
