@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from api.native import As, ok, refused, token_of
 from api.test_connector_road import add_image
 from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp, Refused
+from zvmcloud.manager import tables
 from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.node import Node
 from zvmcloud.zhcp.messages import parse_operation
@@ -252,6 +255,59 @@ async def test_a_write_that_fails_gives_the_lun_back(admin: httpx.AsyncClient, n
     assert (await ok(await admin.get(f"{VOLUMES}/second")))["state"] == "error"
     await refused(await admin.post(f"{LINUX01}/volumes", json={"volume": "second"}), 409, "volume-state")
     assert (await over(admin, await admin.post(f"{VOLUMES}/second/copy", json={"source": "first"})))["state"] == "done"
+
+
+SECRET = "gAAAA-the-caller-s-token"
+
+
+async def test_bytes_go_to_a_url_and_come_from_one_and_its_headers_stay_secret(
+    admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ready(admin, node)
+    await made(admin, "data", 5)
+    where = {"url": "http://glance.example.com:9292/v2/images/7/file", "headers": {"X-Auth-Token": SECRET}}
+    shown = [await ok(await admin.post(f"{VOLUMES}/data/send?dry_run=true", json=where))]
+    sent = await over(admin, await admin.post(f"{VOLUMES}/data/send", json=where))
+    assert sent["state"] == "done", sent["error"]
+    given = zhcp.access[-1]
+    assert (given["url"], given["headers"]) == (where["url"], where["headers"])
+    assert sent["steps"][-1]["result"] == {"sha256": "5" * 64, "sha512": "6" * 128, "file_bytes": 5 * 2**30}
+    image = {**where, "sha512": "A" * 128, "bytes": 4096, "disk_format": "raw"}
+    written = await over(admin, await admin.post(f"{VOLUMES}/data/write", json=image))
+    assert written["state"] == "done", written["error"]
+    assert zhcp.luns[SMALL] == "a" * 128
+    zhcp.refuse_next = Refused(502, "source-refused", "HTTP 401")
+    failed = await over(admin, await admin.post(f"{VOLUMES}/data/write", json=image))
+    assert (failed["state"], (await ok(await admin.get(f"{VOLUMES}/data")))["state"]) == ("failed", "error")
+    audit = await ok(await admin.get("/audit"))
+    assert SECRET not in json.dumps([shown, sent, written, failed, audit]) + caplog.text
+    folder = node.settings.folder
+    async with node.core.database.read() as connection:
+        for table in tables.metadata.sorted_tables:
+            assert SECRET not in str((await connection.execute(sa.select(table))).all()), table.name
+    holding = [path for path in folder.glob("jobs/*/*") if SECRET.encode() in path.read_bytes()]
+    assert {path.parent.name for path in holding} == {shown[0]["id"], failed["id"]}, "for the plan, and a retry"
+    assert {path.stat().st_mode & 0o777 for path in holding} == {0o600}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"url": "file:///etc/passwd"}, {"url": "http://"}, {"url": f"http://u:{SECRET}@h/x"}, {"url": "http://h/ x"},
+        {"headers": {"a b": "x"}}, {"headers": {"X": f"{SECRET}\n"}}, {"headers": {f"x{n}": "" for n in range(33)}},
+        {"sha512": ""}, {"sha512": SECRET}, {"bytes": -1}, {"bytes": 2**51}, {"disk_format": "vmdk"},
+    ],
+)  # fmt: skip
+async def test_a_place_that_cannot_be_meant_is_refused_without_its_secret(
+    admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp, words: dict[str, object]
+) -> None:
+    await ready(admin, node)
+    await made(admin, "data", 1)
+    wish = {"url": "http://h/x", "headers": {}, "sha512": "a" * 128, **words}
+    before = len(zhcp.ran)
+    problem = await refused(await admin.post(f"{VOLUMES}/data/write", json=wish), 400, "bad-input")
+    assert SECRET not in json.dumps(problem) or words == {"sha512": SECRET}
+    assert len(zhcp.ran) == before
 
 
 async def test_wrong_lines_of_a_file_are_named(admin: httpx.AsyncClient, node: Node, client: As) -> None:

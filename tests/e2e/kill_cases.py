@@ -257,6 +257,8 @@ NATIVE = (
     _case("volume.delete", "made", item="data"),
     _case("volume.extend", "made", {"size_gb": 1}, item="data"),
     _case("volume.copy", "made", {"source": "data"}, item="other"),
+    _case("volume.write", "made", lambda facts: {"url": facts["url"], "sha256": facts["sha256"]}, item="data"),
+    _case("volume.send", "made", lambda facts: {"url": facts["sink"]}, item="data", same=True),
     _case("volume.rename", "made", {"name": "logs"}, item="data"),
     _case("volume.release", "made", item="data"),
     _case("volume.adopt", "off", {"name": "data", "pool": "p1", "lun": f"{LUN}-{PORT}"}),

@@ -190,7 +190,7 @@ class FakeZhcp(FakeLuns):
                 raise refused
             if kind == "disk.write_image":
                 await self._write(parameters, state)
-            if kind == "disk.read_image":
+            if kind == "disk.read_image" and not parameters.get("raw"):
                 received = await self._send(parameters)
                 units = self._known(parameters)["disks"][0]["size_units"]
                 result = {"units": units, "unit": "CYL", "received": received}

@@ -54,7 +54,7 @@ def receiver() -> Iterator[Receiver]:
             state.files.append(data)
             state.tokens.append(self.headers.get("Zvm-Token", ""))
             digest = hashlib.sha256(b"" if state.lie else data).hexdigest()
-            body = b'{"sha256": "%s"}' % digest.encode()
+            body = b"" if state.refuse == 204 else b'{"sha256": "%s"}' % digest.encode()
             self.send_response(state.refuse or 200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -169,20 +170,83 @@ async def test_a_volume_is_captured_and_written_again(agent: Agent, receiver: Re
 async def test_a_volume_is_cloned_to_another_and_erased(agent: Agent) -> None:
     await with_devices(agent)
     lun(agent)
-    lun(agent, SECOND, BLOCKS + 64)
+    larger = lun(agent, SECOND, BLOCKS + 64)
     await agent.run(WriteImage(source=an_image(agent), volume=volume()))
     clone = CloneDisk(volume=volume(SECOND), source_volume=volume())
     outcome = await agent.run(clone)
     assert outcome.result is not None
     assert (outcome.result["method"], outcome.result["lun"], outcome.result["units"]) == ("copy", SECOND, BLOCKS)
     assert content(agent, SECOND)[: BLOCKS * 512] == content(agent)
-    problem = await agent.refused(CloneDisk(volume=volume(), source_volume=volume(SECOND)))
+    back = CloneDisk(volume=volume(), source_volume=volume(SECOND))
+    assert (await agent.run(back)).result["units"] == BLOCKS, "what does not fit is zeros"  # type: ignore[index]
+    with luns.file(agent.simulator.system, larger).open("r+b") as file:
+        file.seek((BLOCKS + 63) * 512)
+        file.write(b"a backup of the partition table")
+    problem = await agent.refused(back)
     assert (problem.status, problem.code) == (409, "image-too-large")
     await agent.run(EraseDisk(volume=volume(SECOND)))
     assert not any(content(agent, SECOND))
     await agent.run(agent.guest("LINUX01", NewDisk(vdev="0100", size_units=BLOCKS, type="FBA", pool="FBAPOOL")))
     mixed = await agent.refused(CloneDisk(userid="LINUX01", vdev="0100", source_volume=volume()))
     assert (mixed.status, mixed.code) == (409, "disk-kind-mismatch")
+    clean(agent)
+
+
+async def test_a_volume_is_sent_as_it_is_to_one_who_says_nothing(agent: Agent, receiver: Receiver) -> None:
+    """An image service answers 204: the sender's digests are for who asked."""
+    await with_devices(agent)
+    lun(agent)
+    receiver.refuse = 204
+    await agent.run(WriteImage(source=an_image(agent), volume=volume()))
+    whole = content(agent)
+    used = len(whole.rstrip(bytes(1)))
+    for least in (0, BLOCKS * 512, 2**40):
+        target = ImageTarget(url=receiver.url, headers={"X-Auth-Token": "secret-of-the-caller"})
+        sent = await agent.run(ReadImage(target=target, volume=volume(), raw=True, least_bytes=least))
+        assert sent.result is not None
+        data = receiver.files[-1]
+        assert used <= len(data) == sent.result["file_bytes"]
+        assert data == whole[: len(data)]
+        assert len(data) == BLOCKS * 512 or not least
+        assert sent.result["sha256"] == hashlib.sha256(data).hexdigest()
+        assert sent.result["sha512"] == hashlib.sha512(data).hexdigest()
+        assert "secret-of-the-caller" not in repr(sent) + repr(target)
+    receiver.refuse = 401
+    problem = await agent.refused(ReadImage(target=ImageTarget(url=receiver.url), volume=volume(), raw=True))
+    assert (problem.status, problem.code) == (502, "target-refused")
+    clean(agent)
+
+
+async def test_raw_bytes_are_written_as_they_are_whatever_they_look_like(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    data = gzip.compress(b"an archive that somebody wrote onto the volume").ljust(512, b"\0")
+    server = ImageServer(data)
+    digest = hashlib.sha512(data).hexdigest()
+    async with server.running() as url:
+        headers = {"X-Auth-Token": "t"}
+        source = ImageSource(url=url, sha512=digest, headers=headers, format="raw")
+        written = await agent.run(WriteImage(source=source, volume=volume()))
+        assert written.result is not None
+        assert (written.result["format"], written.result["sha512"]) == ("raw", digest)
+        assert content(agent)[: len(data)] == data
+        assert "x-auth-token: t" in server.requests[0].lower()
+        problem = await agent.refused(WriteImage(source=dataclasses.replace(source, format="qcow2"), volume=volume()))
+        assert problem.code == "image-format"
+    clean(agent)
+
+
+async def test_a_volume_is_discarded_where_its_blocks_can_be(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    await with_devices(agent)
+    disk = luns.file(agent.simulator.system, lun(agent))
+    for able in (True, False):
+        if not able:
+            monkeypatch.setattr(FbaDisk, "discard", lambda _self: False)
+        await agent.run(WriteImage(source=an_image_again(agent) if not able else an_image(agent), volume=volume()))
+        assert any(disk.read_bytes())
+        await agent.run(EraseDisk(volume=volume(), method="discard"))
+        assert not any(disk.read_bytes())
+        assert (disk.stat().st_blocks == 0) == able
     clean(agent)
 
 

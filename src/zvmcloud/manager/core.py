@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import json
 import logging
 import os
 import re
@@ -236,6 +237,8 @@ class JobFiles:
 
     async def fill(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """The parameters as the agent gets them."""
+        if kind in {"disk.write_image", "disk.read_image"} and "stored" in parameters:
+            return await asyncio.to_thread(self._reached, job, kind, parameters)
         if kind == "disk.write_image":
             return {**parameters, "source": self._source(job, parameters)}
         if kind == "disk.read_image":
@@ -246,6 +249,14 @@ class JobFiles:
         if kind in _STORED:
             return await asyncio.to_thread(self._with_stored, job, kind, parameters)
         return parameters
+
+    def _reached(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """A place outside, whose address and headers are secrets: a file of the job has them."""
+        filled = dict(parameters)
+        access = json.loads((self._folder / job / str(filled.pop("stored"))).read_bytes())
+        end = "source" if kind == "disk.write_image" else "target"
+        told = filled.get(end)
+        return {**filled, end: {**(told if isinstance(told, Mapping) else {}), **access}}
 
     def _with_stored(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         filled = dict(parameters)

@@ -62,7 +62,7 @@ class Place:
 class ImageSource:
     """Where an image file is. `url`: http, https, or file below a folder the agent allows. `bytes` 0: not known.
 
-    One digest is required; of several the strongest is compared.
+    One digest is required; of several the strongest is compared. `format` "": what its bytes tell.
     """
 
     url: str = fields.text(default=dataclasses.MISSING, high=2000)
@@ -73,11 +73,12 @@ class ImageSource:
     )
     sha512: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{128})?", rule="128 hexadecimal digits")
     md5: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{32})?", rule="32 hexadecimal digits")
+    format: str = fields.limits(default="", choices=("", "raw", "qcow2"))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageTarget:
-    """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256."""
+    """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256 (not of `raw`)."""
 
     url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL")
     headers: dict[str, str] = field(
@@ -127,12 +128,14 @@ class ReadImage(Operation):
     """Send a minidisk of a guest that is off, or a SCSI volume, as an image file.
 
     Without `vdev` the disk that the guest's IPL statement names. `compression`: the level of `codec` (gzip 1 to 9, zstd
-    1 to 19), 0 for none.
+    1 to 19), 0 for none. `raw`: the blocks alone, without header and compression, at least `least_bytes` of them, and
+    what is behind those up to the last that is not zeros; the result has their SHA-256 and SHA-512.
 
     Undone: nothing on z/VM was changed; the receiver keeps nothing of a part.
 
     Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `boot-disk-unknown`, `boot-disk-linked`,
-    `boot-disk-scsi`; 502 `target-lost`, `target-full`, `target-answer`, `digest-mismatch`.
+    `boot-disk-scsi`, `disk-kind-mismatch` (`raw` of an ECKD disk); 502 `target-lost`, `target-full`, `target-answer`,
+    `digest-mismatch`.
     """
 
     target: ImageTarget
@@ -141,6 +144,8 @@ class ReadImage(Operation):
     compression: int = fields.limits(default=6, low=0, high=19)
     codec: str = fields.limits(default="gzip", choices=("gzip", "zstd"))
     volume: Volume | None = None
+    raw: bool = False
+    least_bytes: int = fields.limits(default=0, low=0, high=2**50)
 
     @property
     def place(self) -> Place:
@@ -157,6 +162,9 @@ class ReadImage(Operation):
 class EraseDisk(_OfDisk):
     """Make a minidisk of a guest that is off, or a SCSI volume, as empty as a new one.
 
+    `method` discard has a SCSI volume's storage box forget the blocks, which then read as zeros; where it does not,
+    and with zero, zeros are written.
+
     Undone: nothing: what was erased is gone.
 
     Errors: 404 `guest-unknown`, `disk-unknown`; 409 `guest-active`, `disk-in-use`, `lun-unreachable`.
@@ -165,6 +173,7 @@ class EraseDisk(_OfDisk):
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")
     volume: Volume | None = None
+    method: str = fields.limits(default="zero", choices=("zero", "discard"))
 
 
 @kind("disk.clone")
@@ -172,7 +181,7 @@ class EraseDisk(_OfDisk):
 class CloneDisk(Operation):
     """Make a minidisk or a SCSI volume the copy of another of the same kind, with no guest on that has one of them.
 
-    A larger one is fine.
+    A larger one is fine; a smaller volume is, when what does not fit is zeros.
 
     Undone: the disk that was to be the copy is erased.
 

@@ -20,14 +20,19 @@ from zvmcloud.zhcp.image_errors import ImageError, too_large
 _FITS = {ImageKind.CKD: "ECKD", ImageKind.FBA_DISK: "FBA", ImageKind.FBA_PARTITION: "FBA", ImageKind.FCP_DISK: "SCSI"}
 
 
-def detect(first: bytes, outer: Format | None = None) -> Format:
-    """What begins so, inside of `outer`. ImageError `image-format`."""
+def detect(first: bytes, outer: Format | None = None, declared: str = "") -> Format:
+    """What begins so, inside of `outer`. A file that is declared raw is raw, whatever its bytes look like: they are
+    somebody's disk. ImageError `image-format`."""
+    if declared == Format.RAW and outer is None:
+        return Format.RAW
     try:
         found = formats.detect(first)
     except formats.UnsupportedFormatError as problem:
         raise ImageError(str(problem), "image-format", "see docs/reference/images.md for the formats") from problem
     if outer is not None and (found.codec is not None or found is Format.QCOW2):
         raise ImageError(f"{found} is inside {outer}", "image-format", f"expand the {outer} file first")
+    if outer is None and declared and found != declared:
+        raise ImageError(f"the image is {found}, {declared} was expected", "image-format", "say what it is")
     return found
 
 
@@ -62,9 +67,11 @@ def check_bytes(size: int, kind: str, disk_units: int) -> int:
     return needed
 
 
-def check(first: bytes, kind: str, disk_units: int, *, file_bytes: int, expanded_bytes: int) -> None:
+def check(
+    first: bytes, kind: str, disk_units: int, *, file_bytes: int, expanded_bytes: int, declared: str = ""
+) -> None:
     """All that can be known: `first` are the file's first bytes (formats.PROBE_BYTES at least, or all of it)."""
-    found, size = detect(first), file_bytes
+    found, size = detect(first, declared=declared), file_bytes
     if found.codec is not None:
         size = max(expanded_bytes, (zstd_size(first) or 0) if found.codec is Codec.ZSTD else 0)
         outer, first = found, _begin(first, found.codec)

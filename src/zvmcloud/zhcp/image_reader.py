@@ -1,6 +1,7 @@
 """Reading a linked disk as an image file, piece by piece: header, then the body, compressed or not.
 
 With gzip the body alone is compressed, as the connector's own images are; with zstd the whole file is, header and all.
+Raw, it is the blocks of an FBA or SCSI disk and nothing else.
 
 An ECKD disk gives the track stream, an FBA or SCSI disk its blocks (`images.header` and `images.ckd` draw the bytes).
 Default tracks and zero blocks at the end are left out: whoever writes the image clears what lies beyond it. Memory: one
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from zvmcloud.images import ckd, header
 from zvmcloud.images.compression import Codec, packer
-from zvmcloud.images.diskfile import EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
 from zvmcloud.images.header import ImageHeader, ImageKind
 from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER
@@ -36,6 +37,8 @@ class ReadDisk:
     file_bytes: int
     sha256: str
     bootable: bool
+    sha512: str = ""
+    """Only told of a raw file."""
 
 
 class ImageReader:
@@ -48,8 +51,12 @@ class ImageReader:
         compression: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         codec: Codec = Codec.GZIP,
+        *,
+        raw: bool = False,
+        least_bytes: int = 0,
     ) -> None:
-        """`kind`: ECKD, FBA or SCSI. `compression`: level of `codec` (gzip or zstd), 0 for none.
+        """`kind`: ECKD, FBA or SCSI. `compression`: level of `codec` (gzip or zstd), 0 for none. `raw`: not of ECKD;
+        so many bytes at least, where the disk has them.
 
         `progress` is told (units read, units of the disk).
         """
@@ -59,13 +66,16 @@ class ImageReader:
         disk = self._disk
         self.units = disk.cylinders if isinstance(disk, EckdDisk) else disk.blocks
         image_kind = _KINDS[kind]
-        self._compress = packer(codec, compression) if compression else None
+        self._compress = packer(codec, compression) if compression and not raw else None
+        self._sha512 = hashlib.sha512() if raw else None
         level = compression if codec is Codec.GZIP else 0
         head = header.render(ImageHeader(image_kind, self.units, level))
-        self._ready = [self._compress.compress(head) if self._compress and not level else head]
-        self._body: Iterator[bytes] | None = _tracks(disk, self._told) if isinstance(disk, EckdDisk) else _blocks(
-            disk, self._told
-        )  # fmt: skip
+        first = self._compress.compress(head) if self._compress and not level else head
+        self._ready = [] if raw else [first]
+        least = -(-least_bytes // FBA_BLOCK_BYTES)
+        self._body: Iterator[bytes] | None = (
+            _tracks(disk, self._told) if isinstance(disk, EckdDisk) else _blocks(disk, self._told, least)
+        )
         self._digest = hashlib.sha256()
         self._bytes = 0
 
@@ -88,12 +98,15 @@ class ImageReader:
         whole = b"".join(self._ready)
         self._ready.clear()
         self._digest.update(whole)
+        if self._sha512 is not None:
+            self._sha512.update(whole)
         self._bytes += len(whole)
         return whole
 
     def result(self) -> ReadDisk:
         """What the file is, once its last piece was taken."""
-        return ReadDisk(self._kind, self.units, self._bytes, self._digest.hexdigest(), self._boots())
+        strong = self._sha512.hexdigest() if self._sha512 is not None else ""
+        return ReadDisk(self._kind, self.units, self._bytes, self._digest.hexdigest(), self._boots(), strong)
 
     def _boots(self) -> bool:
         return is_bootable(self._disk, scsi=self._kind == "SCSI")
@@ -120,13 +133,13 @@ def _tracks(disk: EckdDisk, told: Callable[[int], None]) -> Iterator[bytes]:
         yield ckd.encode_track(track)
 
 
-def _blocks(disk: FbaDisk, told: Callable[[int], None]) -> Iterator[bytes]:
-    """The blocks up to the last stretch that is not zeros; at least the first one."""
+def _blocks(disk: FbaDisk, told: Callable[[int], None], least: int = 0) -> Iterator[bytes]:
+    """The blocks up to the last stretch that is not zeros; at least the first one, and ``least`` blocks."""
     held = 0
     for block in range(0, disk.blocks, _BLOCKS):
         told(block)
         data = disk.read(block, min(_BLOCKS, disk.blocks - block))
-        if block and not any(data):
+        if block >= max(least, 1) and not any(data):
             held += len(data)
             continue
         while held:

@@ -24,7 +24,7 @@ async def sizes(fetched: Fetched, source: ImageSource, first: bytes, trust: sour
 
     ImageError `image-truncated` when the size is another than the source says.
     """
-    found = _format(first)
+    found = Format.RAW if source.format == Format.RAW else _format(first)
     if fetched.file is not None:
         size, expanded = await asyncio.to_thread(_of_file, fetched.file, found)
     elif source.bytes and found not in (Format.GZIP, Format.XZ):

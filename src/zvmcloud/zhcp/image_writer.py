@@ -72,10 +72,13 @@ class ImageWriter:
         expanded_bytes: int = 0,
         *,
         compared: bool = False,
+        declared: str = "",
     ) -> None:
         """`kind`: ECKD, FBA or SCSI. `file_bytes`: the file's size (0: not known); `expanded_bytes`: the least that a
         compressed one expands to. `progress` is told (units written, units of the image or of the disk). `compared`:
-        whoever gives the bytes compares their digest, and does not give the last ones when it is another one."""
+        whoever gives the bytes compares their digest, and does not give the last ones when it is another one.
+        `declared`: the format that the file is said to have, "" for what its bytes tell."""
+        self._declared = declared
         self._progress = progress
         self._disk: EckdDisk | FbaDisk
         self._disk = EckdDisk(path, writable=True) if kind == "ECKD" else FbaDisk(path, writable=True)
@@ -143,7 +146,7 @@ class ImageWriter:
 
     def _begin(self, outer: Format | None, first: bytes) -> _Layer:
         """Choose what takes the bytes that begin with `first`, inside of `outer`."""
-        found = image_plan.detect(first, outer)
+        found = image_plan.detect(first, outer, self._declared)
         if found.codec is not None:
             self._formats.append(found)
             if found.codec is Codec.ZSTD:

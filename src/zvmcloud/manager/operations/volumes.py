@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.marks import checked
@@ -87,6 +87,50 @@ async def copy(node: Node, caller: Caller, target: Target, wanted: CopyVolume) -
     volume = await known(node, caller, target.system, target.item)
     source = await known(node, caller, target.system, wanted.source)
     return _of(volume.project, await plans.plan_copy(node, target.system, volume, source), volume.name, source.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SendVolume:
+    """``url``: http or https, where one PUT brings the bytes; ``headers``: that open it, kept as secrets."""
+
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@operation("volume.send", "POST", f"{VOLUME}/send", SendVolume, no_undo="the bytes are with whoever received them")
+async def send(node: Node, caller: Caller, target: Target, wanted: SendVolume) -> Prepared:
+    """Send the bytes of a volume that no running guest has to a URL; the result of the job has their digests."""
+    volume = await known(node, caller, target.system, target.item)
+    access = plans.Access(wanted.url, wanted.headers)
+    plan = await plans.plan_send(node, target.system, volume, access)
+    return Prepared(plan, volume.project, access.files, seen=(f"volume {volume.name}",))
+
+
+@dataclass(frozen=True, slots=True)
+class WriteVolume:
+    """``url``: http or https, of an image of a disk; ``headers``: that open it, kept as secrets. One of ``sha512``,
+    ``sha256`` and ``md5`` (of the file) is needed; ``bytes``: its length, 0 when that is not known. ``disk_format``:
+    raw is taken as it is, qcow2 is expanded, empty is what the bytes tell."""
+
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    sha512: str = ""
+    sha256: str = ""
+    md5: str = ""
+    bytes: int = 0
+    disk_format: Literal["", "raw", "qcow2"] = ""
+
+
+@operation("volume.write", "POST", f"{VOLUME}/write", WriteVolume, no_undo="what was on the volume is gone")
+async def write(node: Node, caller: Caller, target: Target, wanted: WriteVolume) -> Prepared:
+    """Overwrite a volume that no guest has with an image from a URL."""
+    volume = await known(node, caller, target.system, target.item)
+    access = plans.Access(wanted.url, wanted.headers)
+    digests = {"sha512": wanted.sha512, "sha256": wanted.sha256, "md5": wanted.md5}
+    plan = plans.plan_write(
+        target.system, volume, access, digests=digests, size=wanted.bytes, disk_format=wanted.disk_format
+    )
+    return Prepared(plan, volume.project, access.files, seen=(f"volume {volume.name}",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.identity.roles import Caller, Role
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
 
 MOST_GB = 2**20
 _BLOCK = 512
+_ACCESS = "access"
+_URL = re.compile(r"https?://[!-~]{1,1990}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_VALUE = re.compile(r"[ -~]{0,4000}")
+_MOST_HEADERS = 32
+DIGESTS = {"sha512": 128, "sha256": 64, "md5": 32}
+"""Digests that an image may be known by, with their hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,75 @@ def plan_release(system: str, volume: Volume) -> Plan:
     return Plan("volume.release", f"Release volume {volume.name}", system, (_busy(volume, DELETING), gone))
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A URL outside, and the headers that open it, which are secrets: both are in a file of the job, mode 0600 and gone
+    when it is over, and not in the database."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """What may be shown of it."""
+        return urlsplit(self.url).hostname or ""
+
+    def check(self) -> None:
+        """Raises BadInput, which shows nothing of the values."""
+        parts = urlsplit(self.url) if _URL.fullmatch(self.url) else None
+        if parts is None or not parts.hostname or parts.username is not None:
+            raise BadInput("url", "(not shown)", "http:// or https://, a host, no user, at most 2000 characters")
+        if len(self.headers) > _MOST_HEADERS:
+            raise BadInput("headers", len(self.headers), f"at most {_MOST_HEADERS}")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name):
+                raise BadInput("headers", "(not shown)", "names of letters, digits and '-', at most 64")
+            if not _VALUE.fullmatch(value):
+                raise BadInput(f"headers.{name}", "(not shown)", "printable characters, at most 4000")
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The file of the job."""
+        return {_ACCESS: json.dumps({"url": self.url, "headers": dict(self.headers)}).encode()}
+
+
+async def plan_send(node: Node, system: str, volume: Volume, access: Access) -> Plan:
+    """Send the bytes of a volume that no running guest has, with one PUT. Raises BadInput, Conflict (volume-busy,
+    volume-state, guest-active)."""
+    access.check()
+    reading = await _read(node, volume)
+    parameters: dict[str, Json] = {
+        "volume": lun_place(volume.lun), "raw": True, "least_bytes": volume.size_gb * 2**30, "stored": _ACCESS,
+    }  # fmt: skip
+    send = Step("send", f"send volume {volume.name} to {access.host}", "disk.read_image", parameters)
+    return Plan("volume.send", f"Send volume {volume.name} to {access.host}", system, (reading, send))
+
+
+def plan_write(
+    system: str, volume: Volume, access: Access, *, digests: Mapping[str, str], size: int, disk_format: str
+) -> Plan:
+    """Overwrite a volume with an image from a URL. Raises BadInput, Conflict (volume-busy, volume-attached)."""
+    access.check()
+    given = {name: value.lower() for name, value in digests.items() if value}
+    if not given:
+        raise BadInput("sha256", "", f"one of {', '.join(DIGESTS)}")
+    for name, value in given.items():
+        if not re.fullmatch(rf"[0-9a-f]{{{DIGESTS[name]}}}", value):
+            raise BadInput(name, value, f"{DIGESTS[name]} hexadecimal digits")
+    if not 0 <= size <= 2**50:
+        raise BadInput("bytes", size, f"0 to {2**50}")
+    _must_be_alone(volume)
+    source: dict[str, Json] = {**given, "bytes": size, "format": disk_format}
+    place = {"volume": lun_place(volume.lun)}
+    parameters: dict[str, Json] = {**place, "source": source, "stored": _ACCESS}
+    write = Step("write", f"write what {access.host} sends to volume {volume.name}", "disk.write_image", parameters)
+    write = replace(write, undo_kind="disk.erase", undo_parameters=place)
+    ready: dict[str, Json] = {**steps.place(volume), "source": "", "image": ""}
+    last = Step("ready", f"volume {volume.name} is written", "manager.volume_ready", ready)
+    title = f"Write volume {volume.name} from {access.host}"
+    return Plan("volume.write", title, system, (_busy(volume, WRITING), write, last))
+
+
 def lun_place(lun: Lun) -> dict[str, Json]:
     """A LUN as the agent's operations name one; through the agent's own FCP devices."""
     return {"lun": lun.lun, "wwpns": list(lun.wwpns)}
@@ -219,6 +298,15 @@ def _write_image(name: str, lun: Lun, image: Image) -> Step:
 
 async def _copied(node: Node, source: Volume, name: str, lun: Lun) -> tuple[tuple[Step, ...], Step]:
     """The step that has the source stay as it is, and the one that copies it."""
+    reading = await _read(node, source)
+    back = {"volume": lun_place(lun)}
+    parameters: dict[str, Json] = {**back, "source_volume": lun_place(source.lun)}
+    title = f"copy volume {source.name} to {name}"
+    return (reading,), Step("copy", title, "disk.clone", parameters, "disk.erase", back)
+
+
+async def _read(node: Node, source: Volume) -> Step:
+    """The step that has a volume stay as it is, which no guest that is on has."""
     steps.must_be_available(source)
     for item in source.attachments:
         if await node.guests.is_on(item.system, item.userid):
@@ -228,15 +316,12 @@ async def _copied(node: Node, source: Volume, name: str, lun: Lun) -> tuple[tupl
                 remedy="stop the guest or detach the volume: what is written meanwhile would be copied in part",
                 subject=source.name,
             )
-    reading = Step("read", f"volume {source.name} stays as it is", steps.READ, steps.place(source))
-    back = {"volume": lun_place(lun)}
-    parameters: dict[str, Json] = {**back, "source_volume": lun_place(source.lun)}
-    title = f"copy volume {source.name} to {name}"
-    return (reading,), Step("copy", title, "disk.clone", parameters, "disk.erase", back)
+    return Step("read", f"volume {source.name} stays as it is", steps.READ, steps.place(source))
 
 
 def _erase(volume: Volume, wipe: str) -> Step:
-    return Step("wipe", f"wipe volume {volume.name} ({wipe})", "disk.erase", {"volume": lun_place(volume.lun)})
+    parameters: dict[str, Json] = {"volume": lun_place(volume.lun), "method": wipe}
+    return Step("wipe", f"wipe volume {volume.name} ({wipe})", "disk.erase", parameters)
 
 
 def _must_be_alone(volume: Volume) -> None:

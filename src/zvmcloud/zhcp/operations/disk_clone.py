@@ -47,13 +47,16 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
                 409, "disk-kind-mismatch", f"the source is an {original.kind} disk, {copy.name} is {copy.kind}",
                 remedy="clone it to a disk of its kind",
             )  # fmt: skip
-        if original.size > copy.size:
-            raise too_large(f"{original.size} {original.unit}", copy.size, copy.unit, original.size)
+        units = original.size
+        if units > copy.size:
+            if copy.kind != "SCSI" or not await in_thread(partial(_ends_at, original.path, copy.size)):
+                raise too_large(f"{original.size} {original.unit}", copy.size, copy.unit, original.size)
+            units = copy.size
         if context.rehearsing:
             flashed = copy.kind == "ECKD" and await _flashcopy(context, original.alias, copy.alias, original.size)
             context.did("disk", f"clone by {'flashcopy' if flashed else 'copy'}", 0.0, **copy.named)
             return {**copy.facts, "units": original.size}
-        worker = _Copy(original.path, copy.path, copy.kind, original.size, context)
+        worker = _Copy(original.path, copy.path, copy.kind, units, context)
         started = time.monotonic()
         try:
             flashed = copy.kind == "ECKD" and await _flashcopy(context, original.alias, copy.alias, original.size)
@@ -67,8 +70,8 @@ async def clone(context: Context, request: CloneDisk) -> dict[str, Json]:
             raise
         method = "flashcopy" if flashed else "copy"
         context.did("disk", f"clone by {method}", (time.monotonic() - started) * 1000, **copy.named)
-    context.report(1.0, f"cloned {original.size} {original.unit} to {copy.name}")
-    return {**copy.facts, "kind": copy.kind, "units": original.size, "disk_units": copy.size, "method": method}
+    context.report(1.0, f"cloned {units} {original.unit} to {copy.name}")
+    return {**copy.facts, "kind": copy.kind, "units": units, "disk_units": copy.size, "method": method}
 
 
 async def _flashcopy(context: Context, source: str, target: str, cylinders: int) -> bool:
@@ -137,12 +140,12 @@ class _Copy:
         with FbaDisk(self._source) as source, FbaDisk(self._target, writable=True) as target:
             target.clear(0, target.blocks)
             target.flush()
-            first = min(_BOOT_BLOCKS, source.blocks)
+            first = min(_BOOT_BLOCKS, self._units)
             wanted = hashlib.sha256()
-            for at in range(0, source.blocks, _BLOCKS):
+            for at in range(0, self._units, _BLOCKS):
                 if self._stopped:
                     return
-                data = source.read(at, min(_BLOCKS, source.blocks - at))
+                data = source.read(at, min(_BLOCKS, self._units - at))
                 wanted.update(data)
                 skip = 0 if at else first
                 target.write_sparse(at + skip, data[skip * 512 :])
@@ -150,7 +153,14 @@ class _Copy:
             target.flush()
             target.write_sparse(0, source.read(0, first))
             target.flush()
-            _same(wanted.hexdigest() == target.sha256(source.blocks))
+            _same(wanted.hexdigest() == target.sha256(self._units))
+
+
+def _ends_at(path: Path, units: int) -> bool:
+    """Whether all blocks from there on are zeros; in a thread."""
+    with FbaDisk(path) as disk:
+        pieces = range(units, disk.blocks, _BLOCKS)
+        return not any(any(disk.read(at, min(_BLOCKS, disk.blocks - at))) for at in pieces)
 
 
 def _same(same: bool) -> None:

@@ -21,20 +21,21 @@ async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
     async with opened(context, request.place, why, write=True) as disk:
         started = time.monotonic()
         if not context.rehearsing:
-            await in_thread(partial(erase_disk, disk.path, disk.kind))
+            await in_thread(partial(erase_disk, disk.path, disk.kind, request.method))
         took = (time.monotonic() - started) * 1000
         context.did("disk", "erase", took, **disk.named)
     context.report(1.0, f"erased {disk.name}")
     return {**disk.facts, "kind": disk.kind}
 
 
-def erase_disk(path: Path, kind: str) -> None:
-    """Empty a linked disk; in a thread."""
+def erase_disk(path: Path, kind: str, method: str = "zero") -> None:
+    """Empty a linked disk; in a thread. `method`: discard is for SCSI volumes alone."""
     if kind == "ECKD":
         with EckdDisk(path, writable=True) as disk:
             disk.clear(0, disk.cylinders * TRACKS_PER_CYLINDER - 1)
             disk.flush()
     else:
         with FbaDisk(path, writable=True) as blocks:
-            blocks.clear(0, blocks.blocks)
+            if not (kind == "SCSI" and method == "discard" and blocks.discard()):
+                blocks.clear(0, blocks.blocks)
             blocks.flush()

@@ -51,9 +51,15 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         def copied(done: int, total: int) -> None:
             context.report(0.02 + 0.95 * done / total, f"read {done} of {total} {disk.units}")
 
+        if request.raw and disk.kind == "ECKD":
+            raise AgentError(
+                409, "disk-kind-mismatch", f"{disk.name} is an ECKD disk, which has no raw blocks of 512 bytes",
+                remedy="read it as an image",
+            )  # fmt: skip
         started = time.monotonic()
         try:
             opening = partial(ImageReader, disk.path, disk.kind, request.compression, copied, Codec(request.codec))
+            opening = partial(opening, raw=request.raw, least_bytes=request.least_bytes)
             reader = await to_its_end(asyncio.to_thread(opening), ImageReader.close)
         except DiskFileError as problem:
             raise _unreadable(disk, problem) from problem
@@ -64,7 +70,8 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
             raise _unreadable(disk, problem) from problem
         finally:
             await to_its_end(asyncio.to_thread(reader.close))
-        _compare(found, received)
+        if not request.raw:
+            _compare(found, received)
         took = (time.monotonic() - started) * 1000
         context.did("disk", "read image", took, **disk.named, units=found.units, bytes=found.file_bytes)
     context.report(1.0, f"read {found.units} {disk.units} of {disk.name}")
@@ -75,6 +82,7 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
         "unit": disk.unit,
         "file_bytes": found.file_bytes,
         "sha256": found.sha256,
+        **({"sha512": found.sha512} if request.raw else {}),
         "bootable": found.bootable,
         "received": received,
     }
@@ -105,6 +113,8 @@ async def _send(request: ReadImage, reader: ImageReader, trust: Trust) -> dict[s
             retryable=answer.status_code in (502, 503, 504),
             remedy="free space where the manager keeps images" if full else "see the manager's log",
         )
+    if request.raw:
+        return {}
     try:
         document = answer.json()
     except ValueError:

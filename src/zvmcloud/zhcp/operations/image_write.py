@@ -48,7 +48,8 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         stream = await stack.enter_async_context(contextlib.aclosing(fetched.pieces()))
         first = await _first(stream)
         file_bytes, expanded = await image_sizes.sizes(fetched, source, first, context.images.trust)
-        fits = partial(image_plan.check, first, file_bytes=file_bytes, expanded_bytes=expanded)
+        known = partial(image_plan.check, first, declared=source.format)
+        fits = partial(known, file_bytes=file_bytes, expanded_bytes=expanded)
         context.report(0.01, f"opening {request.place}")
         disk = await stack.enter_async_context(opened(context, request.place, why, write=True, check=fits))
 
@@ -58,12 +59,12 @@ async def write(context: Context, request: WriteImage) -> dict[str, Json]:
         started = time.monotonic()
         try:
             writing = partial(ImageWriter, disk.path, disk.kind, digest, file_bytes, copied, expanded)
-            opening = partial(writing, compared=fetched.compared)
+            opening = partial(writing, compared=fetched.compared, declared=source.format)
             writer = await to_its_end(asyncio.to_thread(opening), ImageWriter.close)
         except DiskFileError as problem:
             raise AgentError(502, "disk-unreadable", f"{disk.name}: {problem}") from problem
         try:
-            written = await _copy(context, fetched, first, stream, writer)
+            written = await _copy(context, fetched, first, stream, writer, source.format)
         except BaseException:
             await in_thread(writer.abort)
             raise
@@ -96,9 +97,14 @@ async def _first(stream: AsyncGenerator[bytes, None]) -> bytes:
 
 
 async def _copy(
-    context: Context, fetched: Fetched, first: bytes, stream: AsyncGenerator[bytes, None], writer: ImageWriter
+    context: Context,
+    fetched: Fetched,
+    first: bytes,
+    stream: AsyncGenerator[bytes, None],
+    writer: ImageWriter,
+    declared: str,
 ) -> Written:
-    if image_plan.detect(first) is Format.QCOW2:
+    if image_plan.detect(first, declared=declared) is Format.QCOW2:
         return await _copy_file(context, fetched, writer)
     if fetched.file is not None:
         await in_thread(partial(writer.feed_path, fetched.file), stop=writer.stop)
