@@ -107,7 +107,7 @@ _MADE = native("volume.create", {"name": "data", "pool": "p1", "size_gb": 1})
 _OTHER = native("volume.create", {"name": "other", "pool": "p1", "size_gb": 1})
 _VOLUME = native("volume.attach", {"volume": "data", "mount_point": "/dev/data"})
 
-_POOL = "".join(f"free,{PORT},{lun},1G,,,,\n" for lun in (LUN, LUN2))
+_POOL = "".join(f"free,{PORT},{lun},2G,,,,\n" for lun in (LUN, LUN2))
 
 STATES = {
     state.name: state
@@ -255,10 +255,10 @@ NATIVE = (
     _case("volume.create", "off", {"name": "data", "pool": "p1", "size_gb": 1}),
     _case("volume.create", "made on", {"name": "copy", "pool": "p1", "size_gb": 1, "source": "data"}, variant="source"),
     _case("volume.delete", "made", item="data"),
-    _case("volume.extend", "made", {"size_gb": 1}, item="data"),
+    _case("volume.extend", "made", {"size_gb": 2}, item="data"),
     _case("volume.copy", "made", {"source": "data"}, item="other"),
     _case("volume.write", "made", lambda facts: {"url": facts["url"], "sha256": facts["sha256"]}, item="data"),
-    _case("volume.send", "made", lambda facts: {"url": facts["sink"]}, item="data", same=True),
+    _case("volume.send", "made", lambda facts: {"url": facts["url"]}, item="data", same=True),
     _case("volume.rename", "made", {"name": "logs"}, item="data"),
     _case("volume.release", "made", item="data"),
     _case("volume.adopt", "off", {"name": "data", "pool": "p1", "lun": f"{LUN}-{PORT}"}),

@@ -23,7 +23,8 @@ from e2e.programs import OVER, Fleet, Manager, Nursery, Program, fleet, until
 from e2e.stack import zvm
 from whole_system import FILE_NUMBER, RECORDS, UNTOLD, differences, numbered, recorded, scrubbed
 from zhcp.image_server import ImageServer
-from zvmcloud.simulator import spool, storage
+from zvmcloud.simulator import luns, spool, storage
+from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.store import Collection
 from zvmcloud.simulator.system import System
@@ -421,6 +422,10 @@ async def rig(folder: Path, nursery: Nursery, *, cluster: bool = False) -> Async
     model = Model(ssi="SSI", members=("VM1", "VM2")) if cluster else None
     data = b"a file that a guest is booted from" * 100
     async with fleet(folder, model) as found, ImageServer(data).running() as url:
+        with found.vm.system.transaction():
+            for device in ("1A03", "1B03"):
+                execute(found.vm.system, "ZHCP", f"ATTACH {device} TO * AS {device}")
+                luns.set_online(found.vm.system, "ZHCP", device, online=True)
         manager = found.manager("manager", more="[inventory]\nseconds = 0\n")
         image = json.loads((await asyncio.to_thread(zvm, "image", "sample", str(folder / "sample.img"))).stdout)
         found.agent.nursery = manager.nursery = nursery

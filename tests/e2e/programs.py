@@ -212,7 +212,7 @@ class Fleet:
             f'[smapi]\nhost = "127.0.0.1"\nport = {vm.smapi_port}\nuserid = "ZHCP"\n'
             f'password_file = "{folder / "password"}"\n'
             f'[machine]\nhost = "127.0.0.1"\nport = {vm.machine_port}\n'
-            f'[listen]\nunix = "{self.socket}"\n[storage]\nstate = "{folder / "zhcp"}"\n',
+            f'[listen]\nunix = "{self.socket}"\n[storage]\nstate = "{folder / "zhcp"}"\nfcps = ["1A03", "1B03"]\n',
             "http://zhcp",
             uds=str(self.socket),
         )

@@ -1,4 +1,4 @@
-"""A web server with one image, whose connections end when a test wants it."""
+"""A web server with one image that takes whatever is sent to it, whose connections end when a test wants it."""
 
 import asyncio
 import contextlib
@@ -29,6 +29,13 @@ class ImageServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(request)
+        if request.startswith("PUT "):
+            while size := int(await reader.readline() or b"0", 16):
+                await reader.readexactly(size + 2)
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            writer.close()
+            return
         start, end = 0, len(self.data)
         holds = f"if-range: {self.etag}" in request or "if-range" not in request.lower()
         for line in request.splitlines():

@@ -49,6 +49,8 @@ _BEHIND = 8 * 1024 * 1024
 _ZEROS = bytes(_STRETCH)
 _BLOCK = 512
 """What a file's size on its storage is counted in (POSIX, st_blocks on Linux)."""
+_STRETCH_BLOCKS = 2048
+_NOTHING = bytes(_STRETCH_BLOCKS * FBA_BLOCK_BYTES)
 _PUNCH_HOLE = 0x03
 """FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE (linux/falloc.h)."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -376,6 +378,18 @@ class FbaDisk(_SparseFile):
             piece = min(step, end - at, self._next_hole(at) - at)
             self._write(at, bytes(piece))
             at += piece
+
+    def stretches(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """(block, bytes) of what is not zeros from `first` to before `end`, in stretches of 1 MiB at most that begin at
+        multiples of 1 MiB (and at `first`); holes are skipped, not visited."""
+        at = first
+        while at < end and (data_at := self._next_data(at * FBA_BLOCK_BYTES) // FBA_BLOCK_BYTES) < end:
+            at = max(at, data_at - data_at % _STRETCH_BLOCKS)
+            count = min(_STRETCH_BLOCKS - at % _STRETCH_BLOCKS, end - at)
+            data = self.read(at, count)
+            if data != _NOTHING[: len(data)]:
+                yield at, data
+            at += count
 
     def discard(self) -> bool:
         """Have the device forget all blocks, so that they read as zeros; False, and nothing done, where it cannot.

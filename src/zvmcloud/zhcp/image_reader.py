@@ -23,7 +23,6 @@ from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.tracks import DEFAULT_TRACK, TRACKS_PER_CYLINDER
 
 _PIECE = 256 * 1024
-_BLOCKS = 512
 _KINDS = {"ECKD": ImageKind.CKD, "FBA": ImageKind.FBA_DISK, "SCSI": ImageKind.FCP_DISK}
 _DEFAULT = ckd.encode_track(DEFAULT_TRACK)
 
@@ -135,15 +134,17 @@ def _tracks(disk: EckdDisk, told: Callable[[int], None]) -> Iterator[bytes]:
 
 def _blocks(disk: FbaDisk, told: Callable[[int], None], least: int = 0) -> Iterator[bytes]:
     """The blocks up to the last stretch that is not zeros; at least the first one, and ``least`` blocks."""
-    held = 0
-    for block in range(0, disk.blocks, _BLOCKS):
+    done = 0
+    for block, data in disk.stretches(0, disk.blocks):
         told(block)
-        data = disk.read(block, min(_BLOCKS, disk.blocks - block))
-        if block >= max(least, 1) and not any(data):
-            held += len(data)
-            continue
-        while held:
-            zeros = min(held, _PIECE)
-            yield bytes(zeros)
-            held -= zeros
+        yield from _zeros(block - done)
         yield data
+        done = block + len(data) // FBA_BLOCK_BYTES
+    yield from _zeros(min(max(least, 1), disk.blocks) - done)
+
+
+def _zeros(blocks: int) -> Iterator[bytes]:
+    left = blocks * FBA_BLOCK_BYTES
+    while left > 0:
+        yield bytes(min(left, _PIECE))
+        left -= _PIECE

@@ -26,7 +26,6 @@ from zvmcloud.zhcp.operations.places import opened
 from zvmcloud.zhcp.operations.states import must_be_off
 
 _WHY = "a disk is cloned when its guest is off"
-_BLOCKS = 2048
 _BOOT_BLOCKS = 64
 
 
@@ -141,26 +140,28 @@ class _Copy:
             target.clear(0, target.blocks)
             target.flush()
             first = min(_BOOT_BLOCKS, self._units)
-            wanted = hashlib.sha256()
-            for at in range(0, self._units, _BLOCKS):
+            wanted, found = hashlib.sha256(), hashlib.sha256()
+            for at, data in source.stretches(0, self._units):
                 if self._stopped:
                     return
-                data = source.read(at, min(_BLOCKS, self._units - at))
-                wanted.update(data)
+                wanted.update(at.to_bytes(8) + data)
                 skip = 0 if at else first
                 target.write_sparse(at + skip, data[skip * 512 :])
                 self._tell(at)
             target.flush()
             target.write_sparse(0, source.read(0, first))
             target.flush()
-            _same(wanted.hexdigest() == target.sha256(self._units))
+            for at, data in target.stretches(0, self._units):
+                if self._stopped:
+                    return
+                found.update(at.to_bytes(8) + data)
+            _same(wanted.digest() == found.digest())
 
 
 def _ends_at(path: Path, units: int) -> bool:
     """Whether all blocks from there on are zeros; in a thread."""
     with FbaDisk(path) as disk:
-        pieces = range(units, disk.blocks, _BLOCKS)
-        return not any(any(disk.read(at, min(_BLOCKS, disk.blocks - at))) for at in pieces)
+        return next(disk.stretches(units, disk.blocks), None) is None
 
 
 def _same(same: bool) -> None:
