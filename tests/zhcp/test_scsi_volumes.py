@@ -241,7 +241,7 @@ async def test_a_volume_is_discarded_where_its_blocks_can_be(agent: Agent, monke
     disk = luns.file(agent.simulator.system, lun(agent))
     for able in (True, False):
         if not able:
-            monkeypatch.setattr(FbaDisk, "discard", lambda _self: False)
+            monkeypatch.setattr("zvmcloud.zhcp.operations.disk_erase.discard", lambda *_: False)
         await agent.run(WriteImage(source=an_image_again(agent) if not able else an_image(agent), volume=volume()))
         assert any(disk.read_bytes())
         await agent.run(EraseDisk(volume=volume(), method="discard"))

@@ -14,7 +14,6 @@ hole beyond them is ENOSPC, what is there already can be overwritten. Only what 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import mmap
@@ -51,9 +50,6 @@ _BLOCK = 512
 """What a file's size on its storage is counted in (POSIX, st_blocks on Linux)."""
 _STRETCH_BLOCKS = 2048
 _NOTHING = bytes(_STRETCH_BLOCKS * FBA_BLOCK_BYTES)
-_PUNCH_HOLE = 0x03
-"""FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE (linux/falloc.h)."""
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class DiskFileError(OSError):
@@ -390,15 +386,6 @@ class FbaDisk(_SparseFile):
             if data != _NOTHING[: len(data)]:
                 yield at, data
             at += count
-
-    def discard(self) -> bool:
-        """Have the device forget all blocks, so that they read as zeros; False, and nothing done, where it cannot.
-
-        fallocate(2) punches a hole into a file; of a block device it unmaps what then certainly reads as zeros, or
-        refuses (Linux: block/fops.c, blkdev_fallocate).
-        """
-        size = ctypes.c_int64(self.size)
-        return bool(_LIBC.fallocate(self._fd, _PUNCH_HOLE, ctypes.c_int64(0), size) == 0)
 
     def sha256(self, blocks: int | None = None) -> str:
         """Hex digest of the first `blocks`, or of the whole disk."""

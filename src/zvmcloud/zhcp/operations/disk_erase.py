@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,10 @@ from zvmcloud.zhcp.image_messages import EraseDisk
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.places import opened
+
+_PUNCH_HOLE = 0x03
+"""FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE (linux/falloc.h)."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 async def erase(context: Context, request: EraseDisk) -> dict[str, Json]:
@@ -36,6 +42,20 @@ def erase_disk(path: Path, kind: str, method: str = "zero") -> None:
             disk.flush()
     else:
         with FbaDisk(path, writable=True) as blocks:
-            if not (kind == "SCSI" and method == "discard" and blocks.discard()):
+            if not (kind == "SCSI" and method == "discard" and discard(path, blocks.size)):
                 blocks.clear(0, blocks.blocks)
             blocks.flush()
+
+
+def discard(path: Path, size: int) -> bool:
+    """Have the device forget all its bytes, so that they read as zeros; False, and nothing done, where it cannot.
+
+    fallocate(2) punches a hole into a file; of a block device it unmaps what then certainly reads as zeros, or refuses
+    (Linux: block/fops.c, blkdev_fallocate).
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        length = ctypes.c_int64(size)
+        return bool(_LIBC.fallocate(descriptor, _PUNCH_HOLE, ctypes.c_int64(0), length) == 0)
+    finally:
+        os.close(descriptor)
