@@ -17,7 +17,7 @@ from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError, NotFound
 from zvmcloud.manager.jobs import remote, runner
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings_file import build
 from zvmcloud.manager.tables import guests, manager_nodes
@@ -137,10 +137,10 @@ async def test_recovery_goes_on_after_a_job_that_cannot_be_read(node: Node, monk
     first, second = await begin(node, punch()), await begin(node, punch())
     resume = node.runner.resume
 
-    async def picky(job: str, plan: Plan | None = None) -> object:
+    async def picky(job: str, record: JobRecord | None = None) -> object:
         if job == first:
             raise RuntimeError("unreadable")
-        return await resume(job, plan)
+        return await resume(job, record)
 
     monkeypatch.setattr(node.runner, "resume", picky)
     await node.runner.recover()
@@ -169,8 +169,9 @@ async def test_a_durable_step_is_not_called_failed_while_its_agent_is_silent(
     monkeypatch.setattr(Agent, "get", silent_get)
     job = new_job()
     await node.core.begin(deploy(), "", job, {"f": b"x"})
-    await asyncio.sleep(0.2)
-    assert (await node.journal.get(job)).state == "interrupted"
+    async with asyncio.timeout(60):
+        while (await node.journal.get(job)).state != "interrupted":
+            await asyncio.sleep(0.01)
     assert (node.settings.state / "jobs" / job / "f").exists()
     away = False
     assert await over(node, job) == "done"

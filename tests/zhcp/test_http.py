@@ -152,3 +152,84 @@ async def test_nobody_there_means_the_request_was_not_sent(address: str, tmp_pat
     with pytest.raises(LostError) as caught:
         await ask(HttpDoor(address.format(folder=tmp_path)))
     assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-After: 1\r\n\r\n",
+            b"{}",
+        ),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\ncontent-length:2\r\n\r\n{}", b"{}"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+    ],
+)
+async def test_answers_are_understood_however_they_are_framed(wire: bytes, body: bytes) -> None:
+    connections = set()
+
+    async def script(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(number)
+        while True:
+            await request(reader)
+            writer.write(wire)
+
+    async with agent(script) as door:
+        for _ in range(2):
+            assert (await ask(door)).body == body
+    assert connections == {1}, "the end of each answer is known, so the connection is kept"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+async def test_a_connection_that_ends_with_its_answer_is_not_kept(wire: bytes) -> None:
+    connections = []
+
+    async def script(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(number)
+        await request(reader)
+        writer.write(wire)
+
+    async with agent(script) as door:
+        for _ in range(2):
+            assert (await ask(door)).body == b"{}"
+    assert connections == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno field\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * http._HEAD_LIMIT + b"\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_breaks_http_is_lost(wire: bytes) -> None:
+    async def script(_: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(wire)
+        await reader.read()
+
+    async with agent(script) as door:
+        with pytest.raises(LostError) as caught:
+            await ask(door)
+    assert caught.value.sent
+
+
+@pytest.mark.parametrize(("target", "value"), [("/v1/a b", "x"), ("/v1/a\r\nX: y", "x"), ("/v1/a", "x\r\nX: y")])
+async def test_nothing_can_be_smuggled_into_a_request(target: str, value: str) -> None:
+    with pytest.raises(ValueError, match="line break or a blank"):
+        await HttpDoor("http://127.0.0.1:9").exchange("GET", target, b"", {"X-More": value}, 1.0)

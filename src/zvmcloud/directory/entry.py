@@ -15,6 +15,7 @@ from zvmcloud.directory.statements import ENTRY_KEYWORDS, NO_PASSWORDS, Director
 
 #: Statements that define a virtual device with its address as the first operand.
 DEVICE_KEYWORDS = ("MDISK", "NICDEF", "DEDICATE", "SPOOL", "CONSOLE", "SPECIAL")
+_ADDRESSED = frozenset((*DEVICE_KEYWORDS, "LINK"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,14 @@ class Entry:
         line = 1
         seen: dict[str, str] = {}
         for item in ordered:
-            if item is not first and item.keyword in ENTRY_KEYWORDS:
-                raise DirectoryError(
-                    line, "statement", item.keyword, "one entry has one " + " or ".join(ENTRY_KEYWORDS)
-                )
+            keyword = item.keyword
+            if keyword in ENTRY_KEYWORDS and item is not first:
+                raise DirectoryError(line, "statement", keyword, "one entry has one " + " or ".join(ENTRY_KEYWORDS))
             statements.check(item, line)
-            address = _address(item)
-            if address and item.keyword in (*DEVICE_KEYWORDS, "LINK"):
-                if seen.get(address, item.keyword) != item.keyword or (address in seen and item.keyword != "NICDEF"):
-                    raise DirectoryError(line, item.keyword, address, "a virtual device is defined once")
-                seen[address] = item.keyword
+            if keyword in _ADDRESSED and (address := _address(item)):
+                if seen.get(address, keyword) != keyword or (address in seen and keyword != "NICDEF"):
+                    raise DirectoryError(line, keyword, address, "a virtual device is defined once")
+                seen[address] = keyword
             line += len(item.records)
         return cls(ordered)
 
@@ -341,7 +340,7 @@ class Entry:
             item
             for item in profile.statements[1:]
             if not (item.keyword in single and item.keyword in own)
-            and not (item.keyword in (*DEVICE_KEYWORDS, "LINK") and _address(item) in used)
+            and not (item.keyword in _ADDRESSED and _address(item) in used)
         )
         return replace(self, statements=(self.statements[0], *inherited, *self.statements[1:]))
 

@@ -115,11 +115,12 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
     pending: list[str] = []
     for number, raw in enumerate(records, first_line):
         record = _record(raw, number, verbatim=verbatim)
-        if not pending and record.lstrip().startswith("*"):
+        comment = record.lstrip().startswith("*")
+        if comment and not pending:
             statements.append(Statement((record,), tuple(record.split(None, 1)) or ("*",)))
             continue
         pending.append(record)
-        if record.endswith(",") and not record.lstrip().startswith("*"):
+        if record.endswith(",") and not comment:
             continue
         statements.append(_statement(pending))
         pending = []
@@ -138,6 +139,8 @@ def _record(raw: str, number: int, *, verbatim: bool = False) -> str:
 
 
 def _statement(records: Sequence[str]) -> Statement:
+    if len(records) == 1 and "'" not in records[0]:  # nearly all are; a directory has thousands
+        return Statement(tuple(records), tuple(records[0].removesuffix(",").upper().split()))
     text = upper(" ".join(record.removesuffix(",") for record in records))
     return Statement(tuple(records), tuple(_QUOTED.findall(text)))
 
@@ -151,7 +154,7 @@ def make(*words: object) -> Statement:
     texts = [upper(str(word)) for word in words if str(word) != ""]
     keyword = texts[0] if texts else ""
     for text in texts:
-        if not text.isprintable() or _QUOTED.findall(text) != [text] or text.endswith(",") or not _one_piece(text):
+        if not text.isprintable() or text.endswith(",") or not _one_piece(text):
             shown = "*" * 8 if keyword in ("USER", "IDENTITY") else text
             raise DirectoryError(1, f"{keyword} operand", shown, "one word, or text in single quotes")
     records: list[str] = []
@@ -175,9 +178,11 @@ def wrapped(text: str) -> Statement:
 
 
 def _one_piece(text: str) -> bool:
-    if text.startswith("'") and text.endswith("'") and len(text) > 1:
+    if "'" not in text:
+        return text.split() == [text]
+    if _QUOTED.findall(text) == [text] and text.startswith("'") and text.endswith("'") and len(text) > 1:
         return "'" not in text[1:-1].replace("''", "")
-    return "'" not in text and not any(character.isspace() for character in text)
+    return False
 
 
 def storage_kib(text: str) -> int | None:

@@ -34,7 +34,7 @@ class Prepared:
 class Form:
     """SQL with question marks, and how to put values in their place."""
 
-    __slots__ = ("_converters", "_given", "sql")
+    __slots__ = ("_given", "sql")
 
     def __init__(self, statement: sa.Executable, names: tuple[str, ...], dialect: sa.Dialect) -> None:
         if not isinstance(statement, sa.ClauseElement):
@@ -44,18 +44,16 @@ class Form:
             raise TypeError(f"{type(statement).__name__} has no parameters")
         whole = made.construct_expanded_state(dict.fromkeys(names))
         self.sql = whole.statement
-        self._given: list[tuple[str, object]] = []
-        self._converters: list[Callable[[Any], Any] | None] = []
+        self._given: list[tuple[str, object, Callable[[Any], Any] | None]] = []
         for name in whole.positiontup or ():
             bind = made.binds.get(name)
-            self._given.append((name, whole.parameters.get(name)))
-            self._converters.append(
-                bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
-            )
+            convert = bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
+            self._given.append((name, whole.parameters.get(name), convert))
 
     def values(self, row: Mapping[str, object]) -> list[object]:
         """The values of a row in the order of the SQL, as the driver wants them."""
+        get = row.get
         return [
-            row.get(name, constant) if convert is None else convert(row.get(name, constant))
-            for (name, constant), convert in zip(self._given, self._converters, strict=True)
+            get(name, constant) if convert is None else convert(get(name, constant))
+            for name, constant, convert in self._given
         ]

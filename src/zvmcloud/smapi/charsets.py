@@ -21,8 +21,12 @@ class Charset:
     def first_outside(self, value: str) -> str | None:
         """The first character of `value` that does not belong, or None."""
         if self.allowed is None:
-            return next((c for c in value if c in self.excluded), None)
-        return next((c for c in value if c not in self.allowed), None)
+            if self.excluded.isdisjoint(value):
+                return None
+            return next(c for c in value if c in self.excluded)
+        if self.allowed.issuperset(value):
+            return None
+        return next(c for c in value if c not in self.allowed)
 
     def plus(self, characters: str) -> Charset:
         """The same set with more characters."""

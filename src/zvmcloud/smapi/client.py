@@ -254,8 +254,7 @@ class Client:
             if pause:
                 await asyncio.sleep(pause)
             try:
-                async with asyncio.timeout(self._patience.connect_timeout):
-                    return await self._connect()
+                return await self._connect()
             except TimeoutError:
                 raise ConnectError(f"{where}: no connection within {self._patience.connect_timeout:g} s") from None
             except ssl.SSLError as error:
@@ -267,11 +266,12 @@ class Client:
         raise ConnectError(f"{where}: cannot connect: {last}")
 
     async def _connect(self) -> Line:
-        host, port = self.endpoint.host, self.endpoint.port
+        host, port, patience = self.endpoint.host, self.endpoint.port, self._patience.connect_timeout
         if self._bare:
-            return await Plain.connect(host, port)
-        opened = self._opener() if self._opener else asyncio.open_connection(host, port, ssl=self._context)
-        return Streams(*await opened)
+            return await Plain.connect(host, port, patience)
+        async with asyncio.timeout(patience):
+            opened = self._opener() if self._opener else asyncio.open_connection(host, port, ssl=self._context)
+            return Streams(*await opened)
 
     # -- asynchronous directory work ------------------------------------------------------------------------------
 

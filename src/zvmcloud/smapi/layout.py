@@ -222,20 +222,22 @@ class Limited(Spec):
 
     def check(self, value: Any, name: str, number: int) -> None:
         def refuse(detail: int, message: str) -> ParameterError:
-            return ParameterError(name, message, rs=number * 100 + detail)
+            shown = repr(value if len(value) <= 80 else value[:77] + "...")
+            return ParameterError(name, f"{shown} {message}", rs=number * 100 + detail)
 
         if value == "*":  # the sign for all or any is taken wherever a name is (recorded)
             return
-        shown = repr(value if len(value) <= 80 else value[:77] + "...")
         if len(value) < self.minimum:
-            raise refuse(TOO_SHORT, f"{shown} has {len(value)} characters; at least {self.minimum} are needed")
+            raise refuse(TOO_SHORT, f"has {len(value)} characters; at least {self.minimum} are needed")
         if self.maximum is not None and len(value) > self.maximum:
-            raise refuse(TOO_LONG, f"{shown} has {len(value)} characters; at most {self.maximum} are allowed")
+            raise refuse(TOO_LONG, f"has {len(value)} characters; at most {self.maximum} are allowed")
         bad = self.charset.first_outside(value)
         if bad is not None:
-            raise refuse(self.charset.detail, f"{shown} has the character {bad!r}; allowed: {self.charset}")
-        if value and self.choices and not any(word.startswith(value.upper()) for word in self.choices):
-            raise refuse(NOT_A_CHOICE, f"{shown} is not one of {', '.join(self.choices)}")
+            raise refuse(self.charset.detail, f"has the character {bad!r}; allowed: {self.charset}")
+        if not value or not self.choices or value in self.choices:
+            return
+        if not any(word.startswith(value.upper()) for word in self.choices):
+            raise refuse(NOT_A_CHOICE, f"is not one of {', '.join(self.choices)}")
 
     def split(self, value: str) -> dict[str, str]:
         """The words of a record by their names. Words beyond those named are in the last one."""

@@ -10,8 +10,10 @@ taking down a transport (`make bench ARGS=connector` shows what a call costs).
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
+import os
 import socket
 from typing import Protocol
 
@@ -37,20 +39,34 @@ class Line(Protocol):
 
 
 class Plain:
-    """TCP without a transport."""
+    """TCP without a transport.
+
+    What comes is read when the socket has it, and kept until :meth:`receive` asks for it. While a piece is kept nothing
+    more is read, so who sends faster than we take waits.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._loop = asyncio.get_running_loop()
+        self._watching = False
+        self._kept: bytes | OSError | None = None
+        self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
-    async def connect(cls, host: str, port: int) -> Plain:
-        """To an address, not a name. OSError."""
+    async def connect(cls, host: str, port: int, patience: float) -> Plain:
+        """To an address, not a name, within ``patience`` seconds. OSError, TimeoutError."""
         connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(connection, (host, port))
+            failed = connection.connect_ex((host, port))
+            if failed == errno.EINPROGRESS:  # on one machine it is made by the time that this is told
+                failed = connection.connect_ex((host, port))
+            if failed in (errno.EINPROGRESS, errno.EALREADY):
+                async with asyncio.timeout(patience):
+                    await asyncio.get_running_loop().sock_connect(connection, (host, port))
+            elif failed not in (0, errno.EISCONN):
+                raise OSError(failed, os.strerror(failed))
         except BaseException:
             connection.close()
             raise
@@ -60,12 +76,45 @@ class Plain:
         await self._loop.sock_sendall(self._socket, data)
 
     async def receive(self) -> bytes:
-        return await self._loop.sock_recv(self._socket, PIECE)
+        if self._kept is None:
+            if not self._watching:
+                self._loop.add_reader(self._socket, self._readable)
+                self._watching = True
+            self._waiting = self._loop.create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        found, self._kept = self._kept, None
+        if isinstance(found, OSError):
+            raise found
+        return found or b""
+
+    def _readable(self) -> None:
+        if self._kept is not None:
+            self._unwatch()
+            return
+        try:
+            self._kept = self._socket.recv(PIECE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._kept = error
+        if not self._kept or isinstance(self._kept, OSError):
+            self._unwatch()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._loop.remove_reader(self._socket)
+            self._watching = False
 
     def keep_alive(self) -> None:
         _keep_alive(self._socket)
 
     async def close(self) -> None:
+        self._unwatch()
         self._socket.close()
 
 

@@ -115,7 +115,7 @@ async def some(context: Context, named: str) -> dict[str, Json]:
         part = userids[at : at + _AT_ONCE]
         for userid, entry in zip(part, await asyncio.gather(*(entries.query(context, u) for u in part)), strict=True):
             if entry is not None:
-                found.append(_described(userid, entry.kind, entry.render(), key))
+                found.append(_named(userid, entry.kind, entry.render(), key) | _facts(entry))
     alone = len(userids) == 1
     answer = await context.call(f.ImageStatusQuery(target=userids[0] if alone else "*"), allow=_NONE_ON)
     names = answer.reply.image_name_array if answer.rc == 0 and answer.data is not None else ()
@@ -149,21 +149,25 @@ def digest(records: Sequence[str], key: bytes) -> str:
 
 
 def _described(name: str, kind: str, records: Sequence[str], key: bytes) -> dict[str, Json]:
-    found: dict[str, Json] = {"userid": name, "kind": kind, "digest": digest(records, key)}
+    found = _named(name, kind, records, key)
     try:
         entry = Entry.parse([text for record in records if (text := record.rstrip())])
     except DirectoryError as problem:
         return found | {"unreadable": f"line {problem.line}: {problem.operand}: {problem.limit}"}
+    return found | _facts(entry)
+
+
+def _named(name: str, kind: str, records: Sequence[str], key: bytes) -> dict[str, Json]:
+    return {"userid": name, "kind": kind, "digest": digest(records, key)}
+
+
+def _facts(entry: Entry) -> dict[str, Json]:
     include = entry.first("INCLUDE")
-    return (
-        found
-        | entries.facts_json(entry)
-        | {
-            "profile": include.operand(1) if include else "",
-            "dedicated": [{"vdev": item.vdev, "rdev": item.rdev} for item in entry.dedicates],
-            "nics": [*queries.nics_json(entry)],
-        }
-    )
+    return entries.facts_json(entry) | {
+        "profile": include.operand(1) if include else "",
+        "dedicated": [{"vdev": item.vdev, "rdev": item.rdev} for item in entry.dedicates],
+        "nics": [*queries.nics_json(entry)],
+    }
 
 
 _PARTS: dict[str, Part] = {

@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
 
-from zvmcloud.directory.entry import Entry
-from zvmcloud.directory.statements import DirectoryError
+from zvmcloud.directory.statements import DirectoryError, split
 from zvmcloud.smapi.client import Client, Patience, Tls
 from zvmcloud.smapi.connection import EventFrame
 from zvmcloud.smapi.declare import Answer, Reply, Request
@@ -145,7 +144,7 @@ def parameters(request: Request[R]) -> dict[str, Json]:
 def masked(records: Sequence[str]) -> tuple[str, ...]:
     """Directory records with passwords hidden, those of statements that cannot be read too."""
     try:
-        return tuple(" ".join(item.masked()) for item in Entry.parse([r.rstrip() for r in records]).statements)
+        return tuple(" ".join(item.masked()) for item in split([record.rstrip() for record in records]))
     except DirectoryError:
         shown = []
         for record in records:

@@ -14,6 +14,7 @@ from typing import cast
 from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import best_match
 
+from zvmcloud.api.connector.fitting import fits
 from zvmcloud.manager.jobs.plan import Json
 
 Schema = Mapping[str, Json]
@@ -357,14 +358,17 @@ def _is_address(value: object) -> bool:
 class Checker:
     """A compiled schema."""
 
-    __slots__ = ("_query", "_validator")
+    __slots__ = ("_fits", "_query", "_validator")
 
     def __init__(self, schema: Schema, *, query: bool = False) -> None:
         self._validator = Draft4Validator(dict(schema), format_checker=_FORMATS)
+        self._fits = fits(schema)
         self._query = query
 
     def complaint(self, value: Json) -> str | None:
         """None, or what is wrong: the field or query parameter, its value, and the rule."""
+        if self._fits(value):
+            return None
         error = best_match(self._validator.iter_errors(value))
         if error is None:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -100,11 +100,16 @@ class Journal(JournalReader):
         self._changed: dict[str, set[str]] = {}
 
     async def begin(
-        self, plan: Plan, origin: str = "", job: str = "", children: Sequence[tuple[str, Plan]] = ()
+        self,
+        plan: Plan,
+        origin: str = "",
+        job: str = "",
+        children: Sequence[tuple[str, Plan]] = (),
+        also: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
         ones as pending. The audit tells who began it, and at its end how it ended. ``children``: jobs, with their
-        ids, that a step of this one runs.
+        ids, that a step of this one runs. ``also``: what is written in the same transaction.
 
         Raises Conflict (guest-busy) when the guest of a child is being changed, and nothing is begun.
         """
@@ -114,6 +119,8 @@ class Journal(JournalReader):
             await self._begin(connection, plan, origin, job)
             for child, its_plan in children:
                 await self._begin(connection, its_plan, origin, child, job)
+            if also is not None:
+                await also(connection)
         return job
 
     async def _begin(
@@ -210,10 +217,17 @@ class Journal(JournalReader):
         self._notify(job)
 
     async def ended(
-        self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]], *, step: str = ""
+        self,
+        connection: Connection,
+        job: str,
+        outcomes: Sequence[tuple[int, Outcome]],
+        *,
+        step: str = "",
+        last: bool = False,
     ) -> None:
         """The ends of steps (number, outcome) with the calls they made, inside the caller's transaction; call
-        :meth:`published` after the commit. ``step``: the name of a step whose end is a line of the log."""
+        :meth:`published` after the commit. ``step``: the name of a step whose end is a line of the log; ``last``: the
+        same transaction ends the job, and with it the turn."""
         now = time.time()
         await connection.run(
             _END_OF_STEP,
@@ -232,7 +246,8 @@ class Journal(JournalReader):
             ],
         )
         await self._write_calls(connection, job, outcomes)
-        await end_turn(connection, job)
+        if not last:
+            await end_turn(connection, job)
         if step:
             told = [f"{found.state}{_how(found)}" for _, found in outcomes]
             await note(connection, job, *((step, line) for line in told))

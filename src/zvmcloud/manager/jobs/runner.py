@@ -62,12 +62,15 @@ class Runner:
         set)."""
         check(plan)
         job = job or new_job()
+        record, first = _fresh(job, plan, self.journal.epoch), plan.steps[0]
         self._busy.add(job)
         try:
-            await self.journal.begin(plan, origin, job)
-            return await self.resume(job, plan)
+            turn = None if first.local else lambda connection: self.turns.ask(connection, record, first.kind)
+            await self.journal.begin(plan, origin, job, also=turn)
+            return await self.resume(job, record)
         finally:
             self._busy.discard(job)
+            self.turns.forget(job)
             if job_has_files(plan):
                 await asyncio.shield(self._discard(job))
 
@@ -80,12 +83,10 @@ class Runner:
         if over:
             await self.materials.discard(job)
 
-    async def resume(self, job: str, plan: Plan | None = None) -> JobRecord:
-        """Run (the rest of) an inline job. Steps already done are not repeated."""
-        if plan is None:
+    async def resume(self, job: str, record: JobRecord | None = None) -> JobRecord:
+        """Run (the rest of) an inline job; ``record``: as it has just begun. Steps already done are not repeated."""
+        if record is None:
             record = await self.journal.get(job, with_calls=False)
-        else:
-            record = _fresh(job, plan, self.journal.epoch)
         results: dict[str, Mapping[str, Json]] = {}
         waiting: list[tuple[int, Outcome]] = []
         last = len(record.steps) - 1
@@ -98,7 +99,7 @@ class Runner:
                     async with self.journal.database.write() as connection:
                         result = await self._local(connection, record, item.step, results)
                         ended = (*waiting, (item.number, Outcome("done", 1.0, result=result)))
-                        await self.journal.ended(connection, job, ended)
+                        await self.journal.ended(connection, job, ended, last=item.number == last)
                         if item.number == last:
                             await self.journal.finish(connection, job, "done")
                 except (ManagerError, SQLAlchemyError) as error:
@@ -113,7 +114,7 @@ class Runner:
             waiting.append((item.number, outcome))
         if waiting:
             async with self.journal.database.write() as connection:
-                await self.journal.ended(connection, job, waiting)
+                await self.journal.ended(connection, job, waiting, last=True)
                 await self.journal.finish(connection, job, "done")
         self.journal.published(job)
         return replace(

@@ -99,8 +99,22 @@ class Turns:
         self._database = database
         self._settings = settings
         self._waiting: dict[str, _Waiter] = {}
+        self._asked: dict[str, tuple[str, bool]] = {}
+        """What jobs asked for as they began, and whether they got it then."""
         self._looking: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
+
+    async def ask(self, connection: Connection, record: JobRecord, operation: str) -> None:
+        """Ask for the turn of the first step in the transaction that writes the job down; :meth:`take` waits for it.
+        To be followed by :meth:`forget` when the job is over, or the transaction has failed."""
+        kind = NEEDED.get(operation)
+        if kind is not None:
+            granted = await _ask(connection, record, kind, await self._limits(connection, record.system))
+            self._asked[record.id] = kind, granted
+
+    def forget(self, job: str) -> None:
+        """What the job asked for as it began does not matter any more."""
+        self._asked.pop(job, None)
 
     async def take(self, record: JobRecord, operation: str, *, cancels: bool) -> None:
         """Wait until the job may run this operation of its system's agent. A turn that it has already it keeps.
@@ -110,12 +124,16 @@ class Turns:
         kind = NEEDED.get(operation)
         if kind is None:
             return
-        async with self._database.write() as connection:
-            if await _ask(connection, record, kind, await self._limits(connection, record.system)):
-                return
+        asked, granted = self._asked.pop(record.id, ("", False))
+        if asked != kind:
+            async with self._database.write() as connection:
+                granted = await _ask(connection, record, kind, await self._limits(connection, record.system))
+        if granted:
+            return
         waiter = self._waiting[record.id] = _Waiter(record.system, cancels)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="manager-turns")
+        self._freed.set()  # it may have been granted before anybody knew who waits for it
         try:
             while not waiter.granted:
                 await waiter.woken.wait()
