@@ -170,7 +170,7 @@ async def test_of_three_creates_at_once_one_succeeds(door: httpx.AsyncClient, no
     answers = await asyncio.gather(*(door.post("/guests", json=body) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
     assert list(zhcp.guests) == ["NEW"]
-    assert await node.guests.list("ZVM1") == ("NEW",)
+    assert (await node.guests.list("ZVM1")).userids == ("NEW",)
 
 
 async def test_a_guest_deleted_while_others_change_it_is_gone_from_zvm_and_from_the_table(
@@ -188,5 +188,5 @@ async def test_a_guest_deleted_while_others_change_it_is_gone_from_zvm_and_from_
     assert all(answer.status_code in {200, 404, 409} for answer in answers), [answer.text for answer in answers]
     assert answers[2].status_code == 200
     assert zhcp.guests == {}
-    assert await node.guests.list("ZVM1") == ()
+    assert (await node.guests.list("ZVM1")).userids == ()
     assert await node.networks.nics("ZVM1") == (), "no row of a NIC stays behind"

@@ -151,11 +151,11 @@ async def test_a_create_whose_answer_was_lost_is_recovered(
     assert answer.status_code == 500
     job = answer.headers["zvm-job"]
     assert (await node.journal.get(job)).state == "interrupted"
-    assert await node.guests.list("ZVM1") == ()
+    assert (await node.guests.list("ZVM1")).userids == ()
     monkeypatch.setattr(door(node), "exchange", exchange)
     await node.runner.recover()
     assert (await node.journal.get(job)).state == "done"
-    assert await node.guests.list("ZVM1") == ("LINUX01",)
+    assert (await node.guests.list("ZVM1")).userids == ("LINUX01",)
     assert zhcp.kinds() == ["guest.create"]
 
 

@@ -170,7 +170,7 @@ async def test_a_durable_step_is_not_called_failed_while_its_agent_is_silent(
     job = new_job()
     await node.core.begin(deploy(), "", job, {"f": b"x"})
     async with asyncio.timeout(60):
-        while (await node.journal.get(job)).state != "interrupted":
+        while (await node.journal.get(job)).state != "interrupted":  # noqa: ASYNC110 (the journal has no event)
             await asyncio.sleep(0.01)
     assert (node.settings.state / "jobs" / job / "f").exists()
     away = False

@@ -23,6 +23,7 @@ from zvmcloud.manager.errors import (
     NotFound,
 )
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.guest_listing import Listing, Listings
 from zvmcloud.manager.guest_plans import GuestRequest, Relocation, plan_delete, plan_power, plan_relocate, powered
 from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.roles import Caller
@@ -38,16 +39,13 @@ class Guests:
     def __init__(self, core: Core, disks: Disks) -> None:
         self._core = core
         self._disks = disks
+        self._listings = Listings(core.database)
 
     # what is there
 
-    async def list(self, system: str) -> tuple[str, ...]:
-        """Userids of this manager's guests on a system, sorted. One text from the database: for 10,000 guests a sixth
-        of the time that 10,000 rows take."""
-        query = sa.select(sa.func.aggregate_strings(guests.c.userid, " ")).where(guests.c.system == system)
-        async with self._core.database.read() as connection:
-            found = (await connection.execute(query)).scalar_one_or_none()
-        return tuple(sorted((found or "").split()))
+    async def list(self, system: str) -> Listing:
+        """Userids of this manager's guests on a system."""
+        return await self._listings.of(system)
 
     async def rows(self, system: str = "") -> tuple[sa.RowMapping, ...]:
         """Table rows of this manager's guests, of one system or of all."""

@@ -49,6 +49,15 @@ guests = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
 )
 
+guest_listings = sa.Table(
+    "guest_listings",
+    metadata,
+    sa.Column("system", sa.String(16), primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+"""``version`` is another one after each change of the userids of a system's guests, whoever makes it: triggers of the
+database count (migration 0018)."""
+
 nics = sa.Table(
     "nics",
     metadata,

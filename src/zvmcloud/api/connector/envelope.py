@@ -28,15 +28,18 @@ OK = Code(0, None, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A handler's success. ``output`` None becomes ""; ``job`` is the job that made the change."""
+    """A handler's success. ``output`` None becomes ""; ``job`` is the job that made the change. ``document``: the
+    output, when it is JSON text already."""
 
     output: Json = None
     job: str = ""
+    document: bytes = b""
 
 
 def success(reply: Reply) -> Response:
     """HTTP 200, whatever was done."""
-    return _respond(200, OK, "", "" if reply.output is None else reply.output, reply.job)
+    output: Json | bytes = "" if reply.output is None else reply.output
+    return _respond(200, OK, "", reply.document or output, reply.job)
 
 
 def failure(status: int, code: Code, message: str, job: str = "") -> Response:
@@ -50,17 +53,21 @@ def fault(status: int, message: str, headers: dict[str, str] | None = None) -> R
 
 
 def _respond(
-    status: int, code: Code, message: str, output: Json, job: str, headers: dict[str, str] | None = None
+    status: int, code: Code, message: str, output: Json | bytes, job: str, headers: dict[str, str] | None = None
 ) -> Response:
-    body = {
+    """``output`` goes last: of bytes, which are JSON, the rest of the document is put in front."""
+    rest: dict[str, Json] = {
         "overallRC": code.overall,
         "modID": code.module,
         "rc": code.rc,
         "rs": code.rs,
         "errmsg": message,
-        "output": output,
     }
+    if isinstance(output, bytes):
+        body = b'%s, "output": %s}' % (json.dumps(rest).encode()[:-1], output)
+    else:
+        body = json.dumps({**rest, "output": output}).encode()
     extra = {"cache-control": "no-cache", **(headers or {})}
     if job:
         extra[JOB_HEADER] = job
-    return Response(json.dumps(body), status, extra, media_type="application/json")
+    return Response(body, status, extra, media_type="application/json")

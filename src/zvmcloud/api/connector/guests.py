@@ -20,7 +20,7 @@ _TRAFFIC = ("fr_rx", "fr_tx", "fr_rx_dsc", "fr_tx_dsc", "fr_rx_err", "fr_tx_err"
 
 
 async def list_guests(ask: Ask) -> Reply:
-    return Reply(list(await ask.node.guests.list(ask.system)))
+    return Reply(document=(await ask.node.guests.list(ask.system)).document)
 
 
 async def create_guest(ask: Ask) -> Reply:
