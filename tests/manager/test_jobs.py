@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from manager.fake_zhcp import FakeZhcp
-from manager.support import image_file, running, settings
+from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.manager.agents import Agent
 from zvmcloud.manager.deploys import DeployRequest
 from zvmcloud.manager.errors import AgentUnreachable, Conflict, ManagerError, NotFound
@@ -93,7 +93,9 @@ async def test_a_caller_that_goes_away_leaves_no_job_that_nobody_runs(node: Node
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        while job not in {found.id for found in await all_jobs(node)}:  # noqa: ASYNC110 (the journal has no event)
+            await asyncio.sleep(0.01)
     assert await over(node, job) == "done"
 
 
