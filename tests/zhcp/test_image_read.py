@@ -1,5 +1,6 @@
 """Capturing a disk: the bytes that arrive are an image file that gives the same disk again."""
 
+import asyncio
 import dataclasses
 import hashlib
 import threading
@@ -36,17 +37,22 @@ class Receiver:
     tokens: list[str] = field(default_factory=list)
     refuse: int = 0
     lie: bool = False
+    begun: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     state = Receiver()
+    state.go_on.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_PUT(self) -> None:
             data = b""
+            state.begun.set()
+            state.go_on.wait(60)
             while size := int(self.rfile.readline(), 16):
                 data += self.rfile.read(size)
                 self.rfile.readline()
@@ -115,6 +121,27 @@ async def test_a_running_guest_is_not_captured(agent: Agent, receiver: Receiver)
     problem = await agent.refused(capture(receiver))
     assert (problem.status, problem.code) == (409, "guest-active")
     assert receiver.files == []
+
+
+async def test_a_capture_that_is_cancelled_leaves_no_link_and_the_disk_as_it_was(
+    agent: Agent, receiver: Receiver
+) -> None:
+    await agent.run(agent.guest())
+    await agent.run(agent.write_image())
+    async with agent.runner.context("look").linked("LINUX01", "0100", write=False) as (_, path):
+        file = path.resolve()
+    before = file.read_bytes()
+    receiver.go_on.clear()
+    running = asyncio.create_task(agent.refused(capture(receiver, compression=0)))
+    assert await asyncio.to_thread(receiver.begun.wait, 30)
+    answer = await agent.http.delete(f"/v1/operations/job/s{agent.steps}?epoch=1")
+    receiver.go_on.set()
+    assert answer.json()["error"]["code"] == (await running).code == "cancelled"
+    assert receiver.files == []
+    assert not [
+        line for line in (await agent.runner.machine.cp("QUERY VIRTUAL ALL")).lines if line.startswith("DASD F")
+    ]
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

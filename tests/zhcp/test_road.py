@@ -101,7 +101,8 @@ async def test_a_guest_is_deployed_started_and_deleted(agent: Agent) -> None:
 async def test_a_second_disk_holds_the_file_system_that_was_asked_for(agent: Agent) -> None:
     fba = NewDisk(vdev="0102", size_units=32768, type="FBA", pool="FBAPOOL", format="ext4")
     swap = NewDisk(vdev="0103", size_units=5, pool="POOL1", format="swap")
-    await agent.run(agent.guest("LINUX01", ROOT, EXT4, fba, swap, NewDisk(vdev="0104", vdisk_blocks=2048)))
+    xfs = NewDisk(vdev="0105", size_units=500, pool="POOL1", format="xfs")
+    await agent.run(agent.guest("LINUX01", ROOT, EXT4, fba, swap, NewDisk(vdev="0104", vdisk_blocks=2048), xfs))
     async with agent.runner.context("test").linked("LINUX01", "0101", write=False) as (_, path):
         with EckdDisk(path) as disk:
             (partition,) = cdl.partitions(disk)
@@ -116,6 +117,13 @@ async def test_a_second_disk_holds_the_file_system_that_was_asked_for(agent: Age
         with EckdDisk(path) as disk:
             first = cdl.PartitionBlocks(disk, cdl.partitions(disk)[0]).read(0)
             assert first[4086:4096] == b"SWAPSPACE2"
+    async with agent.runner.context("test").linked("LINUX01", "0105", write=False) as (_, path):
+        with EckdDisk(path) as disk:
+            (partition,) = cdl.partitions(disk)
+            superblock = cdl.PartitionBlocks(disk, partition).read(0)
+            assert superblock[:4] == b"XFSB"
+            assert int.from_bytes(superblock[8:16], "big") <= partition.blocks
+            assert path.stat().st_blocks * 512 < 500 * 983040 / 4
     facts = await agent.client.guest("LINUX01")
     assert "MDISK 0104 FB-512 V-DISK 2048 MWV" in facts["entry"]  # type: ignore[operator]
 
