@@ -29,7 +29,7 @@ demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happ
 test: $(STACK)  ## run all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-openstack: $(STAMP)  ## real keystone, glance, placement, nova and neutron over two z/VM systems in software (ARGS='--logs FOLDER')
+test-openstack: $(STAMP)  ## real keystone, glance, placement, nova, neutron and cinder over two z/VM systems in software (ARGS='--logs FOLDER')
 	PYTHONPATH=tests $(BIN)/python -m openstack_proof $(ARGS)
 
 campaign: $(STACK)  ## the long campaigns: 100,000 operations on disk space and the like

@@ -8,8 +8,10 @@ import httpx
 
 from openstack_proof.settings import REGION, Places
 
-USERS = ("glance", "placement", "nova", "neutron")
-TYPES = {"glance": "image", "placement": "placement", "nova": "compute", "neutron": "network"}
+TYPES = {
+    "glance": "image", "placement": "placement", "nova": "compute", "neutron": "network", "cinder": "block-storage",
+}  # fmt: skip
+PATHS = {"nova": "/v2.1", "cinder": "/v3"}
 
 
 class Keystone:
@@ -44,7 +46,7 @@ def fill(places: Places) -> None:
     keystone = Keystone(places)
     project = keystone.make("project", name="service", domain_id="default")
     roles = {role["name"]: role["id"] for role in keystone.get("roles")}
-    for name in USERS:
+    for name in TYPES:
         user = keystone.make(
             "user", name=name, password=places.password, domain_id="default", default_project_id=project
         )
@@ -52,6 +54,6 @@ def fill(places: Places) -> None:
             keystone.assign(project, user, roles[role])
     for name, kind in TYPES.items():
         service = keystone.make("service", name=name, type=kind)
-        url = places.url(name) + ("/v2.1" if name == "nova" else "")
+        url = places.url(name) + PATHS.get(name, "")
         for interface in ("public", "internal"):
             keystone.make("endpoint", service_id=service, interface=interface, url=url, region_id=REGION)

@@ -26,6 +26,7 @@ PATIENCE = 300.0
 MODULES = {
     "keystone": "keystone.wsgi.api", "glance": "glance.wsgi.api", "placement": "placement.wsgi.api",
     "nova": "nova.wsgi.osapi_compute", "neutron": "neutron.wsgi.api",
+    "cinder": "cinder.wsgi.api",
 }  # fmt: skip
 Told = Callable[[str], None]
 
@@ -107,9 +108,9 @@ def _start(cloud: Cloud, told: Told) -> None:
     _drivers(cloud)
     _services(cloud)
     with ThreadPoolExecutor(4) as pool:
-        for work in [pool.submit(_answers, cloud, name, "/") for name in ("glance", "placement", "nova", "neutron")]:
+        for work in [pool.submit(_answers, cloud, name, "/") for name in list(MODULES)[1:]]:
             work.result()
-    told("glance, placement, nova and neutron answer")
+    told("glance, placement, nova, neutron and cinder answer")
     for host in cloud.hosts.values():
         daemons.add(f"nova-compute-{host}", compute(cloud, host))
     _map_hosts(cloud)
@@ -121,7 +122,7 @@ def _agents_ready(cloud: Cloud) -> bool:
     return all(TAGGED in member.system.vswitches for member in cloud.zvm.simulator.members)
 
 
-def _api(cloud: Cloud, name: str, variables: dict[str, str]) -> None:
+def _api(cloud: Cloud, name: str, variables: dict[str, str], arguments: str = "") -> None:
     command: list[str | Path] = [
         cloud.places.program("uwsgi"), "--master", "--processes", "1", "--threads", "4", "--enable-threads",
         "--lazy-apps", "--need-app", "--die-on-term", "--buffer-size", "65535", "--disable-logging",
@@ -129,6 +130,7 @@ def _api(cloud: Cloud, name: str, variables: dict[str, str]) -> None:
         "--chunked-input-limit", "10485760", "--add-header", "Connection: close",
         "--hook-master-start", "unix_signal:15 gracefully_kill_them_all", "--worker-reload-mercy", "10",
     ]  # fmt: skip
+    command += ["--pyargv", arguments] if arguments else []
     cloud.daemons.add(name, command, variables)
 
 
@@ -157,6 +159,10 @@ def _services(cloud: Cloud) -> None:
         daemons.add(name, [places.program(name), "--config-file", folder / "nova" / "nova.conf"])
     for host in cloud.hosts.values():
         daemons.add(f"neutron-zvm-agent-{host}", agent(cloud, host))
+    cinder = folder / "cinder" / "cinder.conf"
+    _api(cloud, "cinder", {}, f"--config-file {cinder}")
+    daemons.add("cinder-scheduler", [places.program("cinder-scheduler"), "--config-file", cinder])
+    daemons.add("cinder-volume", _volume(cloud))
 
 
 def _drivers(cloud: Cloud) -> None:
@@ -178,6 +184,7 @@ def _drivers(cloud: Cloud) -> None:
         _write(folder / "neutron" / f"agent-{host}.conf", places.neutron_agent())
         own = {"agent": {"report_interval": 10}, "zvmcloud": {"polling_interval": 1, "repair_interval": 5}}
         _write(folder / "neutron" / f"own-{host}.ini", own)
+    _write(folder / "cinder" / "own.conf", {"DEFAULT": {"enabled_backends": ",".join(cloud.hosts.values())}})
     (folder / "neutron" / "ml2_conf.ini").write_text((folder / "etc/neutron/plugins/ml2/zvm.ini").read_text())
 
 
@@ -197,6 +204,13 @@ def agent(cloud: Cloud, host: str) -> list[str | Path]:
     folder = cloud.places.folder
     files = (f"neutron/agent-{host}.conf", f"etc/neutron/zvm-agent-{host}.ini", f"neutron/own-{host}.ini")
     return [cloud.places.program("neutron-zvm-agent"), *_config(folder, files)]
+
+
+def _volume(cloud: Cloud) -> list[str | Path]:
+    """One cinder-volume with a backend for each system."""
+    rendered = [f"etc/cinder/zvm-volumes-{host}.conf" for host in cloud.hosts.values()]
+    files = ("cinder/cinder.conf", *rendered, "cinder/own.conf")
+    return [cloud.places.program("cinder-volume"), *_config(cloud.places.folder, files)]
 
 
 def _config(folder: Path, names: Sequence[str]) -> list[str | Path]:

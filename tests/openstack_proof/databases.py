@@ -14,7 +14,7 @@ from openstack_proof.daemons import Daemons, wait_until
 from openstack_proof.programs import Programs
 from openstack_proof.settings import HOST, REGION, Places
 
-NAMES = ("keystone", "glance", "placement", "nova_api", "nova_cell0", "nova", "neutron")
+NAMES = ("keystone", "glance", "placement", "nova_api", "nova_cell0", "nova", "neutron", "cinder")
 
 
 class MigrationFailed(Exception):
@@ -134,6 +134,9 @@ def migrate(places: Places) -> None:
     def neutron() -> None:
         run("neutron-db-manage", "--config-file", folder / "neutron" / "neutron.conf", "upgrade", "heads")
 
-    with ThreadPoolExecutor(5) as pool:
-        for work in [pool.submit(job) for job in (nova, neutron, keystone, glance, placement)]:
+    def cinder() -> None:
+        run("cinder-manage", "--config-file", folder / "cinder" / "cinder.conf", "db", "sync")
+
+    with ThreadPoolExecutor(6) as pool:
+        for work in [pool.submit(job) for job in (nova, neutron, keystone, glance, placement, cinder)]:
             work.result()

@@ -1,4 +1,4 @@
-"""The settings of keystone, glance, placement, nova and neutron, as small as they can be on one loopback interface."""
+"""The settings of keystone, glance, placement, nova, neutron and cinder, as small as can be, on loopback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 REGION = "RegionOne"
-APIS = ("keystone", "glance", "placement", "nova", "neutron")
+APIS = ("keystone", "glance", "placement", "nova", "neutron", "cinder")
 Section = Mapping[str, object]
 
 
@@ -89,13 +89,14 @@ class Places:
         }
 
     def write(self) -> None:
-        """Write the files of the five services."""
+        """Write the files of the services."""
         files = {
             "keystone/keystone.conf": self._keystone(),
             "glance/glance-api.conf": self._glance(),
             "placement/placement.conf": self._placement(),
             "nova/nova.conf": self._nova(),
             "neutron/neutron.conf": self._neutron(),
+            "cinder/cinder.conf": self._cinder(),
         }
         for name, sections in files.items():
             (self.folder / name).write_text(ini(sections))
@@ -103,6 +104,8 @@ class Places:
             ("glance/glance-api-paste.ini", "glance/glance-api-paste.ini"),
             ("nova/api-paste.ini", "nova/api-paste.ini"),
             ("neutron/api-paste.ini", "neutron/api-paste.ini"),
+            ("cinder/api-paste.ini", "cinder/api-paste.ini"),
+            ("cinder/resource_filters.json", "cinder/resource_filters.json"),
         ):
             (self.folder / target).write_bytes((self.environment / "etc" / source).read_bytes())
 
@@ -154,6 +157,7 @@ class Places:
             "glance": {"api_servers": self.url("glance")},
             "placement": self.login("placement"),
             "neutron": self.login("neutron"),
+            "cinder": {**self.login("nova"), "catalog_info": "block-storage::publicURL"},
             "service_user": {**self.login("nova"), "send_service_user_token": True},
             "vnc": {"enabled": False},
             **self.messaging,
@@ -185,6 +189,23 @@ class Places:
             "keystone_authtoken": self.authtoken("neutron"),
             "nova": self.login("nova"),
             "placement": self.login("placement"),
+            **self.messaging,
+        }  # fmt: skip
+
+    def _cinder(self) -> dict[str, Section]:
+        return {
+            "DEFAULT": {
+                "use_stderr": True, "transport_url": self.bus, "auth_strategy": "keystone", "host": "volumes",
+                "my_ip": HOST, "state_path": self.folder / "cinder",
+                "api_paste_config": self.folder / "cinder" / "api-paste.ini",
+                "resource_query_filters_file": self.folder / "cinder" / "resource_filters.json",
+                "glance_api_servers": self.url("glance"), "enabled_backends": "",
+            },
+            "database": self.database("cinder"),
+            "coordination": {"backend_url": f"file://{self.folder / 'cinder'}"},
+            "keystone_authtoken": self.authtoken("cinder"),
+            "nova": self.login("nova"),
+            "service_user": {**self.login("cinder"), "send_service_user_token": True},
             **self.messaging,
         }  # fmt: skip
 

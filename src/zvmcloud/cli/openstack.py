@@ -1,4 +1,5 @@
-"""`zvm openstack render`: the settings of nova-compute and of neutron for one z/VM system, and their systemd units.
+"""`zvm openstack render`: the settings of nova-compute, neutron and cinder-volume for one z/VM system, and their
+systemd units.
 
 What the manager knows is filled in: its URL, the system, the system's VSWITCHes. What only OpenStack knows (its message
 bus, its passwords) is in the files that OpenStack has already; ours are read behind them.
@@ -56,7 +57,8 @@ def render(
         Path | None, typer.Option(help="Write the files below this folder instead of printing them.")
     ] = None,
 ) -> None:  # fmt: skip
-    """Print nova.conf, ml2_conf.ini, the agent's settings and the systemd units for one z/VM system."""
+    """Print the pieces of nova.conf, ml2_conf.ini and cinder.conf, the agent's settings and the systemd units for one
+    z/VM system."""
     profile = profiles.current()
     name = (system or profile.system).upper()
     if not name:
@@ -121,6 +123,7 @@ def files(facts: Facts) -> dict[str, str]:
         f"/etc/nova/zvm-{facts.host}.conf": _nova(facts),
         f"/etc/neutron/zvm-agent-{facts.host}.ini": _agent(facts),
         "/etc/neutron/plugins/ml2/zvm.ini": _ml2(facts),
+        f"/etc/cinder/zvm-volumes-{facts.host}.conf": _cinder(facts),
         f"/etc/systemd/system/nova-compute-{facts.host}.service": _unit(
             f"OpenStack Nova Compute for z/VM {facts.system}",
             "nova",
@@ -134,12 +137,23 @@ def files(facts: Facts) -> dict[str, str]:
             f"--config-file /etc/neutron/zvm-agent-{facts.host}.ini",
             facts,
         ),
+        f"/etc/systemd/system/cinder-volume-{facts.host}.service": _unit(
+            f"OpenStack Cinder volumes of z/VM {facts.system}",
+            "cinder",
+            "cinder-volume --config-file /etc/cinder/cinder.conf "
+            f"--config-file /etc/cinder/zvm-volumes-{facts.host}.conf",
+            facts,
+        ),
     }
 
 
 def _manager(facts: Facts) -> str:
     ca = f"ca_file = {facts.ca}\n" if facts.ca else ""
-    return f"[zvmcloud]\nurl = {facts.url}\ntoken_file = {facts.token_file}\n{ca}system = {facts.system}\n"
+    return f"[zvmcloud]\nurl = {facts.url}\ntoken_file = {facts.token_file}\n{ca}"
+
+
+def _system(facts: Facts) -> str:
+    return f"{_manager(facts)}system = {facts.system}\n"
 
 
 def _nova(facts: Facts) -> str:
@@ -157,14 +171,14 @@ vif_plugging_timeout = 300
 # the agent sees a guest when it has arrived, not before
 {_LIVE} = false
 
-{_manager(facts)}"""
+{_system(facts)}"""
 
 
 def _agent(facts: Facts) -> str:
     switches = ",".join(f"{physnet}:{name}" for physnet, name in facts.switches.items())
     devices = ",".join(f"{name}:{real}" for name, real in facts.devices.items())
     made = f"vswitch_devices = {devices}\n" if devices else ""
-    return f"[DEFAULT]\nhost = {facts.host}\n\n{_manager(facts)}physical_networks = {switches}\n{made}"
+    return f"[DEFAULT]\nhost = {facts.host}\n\n{_system(facts)}physical_networks = {switches}\n{made}"
 
 
 def _ml2(facts: Facts) -> str:
@@ -182,6 +196,19 @@ extension_drivers = port_security
 [ml2_type_flat]
 flat_networks = {flat}
 {vlan}"""
+
+
+def _cinder(facts: Facts) -> str:
+    return f"""# one cinder-volume for several systems: give it the files of all, and a last one that enables all
+[DEFAULT]
+enabled_backends = {facts.host}
+
+[{facts.host}]
+volume_driver = zvmcloud.openstack.cinder.driver.ZVMVolumeDriver
+volume_backend_name = {facts.host}
+zvm_system = {facts.system}
+
+{_manager(facts)}"""
 
 
 def _unit(description: str, user: str, command: str, facts: Facts) -> str:

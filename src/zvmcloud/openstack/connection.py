@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from oslo_config import cfg
@@ -20,7 +21,7 @@ from zvmcloud.client import Client
 
 GROUP = "zvmcloud"
 
-OPTIONS = [
+MANAGER_OPTIONS = [
     cfg.URIOpt(
         "url",
         schemes=["http", "https"],
@@ -32,7 +33,6 @@ OPTIONS = [
         "operator. The file is read at start.",
     ),
     cfg.StrOpt("ca_file", help="File with the certificate authority to trust for https. Default: the system's."),
-    cfg.StrOpt("system", help="Name of the z/VM system, as the manager knows it, that this service is for."),
     cfg.IntOpt("timeout", default=60, min=1, help="Seconds that the manager has for one answer."),
     cfg.IntOpt(
         "retries",
@@ -42,15 +42,21 @@ OPTIONS = [
         help="How often a call is repeated after a lost connection or 503, with pauses of 0.2 s, 0.4 s, 0.8 s ...",
     ),
 ]
+"""Of all services."""
+OPTIONS = [
+    *MANAGER_OPTIONS,
+    cfg.StrOpt("system", help="Name of the z/VM system, as the manager knows it, that this service is for."),
+]
+"""Of services that are for one system."""
 
 
 class ConfigurationError(Exception):
     """An option is missing or cannot be used; says which, and what to write."""
 
 
-def register(conf: cfg.ConfigOpts) -> None:
+def register(conf: cfg.ConfigOpts, options: Sequence[cfg.Opt] = OPTIONS) -> None:
     """Make the options known to a service's configuration; doing it twice is fine."""
-    conf.register_opts(OPTIONS, group=GROUP)
+    conf.register_opts(options, group=GROUP)
 
 
 def system(conf: cfg.ConfigOpts) -> str:

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 from nova import exception
 
-from zvmcloud.client import ClientError, JobFailed, ProblemError
+from zvmcloud.client import ClientError, ProblemError
+from zvmcloud.openstack.failures import text
+
+__all__ = ["ZVMError", "of_spawn", "text", "told"]
 
 
 class ZVMError(exception.NovaException):
@@ -18,15 +21,6 @@ class ZVMError(exception.NovaException):
 
 
 _IMAGES = {"disk-type", "image-unusable", "image-empty", "image-unknown", "digest-mismatch"}
-
-
-def text(error: ClientError) -> str:
-    """What happened, what to do, and the job."""
-    if not isinstance(error, ProblemError):
-        return f"the manager is not to be reached: {error}"
-    job = f" [job {error.job['id']}]" if isinstance(error, JobFailed) else ""
-    remedy = f" To do: {error.remedy}." if error.remedy else ""
-    return f"{error.detail}.{remedy}{job}".replace("..", ".")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from oslo_log import log as logging
 
 from zvmcloud.client import Client, ClientError, ImageUpload, ProblemError
 from zvmcloud.client.http import Document
+from zvmcloud.openstack.glance import digest
 
 LOG = logging.getLogger(__name__)
 
@@ -126,15 +127,10 @@ class ImageCache:
 
 
 def _digest(image: str, facts: Mapping[str, Any]) -> dict[str, str]:
-    """What glance says the bytes are: its secure hash if the manager knows it, else its checksum."""
-    properties: Mapping[str, Any] = facts.get("properties") or {}
-    algorithm = facts.get("os_hash_algo") or properties.get("os_hash_algo")
-    value = facts.get("os_hash_value") or properties.get("os_hash_value")
-    if algorithm in {"sha256", "sha512"} and value:
-        return {str(algorithm): str(value)}
-    if facts.get("checksum"):
-        return {"md5": str(facts["checksum"])}
-    raise exception.ImageUnacceptable(image_id=image, reason="glance has no digest of it")
+    found = digest(facts)
+    if not found:
+        raise exception.ImageUnacceptable(image_id=image, reason="glance has no digest of it")
+    return found
 
 
 def _os_version(facts: Mapping[str, Any]) -> str:

@@ -18,8 +18,9 @@ from nova import exception
 from nova.objects.instance import Instance
 from oslo_log import log as logging
 
-from zvmcloud.client import Client, ProblemError, change, ended
+from zvmcloud.client import Client, ProblemError, ended
 from zvmcloud.client.http import Document
+from zvmcloud.openstack.changes import Changes
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ TAG = "openstack_instance"
 NAME = "openstack_name"
 _USERID = re.compile(r"[A-Z@#$][A-Z0-9@#$]{0,7}")
 _CHOICES = 32
-_PAUSE = 1.0
 
 Json = object
 
@@ -63,8 +63,7 @@ class Servers:
         self.client = client
         self.system = system
         self._prefix = prefix
-        self._patience = patience
-        self._sleep = sleep
+        self._changes = Changes(client, patience, sleep)
 
     # which there are
 
@@ -136,16 +135,8 @@ class Servers:
     # changes
 
     def run(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> Document:
-        """A change to its end; while another one of the guest is under way, again and again. Raises ClientError."""
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                return change(self.client, method, path, body)
-            except ProblemError as error:
-                if error.code != "guest-busy" or time.monotonic() >= deadline:
-                    raise
-                LOG.debug("%s %s: %s", method, path, error.detail)
-            self._sleep(_PAUSE)
+        """See Changes.run."""
+        return self._changes.run(method, path, body)
 
     def do(self, guest: Guest, verb: str, body: Mapping[str, Json] | None = None) -> Document:
         """A change of a guest by its verb: start, stop, nics, ... Raises ClientError."""
