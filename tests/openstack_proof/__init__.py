@@ -1,5 +1,5 @@
-"""`make test-openstack`: real keystone, glance, placement, nova, neutron and cinder with our drivers, on two z/VM systems
-in software that are one SSI cluster.
+"""`make test-openstack`: real keystone, glance, placement, nova, neutron and cinder with our drivers, on two systems
+of z/VM in software that are one SSI cluster.
 
 Everything is this run's own: a folder for data, logs and settings, free ports of the loopback interface, a MariaDB and
 a RabbitMQ. At the end all of it is stopped and removed, however the run went. The modules in the order in which they

@@ -17,6 +17,7 @@ from zvmcloud.openstack.nova.rescuing import Rescuer
 from zvmcloud.openstack.nova.servers import Servers
 from zvmcloud.openstack.nova.snapshots import Snapshotter
 from zvmcloud.openstack.nova.spawning import Spawner
+from zvmcloud.openstack.nova.volumes import Volumes
 
 CONF = nova.conf.CONF
 options.register(CONF)
@@ -53,7 +54,8 @@ class Parts:
             client, system, prefix=CONF.zvmcloud.userid_prefix, patience=float(CONF.zvmcloud.busy_timeout)
         )
         self.images = ImageCache(client)
-        self.spawner = Spawner(self.servers, self.images, virtapi)
+        self.volumes = Volumes(self.servers)
+        self.spawner = Spawner(self.servers, self.images, self.volumes, virtapi)
         self.mover = Mover(self.servers)
         self.rescuer = Rescuer(self.servers, self.images)
         self.snapshots = Snapshotter(self.servers)

@@ -18,7 +18,7 @@ from zvmcloud.client import ClientError
 from zvmcloud.openstack.nova import failures
 from zvmcloud.openstack.nova.connected import Connected
 from zvmcloud.openstack.nova.moving import live_data
-from zvmcloud.openstack.nova.spawning import BlockDevices
+from zvmcloud.openstack.nova.volumes import BlockDevices, boots_from_volume
 
 
 class Migrations(Connected):
@@ -26,9 +26,12 @@ class Migrations(Connected):
 
     # evacuation
 
-    def _evacuated(self, instance: Instance, network: NetworkInfo, *, power_on: bool) -> None:
+    def _evacuated(
+        self, instance: Instance, network: NetworkInfo, block_device_info: BlockDevices | None, *, power_on: bool
+    ) -> None:
         with failures.told("take over the server"), self._spawner.plugged(instance, network):
             guest = self._connected().mover.taken(instance)
+            self._connected().volumes.attach_all(guest, block_device_info)
         if power_on:
             with failures.told(f"start {guest.userid}"):
                 self._servers.do(guest, "start")
@@ -71,13 +74,16 @@ class Migrations(Connected):
         on = False
         try:
             with failures.told("resize"):
-                mover.check(instance, flavor, self._destination(context, instance))
+                of_volume = boots_from_volume(block_device_info)
+                mover.check(instance, flavor, self._destination(context, instance), of_volume=of_volume)
                 on = self._servers.is_on(guest)
                 self.power_off(instance, timeout, retry_interval)
-                return mover.leave(guest, instance, flavor)
+                self._connected().volumes.detach_all(guest)
+                return mover.leave(guest, instance, flavor, of_volume=of_volume)
         except exception.NovaException as error:
-            if on:
-                with contextlib.suppress(ClientError):
+            with contextlib.suppress(ClientError):
+                self._connected().volumes.attach_all(guest, block_device_info)
+                if on:
                     self._servers.do(guest, "start")
             raise exception.InstanceFaultRollback(inner_exception=error) from error
 
@@ -104,6 +110,7 @@ class Migrations(Connected):
         with failures.told("finish the resize"):
             with self._spawner.plugged(instance, network_info or NetworkInfo()):
                 guest = self._connected().mover.arrive(instance, disk_info)
+                self._connected().volumes.attach_all(guest, block_device_info)
             if power_on:
                 self._servers.do(guest, "start")
 
@@ -127,6 +134,7 @@ class Migrations(Connected):
         """The guest is this system's again, and as it was before the resize."""
         with failures.told("revert the resize"):
             guest = self._connected().mover.back(instance)
+            self._connected().volumes.attach_all(guest, block_device_info)
             if power_on:
                 self._servers.do(guest, "start")
 

@@ -72,23 +72,24 @@ class Mover:
 
     # resize and cold migration
 
-    def check(self, instance: Instance, flavor: Flavor, destination: str) -> None:
-        """Raises ResizeError for what cannot be done, before anything is."""
+    def check(self, instance: Instance, flavor: Flavor, destination: str, *, of_volume: bool) -> None:
+        """Raises ResizeError for what cannot be done, before anything is. ``of_volume``: it boots from a volume, so no
+        root disk has its flavor's size."""
         old = instance.flavor
         if destination not in self.members():
             raise exception.ResizeError(
                 reason=f"{destination} and {self._servers.system} are not in one SSI cluster, so they share no disks"
             )
-        if 0 < flavor.root_gb < old.root_gb:
+        if not of_volume and 0 < flavor.root_gb < old.root_gb:
             raise exception.ResizeError(reason=f"a root disk of {old.root_gb} GB is not made smaller")
         if (flavor.ephemeral_gb, flavor.swap) != (old.ephemeral_gb, old.swap):
             raise exception.ResizeError(reason="ephemeral and swap disks are not changed")
 
-    def leave(self, guest: Guest, instance: Instance, flavor: Flavor) -> str:
+    def leave(self, guest: Guest, instance: Instance, flavor: Flavor, *, of_volume: bool) -> str:
         """The source's part, with the guest off: keep the root disk as an image if it is to grow. What the destination
         has to know."""
         image = ""
-        if flavor.root_gb > instance.flavor.root_gb:
+        if not of_volume and flavor.root_gb > instance.flavor.root_gb:
             image = kept_image(instance)
             self._servers.do(guest, "capture", {"image": image, "compression": 1})
         return json.dumps({"image": image})

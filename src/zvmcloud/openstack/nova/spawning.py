@@ -3,14 +3,16 @@
 ::
 
     image        in the manager's repository
-    provision    one job: directory entry, disks, adapters (coupled to nothing), image, config drive
+    provision    one job: directory entry, disks, adapters (coupled to nothing), image, config drive; of a server that
+                 boots from a volume a job each, and no image
+    volumes      attached; the guest is off and sees them when it starts
     wait         until neutron's agent has coupled the adapters: network-vif-plugged
     start
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +28,11 @@ from zvmcloud.client import ClientError, ProblemError
 from zvmcloud.openstack.nova import drives, failures
 from zvmcloud.openstack.nova.imagecache import ImageCache
 from zvmcloud.openstack.nova.servers import Guest, Servers
+from zvmcloud.openstack.nova.volumes import BlockDevices, Volumes, boots_from_volume, check_devices
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-BlockDevices = Mapping[str, Any]
 SHARE, POOL, PROFILE = "zvm:share", "zvm:disk_pool", "zvm:profile"
 """Extra specs of flavors."""
 
@@ -52,36 +54,47 @@ class Order:
 class Spawner:
     """Makes servers. ``virtapi`` waits for neutron's events."""
 
-    def __init__(self, servers: Servers, images: ImageCache, virtapi: Any) -> None:
+    def __init__(self, servers: Servers, images: ImageCache, volumes: Volumes, virtapi: Any) -> None:
         self._servers = servers
         self._images = images
+        self._volumes = volumes
         self._virtapi = virtapi
 
     def spawn(self, context: RequestContext, order: Order) -> None:
         """Raises NovaException: of these BuildAbortException, ImageUnacceptable, InvalidDiskInfo and
         VirtualInterfaceCreateException end the build; after any other nova tries another host."""
-        instance, image = order.instance, order.image
-        refuse_volumes(instance, order.devices)
+        instance = order.instance
+        image = "" if boots_from_volume(order.devices) else order.image
+        check_devices(instance, order.devices)
         left = self._servers.find(instance.uuid)
         if left is not None:
             raise exception.InstanceExists(name=f"{instance.name} (userid {left.userid})")
         try:
-            self._images.ensure(context, image)
+            if image:
+                self._images.ensure(context, image)
+            drive = drives.config_drive(instance, order.network, order.files, order.password)
+            interfaces = [interface(vif) for vif in order.network]
+            where = placed(instance)
+            pool = where.pop("pool")
             wish = {
-                "image": self._images.name(image),
                 "vcpus": instance.flavor.vcpus,
                 "memory_mb": instance.flavor.memory_mb,
-                **placed(instance),
-                "disk_size": f"{instance.flavor.root_gb}G" if instance.flavor.root_gb else "",
+                **where,
                 "disks": disks(instance, order.devices),
-                "interfaces": [interface(vif) for vif in order.network],
-                "config_drive": drives.config_drive(instance, order.network, order.files, order.password),
-                "start": False,
                 "tags": Servers.tags(instance),
                 "comments": [f"OpenStack {instance.uuid}"],
             }
             with self.plugged(instance, order.network):
-                guest = self._provision(instance, wish)
+                if image:
+                    wish |= {
+                        "image": self._images.name(image), "pool": pool, "interfaces": interfaces,
+                        "disk_size": f"{instance.flavor.root_gb}G" if instance.flavor.root_gb else "",
+                        "config_drive": drive, "start": False,
+                    }  # fmt: skip
+                    guest = self._make(instance, "/guests/provision", wish)
+                else:
+                    guest = self._without_image(instance, wish, interfaces, drive)
+                self._volumes.attach_all(guest, order.devices)
             if order.power_on:
                 self._servers.do(guest, "start")
         except ClientError as error:
@@ -91,14 +104,22 @@ class Spawner:
             self.clear(instance)
             raise
 
-    def _provision(self, instance: Instance, wish: Mapping[str, object]) -> Guest:
+    def _without_image(
+        self, instance: Instance, wish: Mapping[str, object], interfaces: Sequence[Mapping[str, str]], drive: str
+    ) -> Guest:
+        """A guest that is to boot from a volume. Raises ClientError."""
+        guest = self._make(instance, "/guests", wish)
+        for item in interfaces:
+            self._servers.do(guest, "nics", item)
+        self._servers.do(guest, "config-drive", {"drive": drive})
+        return guest
+
+    def _make(self, instance: Instance, route: str, wish: Mapping[str, object]) -> Guest:
         """The guest under the first userid that is free. Raises ClientError."""
         taken: ProblemError | None = None
         for userid in self._servers.userids(instance):
             try:
-                self._servers.run(
-                    "POST", f"/systems/{self._servers.system}/guests/provision", {"userid": userid, **wish}
-                )
+                self._servers.run("POST", f"/systems/{self._servers.system}{route}", {"userid": userid, **wish})
             except ProblemError as error:
                 if error.code != "guest-exists":
                     raise
@@ -148,14 +169,6 @@ def _failed(event: str, instance: Instance) -> bool:
     if CONF.vif_plugging_is_fatal:
         raise exception.VirtualInterfaceCreateException()
     return True
-
-
-def refuse_volumes(instance: Instance, block_device_info: BlockDevices | None) -> None:
-    """Raises BuildAbortException for a server with volumes, before anything is made."""
-    if driver.block_device_info_get_mapping(block_device_info) or not (instance.image_ref or ""):
-        raise exception.BuildAbortException(
-            instance_uuid=instance.uuid, reason="this driver has no volumes yet: boot from an image, without volumes"
-        )
 
 
 def placed(instance: Instance) -> dict[str, object]:
