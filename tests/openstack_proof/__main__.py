@@ -14,12 +14,16 @@ from openstack_proof.client import Openstack
 from openstack_proof.cloud import running
 from openstack_proof.faults import Faults
 from openstack_proof.steps import Proof, Report
+from openstack_proof.volumes import Volumes
+
+GROUPS = ("servers", "volumes", "faults")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test-openstack", description=__doc__)
     parser.add_argument("--logs", type=Path, help="keep the logs of all programs and the commands in this folder")
     parser.add_argument("--hold", action="store_true", help="stay up at the end, until Enter is pressed")
+    parser.add_argument("--only", choices=GROUPS, action="append", help="only this group of steps; repeat")
     return parser.parse_args()
 
 
@@ -34,8 +38,15 @@ async def _main(arguments: argparse.Namespace) -> int:
         image = await asyncio.to_thread(_sample, folder / "sample.img")
         openstack = Openstack(cloud.places, folder / "logs" / "commands.txt")
         report = Report(told)
-        await Proof(cloud, openstack, report, image).run()
-        await Faults(cloud, openstack, report).run()
+        servers = Proof(cloud, openstack, report, image)
+        if await servers.begin():
+            groups = {
+                "servers": servers.run,
+                "volumes": Volumes(cloud, openstack, report).run,
+                "faults": Faults(cloud, openstack, report).run,
+            }
+            for name in arguments.only or GROUPS:
+                await groups[name]()
         memory = cloud.daemons.memory()
         if arguments.hold:
             told(f"the cloud is up; settings are in {folder}; Enter stops it")

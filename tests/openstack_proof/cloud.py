@@ -105,6 +105,7 @@ def _start(cloud: Cloud, told: Told) -> None:
     told("keystone answers")
     for system in SYSTEMS:
         cloud.zvm.ask("POST", f"/systems/{system}/vswitches", {"name": FLAT, "rdev": ["1004"], "vid": "UNAWARE"})
+    cloud.zvm.give_storage()
     _drivers(cloud)
     _services(cloud)
     with ThreadPoolExecutor(4) as pool:

@@ -49,7 +49,7 @@ class Proof:
     """One server's life and its neighbours'."""
 
     def __init__(self, cloud: Cloud, openstack: Openstack, report: Report, image: str) -> None:
-        """``image``: path of an image that boots."""
+        """``image``: path of an image that boots from a DASD."""
         self._cloud = cloud
         self._os = openstack
         self._report = report
@@ -57,12 +57,13 @@ class Proof:
         self._guests: dict[str, Guest] = {}
         self._baseline = Baseline(cloud.zvm)
 
+    async def begin(self) -> bool:
+        """What all servers need."""
+        step = self._report.step
+        return await step("image create", self._images) and await step("network, subnet, port: flat, VLAN", self._nets)
+
     async def run(self) -> None:
         step = self._report.step
-        if not await step("image create", self._images) or not await step(
-            "network, subnet, port: flat, VLAN", self._nets
-        ):
-            return
         if not await step("server create on VLAN: ACTIVE, console log", self._create):
             await step("server delete", self._delete)
             return

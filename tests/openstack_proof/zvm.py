@@ -16,14 +16,27 @@ from e2e.programs import TOKEN, free_port
 from openstack_proof.daemons import Daemon, Daemons
 from whole_system import UNTOLD, VOLATILE, scrubbed
 from zvmcloud.client import Client, change
-from zvmcloud.simulator import shutdown
+from zvmcloud.directory.statements import Statement
+from zvmcloud.simulator import directory_manager as dm
+from zvmcloud.simulator import luns, shutdown
 from zvmcloud.simulator.embed import Simulator
+from zvmcloud.simulator.model import RealDevice
+from zvmcloud.simulator.model_devices import Lun
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.values import to_json
 
 SYSTEMS = ("ZVM1", "ZVM2")
 FLAT, TAGGED = "VSW1", "OSVSW2"
 """FLAT is the administrators' and there from the start; TAGGED is made by the agents."""
+LUNS, LUN_GB = 6, 2
+"""In the pool of each system."""
+PORTS = ("500507630708D3B3", "50050763071BC5E3")
+AGENTS_FCPS, GUESTS_FCPS = ("1A03", "1B03"), "1a00-1a02;1b00-1b02"
+
+
+def pool_of(system: str) -> str:
+    """The name of a system's pool of LUNs."""
+    return f"pool-{system.lower()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,48 @@ class Zvm:
         """The guests that are an instance of nova."""
         with Client(self.url, TOKEN) as client:
             return [guest["userid"] for guest in client.pages("/guests", {"tag": [f"openstack_instance={uuid}"]})]
+
+    def inside(self, system: str, userid: str, command: str) -> dict[str, Any]:
+        """What a command says in a guest. Raises ProblemError, also while its agent does not answer yet."""
+        with Client(self.url, TOKEN) as client:
+            return client.ask("POST", f"/guests/{system}/{userid}/command", body={"command": command})
+
+    def attached(self, system: str) -> list[str]:
+        """The volumes of a system that a guest has, or is about to have."""
+        with Client(self.url, TOKEN) as client:
+            return [str(item["name"]) for item in client.pages(f"/systems/{system}/volumes", {}) if item["attachments"]]
+
+    def devices_in_use(self, system: str) -> list[str]:
+        """The FCP devices of a system that a guest has, as the manager says and as z/VM says."""
+        with Client(self.url, TOKEN) as client:
+            told: Any = client.call("GET", f"/systems/{system}/fcp-devices")
+        machines = self.simulator.member(system).system.machines.values()
+        there = [
+            f"{machine.userid} {device.rdev}"
+            for machine in machines
+            for device in machine.devices
+            if isinstance(device, RealDevice) and device.kind == "FCP" and device.rdev not in AGENTS_FCPS
+        ]
+        return [f"{item['fcp']} {item['assigner']}" for item in told if item["use"] != "free"] + there
+
+    def content(self, system: str, volume: str) -> bytes:
+        """What is on a volume, as large as it was asked for."""
+        found = self.ask("GET", f"/systems/{system}/volumes/{volume}")
+        model = self.simulator.member(system).system
+        (lun,) = {item.uuid: item for item in model.luns.values() if item.lun.lower() == found["lun"]}.values()
+        with luns.file(model, lun).open("rb") as file:
+            return file.read(found["size_gb"] * 2**30)
+
+    def give_storage(self) -> None:
+        """Pools of LUNs and a template of FCP devices for each system."""
+        for system in SYSTEMS:
+            rows = "".join(f"free,{';'.join(PORTS)},{_number(system, at)},{LUN_GB}G,,,,\n" for at in range(LUNS))
+            with Client(self.url, TOKEN) as client:
+                pool = f"/systems/{system}/volume-pools/{pool_of(system)}"
+                client.call("PUT", f"{pool}/file", content=rows.lower().encode(), media="text/plain")
+                client.call("PATCH", pool, body={"wipe": "discard"})
+                template = {"name": "guests", "devices": GUESTS_FCPS, "host_default": True}
+                client.call("POST", f"/systems/{system}/fcp-templates", body=template)
 
     def nics(self, userid: str) -> dict[str, tuple[str, int]]:
         """VSWITCH and VLAN of each adapter in the directory."""
@@ -79,6 +134,27 @@ class Zvm:
             shutdown.ipl(member.system)
 
 
+def _equip(simulator: Simulator) -> None:
+    """LUNs that each system reaches through all its FCP devices; the agents' machines have devices of their own."""
+    for member in simulator.members:
+        model = member.system
+        with model.transaction():
+            for at in range(LUNS):
+                for port in PORTS:
+                    number = _number(member.name, at)
+                    uuid = f"6005076307FFC5E3{number}"
+                    model.luns.put(f"{port} {number}", Lun(port, number, uuid, LUN_GB * 2**21))
+    first = simulator.members[0].system
+    with first.transaction():
+        for device in AGENTS_FCPS:
+            words = f"DEDICATE {device} {device}"
+            dm.add_device(first, "ZHCP", device, Statement((words,), tuple(words.split())))
+
+
+def _number(system: str, at: int) -> str:
+    return f"40{SYSTEMS.index(system)}0{at:04X}".ljust(16, "0")
+
+
 @contextlib.asynccontextmanager
 async def started(folder: Path, daemons: Daemons) -> AsyncIterator[Zvm]:
     """The simulated systems and the programs over them; the programs are among ``daemons`` and end with these."""
@@ -88,6 +164,7 @@ async def started(folder: Path, daemons: Daemons) -> AsyncIterator[Zvm]:
         password.write_text("ZHCP")
         token.write_text(TOKEN)
         token.chmod(0o600)
+        _equip(simulator)
         for member in simulator.members:
             settings = folder / f"zhcp-{member.name}.toml"
             settings.write_text(
@@ -95,6 +172,7 @@ async def started(folder: Path, daemons: Daemons) -> AsyncIterator[Zvm]:
                 f'password_file = "{password}"\n'
                 f'[machine]\nhost = "127.0.0.1"\nport = {member.machine_port}\n'
                 f'[listen]\nunix = "{folder / member.name}"\n[storage]\nstate = "{folder / f"zhcp-{member.name}"}"\n'
+                f"fcps = {json.dumps(AGENTS_FCPS)}\n"
             )
             daemons.add(f"zhcp-{member.name}", _program("zvmcloud.zhcp.program", settings))
         port = free_port()

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from zvmcloud.simulator import guest_addresses, guest_disks, guest_filters, guest_interfaces, luns
+from zvmcloud.simulator import guest_addresses, guest_dd, guest_disks, guest_filters, guest_interfaces, luns
 from zvmcloud.simulator.guest_disks import Multipath, Scsi
 from zvmcloud.simulator.guest_filters import joined, options
 from zvmcloud.simulator.guest_shell import Program, Result, Shell
@@ -337,6 +337,6 @@ PROGRAMS: dict[str, Program] = {
     **dict.fromkeys(_QUIET, _nothing),
     "chccwdev": _chccwdev, "chzdev": _chzdev, "lszfcp": _lszfcp, "lsluns": _lsluns, "lsscsi": _lsscsi, "lsblk": _lsblk,
     "multipath": _multipath, "scsi_id": _scsi_id, "readlink": _readlink, "lsdasd": _lsdasd, "lsmod": _lsmod,
-    "systemctl": _systemctl, "chpasswd": _chpasswd,
+    "systemctl": _systemctl, "chpasswd": _chpasswd, "dd": guest_dd.dd,
     "which": _which, "hostname": _hostnamectl, "hostnamectl": _hostnamectl,
 }  # fmt: skip

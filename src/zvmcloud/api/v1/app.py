@@ -22,6 +22,7 @@ from zvmcloud.api.v1.once import OnceOnly
 from zvmcloud.api.v1.routes import (
     consoles,
     events,
+    fcp_templates,
     guests,
     hosts,
     identity,
@@ -54,6 +55,7 @@ ROUTERS = (
     jobs.router,
     operations.router,
     volumes.router,
+    fcp_templates.router,
     identity.router,
 )
 

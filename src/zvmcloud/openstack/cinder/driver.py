@@ -9,7 +9,9 @@ from typing import Any
 from cinder import exception, interface
 from cinder.common import constants
 from cinder.context import RequestContext
-from cinder.objects import Snapshot, Volume, VolumeType
+from cinder.objects.snapshot import Snapshot
+from cinder.objects.volume import Volume
+from cinder.objects.volume_type import VolumeType
 from cinder.volume import driver as base
 from cinder.volume import volume_utils
 from oslo_config import cfg

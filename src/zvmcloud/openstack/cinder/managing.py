@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cinder import exception
-from cinder.objects import Snapshot, Volume
+from cinder.objects.snapshot import Snapshot
+from cinder.objects.volume import Volume
 from cinder.volume import volume_utils
 
 from zvmcloud.client import ClientError

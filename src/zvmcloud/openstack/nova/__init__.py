@@ -10,6 +10,7 @@
     spawning.py   new guests: image, disks, adapters, config drive       imagecache.py glance's images in the manager
     moving.py     resize, cold and live migration, evacuation            snapshots.py  images of servers, for glance
     rescuing.py   a disk of its own to boot from                         facts.py      resources, traits, diagnostics
+    storage.py    the driver's methods for volumes                       volumes.py    attached to guests and detached
     passwords.py  the administrator's password, set inside               maintenance.py the host, for the scheduler
 
 It may import ``zvmcloud.client``, ``zvmcloud.openstack.connection`` and nova. It keeps nothing in memory or on disk
