@@ -33,6 +33,8 @@ PORTS = ("500507630708D3B3", "50050763071BC5E3")
 AGENTS = ("1A03", "1B03")
 TOKEN = "token-of-the-user"
 GIB_BLOCKS = 2**21
+CONNECT = connection.connect
+"""The real one, which reads the options."""
 
 
 @dataclass

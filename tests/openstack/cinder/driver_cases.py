@@ -15,7 +15,7 @@ from cinder.interface import volume_driver, volume_snapshot_revert
 from cinder.volume import driver as base
 from oslo_config import generator
 
-from cinder_world import BACKEND, FOREIGN, OTHER, POOL, TOKEN, Storage, driver_of, storage
+from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, TOKEN, Storage, driver_of, storage
 from zvmcloud.openstack import connection
 from zvmcloud.openstack.cinder import options
 from zvmcloud.openstack.cinder.driver import ZVMVolumeDriver
@@ -75,9 +75,10 @@ def test_every_method_takes_what_cinder_gives_it() -> None:
 def test_no_method_that_cinder_needs_is_left_to_the_base_class() -> None:
     for needed in (volume_driver.VolumeDriverCore, volume_snapshot_revert.VolumeSnapshotRevertDriver):
         for name, _ in inspect.getmembers(needed, inspect.isfunction):
-            if name.startswith("_") or name in ("get_volume_stats", "set_throttle", "init_capabilities"):
+            theirs = getattr(base.VolumeDriver, name, None)
+            if not inspect.isfunction(theirs) or "NotImplementedError" not in inspect.getsource(theirs):
                 continue
-            assert getattr(ZVMVolumeDriver, name) is not getattr(base.VolumeDriver, name, None), name
+            assert getattr(ZVMVolumeDriver, name) is not theirs, name
 
 
 # start and statistics
@@ -96,7 +97,7 @@ def test_wrong_settings_are_told_at_start(zvm: Storage, monkeypatch: pytest.Monk
     elsewhere = driver_of(zvm.zvm, monkeypatch, zvm.glance, zvm_system="ZVM9")
     with pytest.raises(exception.VolumeDriverException, match="ZVM9"):
         elsewhere.do_setup(zvm.context)
-    monkeypatch.undo()
+    monkeypatch.setattr(connection, "connect", CONNECT)
     with pytest.raises(exception.VolumeDriverException, match="url is not set"):
         driver_of(zvm.zvm, monkeypatch, zvm.glance).do_setup(zvm.context)
 
@@ -241,7 +242,7 @@ def test_the_agent_sends_a_volume_to_glance(zvm: Storage) -> None:
 
 
 def host(zvm: Storage, pool: str, **more: Any) -> dict[str, Any]:
-    capabilities = next(
+    capabilities: dict[str, Any] = next(
         (item for item in zvm.driver.get_volume_stats(refresh=True)["pools"] if item["pool_name"] == pool), {}
     )
     return {"host": f"{BACKEND}#{pool}", "capabilities": {**capabilities, **more}}

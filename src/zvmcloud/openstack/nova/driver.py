@@ -20,7 +20,9 @@ from zvmcloud.openstack.nova import failures, maintenance
 from zvmcloud.openstack.nova.migrations import Migrations
 from zvmcloud.openstack.nova.passwords import set_password
 from zvmcloud.openstack.nova.servers import Guest
-from zvmcloud.openstack.nova.spawning import BlockDevices, Order, interface
+from zvmcloud.openstack.nova.spawning import Order, interface
+from zvmcloud.openstack.nova.storage import Storage
+from zvmcloud.openstack.nova.volumes import BlockDevices
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ LOG = logging.getLogger(__name__)
 _LONGEST_SHUTDOWN = 3600
 
 
-class ZVMCloudDriver(Migrations):
+class ZVMCloudDriver(Migrations, Storage):
     """``compute_driver = zvmcloud.ZVMCloudDriver``: the z/VM system that ``[zvmcloud] system`` names."""
 
     capabilities = {  # noqa: RUF012  nova's own name and kind
@@ -36,6 +38,8 @@ class ZVMCloudDriver(Migrations):
         "has_imagecache": True,
         "supports_attach_interface": True,
         "supports_evacuate": True,
+        "supports_extend_volume": True,
+        "supports_multiattach": True,
         "supports_image_type_raw": True,
         "supports_image_type_qcow2": True,
     }
@@ -61,14 +65,17 @@ class ZVMCloudDriver(Migrations):
     # what is there
 
     def process_instances_at_startup(self, context: RequestContext, instances: Any) -> Any:
-        """What a nova-compute that died was building is taken away: nova sets these instances to ERROR next."""
+        """What a nova-compute that died was building is taken away: nova sets these instances to ERROR next. What it
+        was attaching is detached."""
         for instance in instances:
-            if instance.vm_state != vm_states.BUILDING:
-                continue
             try:
-                self._servers.drop(instance)
-            except ClientError as error:
-                LOG.warning("what is left of the build stays: %s", failures.text(error), instance=instance)
+                if instance.vm_state == vm_states.BUILDING:
+                    self._servers.drop(instance)
+                else:
+                    self._connected().volumes.forget_begun(context, instance)
+            except (ClientError, exception.NovaException) as error:
+                said = failures.text(error) if isinstance(error, ClientError) else str(error)
+                LOG.warning("what was begun stays: %s", said, instance=instance)
         return instances
 
     def list_instances(self) -> list[str]:
@@ -119,7 +126,7 @@ class ZVMCloudDriver(Migrations):
         evacuation: its guest is started here, with its disks."""
         network = network_info or NetworkInfo()
         if self.instance_on_disk(instance):
-            self._evacuated(instance, network, power_on=power_on)
+            self._evacuated(instance, network, block_device_info, power_on=power_on)
             return
         image = str(image_meta.id)
         order = Order(instance, image, network, block_device_info, tuple(injected_files), admin_password, power_on)

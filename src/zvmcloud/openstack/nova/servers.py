@@ -155,7 +155,7 @@ class Servers:
     def drop(self, instance: Instance) -> None:
         """Leave nothing of an instance on this system: neither its guest nor a job that is making it. Raises
         ClientError."""
-        making = {"guest.provision", "guest.capture", "guest.deploy"}
+        making = {"guest.create", "guest.provision", "guest.capture", "guest.deploy"}
         for userid in islice(self.userids(instance), 2):
             for job in self.client.jobs(userid=userid, system=self.system, limit=3):
                 if job["kind"] in making and job["state"] in {"pending", "running"}:
