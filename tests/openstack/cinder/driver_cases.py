@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cinder import context as cinder_context
 from cinder import exception, interface, objects
 from cinder.interface import volume_driver, volume_snapshot_revert
 from cinder.volume import driver as base
 from oslo_config import generator
 
-from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, TOKEN, Storage, driver_of, storage
+from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, Storage, driver_of, storage
 from zvmcloud.openstack import connection
 from zvmcloud.openstack.cinder import options
 from zvmcloud.openstack.cinder.driver import ZVMVolumeDriver

@@ -140,8 +140,9 @@ def test_a_spawn_that_fails_leaves_nothing(compute: Compute) -> None:
     damaged = compute.glance.add(str(uuid.uuid4()), b"not what the digest says", os_hash_value="0" * 128)
     with pytest.raises(exception.ImageUnacceptable):
         compute.spawn(compute.instance(), image=damaged)
-    with pytest.raises(exception.BuildAbortException, match="no volumes"):
-        compute.spawn(compute.instance(), block_device_info={"block_device_mapping": [{"mount_device": "/dev/sda"}]})
+    foreign = {"mount_device": "/dev/vdb", "connection_info": {"driver_volume_type": "iscsi", "data": {}}}
+    with pytest.raises(exception.BuildAbortException, match="Cinder driver only"):
+        compute.spawn(compute.instance(), block_device_info={"block_device_mapping": [foreign]})
     assert driver.list_instance_uuids() == []
     assert not list(compute.client.pages("/uploads", {}))
 
