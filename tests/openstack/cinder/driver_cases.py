@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cinder import context as cinder_context
 from cinder import exception, interface, objects
 from cinder.interface import volume_driver, volume_snapshot_revert
 from cinder.volume import driver as base
 from oslo_config import generator
 
-from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, Storage, driver_of, storage
+from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, TOKEN, Storage, driver_of, storage
 from zvmcloud.openstack import connection
 from zvmcloud.openstack.cinder import options
 from zvmcloud.openstack.cinder.driver import ZVMVolumeDriver
@@ -185,6 +187,55 @@ def test_what_a_running_guest_writes_to_is_not_copied(zvm: Storage) -> None:
     with pytest.raises(exception.VolumeDriverException, match="delete a volume"):
         zvm.driver.delete_volume(volume)
     assert zvm.names() == [volume.name]
+
+
+# images
+
+
+def test_an_image_goes_from_glance_to_the_lun_and_not_through_the_cinder_host(zvm: Storage) -> None:
+    image = zvm.glance.add(b"image" * 1000)
+    volume = zvm.volume()
+    zvm.glance.asked.clear()
+    assert zvm.driver.clone_image(zvm.context, volume, None, image, zvm.glance) == ({}, True)
+    assert set(zvm.glance.asked) == {f"GET {TOKEN}"}
+    assert zvm.read(volume.name, 5000) == b"image" * 1000
+    other = zvm.glance.add(b"other" * 1000)
+    zvm.driver.copy_image_to_volume(zvm.context, volume, zvm.glance, other["id"])
+    assert zvm.read(volume.name, 5000) == b"other" * 1000
+    jobs = str([zvm.zvm.client.job(item["id"]) for item in zvm.zvm.client.jobs(limit=5)])
+    assert TOKEN not in jobs, "it is secret"
+
+
+def test_an_image_with_other_bytes_than_its_digest_makes_no_volume(zvm: Storage) -> None:
+    for image, error in (
+        (zvm.glance.add(b"image", os_hash_value="0" * 128), exception.VolumeDriverException),
+        (zvm.glance.add(b"image", disk_format="vmdk"), exception.ImageUnacceptable),
+        (zvm.glance.add(b"image", os_hash_algo="", os_hash_value=""), exception.ImageUnacceptable),
+    ):
+        with pytest.raises(error):
+            zvm.driver.clone_image(zvm.context, zvm.volume(), None, image, zvm.glance)
+    nobody = cinder_context.get_admin_context()
+    with pytest.raises(exception.NotAuthorized):
+        zvm.driver.clone_image(nobody, zvm.volume(), None, zvm.glance.add(b"image"), zvm.glance)
+    assert zvm.names() == []
+
+
+def test_the_agent_sends_a_volume_to_glance(zvm: Storage) -> None:
+    volume = zvm.made(b"bytes of a volume")
+    image = zvm.glance.add(b"")
+    zvm.driver.copy_volume_to_image(zvm.context, volume, zvm.glance, image)
+    found = zvm.glance.images[image["id"]]
+    assert len(found) == 2**30
+    assert found.startswith(b"bytes of a volume\0")
+    assert hashlib.sha512(found).hexdigest() == zvm.glance.show(None, image["id"])["os_hash_value"]
+    zvm.glance.spoiled = True
+    try:
+        with pytest.raises((exception.ImageUnacceptable, exception.VolumeDriverException)):
+            zvm.driver.copy_volume_to_image(zvm.context, volume, zvm.glance, zvm.glance.add(b""))
+    finally:
+        zvm.glance.spoiled = False
+    with pytest.raises(exception.ImageUnacceptable, match="raw"):
+        zvm.driver.copy_volume_to_image(zvm.context, volume, zvm.glance, {**image, "disk_format": "qcow2"})
 
 
 # moves
