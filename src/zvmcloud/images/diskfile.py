@@ -75,6 +75,8 @@ class _SparseFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            if self._buffer is not None:
+                self._buffer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -179,18 +181,21 @@ def _zeros_at(data: bytes, at: int) -> bool:
     return data.startswith(_ZEROS if len(data) - at >= _STRETCH else _ZEROS[: len(data) - at], at)
 
 
-def set_room(path: Path, room: int | None) -> None:
-    """Say how many bytes the disk of a file may occupy; None: as many as it has."""
-    beside = path.with_name(path.name + ".room")
-    if room is None:
-        beside.unlink(missing_ok=True)
+def set_room(path: Path, more: int | None) -> None:
+    """Say how many bytes the disk of a file may occupy beyond those it does; None: there is no limit."""
+    if more is None:
+        _room_file(path).unlink(missing_ok=True)
     else:
-        beside.write_text(str(room))
+        _room_file(path).write_text(str(path.stat().st_blocks * _BLOCK + more))
+
+
+def _room_file(path: Path) -> Path:
+    return path.with_name(path.name + ".room")
 
 
 def _room(path: Path) -> int | None:
     try:
-        return int(path.with_name(path.name + ".room").read_text())
+        return int(_room_file(path).read_text())
     except FileNotFoundError:
         return None
 

@@ -219,8 +219,7 @@ class Session:
     def _come_online(self, path: Path, target: str) -> None:
         """A disk is there for the agent's programs, as much of it as fault rules leave."""
         strike = self.faults.strike(DEVICE, target, self.userid)
-        taken = path.stat().st_blocks * 512
-        set_room(path, taken + strike.rule.bytes if strike.rule is not None else None)
+        set_room(path, strike.rule.bytes if strike.rule is not None else None)
 
     def _scsi(self, request: Mapping[str, object]) -> dict[str, Json]:
         path = fabric.normal_path(" ".join(_digits(request, name, size) for name, size in _UNIT.items()))
