@@ -69,12 +69,16 @@ def foretold(plan: Mapping[str, Any], before: Mapping[str, list[str]]) -> dict[s
     return {userid: sorted(texts) for userid, texts in found.items()}
 
 
-@pytest.mark.parametrize("state", sorted(CASES))
-async def test_a_plan_shows_what_z_vm_gets_and_an_undo_leaves_what_was(state: str, tmp_path: Path) -> None:
-    cluster = STATES[state].cluster
+@pytest.mark.parametrize("cluster", [False, True], ids=["alone", "cluster"])
+async def test_a_plan_shows_what_z_vm_gets_and_an_undo_leaves_what_was(cluster: bool, tmp_path: Path) -> None:
     async with rig(tmp_path, cluster=cluster) as zvm:
-        for case in CASES[state]:
+        for case in (case for state in states(cluster) for case in CASES[state]):
             await as_planned(zvm, case)
+
+
+def states(cluster: bool) -> list[str]:
+    """The states that have cases, of a z/VM alone or of a cluster."""
+    return [state for state in sorted(CASES) if STATES[state].cluster == cluster]
 
 
 async def as_planned(zvm: Rig, case: Case) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,9 @@ class TaskEngine:
 
     async def adopt(self, members: Collection[str]) -> None:
         del members
+
+    async def forget(self, runs: Sequence[str]) -> None:
+        del runs
 
     async def stop(self) -> None:
         for task in self._tasks:

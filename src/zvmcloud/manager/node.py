@@ -41,6 +41,7 @@ from zvmcloud.manager.inventory.history import History
 from zvmcloud.manager.inventory.marks import Marks
 from zvmcloud.manager.inventory.reconciler import Reconciler
 from zvmcloud.manager.inventory.sweeps import Sweeps
+from zvmcloud.manager.jobs import retention
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.runner import Runner
 from zvmcloud.manager.jobs.trees import Trees
@@ -234,9 +235,14 @@ class Node:
             await self.core.runner.forget_files()
             await self.plans.expire()
             await self.idempotency.expire()
+            if (days := self.settings.job_days) and (gone := await self._forget_jobs(time.time() - days * 86400)):
+                log.info("%d jobs that ended %d days ago are forgotten", gone, days)
             days = self.settings.inventory.history_days
             if days and (forgotten := await self.history.prune(time.time() - days * 86400)):
                 log.info("%d old versions of directory entries are forgotten", forgotten)
+
+    async def _forget_jobs(self, before: float) -> int:
+        return await retention.prune(self.core.database, before, self.core.engine.forget, self.core.materials.discard)
 
     async def _recover(self) -> None:
         """Recovers interrupted inline jobs: at start, and when their agent is back."""

@@ -123,6 +123,8 @@ class Settings:
     import_hosts: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     import_limit: int = 2**40
+    job_days: int = 30
+    """For how many days jobs that are over are kept, 0 for ever."""
     import_seconds: int = 7200
     reservation_seconds: int = 3600
     remote_hosts: tuple[str, ...] = ("127.0.0.1", "localhost.localdomain")

@@ -22,7 +22,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
@@ -97,6 +97,11 @@ class Engine:
         begin = functools.partial(contextvars.Context().run, _submit, record)
         await asyncio.get_running_loop().run_in_executor(None, begin)
         self._known.add(job)
+
+    async def forget(self, runs: Sequence[str]) -> None:
+        """Remove what DBOS wrote of these runs, which are over; of one that it does not know it has nothing."""
+        await asyncio.to_thread(DBOS.delete_workflows, list(runs))
+        self._known.difference_update(runs)
 
     async def stop(self) -> None:
         """Leave running jobs as they are (they resume at the next start) and end DBOS' threads."""
