@@ -28,6 +28,7 @@ from zvmcloud.api.program import doors
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.faults import Rule
+from zvmcloud.simulator.presets import PRESETS
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 
 MOST_CALLS = 60
@@ -189,7 +190,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Managed]:
+async def opened(folder: Path, preset: str = "lpar") -> AsyncIterator[Managed]:
     """A manager over a simulated z/VM, whose connector is open to this machine, and an image and a drive for it."""
     door, port = listening()
     opened_from = {"mode": "open", "open_from": ["127.0.0.1"]}
@@ -197,13 +198,13 @@ async def opened(folder: Path) -> AsyncIterator[Managed]:
     make_secret(folder / "state" / "connector.token")
     write_sample_image(folder / "sample.img", cylinders=5, filler_bytes=0)
     (folder / "cfgdrive.iso").write_bytes(config_drive())
-    async with managed(folder, found) as system, served(doors(system.node), door):
+    async with managed(folder, found, PRESETS[preset]) as system, served(doors(system.node), door):
         yield system
 
 
 @pytest.fixture
-async def zvm(tmp_path: Path) -> AsyncIterator[Managed]:
-    async with opened(tmp_path) as system:
+async def zvm(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Managed]:
+    async with opened(tmp_path, getattr(request, "param", "lpar")) as system:
         yield system
 
 
@@ -291,3 +292,40 @@ async def led_back(zvm: Managed, door: httpx.AsyncClient, case: Case, before: di
     found = await now(zvm, door)
     assert not (case.inverse and case.exact) or differences(before, found) == [], "the inverse leads back"
     return found
+
+
+@pytest.mark.parametrize("zvm", ["ssi4"], indirect=True)
+async def test_a_move_that_fails_anywhere_leaves_the_guest_where_it_is(
+    zvm: Managed, door: httpx.AsyncClient, refusals: Refusals
+) -> None:
+    """Each repetition has a guest of its own: one that moved is in nobody's reach here."""
+    systems, faults = zvm.simulator.cluster.systems, zvm.simulator.faults
+    stayed = 0
+    for kind in ("SMAPI", "CP"):
+        for number in range(MOST_CALLS):
+            userid = f"{kind[0]}{number:02d}"
+            await done(door, ("POST", "/guests", {"guest": {**ROOT, "userid": userid}}))
+            write_image(storage.file_of(systems["VM1"], systems["VM1"].disks[f"{userid}.0100"]))
+            ask = f"/guests/{userid}/action"
+            await done(door, ("POST", ask, {"action": "start", "timeout": 60}))
+            rule = faults.add(Rule(skip=number, count=1, rc=620, rs=77)) if kind == "SMAPI" else None
+            refusals.skip, refusals.struck = number if rule is None else -1, False
+            move = {"action": "live_migrate_vm", "destination": "VM2", "operation": "move", "parms": {}}
+            answer = await send(door, ("POST", ask, move))
+            struck = refusals.struck if rule is None else bool(faults._rules[rule.number].struck)
+            faults.clear()
+            refusals.skip = -1
+            where = [name for name, system in systems.items() if userid in system.machines]
+            comments = (await zvm.node.core.owned("ZVM1", userid))["comments"]
+            if answer.status_code == 200:
+                assert (where, comments) == (["VM2"], {"migrated": 1})
+            else:
+                stayed += 1
+                assert (where, comments) == (["VM1"], {}), answer.text
+                running = systems["VM1"].machines[userid].system
+                assert running is not None
+                assert running.phase == "up"
+            if not struck:
+                assert answer.status_code == 200, answer.text
+                break
+    assert stayed >= 2, "a call of each kind is needed for a move"
