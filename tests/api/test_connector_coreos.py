@@ -20,6 +20,8 @@ from manager.over_simulator import Managed, managed
 from manager.support import image_file, settings
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
+from zvmcloud.images import coreos
+from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.manager.node import Node
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.cp import execute
@@ -173,6 +175,33 @@ async def test_the_native_deploy_takes_the_file_itself_and_for_coreos_only(world
     assert (refused.status_code, "for CoreOS only" in refused.text) == (400, True)
     refused = await world.door.post(deploy, json={"image": "rhcos", "ignition": "not base64"})
     assert (refused.status_code, "not base64" in refused.text) == (400, False)
+
+
+async def test_the_boot_map_of_a_volume_is_refreshed_with_a_file_and_networks(world: World) -> None:
+    """What a boot from a volume begins with: the guest is not there yet."""
+    system = world.zvm.simulator.system
+    ports = [PORT.lower(), OTHER_PORT.lower()]
+    info = {"fcpchannel": ["1a01", "1b01"], "wwpn": ports, "lun": LUN, "wwid": "", "guest_networks": NETWORKS}
+
+    async def refresh(**more: object) -> httpx.Response:
+        return await world.door.put("/volumes/volume_refresh_bootmap", json={"info": {**info, **more}})
+
+    found = (await refresh()).json()
+    assert (found["modID"], found["rs"]) == (30, 10)
+    ignition = str(world.folder / "worker.ign")
+    found = (await refresh(transportfiles=ignition)).json()
+    assert (found["modID"], found["rs"], "no GUID partition table" in found["errmsg"]) == (30, 5, True)
+    with FbaDisk(luns.file(system, system.luns[f"{PORT} {LUN}"]), writable=True) as disk:
+        disk.write(0, (world.folder / "rhcos.raw").read_bytes())
+    assert done(await refresh(transportfiles=ignition)) == {"1a01": ports, "1b01": ports}
+    with FbaDisk(luns.file(system, system.luns[f"{PORT} {LUN}"])) as disk:
+        line = coreos.program(disk).text
+    assert line.count("rd.zfcp=") == 4, "each device and each port"
+    assert "ip=192.0.2.5::192.0.2.1:24::enc1000:none:8992 nameserver=192.0.2.2" in line
+    bad = [{**NETWORKS[0], "ip_addr": ""}]
+    found = (await refresh(transportfiles=ignition, guest_networks=bad)).json()
+    assert (found["modID"], found["rs"]) == (30, 5)
+    assert (await refresh(transportfiles=ignition, wwpn=[])).status_code == 400
 
 
 async def test_a_deploy_that_fails_leaves_an_empty_volume_and_no_record(

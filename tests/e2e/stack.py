@@ -145,7 +145,7 @@ def running(state: Path, *words: str) -> Iterator[Stack]:
     )
     try:
         facts_file = state / "up.json"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300  # a busy machine starts six programs slowly
         while not (facts_file.exists() and json.loads(facts_file.read_text() or "{}").get("pid") == process.pid):
             if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)

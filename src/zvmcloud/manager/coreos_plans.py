@@ -97,7 +97,7 @@ def boot_volume(owner: str, facts: Document, number: str) -> BootVolume:
 
 def network_words(owner: str, os_version: str, nics: Sequence[Mapping[str, Json]], hostname: str) -> list[str]:
     """The words of the first start that give the guest its address: of the first adapter with one. Raises Conflict
-    (coreos-network) when there is none, BadInput (cidr)."""
+    (coreos-network) when there is none, BadInput (cidr). Without an ``owner`` the name may be empty."""
     for nic in nics:
         addresses = nic["addresses"]
         first = addresses[0] if isinstance(addresses, list) and addresses else None
@@ -152,8 +152,8 @@ def ignition_step(owner: str, volume: BootVolume, first_start: Sequence[str], *,
     """Prepare the first start. The last step: it undoes itself, and nothing behind it can fail. Later its traces go
     with the image, if that was ``copied``."""
     parameters: dict[str, Json] = {
-        "userid": owner, "volume": volume.parameters, "stored": STORED, "each_start": volume.words,
-        "first_start": list(first_start),
+        **({"userid": owner} if owner else {}), "volume": volume.parameters, "stored": STORED,
+        "each_start": volume.words, "first_start": list(first_start),
     }  # fmt: skip
-    title = f"give {owner} what its first start reads"
+    title = f"give {owner or f'LUN {volume.lun}'} what its first start reads"
     return Step("ignition", title, "volume.ignition", parameters, NOTHING if copied else "")

@@ -114,24 +114,26 @@ class Deploys:
         steps = [coreos_plans.write_step(owner, volume, image)] if image is not None and copied else []
         steps.append(deployed_step(owner, image, row) if image else _skipped_step(owner, os_version, row))
         steps.append(coreos_plans.ignition_step(owner, volume, words, copied=copied))
-        config = request.ignition or await self._config(request)
-        if len(config) > MAX_CONFIG:
-            raise BadInput("transportfiles", f"{len(config)} bytes", f"at most {MAX_CONFIG} bytes")
+        config = request.ignition or await self.ignition(request.transport, request.remote_host)
         return _plan(system, request, owner, image, steps), {coreos_plans.STORED: config}
 
-    async def _config(self, request: DeployRequest) -> bytes:
-        """The Ignition file. Raises NotFound (file-unknown), NotAllowed, ImageUnusable (download-failed), BadInput."""
-        if not request.transport.startswith(("http://", "https://")):
-            file = self._images.files.existing(request.transport, "transportfiles", remote_host=request.remote_host)
-            return await asyncio.to_thread(_read_small, file)
-        settings = self._core.settings
-        data = bytearray()
+    async def ignition(self, transport: str, remote_host: str = "") -> bytes:
+        """The Ignition file behind a path or an http(s) URL. Raises NotFound (file-unknown), NotAllowed, ImageUnusable
+        (download-failed), BadInput."""
+        if transport.startswith(("http://", "https://")):
+            settings = self._core.settings
+            data = bytearray()
 
-        async def write(piece: bytes) -> None:
-            data.extend(piece)
+            async def write(piece: bytes) -> None:
+                data.extend(piece)
 
-        await download(request.transport, Limits(settings.import_hosts, MAX_CONFIG, settings.import_seconds), write)
-        return bytes(data)
+            await download(transport, Limits(settings.import_hosts, MAX_CONFIG, settings.import_seconds), write)
+            return bytes(data)
+        file = self._images.files.existing(transport, "transportfiles", remote_host=remote_host)
+        config = await asyncio.to_thread(_read_small, file)
+        if len(config) > MAX_CONFIG:
+            raise BadInput("transportfiles", f"{len(config)} bytes", f"at most {MAX_CONFIG} bytes")
+        return config
 
     async def _image(self, request: DeployRequest) -> Image | None:
         """The image; None where nothing is copied and the system is named itself. Raises NotFound (image-unknown)."""

@@ -156,7 +156,7 @@ class Networks:
                 await asyncio.to_thread(self._core.materials.store, job, "network.doscript", data)
                 steps.append(punch_step(owner, "network", "doscript", "network.doscript", len(data)))
                 steps += [configure_step(owner, "network")] if active else []
-            rows = [{**row(request), "addresses": _addresses(request)} for request in settled]
+            rows = [{**row(request), "addresses": addresses_of(request)} for request in settled]
             steps.append(record_step(rows, net_set=True))
             plan = Plan(
                 "interface.create",
@@ -281,7 +281,7 @@ class Networks:
         return wanted
 
 
-def _addresses(request: InterfaceRequest) -> list[Json]:
+def addresses_of(request: InterfaceRequest) -> list[Json]:
     """What was asked for inside the guest: a deploy of CoreOS gives it to the first start."""
     if not request.ip and request.method != "dhcp":
         return []

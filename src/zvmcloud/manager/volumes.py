@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zvmcloud.manager.core import Core, userid
+from zvmcloud.manager.coreos_plans import STORED, BootVolume, ignition_step
 from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.fcp import FcpPool
@@ -25,6 +27,8 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")
 _HEX = re.compile(r"[0-9a-f]+")
+_MOST_PATHS = 8
+"""Paths on a command line, as the original's script has them at most."""
 _MOUNT = re.compile(r"(/[\w.-]+)*")
 
 
@@ -122,9 +126,12 @@ class Volumes:
         *,
         wwid: str = "",
         template: str = "",
+        ignition: bytes = b"",
+        first_start: Sequence[str] = (),
         origin: str = "",
     ) -> tuple[Mapping[str, Json], JobRecord]:
-        """Make a SCSI volume bootable through these FCP devices: the target ports by device.
+        """Make a SCSI volume bootable through these FCP devices: the target ports by device. ``ignition``: there is a
+        CoreOS on it, whose first start reads this file and finds these words on its command line.
 
         Raises BadInput, NotFound (fcp-template-unknown), AgentFailure (bootmap-failed, bootmap-timeout).
         """
@@ -145,12 +152,21 @@ class Volumes:
             "wwid": wwid,
             "min_paths": least,
         }
-        step = Step("refresh", f"write the boot map of LUN {lun}", "volume.refresh_bootmap", parameters)
+        steps = [Step("refresh", f"write the boot map of LUN {lun}", "volume.refresh_bootmap", parameters)]
+        number = new_job()
+        if ignition:
+            if not wwpns:
+                raise BadInput("wwpn", "[]", "at least one target port, for the command line of CoreOS")
+            ports = [_digits(wwpn).zfill(16) for wwpn in wwpns]
+            paths = tuple(itertools.product([_digits(fcp).zfill(4) for fcp in fcps], ports))[:_MOST_PATHS]
+            volume = BootVolume(paths, _digits(lun).zfill(16))
+            await asyncio.to_thread(self._core.materials.store, number, STORED, ignition)
+            steps.append(ignition_step("", volume, first_start, copied=False))
         title = f"Refresh the boot map of LUN {lun}"
-        job = await self._core.runner.run(Plan("volume.refresh_bootmap", title, system, (step,)), origin)
+        job = await self._core.runner.run(Plan("volume.refresh_bootmap", title, system, tuple(steps)), origin, number)
         result = job.steps[0].result or {}
-        paths = result.get("paths")
-        return (paths if isinstance(paths, Mapping) else {}), job
+        found_paths = result.get("paths")
+        return (found_paths if isinstance(found_paths, Mapping) else {}), job
 
     async def _checked(self, system: str, wish: Connection) -> Connection:
         if not wish.fcps:

@@ -92,26 +92,20 @@ _BY_CODE: dict[str, Code] = {
 _NO_NIC = _BY_CODE["nic-unknown"]
 _LOCKED = (400, 12)
 
+_NO_COREOS = ("coreos-network", "not-coreos", "coreos-unprepared", "coreos-started", "tool-missing")
+_UNREADABLE = (
+    "remote-host", "file-unreadable", "file-unknown", "path-not-allowed", "url-not-allowed", "download-failed",
+)  # fmt: skip
+"""Why a file that is named in a deploy cannot be had."""
+
 _BY_OPERATION: dict[str, dict[str, Code]] = {
     "deploy": {
         "image-unknown": Code(300, IMAGE, 300, 20),
         "coreos": Code(300, GUEST, 300, 12),
-        **dict.fromkeys(
-            ("coreos-network", "not-coreos", "coreos-unprepared", "coreos-started"), Code(300, GUEST, 300, 12)
-        ),
+        **dict.fromkeys(_NO_COREOS, Code(300, GUEST, 300, 12)),
+        **dict.fromkeys(_UNREADABLE, Code(300, GUEST, 300, 4)),
         "ignition-missing": Code(300, GUEST, 300, 13),
         "loaddev-missing": Code(300, GUEST, 300, 14),
-        **{
-            code: Code(300, GUEST, 300, 4)
-            for code in (
-                "remote-host",
-                "file-unreadable",
-                "file-unknown",
-                "path-not-allowed",
-                "url-not-allowed",
-                "download-failed",
-            )
-        },
     },
     "export": {
         "remote-host": Code(300, IMAGE, 300, 21),
@@ -119,7 +113,10 @@ _BY_OPERATION: dict[str, dict[str, Code]] = {
         "file-unreadable": Code(300, IMAGE, 300, 22),
     },
     "disk.remove": {"guest-active": _BY_CODE["not-supported"]},
-    "bootmap": {"coreos": Code(300, VOLUME, 300, 5), "ignition-missing": Code(300, VOLUME, 300, 10)},
+    "bootmap": {
+        **dict.fromkeys((*_NO_COREOS, *_UNREADABLE), Code(300, VOLUME, 300, 5)),
+        "ignition-missing": Code(300, VOLUME, 300, 10),
+    },
     "volume.detach": {
         "volume-script-failed": Code(300, VOLUME, 300, 9),
         "fcp-owned": Code(300, VOLUME, 300, 9),

@@ -65,7 +65,7 @@ async def create_interface(ask: Ask) -> Reply:
         ask.system,
         ask.userid,
         text(interface["os_version"]),
-        [_request(source) for source in sources],
+        [interface_request(source) for source in sources],
         active=truth(interface.get("active")),
         origin=ask.origin,
     )
@@ -152,7 +152,8 @@ async def switch_port(ask: Ask) -> Reply:
     )
 
 
-def _request(source: Mapping[str, Json]) -> InterfaceRequest:
+def interface_request(source: Mapping[str, Json]) -> InterfaceRequest:
+    """One of ``guest_networks``."""
     return InterfaceRequest(
         vdev=text(source.get("nic_vdev")),
         nic_id=text(source.get("nic_id")) or None,

@@ -6,20 +6,23 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from zvmcloud.api.connector.ask import Ask, count, text, texts
+from zvmcloud.api.connector.ask import Ask, count, objects, text, texts
 from zvmcloud.api.connector.envelope import Reply
+from zvmcloud.api.connector.networks import interface_request
 from zvmcloud.api.connector.schemas import truth
-from zvmcloud.manager.errors import BadInput, Conflict, NotSupported
+from zvmcloud.manager.core import vdev
+from zvmcloud.manager.coreos_plans import network_words
+from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import Connector, TemplateChange
 from zvmcloud.manager.fcp_choice import Device, ranges
 from zvmcloud.manager.fcp_rows import Template
 from zvmcloud.manager.jobs.plan import Json
+from zvmcloud.manager.networks import addresses_of
 from zvmcloud.manager.volumes import Connection
 
 _FCP = re.compile(r"[0-9a-fA-F]{4}")
 _LITERAL_LIMIT = 64 * 1024
-_DEPLOY = "refresh without guest_networks; deploy with skipdiskcopy gives the volume Ignition file and networks"
 
 
 async def attach(ask: Ask) -> Reply:
@@ -126,8 +129,7 @@ async def set_usage(ask: Ask) -> Reply:
 async def refresh_bootmap(ask: Ask) -> Reply:
     """The target ports by FCP device. Clients send the devices and ports under either of two names."""
     info = ask.member("info")
-    if info.get("guest_networks"):
-        _refuse_coreos(text(info.get("transportfiles")))
+    ignition, words = await _first_start(ask, info)
     paths, job = await ask.node.volumes.refresh_bootmap(
         ask.system,
         texts(info.get("fcpchannel") or info.get("fcpchannels")),
@@ -135,23 +137,30 @@ async def refresh_bootmap(ask: Ask) -> Reply:
         text(info["lun"]),
         wwid=text(info.get("wwid")),
         template=text(info.get("fcp_template_id")),
+        ignition=ignition,
+        first_start=words,
         origin=ask.origin,
     )
     return Reply(dict(paths), job.id)
 
 
-def _refuse_coreos(transport: str) -> None:
-    """Networks are given for CoreOS only: its Ignition file and parameters would have to get onto the volume. Raises
-    Conflict (ignition-missing), NotSupported (coreos)."""
+async def _first_start(ask: Ask, info: Mapping[str, Json]) -> tuple[bytes, list[str]]:
+    """Networks are given for CoreOS only: its Ignition file and the words of its first start. Raises Conflict
+    (ignition-missing, coreos-network), and what reading the file raises."""
+    networks = [interface_request(source) for source in objects(info.get("guest_networks"))]
+    if not networks:
+        return b"", []
+    transport = text(info.get("transportfiles"))
     if not transport:
         raise Conflict(
-            "CoreOS needs its Ignition file: transportfiles is missing", code="ignition-missing",
-            remedy=_DEPLOY, subject="transportfiles",
-        )  # fmt: skip
-    raise NotSupported(
-        "the boot map of a volume is refreshed without the networks of its guest", code="coreos",
-        remedy=_DEPLOY, subject="guest_networks",
-    )  # fmt: skip
+            "Failed to refresh bootmap for RHCOS: transportfiles are required",
+            code="ignition-missing",
+            remedy="name the Ignition file in transportfiles",
+            subject="transportfiles",
+        )
+    default = ask.node.settings.defaults.nic_vdev
+    rows = [{"vdev": vdev(item.vdev or default, "nic_vdev"), "addresses": addresses_of(item)} for item in networks]
+    return await ask.node.deploys.ignition(transport), network_words("", "rhcos4", rows, "")
 
 
 def _fcp(ask: Ask) -> str:
