@@ -15,6 +15,7 @@ used,5005076306138411,4010400500000000,10G,1f00-1f0f,lnx1,1f01,replace_root
 reserved,5005076306138411,4010400600000000,,,lnx2,,
 """
 
+PORTS = "5005076306138411;5005076306138412"
 DIGITS = st.integers(0, 2**64 - 1).map("{:016x}".format)
 DEVICE = st.integers(0, 0xFFFF).map("{:04x}".format)
 RANGE = st.tuples(DEVICE, DEVICE).map(lambda pair: "-".join(sorted(pair))) | DEVICE
@@ -83,3 +84,26 @@ def test_all_wrong_lines_are_named_at_once() -> None:
 def test_a_lun_is_reached_through_the_devices_of_its_range() -> None:
     found = pool_file.parse("free,5005076306138411,4010400400000000,,1F00-1f0f;2a80,,,\n")[0]
     assert [found.allows(fcp) for fcp in ("1f00", "1F0F", "1f10", "2a80", "2a81")] == [True, True, False, True, False]
+
+
+def test_a_table_names_its_columns() -> None:
+    lines = ("LUN, wwpn,size", f"4010400400000000,{PORTS},10G", "", "4010400500000000,5005076306138411,")
+    table = "\n".join(lines)
+    first, second = pool_file.parse(table)
+    assert (first.state, first.lun, first.size_mb, len(first.wwpns)) == ("free", "4010400400000000", 10240, 2)
+    assert (second.size_mb, second.devices, second.owner) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("lun,wwpn,colour\n", "line 1, columns: 'colour' given"),
+        ("lun,wwpn,lun\n", "line 1, columns"),
+        ("lun,wwpn\n4010400400000000\n", "line 2, columns"),
+        ("lun,wwpn\n4010400400000000,5\n", "line 2, wwpn"),
+        ("lun,wwpn,status\n4010400400000000,5005076306138411,used\n", "line 2, owner"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named(table: str, words: str) -> None:
+    with pytest.raises(PoolFileError, match=words):
+        pool_file.parse(table)

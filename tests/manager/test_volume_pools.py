@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,6 +22,7 @@ from manager.support import settings as node_settings
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
 from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.inventory.tables import seen_resources
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.node import Node
@@ -46,11 +48,13 @@ async def prepared(node: Node, zhcp: FakeZhcp, *guests: str) -> None:
         zhcp.guests[guest]["state"] = "on"
 
 
-async def begun(node: Node, name: str, /, guest: str = "", item: str = "", **words: Any) -> JobRecord:
+async def begun(
+    node: Node, name: str, /, guest: str = "", item: str = "", system: str = "ZVM1", **words: Any
+) -> JobRecord:
     """Ask for an operation as a front door does."""
     operation = OPERATIONS[name]
     parameters = words.pop("parameters", None) or operation.parameters(**words)
-    return await node.plans.run(operation, ADMIN, Target("ZVM1", guest, item), parameters, origin="test")
+    return await node.plans.run(operation, ADMIN, Target(system, guest, item), parameters, origin="test")
 
 
 async def done(node: Node, name: str, /, guest: str = "", item: str = "", **words: Any) -> JobRecord:
@@ -72,9 +76,9 @@ async def luns(node: Node) -> tuple[Lun, ...]:
     return tuple((await node.pools.pool("ZVM1", "p1")).luns.values())
 
 
-async def volumes(node: Node) -> dict[str, Volume]:
+async def volumes(node: Node, home: str = "ZVM1") -> dict[str, Volume]:
     async with node.core.database.read() as connection:
-        return {item.name: item for item in (await volumes_of(connection, ("ZVM1",))).values()}
+        return {item.name: item for item in (await volumes_of(connection, (home,))).values()}
 
 
 async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(tmp_path: Path) -> None:
@@ -228,6 +232,73 @@ async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path) -> None:
         assert zhcp.guests["A"]["fcps"] == ["1a02", "1b03"]
         with pytest.raises(Conflict, match="0 of 2 paths"):
             await begun(node, "volume.attach", "A", volume="p4")
+
+
+CLUSTER = {"systems": [{"name": "ZVM1", "url": "http://zhcp"}, {"name": "ZVM2", "url": "http://zhcp2"}]}
+
+
+async def clustered(node: Node, *agents: FakeZhcp) -> None:
+    """Both systems are members of one cluster, and have been seen to be."""
+    members = [{"system": name, "state": "JOINED"} for name in ("ZVM1", "ZVM2")]
+    for agent in agents:
+        agent.answers["ssi"] = {"member": True, "name": "SSI1", "members": members}
+    async with node.core.database.write() as connection:
+        seen = {"kind": "ssi", "name": "SSI1", "facts": {}, "first": 1.0, "changed": 1.0}
+        await connection.execute(sa.insert(seen_resources), [{**seen, "system": name} for name in ("ZVM1", "ZVM2")])
+
+
+async def test_the_members_of_a_cluster_share_a_pool_and_hand_out_no_lun_twice(tmp_path: Path) -> None:
+    one, two = FakeZhcp(), FakeZhcp()
+    async with running(one, node_settings(tmp_path / "state", **CLUSTER), ZVM2=two) as node:
+        await prepared(node, one, "A")
+        await clustered(node, one, two)
+        with pytest.raises(Conflict, match="of pool p1 of ZVM1 already"):
+            await node.pools.load("ZVM2", "mine", POOL)
+        await create(node, "data", 15)
+        with pytest.raises(NotFound):
+            await node.pools.pool("ZVM2", "p1")
+        shared = await node.pools.change("ZVM1", "p1", wipe=None, shared=True)
+        assert shared.systems == ("ZVM1", "ZVM2")
+        there = await node.pools.pool("ZVM2", "p1")
+        assert [item.name for item in there.volumes.values()] == ["data"]
+        with pytest.raises(Conflict, match="has a volume data already"):
+            await done(node, "volume.create", system="ZVM2", name="data", pool="p1", size_gb=1)
+        wishes = [("ZVM1", "x1"), ("ZVM2", "x2"), ("ZVM1", "x3")]
+        await asyncio.gather(
+            *(done(node, "volume.create", system=system, name=name, pool="p1", size_gb=1) for system, name in wishes)
+        )
+        found = (await node.pools.pool("ZVM2", "p1")).volumes.values()
+        assert len({item.lun.name for item in found}) == 4
+
+
+async def test_a_guest_that_moves_keeps_its_volumes_where_the_pool_is_shared(tmp_path: Path) -> None:
+    one, two = FakeZhcp(), FakeZhcp()
+    async with running(one, node_settings(tmp_path / "state", **CLUSTER), ZVM2=two) as node:
+        await prepared(node, one, "A")
+        await clustered(node, one, two)
+        await create(node, "data", 15)
+        await done(node, "volume.attach", "A", volume="data")
+        one.guests["A"]["state"] = "off"
+        two.guests = one.guests
+        with pytest.raises(Conflict, match="data are of pools that ZVM2 does not reach"):
+            await begun(node, "guest.move", "A", destination="ZVM2")
+        await node.pools.change("ZVM1", "p1", wipe=None, shared=True)
+        (fcp, _) = (await volumes(node, "ssi:SSI1"))["data"].attachments[0].fcps
+        await node.fcp.create("ZVM2", TemplateChange(name="t", devices="1a00-1a03;1b00-1b03"))
+        await node.fcp.set_usage("ZVM2", fcp, "B", reserved=True, connections=0, template="")
+        with pytest.raises(Conflict, match="is kept for B"):
+            await begun(node, "guest.move", "A", destination="ZVM2")
+        await node.fcp.set_usage("ZVM2", fcp, "", reserved=False, connections=0, template="")
+        await done(node, "guest.move", "A", destination="ZVM2")
+        (item,) = (await volumes(node, "ssi:SSI1"))["data"].attachments
+        assert (item.system, item.userid) == ("ZVM2", "A")
+        assert await node.fcp.of_guest("ZVM1", "A") == ()
+        assert {device.fcp for device in await node.fcp.of_guest("ZVM2", "A")} == set(item.fcps)
+        with pytest.raises(Conflict, match="guests at ZVM2 have volumes"):
+            await node.pools.change("ZVM1", "p1", wipe=None, shared=False)
+        await done(node, "volume.detach", "A", system="ZVM2", volume="data")
+        assert await node.fcp.of_guest("ZVM2", "A") == ()
+        assert one.guests["A"]["fcps"] == []
 
 
 GUESTS = ("A", "B", "C")

@@ -18,6 +18,7 @@ from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_plans import Relocation, plan_relocate, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.jobs.plan import Plan, Step
+from zvmcloud.manager.storage import following
 
 
 class Evacuations:
@@ -101,6 +102,9 @@ class Evacuations:
 
     async def _against(self, system: str, userid: str, member: str) -> str:
         """What stands against a move, "" when nothing does."""
+        volumes = await following.against(self._core, system, userid, member.upper())
+        if volumes:
+            return volumes
         answer = await self._guests.relocation(system, userid, member)
         if answer.flag("possible"):
             return ""

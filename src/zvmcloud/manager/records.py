@@ -17,6 +17,7 @@ from zvmcloud.manager.inventory.tables import seen_guests
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
+from zvmcloud.manager.storage import following
 from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, nics
 
 _NEW_GUEST = Prepared(sa.insert(guests))
@@ -114,7 +115,7 @@ async def guest_moved_back(context: LocalContext, parameters: Mapping[str, Json]
 
 
 async def _move(context: LocalContext, userid: str, origin: str, to: str) -> None:
-    """Record a guest of ours, with its adapters, at another system; nothing when it is there already."""
+    """Record a guest of ours, with its adapters and volumes at another system; nothing when it is there already."""
     here = sa.and_(guests.c.system == origin, guests.c.userid == userid)
     if (await context.connection.execute(sa.select(guests.c.id).where(here))).scalar_one_or_none() is None:
         return  # recorded there by an earlier run of this step
@@ -123,6 +124,7 @@ async def _move(context: LocalContext, userid: str, origin: str, to: str) -> Non
     await context.connection.execute(sa.update(guests).where(here).values(system=to, comments={}))
     theirs = sa.and_(nics.c.system == origin, nics.c.userid == userid)
     await context.connection.execute(sa.update(nics).where(theirs).values(system=to))
+    await following.follow(context.connection, userid, origin, to)
     await events.append(
         context.connection, "guest.moved", system=to, subject=userid, project=context.project, job=context.job
     )

@@ -10,6 +10,7 @@ from zvmcloud.manager.guest_plans import Relocation, moved_step, plan_relocate
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.plan import Plan
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
+from zvmcloud.manager.storage import following
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -48,6 +49,7 @@ async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate)
         max_total=wanted.max_total,
         max_quiesce=wanted.max_quiesce,
     )
+    await _volumes_follow(node, target.system, owner, wanted.destination.upper())
     managed = wanted.destination.upper() in node.core.agents.names
     return Prepared(plan_relocate(target.system, owner, request, managed=managed), project)
 
@@ -73,8 +75,16 @@ async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prep
         raise Conflict(f"{target.system} and {to} are not in one SSI cluster", code="no-cluster", subject=owner)
     if await node.guests.is_on(to, owner):
         raise Conflict(f"guest {owner} is on", code="guest-active", remedy="stop or relocate it", subject=owner)
+    await _volumes_follow(node, target.system, owner, to)
     title = f"Move guest {owner} to {to}"
     return Prepared(Plan("guest.move", title, target.system, (moved_step(owner, to),), owner), project)
+
+
+async def _volumes_follow(node: Node, system: str, owner: str, to: str) -> None:
+    """Raises Conflict (not-relocatable)."""
+    why = await following.against(node.core, system, owner, to)
+    if why:
+        raise Conflict(f"{owner} cannot go to {to}: {why}", code="not-relocatable", subject=owner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,12 @@ Several target ports, devices and ranges are divided by ";". A size ends in G or
 empty. A `used` LUN has an owner, a `free` one has neither owner nor channel, a `reserved` one belongs to somebody and
 is not attached. Source: reference/xcat/tables.md section 3. What is read is written back the same, but for the spelling
 of sizes (1.5G is 1536M) and of hexadecimal digits (lower case).
+
+A table is taken as well: its first line names the columns that it has, in any order, wwpn and lun among them. A LUN of
+a table without status is free.
+
+    lun,wwpn,size
+    4010400400000000,5005076306138411;5005076306138412,10G
 """
 
 from __future__ import annotations
@@ -17,7 +23,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-HEADER = "#status,wwpn,lun,size,range,owner,channel,tag"
+NAMES = ("status", "wwpn", "lun", "size", "range", "owner", "channel", "tag")
+HEADER = f"#{','.join(NAMES)}"
 STATES = ("free", "reserved", "used")
 _WWPN = re.compile(r"[0-9a-f]{16}")
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([GM])", re.IGNORECASE)
@@ -25,7 +32,6 @@ _RANGE = re.compile(r"([0-9a-f]{4})(?:-([0-9a-f]{4}))?")
 _CHANNEL = re.compile(r"[0-9a-f]{4}")
 _OWNER = re.compile(r"[A-Za-z0-9@#$_+:.-]{0,64}")
 _TAG = re.compile(r"[!-+\--~]{0,64}")
-_COLUMNS = 8
 _SHOWN = 20
 """Faults that an error's text names; there may be more."""
 
@@ -92,16 +98,26 @@ def ranges(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def parse(text: str) -> tuple[Lun, ...]:
-    """The LUNs of a file. PoolFileError with every line that is wrong."""
+    """The LUNs of a file or a table. PoolFileError with every line that is wrong."""
     found: list[tuple[int, Lun]] = []
     faults: list[Fault] = []
+    order: tuple[str, ...] = NAMES
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         columns = [item.strip() for item in line.split(",")]
-        if len(columns) != _COLUMNS:
-            faults.append(Fault(number, "columns", line, f"{_COLUMNS} columns are needed, there are {len(columns)}"))
+        if order is NAMES and not found and not faults and {"wwpn", "lun"} <= {item.lower() for item in columns}:
+            order = tuple(item.lower() for item in columns)
+            unknown = [item for item in order if item not in NAMES]
+            if unknown or len(set(order)) != len(order):
+                limit = f"each of {', '.join(NAMES)} once at most"
+                raise PoolFileError([Fault(number, "columns", ", ".join(unknown) or line, limit)])
             continue
+        if len(columns) != len(order):
+            faults.append(Fault(number, "columns", line, f"{len(order)} columns are needed, there are {len(columns)}"))
+            continue
+        given = {"status": "free", **dict(zip(order, columns, strict=True))}
+        columns = [given.get(name, "") for name in NAMES]
         wrong = tuple(_faults(number, columns))
         faults += wrong
         if wrong:
