@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from manager.fake_zhcp import FakeZhcp, Refused
-from manager.support import running
+from manager.support import all_jobs, running
 from manager.support import settings as node_settings
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
 from zvmcloud.manager.fcp import TemplateChange
@@ -114,43 +115,54 @@ async def test_four_wishes_at_once_get_four_luns(tmp_path: Path) -> None:
             await create(node, "more", 1)
 
 
-async def test_what_is_claimed_and_never_begun_comes_back(tmp_path: Path) -> None:
+async def test_what_is_claimed_and_never_come_to_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that are cancelled before their first step; the manager looks for what they claimed by itself."""
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state", reservation_seconds=50)) as node:
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
         await prepared(node, zhcp, "A")
-        await create(node, "there", 1)
-        for name, words in (
-            ("volume.create", {"name": "lost", "pool": "p1", "size_gb": 1}),
-            ("volume.attach", {"volume": "there"}),
-        ):
-            operation = OPERATIONS[name]
-            target = Target("ZVM1", "A" if name == "volume.attach" else "")
-            plan = (await operation.prepare(node, ADMIN, target, operation.parameters(**words))).plan
-            await claims.take(node.core, plan, new_job())
+        for name in ("there", "other"):
+            await create(node, name, 1)
+        monkeypatch.setattr(node.core.engine, "submit", AsyncMock())
+        jobs = [
+            await begun(node, "volume.create", name="lost", pool="p1", size_gb=1),
+            await begun(node, "volume.attach", "A", volume="there"),
+            await begun(node, "volume.delete", item="other"),
+        ]
         found = await volumes(node)
         assert (found["lost"].state, len(found["there"].attachments)) == ("creating", 1)
+        assert found["other"].job == jobs[2].id
         assert len(await node.fcp.of_guest("ZVM1", "A")) == 2
         with pytest.raises(Conflict, match="attached"):
             await begun(node, "volume.delete", item="there")
-        assert await node.pools.expire(time.time() + 30) == 0
-        assert await node.pools.expire(time.time() + 60) == 2
+        with pytest.raises(Conflict, match="by job"):
+            await begun(node, "volume.attach", "A", volume="other")
+        assert await node.pools.expire() == 0, "jobs that wait for their turn keep what they claimed"
+        for job in jobs:
+            await node.runner.cancel(job.id)
+        assert await node.pools.expire() == 3
         found = await volumes(node)
-        assert list(found) == ["there"]
+        assert sorted(found) == ["other", "there"]
         assert found["there"].attachments == ()
+        assert found["other"].job == ""
         assert await node.fcp.of_guest("ZVM1", "A") == ()
 
 
-async def test_the_manager_looks_for_ended_claims_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zvmcloud.manager.node._SWEEP", 0.02)
+async def test_a_job_that_is_overtaken_does_not_begin(tmp_path: Path) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state", reservation_seconds=1)) as node:
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
         await prepared(node, zhcp)
         operation = OPERATIONS["volume.create"]
-        wish = operation.parameters(name="lost", pool="p1", size_gb=1)
-        await claims.take(node.core, (await operation.prepare(node, ADMIN, Target("ZVM1"), wish)).plan, new_job())
-        async with asyncio.timeout(20):
-            while any(item.state != "free" for item in await luns(node)):  # noqa: ASYNC110 (the sweep tells nobody)
-                await asyncio.sleep(0.05)
+        plans = []
+        for name in ("one", "two"):
+            wish = operation.parameters(name=name, pool="p1", size_gb=1)
+            plans.append((await operation.prepare(node, ADMIN, Target("ZVM1"), wish)).plan)
+        await create(node, "faster", 1)
+        before = len(await all_jobs(node))
+        for plan in plans:
+            with pytest.raises(claims.Overtaken):
+                await node.plans._begin(plan, {}, "test", new_job())
+        assert len(await all_jobs(node)) == before
+        assert list(await volumes(node)) == ["faster"]
 
 
 async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile(tmp_path: Path) -> None:
@@ -434,7 +446,7 @@ class Campaign(RuleBasedStateMachine):
     def time_passes(self) -> None:
         self.loop.run(self.node.pools.expire(FAR))
         for volume in self.loop.run(volumes(self.node)).values():
-            assert volume.expires is None
+            assert not volume.claimed
             assert volume.job == ""
 
     @invariant()
@@ -454,7 +466,7 @@ class Campaign(RuleBasedStateMachine):
         for _, item in having:
             assert item.fcps
             assert all(devices[fcp].assigner == item.userid for fcp in item.fcps)
-        claimed = {fcp for _, item in having if item.expires is not None for fcp in item.fcps}
+        claimed = {fcp for _, item in having if item.claimed for fcp in item.fcps}
         for fcp, device in devices.items():
             assert device.connections == users[fcp]
             with_it = [name for name, guest in self.zhcp.guests.items() if fcp in guest.get("fcps", [])]

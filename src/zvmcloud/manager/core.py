@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 
 from zvmcloud.manager.agents import Agent, Agents
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import BadInput, ManagerError, NotFound, guest_busy
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
@@ -102,26 +102,34 @@ class Core:
         job: str,
         files: Mapping[str, bytes] | None = None,
         children: Sequence[NewChild] = (),
+        *,
+        also: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         """Write a durable job with its files and children down and hand it to the engine, all of it even if the caller
-        goes away.
+        goes away. ``also``: what is written in the same transaction; when it raises, nothing begins.
 
         A job that the engine does not take ends as failed, so it keeps its guest busy no longer.
         """
-        task = asyncio.create_task(self._begin(plan, origin, job, files or {}, children))
+        task = asyncio.create_task(self._begin(plan, origin, job, files or {}, children, also))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
         await asyncio.shield(task)
 
     async def _begin(
-        self, plan: Plan, origin: str, job: str, files: Mapping[str, bytes], children: Sequence[NewChild]
+        self,
+        plan: Plan,
+        origin: str,
+        job: str,
+        files: Mapping[str, bytes],
+        children: Sequence[NewChild],
+        also: Callable[[Connection], Awaitable[None]] | None,
     ) -> None:
         ours = {job: files, **{child.job: child.files for child in children}}
         try:
             for owner, named in ours.items():
                 for name, data in named.items():
                     await asyncio.to_thread(self.materials.store, owner, name, data)
-            await self.journal.begin(plan, origin, job, [(child.job, child.plan) for child in children])
+            await self.journal.begin(plan, origin, job, [(child.job, child.plan) for child in children], also)
         except BaseException:
             for owner, named in ours.items():
                 if named:  # others were there before this job, and are not ours to drop

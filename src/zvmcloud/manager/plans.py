@@ -212,9 +212,11 @@ class Plans:
             other = await self._core.journal.changing(plan.system, plan.userid) if plan.userid else None
             if other is not None:
                 raise guest_busy(plan.userid, other)
-            for one, begun in ((plan, job), *((child.plan, child.job) for child in children)):
-                await claims.take(self._core, one, begun)
-            await self._core.begin(plan, origin, job, files, children)
+            begun = ((job, plan), *((child.job, child.plan) for child in children))
+            folder = self._core.materials.folder
+            await self._core.begin(
+                plan, origin, job, files, children, also=lambda connection: claims.take(connection, begun, folder)
+            )
         return await self._core.journal.get(job)
 
     async def _still_true(self, kept: KeptPlan) -> None:

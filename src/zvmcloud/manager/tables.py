@@ -283,10 +283,10 @@ volumes = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("job", sa.String(36), nullable=False, server_default=""),
-    sa.Column("expires", sa.Float),
+    sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "home", "lun", unique=True),
 )
-"""``job``: the one that works on it; ``expires``: when it is given up unless that job has begun by then."""
+"""``job``: the one that works on it; ``claimed``: that job began with it, and has not come to it yet."""
 
 attachments = sa.Table(
     "attachments",
@@ -301,7 +301,7 @@ attachments = sa.Table(
     sa.Column("mount_point", sa.String(255), nullable=False, server_default=""),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("job", sa.String(36), nullable=False, server_default=""),
-    sa.Column("expires", sa.Float),
+    sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "system", "userid"),
 )
 

@@ -109,7 +109,8 @@ class Journal(JournalReader):
     ) -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
         ones as pending. The audit tells who began it, and at its end how it ended. ``children``: jobs, with their
-        ids, that a step of this one runs. ``also``: what is written in the same transaction.
+        ids, that a step of this one runs. ``also``: what is written in the same transaction; when it raises, nothing
+        begins.
 
         Raises Conflict (guest-busy) when the guest of a child is being changed, and nothing is begun.
         """

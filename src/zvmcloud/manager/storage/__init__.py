@@ -7,7 +7,7 @@
     rows        pools, LUNs, volumes and attachments as the database has them, read and changed in a transaction
     pools       what administrators do with pools: import, export, settings, free what holds data
     claims      a job begins with what it needs (a LUN, FCP devices) taken in one transaction, or does not begin
-    steps       what volume jobs write down, undone when they fail; what was claimed and never confirmed
+    steps       what volume jobs write down, undone when they fail; what was claimed and never come to
     plans       plans that make, wipe, copy and extend volumes
     attaching   plans that attach a volume to a guest and detach it
     checking    rows against z/VM, and what a crash left mended

@@ -2,29 +2,27 @@
 
 ::
 
-    plan --> Plans.run --> take: one transaction, all claims of the plan's steps, each with an end
-                 |               Overtaken: another was faster; planned anew
+    plan --> Plans.run --> one transaction: all claims of the plan's steps (take), and the job that begins
+                 |             Overtaken: another was faster; nothing begins, and it is planned anew
                  v
-             the job begins; its step confirms the claim, which has no end then
+             the job's step confirms the claim when it comes to it
 
-A claim whose job never began ends by itself (`steps.expire`). A claimed step can also run without its claim, which may
-have ended while the job waited: it takes what is still there, or fails.
+What a job claimed and never came to, because it was cancelled or an earlier step failed, is given back soon after the
+job is over (`steps.give_back`). A step of a job that is retried may run without its claim: it takes what is still
+there, or fails.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
-from zvmcloud.manager.core import Core
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import Json, Plan
 
-_UNSET = 3600.0
-"""Seconds for which a claim is kept where reservations have no end."""
-
-Claim = Callable[[LocalContext, Mapping[str, Json], float | None], Awaitable[Mapping[str, Json] | None]]
+Claim = Callable[[LocalContext, Mapping[str, Json], bool], Awaitable[Mapping[str, Json] | None]]
 _CLAIMS: dict[str, Claim] = {}
 
 
@@ -34,12 +32,12 @@ class Overtaken(Conflict):
     code = "overtaken"
 
 
-def claimed(kind: str) -> Callable[[Claim], Claim]:
-    """Register the function of local steps of ``kind``, which is told None, and of their claims, told their end."""
+def claims(kind: str) -> Callable[[Claim], Claim]:
+    """Register the function of local steps of ``kind`` and of their claims; it is told which of the two it does."""
 
     def register(function: Claim) -> Claim:
         async def confirm(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-            return await function(context, parameters, None)
+            return await function(context, parameters, False)
 
         _CLAIMS[kind] = function
         local(kind)(confirm)
@@ -48,13 +46,11 @@ def claimed(kind: str) -> Callable[[Claim], Claim]:
     return register
 
 
-async def take(core: Core, plan: Plan, job: str) -> None:
-    """Claim everything that the steps of a plan need, or nothing. Raises Overtaken, and what the claims raise."""
-    wanted = [step for step in plan.steps if step.kind in _CLAIMS]
-    if not wanted:
-        return
-    until = core.settings.reserved_until() or time.time() + _UNSET
-    async with core.database.write() as connection:
-        context = LocalContext(connection, job, plan.system, plan.userid, {}, core.materials.folder, plan.project)
-        for step in wanted:
-            await _CLAIMS[step.kind](context, step.parameters, until)
+async def take(connection: Connection, begun: Sequence[tuple[str, Plan]], folder: Path) -> None:
+    """Claim everything that the steps of jobs need, in the transaction in which they begin. Raises Overtaken, and what
+    the claims raise."""
+    for job, plan in begun:
+        context = LocalContext(connection, job, plan.system, plan.userid, {}, folder, plan.project)
+        for step in plan.steps:
+            if step.kind in _CLAIMS:
+                await _CLAIMS[step.kind](context, step.parameters, True)

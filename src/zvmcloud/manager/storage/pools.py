@@ -184,10 +184,11 @@ class VolumePools:
         return replace(found, state="free", owner="")
 
     async def expire(self, now: float | None = None) -> int:
-        """Give back what was claimed or reserved and not confirmed in time: volumes, attachments, FCP devices."""
+        """Give back what jobs that are over claimed and did not come to, volumes and attachments, and FCP devices whose
+        reservation has ended; how many."""
         now = time.time() if now is None else now
         async with self._core.database.write() as connection:
-            return await steps.expire(connection, now) + await fcp_rows.expire(connection, now)
+            return await steps.give_back(connection) + await fcp_rows.expire(connection, now)
 
 
 async def _view(connection: Connection, homes: Homes, pool: Pool) -> PoolView:

@@ -39,7 +39,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A guest that has a volume, through FCP devices. ``expires``: it is only claimed yet."""
+    """A guest that has a volume, through FCP devices. ``claimed``: its job has not come to it yet."""
 
     system: str
     userid: str
@@ -48,7 +48,7 @@ class Attachment:
     boot: bool
     mount_point: str
     job: str
-    expires: float | None
+    claimed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Volume:
     tags: Mapping[str, str]
     created: float
     job: str
-    expires: float | None
+    claimed: bool
     attachments: tuple[Attachment, ...]
 
     @property
@@ -185,7 +185,7 @@ async def whole(connection: Connection, rows: Sequence[sa.RowMapping]) -> tuple[
             tags=row["tags"],
             created=row["created"],
             job=row["job"],
-            expires=row["expires"],
+            claimed=row["claimed"],
             attachments=tuple(guests.get((row["home"], row["name"]), ())),
         )
         for row in rows
@@ -275,5 +275,5 @@ def lun_row(home: str, pool: str, lun: Lun) -> dict[str, object]:
 def _attachment(row: sa.RowMapping) -> Attachment:
     return Attachment(
         row["system"], row["userid"], tuple(row["fcps"]), row["template"], row["boot"], row["mount_point"],
-        row["job"], row["expires"],
+        row["job"], row["claimed"],
     )  # fmt: skip

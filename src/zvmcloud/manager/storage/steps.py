@@ -23,7 +23,7 @@ from zvmcloud.manager.fcp_rows import all_devices, change_connections
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import OPEN, Json
 from zvmcloud.manager.storage import rows
-from zvmcloud.manager.storage.claims import Overtaken, claimed
+from zvmcloud.manager.storage.claims import Overtaken, claims
 from zvmcloud.manager.storage.rows import AVAILABLE, CREATING, ERROR, Volume
 from zvmcloud.manager.tables import attachments, job_steps, jobs, volumes
 
@@ -64,15 +64,15 @@ def must_be_available(volume: Volume, job: str = "") -> None:
         )
 
 
-@claimed("manager.volume_reserved")
+@claims("manager.volume_reserved")
 async def volume_reserved(
-    context: LocalContext, parameters: Mapping[str, Json], expires: float | None
+    context: LocalContext, parameters: Mapping[str, Json], claimed: bool
 ) -> Mapping[str, Json] | None:
     """A volume being made has its LUN. Raises Conflict (volume-exists), Overtaken."""
     connection, home, name = context.connection, str(parameters["home"]), str(parameters["volume"])
     there = await rows.at_home(connection, home, name)
     if there is not None and there.job == context.job:
-        await rows.change_volume(connection, there, expires=expires)
+        await rows.change_volume(connection, there, claimed=claimed)
         return None
     await rows.must_be_new(connection, context.system, name)
     pool, wanted = str(parameters["pool"]), str(parameters["lun"])
@@ -82,7 +82,7 @@ async def volume_reserved(
     await rows.change_lun(connection, home, wanted, "used")
     same = ("size_gb", "shared", "source", "image", "tags")
     row: dict[str, object] = {"home": home, "name": name, "lun": wanted, "state": CREATING, "project": context.project}
-    row |= {"created": time.time(), "job": context.job, "expires": expires}
+    row |= {"created": time.time(), "job": context.job, "claimed": claimed}
     await connection.execute(sa.insert(volumes), {**row, **{key: parameters[key] for key in same}})
     return None
 
@@ -107,7 +107,7 @@ async def volume_ready(context: LocalContext, parameters: Mapping[str, Json]) ->
     if there is None:
         raise _unknown(context, parameters)
     values = {name: parameters[name] for name in ("source", "image") if name in parameters}
-    await rows.change_volume(context.connection, there, state=AVAILABLE, job="", expires=None, **values)
+    await rows.change_volume(context.connection, there, state=AVAILABLE, job="", claimed=False, **values)
     return described(there)
 
 
@@ -119,9 +119,9 @@ def described(volume: Volume) -> dict[str, Json]:
     }  # fmt: skip
 
 
-@claimed("manager.volume_busy")
+@claims("manager.volume_busy")
 async def volume_busy(
-    context: LocalContext, parameters: Mapping[str, Json], expires: float | None
+    context: LocalContext, parameters: Mapping[str, Json], claimed: bool
 ) -> Mapping[str, Json] | None:
     """The job alone works on a volume that no guest has: it writes it, or deletes it (``state``).
 
@@ -137,8 +137,8 @@ async def volume_busy(
             raise busy(there, reader)
         if there.attachments:
             raise attached(there)
-    state = there.state if expires is not None else str(parameters["state"])
-    await rows.change_volume(connection, there, job=context.job, expires=expires, state=state)
+    state = there.state if claimed else str(parameters["state"])
+    await rows.change_volume(connection, there, job=context.job, claimed=claimed, state=state)
     return None
 
 
@@ -148,16 +148,16 @@ async def volume_idle(context: LocalContext, parameters: Mapping[str, Json]) -> 
     there = await _mine(context, parameters)
     if there is not None:
         state = ERROR if await _began_disk(context) else str(parameters["was"])
-        await rows.change_volume(context.connection, there, state=state, job="", expires=None)
+        await rows.change_volume(context.connection, there, state=state, job="", claimed=False)
     return None
 
 
-@claimed(READ)
+@claims(READ)
 async def volume_read(
-    context: LocalContext, parameters: Mapping[str, Json], expires: float | None
+    context: LocalContext, parameters: Mapping[str, Json], claimed: bool
 ) -> Mapping[str, Json] | None:
     """The job reads a volume. While it is open, `read_by` finds it. Raises NotFound (volume-unknown), Conflict."""
-    del expires
+    del claimed
     must_be_available(await _named(context, parameters), context.job)
     return None
 
@@ -207,9 +207,9 @@ async def volume_renamed(context: LocalContext, parameters: Mapping[str, Json]) 
     return {**described(there), "volume": name}
 
 
-@claimed("manager.volume_attached")
+@claims("manager.volume_attached")
 async def volume_attached(
-    context: LocalContext, parameters: Mapping[str, Json], expires: float | None
+    context: LocalContext, parameters: Mapping[str, Json], claimed: bool
 ) -> Mapping[str, Json] | None:
     """The job's guest has a volume, and a connection more on each FCP device.
 
@@ -220,7 +220,7 @@ async def volume_attached(
     mine = there.of(context.system, context.userid)
     if mine is not None and mine.job == context.job:
         key = _key(there, context.system, context.userid)
-        await connection.execute(sa.update(attachments).where(*key).values(expires=expires))
+        await connection.execute(sa.update(attachments).where(*key).values(claimed=claimed))
         return None
     if mine is not None or (there.attachments and not there.shared):
         raise attached(there)
@@ -234,7 +234,7 @@ async def volume_attached(
         raise Overtaken(error.detail, remedy="repeat it", subject=error.subject) from error
     row: dict[str, object] = {"home": there.home, "volume": there.name, "system": context.system}
     row |= {"userid": context.userid, "fcps": list(fcps), "template": template, "boot": parameters["boot"]}
-    row |= {"mount_point": parameters["mount_point"], "created": time.time(), "job": context.job, "expires": expires}
+    row |= {"mount_point": parameters["mount_point"], "created": time.time(), "job": context.job, "claimed": claimed}
     await connection.execute(sa.insert(attachments), row)
     return None
 
@@ -247,7 +247,7 @@ async def volume_connected(context: LocalContext, parameters: Mapping[str, Json]
     """
     there = await _named(context, parameters)
     key = _key(there, context.system, context.userid)
-    await context.connection.execute(sa.update(attachments).where(*key).values(job="", expires=None))
+    await context.connection.execute(sa.update(attachments).where(*key).values(job="", claimed=False))
     fcps, wwpns = _fcps(parameters), there.lun.wwpns
     paths: list[Json] = [{"device": fcp, "wwpn": wwpn} for fcp in fcps for wwpn in wwpns]
     name = f"/dev/disk/by-path/ccw-0.0.{fcps[0]}-zfcp-0x{wwpns[0]}:0x{there.lun.lun}" if fcps else ""
@@ -279,24 +279,22 @@ async def detach_rows(connection: Connection, volume: Volume, system: str, useri
     await change_connections(connection, system, userid, counted, -1)
 
 
-async def expire(connection: Connection, now: float) -> int:
-    """Give back what was claimed by jobs that are not open, in time; how many volumes and attachments."""
+async def give_back(connection: Connection) -> int:
+    """Give back what was claimed by jobs that are over and never came to it; how many volumes and attachments."""
     ended = 0
-    late = sa.select(attachments).where(attachments.c.expires <= now)
-    for row in (await connection.execute(late)).mappings().all():
+    for row in (await connection.execute(sa.select(attachments).where(attachments.c.claimed))).mappings().all():
         there = await rows.at_home(connection, row["home"], row["volume"])
         if there is not None and not await is_open(connection, row["job"]):
             await detach_rows(connection, there, row["system"], row["userid"])
             ended += 1
-    late = sa.select(volumes.c.home, volumes.c.name).where(volumes.c.expires <= now)
-    for row in (await connection.execute(late)).mappings().all():
+    for row in (await connection.execute(sa.select(volumes).where(volumes.c.claimed))).mappings().all():
         there = await rows.at_home(connection, row["home"], row["name"])
         if there is None or await is_open(connection, there.job):
             continue
         if there.state == CREATING:
             await _forget(connection, there, "free", "")
         else:
-            await rows.change_volume(connection, there, job="", expires=None)
+            await rows.change_volume(connection, there, job="", claimed=False)
         ended += 1
     return ended
 

@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("tags", sa.JSON(), server_default="{}", nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("job", sa.String(length=36), server_default="", nullable=False),
-        sa.Column("expires", sa.Float(), nullable=True),
+        sa.Column("claimed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("home", "name", name=op.f("pk_volumes")),
     )
     op.create_index(op.f("ix_volumes_home_lun"), "volumes", ["home", "lun"], unique=True)
@@ -65,7 +65,7 @@ def upgrade() -> None:
         sa.Column("mount_point", sa.String(length=255), server_default="", nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("job", sa.String(length=36), server_default="", nullable=False),
-        sa.Column("expires", sa.Float(), nullable=True),
+        sa.Column("claimed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("home", "volume", "system", "userid", name=op.f("pk_attachments")),
     )
     op.create_index(op.f("ix_attachments_system_userid"), "attachments", ["system", "userid"], unique=False)
