@@ -20,7 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from manager.fake_zhcp import FakeZhcp, Refused
 from manager.support import all_jobs, running
 from manager.support import settings as node_settings
+from zvmcloud.manager import fcp_rows
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.tables import seen_resources
@@ -28,7 +30,7 @@ from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS, Target
-from zvmcloud.manager.storage import claims
+from zvmcloud.manager.storage import claims, rows
 from zvmcloud.manager.storage.pool_file import Lun
 from zvmcloud.manager.storage.rows import Volume, volumes_of
 
@@ -244,6 +246,45 @@ async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path) -> None:
         assert zhcp.guests["A"]["fcps"] == ["1a02", "1b03"]
         with pytest.raises(Conflict, match="0 of 2 paths"):
             await begun(node, "volume.attach", "A", volume="p4")
+
+
+async def test_what_a_pool_says_is_checked_against_z_vm_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zhcp = FakeZhcp()
+    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+        await prepared(node, zhcp, "A", "B")
+        for name, guest in (("one", "A"), ("two", "B")):
+            await create(node, name, 1)
+            await done(node, "volume.attach", guest, volume=name)
+        await create(node, "three", 1)
+        found = await volumes(node)
+        dedicated = [f"DEDICATE {fcp.upper()} {fcp.upper()}" for fcp in found["one"].attachments[0].fcps]
+        facts = {"A": Document({"entry": dedicated}), "B": Document({"entry": dedicated})}
+
+        async def told(_system: str, userid: str) -> Document:
+            if userid not in facts:
+                raise NotFound(f"no {userid}")
+            return facts[userid]
+
+        monkeypatch.setattr(node.guests, "facts", told)
+        (lacking,) = await node.checking.check("ZVM1", "p1", mend=True)
+        assert (lacking.kind, lacking.subject, lacking.mended) == ("not-dedicated", "two", False)
+        fcp = found["one"].attachments[0].fcps[0]
+        async with node.core.database.write() as connection:
+            await fcp_rows.set_devices(connection, "ZVM1", [fcp], connections=0, assigner="")
+            await rows.change_volume(connection, found["three"], job="gone", state="writing")
+            await rows.change_lun(connection, "ZVM1", found["one"].lun.name, "free")
+        del facts["B"]
+        kinds = ["connections", "guest-gone", "job-over", "lun-state"]
+        assert sorted(item.kind for item in await node.checking.check("ZVM1", "p1", mend=False)) == kinds
+        mended = await node.checking.check("ZVM1", "p1", mend=True)
+        assert sorted(item.kind for item in mended if item.mended) == kinds
+        assert await node.checking.check("ZVM1", "p1", mend=False) == ()
+        found = await volumes(node)
+        assert (found["three"].state, found["two"].attachments) == ("error", ())
+        (device,) = [item for item in await node.fcp.of_guest("ZVM1", "A") if item.fcp == fcp]
+        assert device.connections == 1
 
 
 CLUSTER = {"systems": [{"name": "ZVM1", "url": "http://zhcp"}, {"name": "ZVM2", "url": "http://zhcp2"}]}

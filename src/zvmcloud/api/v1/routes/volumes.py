@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal
 
 import sqlalchemy as sa
@@ -173,6 +174,16 @@ class PoolSettings(BaseModel):
     shared: bool | None = None
 
 
+class PoolFinding(BaseModel):
+    """Something of a pool that is not as it should be. ``kind``: job-over, lun-state, guest-gone, connections,
+    not-dedicated; ``subject``: a volume, LUN or FCP device; ``mended``: it was."""
+
+    kind: str
+    subject: str
+    detail: str
+    mended: bool
+
+
 class FcpDevice(BaseModel):
     """An FCP device. ``state`` and ``owner`` are what z/VM said last; ``assigner`` is the guest it is kept for."""
 
@@ -280,6 +291,20 @@ async def import_pool(
 ) -> Pool:
     """Take the LUNs of a pool file over, all or none; LUNs that it does not name stay."""
     return Pool.of(await node.pools.load(node.core.system(system), pool, file))
+
+
+@router.get(f"{POOL}/check", name="volume-pool.check")
+async def check_pool(node: TheNode, _caller: Operator, system: str, pool: str) -> list[PoolFinding]:
+    """What is recorded of a pool and is not so, by its jobs and by the entries of its guests."""
+    found = await node.checking.check(node.core.system(system), pool, mend=False)
+    return [PoolFinding(**dataclasses.asdict(item)) for item in found]
+
+
+@router.post(f"{POOL}/repair", name="volume-pool.repair")
+async def repair_pool(node: TheNode, _caller: Operator, system: str, pool: str) -> list[PoolFinding]:
+    """The same, with the records mended that can be; nothing on z/VM is changed."""
+    found = await node.checking.check(node.core.system(system), pool, mend=True)
+    return [PoolFinding(**dataclasses.asdict(item)) for item in found]
 
 
 @router.post(f"{POOL}/luns/{{lun}}/free", name="volume-pool.free")
