@@ -21,6 +21,7 @@ from zvmcloud.images.coreos import Installed
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.simulator import luns
 from zvmcloud.zhcp import coreos_disk
+from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.coreos_messages import PrepareCoreos
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
@@ -155,6 +156,23 @@ async def test_what_a_crash_left_half_is_brought_back_and_done(written: Agent) -
     assert outcome.result["command_line"] == FIRST_LINE
     tool("e2fsck", "-fn", boot_files(written))
     assert not kept.exists()
+
+
+async def test_old_bytes_are_not_brought_back_over_what_somebody_else_wrote(written: Agent) -> None:
+    """The guest was started between a crash and the next try of the same operation."""
+    path, folder = lun_file(written), written.settings.state / "coreos"
+    changes = await coreos_disk.changes(
+        path, coreos_disk.look(path), coreos_disk.Wanted(CONFIG, EACH, FIRST), folder / "scratch"
+    )
+    coreos_disk.keep(folder / (hashlib.sha256(b"job/cut").hexdigest()[:32] + ".old"), changes)
+    coreos_disk.overwrite(path, changes)
+    with FbaDisk(path, writable=True) as disk:
+        disk.write(changes[0].offset // 512, b"\x5a" * len(changes[0].new))
+    before = content(written)
+    with pytest.raises(ZhcpError) as caught:
+        await written.run(asked(), step="cut")
+    assert (caught.value.problem.status, caught.value.problem.code) == (409, "volume-changed")
+    assert content(written) == before
 
 
 def lun_file(agent: Agent) -> Path:

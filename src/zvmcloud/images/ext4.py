@@ -28,6 +28,8 @@ _UNWRITTEN = 32768
 _ROOT = 2
 _MOST_LINKS = 8
 _MOST_DEPTH = 5
+_MOST_BYTES = 64 << 20
+"""Bytes of a file, a directory or a link that are read at once."""
 
 
 class FileSystemError(ValueError):
@@ -131,7 +133,9 @@ class FileSystem:
         return self.content(inode)
 
     def content(self, inode: Inode) -> bytes:
-        """All bytes of a file, directory or symbolic link."""
+        """All bytes of a file, directory or symbolic link. FileSystemError beyond 64 MiB."""
+        if inode.size > _MOST_BYTES:
+            raise FileSystemError(f"a file has {inode.size} bytes, more than {_MOST_BYTES}")
         if stat.S_ISLNK(inode.mode) and inode.size < 60 and not inode.flags & _EXTENTS_FLAG:
             return inode.body[: inode.size]
         data = bytearray(-(-inode.size // self.block_bytes) * self.block_bytes)

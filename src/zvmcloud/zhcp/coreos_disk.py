@@ -32,7 +32,7 @@ from zvmcloud.zhcp.joining import in_thread
 
 _PIECE = 4096
 _LOOK = 256 * 1024
-_HEAD = struct.Struct(">QI")
+_HEAD = struct.Struct(">QI32s")
 _DIGEST_BYTES = 32
 _LABELLED = "security.selinux"
 _FOLDER = str(PurePosixPath(coreos.CONFIG).parent)
@@ -232,8 +232,11 @@ def _unprepared(why: str) -> AgentError:
 
 
 def keep(file: Path, wanted: Sequence[Change]) -> None:
-    """Write the old bytes down, durably. Blocking."""
-    data = b"".join(_HEAD.pack(change.offset, len(change.old)) + change.old for change in wanted)
+    """Write the old bytes down, and digests of the new ones, durably. Blocking."""
+    data = b"".join(
+        _HEAD.pack(change.offset, len(change.old), hashlib.sha256(change.new).digest()) + change.old
+        for change in wanted
+    )
     new = file.with_name(f"{file.name}.new")
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with new.open("wb") as out:
@@ -249,7 +252,8 @@ def keep(file: Path, wanted: Sequence[Change]) -> None:
 
 
 def put_back(file: Path, path: Path) -> bool:
-    """Bring the old bytes back; False when none were kept (nothing was overwritten then). Blocking."""
+    """Bring the old bytes back; False when none were kept (nothing was overwritten then). AgentError 409
+    `volume-changed` when somebody else wrote in their places meanwhile: nothing is written then. Blocking."""
     try:
         kept = file.read_bytes()
     except FileNotFoundError:
@@ -258,11 +262,18 @@ def put_back(file: Path, path: Path) -> bool:
     if hashlib.sha256(data).digest() != kept[:_DIGEST_BYTES]:
         raise AgentError(502, "disk-unreadable", f"{file} is damaged: the volume's old bytes are lost")
     found, at = [], 0
-    while at < len(data):
-        offset, length = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        found.append((offset, data[at : at + length]))
-        at += length
+    with FbaDisk(path) as disk:
+        while at < len(data):
+            offset, length, digest = _HEAD.unpack_from(data, at)
+            at += _HEAD.size
+            old, now = data[at : at + length], disk.read(offset // FBA_BLOCK_BYTES, length // FBA_BLOCK_BYTES)
+            if now != old and hashlib.sha256(now).digest() != digest:
+                raise AgentError(
+                    409, "volume-changed", f"byte {offset} of the volume was changed since it was prepared",
+                    remedy="write the image anew",
+                )  # fmt: skip
+            found.append((offset, old))
+            at += length
     # The last one is that of the boot record: it leads to nothing that is half there.
     _write(path, found[::-1])
     return True

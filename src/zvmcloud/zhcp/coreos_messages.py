@@ -26,7 +26,8 @@ class PrepareCoreos(Operation):
 
     Undone: every byte that was changed is as it was, also after a crash.
 
-    Errors: 404 `guest-unknown`; 409 `guest-active`, `disk-in-use`, `lun-unreachable`, `coreos-started`; 422
+    Errors: 404 `guest-unknown`; 409 `guest-active`, `disk-in-use`, `lun-unreachable`, `coreos-started`,
+    `volume-changed`; 422
     `not-coreos`, `coreos-unprepared`; 501 `tool-missing`; 502 `disk-unreadable`; 507 `disk-write-failed`.
     """
 
