@@ -242,3 +242,28 @@ def _subnet(version: int, cidr: str, gateway: str, address: str) -> Any:
     return model.Subnet(
         cidr=cidr, gateway=model.IP(address=gateway), dns=[], ips=[model.FixedIP(address=address)], version=version
     )
+
+
+PORTS = ("500507630708D3B3", "50050763071BC5E3")
+POOL = "cluster"
+LUNS = ("4010400000000000", "4010400100000000", "4010400200000000")
+
+
+def lun_tables() -> str:
+    """Three LUNs of 1 GiB behind two ports each, as a model file has them."""
+    return "".join(
+        f'[[lun]]\nwwpn = "{port}"\nlun = "{lun}"\nuuid = "6005076307FFC5E3{lun}"\nblocks = {2**21}\n'
+        for lun in LUNS
+        for port in PORTS
+    )
+
+
+def give_pool(client: Client) -> None:
+    """A pool of these LUNs that both members reach, and a template of FCP devices at each."""
+    rows = "".join(f"free,{';'.join(PORTS)},{lun},1G,,,,\n".lower().replace("1g,", "1G,") for lun in LUNS)
+    pool = f"/systems/VM1/volume-pools/{POOL}"
+    client.call("PUT", f"{pool}/file", content=rows.encode(), media="text/plain")
+    client.call("PATCH", pool, body={"wipe": "none", "shared": True})
+    for system in ("VM1", "VM2"):
+        template = {"name": "guests", "devices": "1a00-1a03;1b00-1b03", "host_default": True}
+        client.call("POST", f"/systems/{system}/fcp-templates", body=template)

@@ -206,7 +206,7 @@ class Volumes:
                        "copied")  # fmt: skip
         found = await self._os.until(("image", "show", "copied"), lambda image: image["status"] == "active", bad="")
         volume = await self._volume("data")
-        content = self._cloud.zvm.content("ZVM1", f"volume-{volume['id']}")
+        content = await asyncio.to_thread(self._cloud.zvm.content, "ZVM1", f"volume-{volume['id']}")
         properties = found.get("properties") or {}
         digest = found.get("os_hash_value") or properties.get("os_hash_value")
         if digest != hashlib.sha512(content).hexdigest():
@@ -260,7 +260,7 @@ class Volumes:
     async def _begun(self) -> None:
         """The manager has begun to attach."""
         deadline = time.monotonic() + PATIENCE
-        while not self._cloud.zvm.attached("ZVM1"):
+        while not await asyncio.to_thread(self._cloud.zvm.attached, "ZVM1"):
             if time.monotonic() > deadline:
                 raise CommandFailed("the attach did not begin")
             await asyncio.sleep(0.05)
@@ -269,12 +269,16 @@ class Volumes:
         """Nobody has a volume or an FCP device, in the manager's words and in z/VM."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            left = [*self._cloud.zvm.attached("ZVM1"), *self._cloud.zvm.devices_in_use("ZVM1")]
+            left = await asyncio.to_thread(self._left)
             if not left:
                 return
             if time.monotonic() > deadline:
                 raise Different(f"left: {left}")
             await asyncio.sleep(1)
+
+    def _left(self) -> list[str]:
+        zvm = self._cloud.zvm
+        return [*zvm.attached("ZVM1"), *zvm.devices_in_use("ZVM1")]
 
     async def _delete(self) -> None:
         for name in await self._os.json("server", "list"):
@@ -286,7 +290,8 @@ class Volumes:
             await self._os("volume", "delete", str(volume["ID"]))
         await self._gone(("volume", "list"))
         for system in SYSTEMS:
-            if left := self._cloud.zvm.ask("GET", f"/systems/{system}/volumes")["items"]:
+            left = (await asyncio.to_thread(self._cloud.zvm.ask, "GET", f"/systems/{system}/volumes"))["items"]
+            if left:
                 raise Different(f"{system} has volumes {left}")
         self._baseline.check(())
 

@@ -18,7 +18,7 @@ from nova.network import security_group_api
 from nova.virt import driver as virt
 
 from e2e.stack import Stack, running, zvm
-from nova_world import IMAGE, Compute, Glance, VirtApi
+from nova_world import IMAGE, Compute, Glance, VirtApi, give_pool, lun_tables
 from zvmcloud.client import Client
 
 CONF = nova.conf.CONF
@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running `zvm up` with a cluster, whose first members have the VSWITCH NOVASW."""
     folder = tmp_path_factory.mktemp("nova")
     model = folder / "model.toml"
-    model.write_text('ssi = "SSI"\nmembers = ["VM1", "VM2"]\n')
+    model.write_text('ssi = "SSI"\nmembers = ["VM1", "VM2"]\n' + lun_tables())
     with running(folder / "state", "--model", str(model)) as stack:
         yield stack
 
@@ -49,6 +49,7 @@ def client(cluster: Stack) -> Iterator[Client]:
         for system in ("VM1", "VM2"):
             job = found.ask("POST", f"/systems/{system}/vswitches", body={"name": "NOVASW", "connection": "DISCONNECT"})
             assert found.wait(job["id"])["state"] == "done"
+        give_pool(found)
         yield found
 
 

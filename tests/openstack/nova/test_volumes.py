@@ -1,0 +1,213 @@
+"""Volumes of servers: attached while they run and while they are off, booted from, kept when servers move."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nova import exception, objects
+from nova.compute import vm_states
+from nova.volume import cinder
+
+from nova_world import IMAGE, LUNS, POOL, Compute, migrating
+from zvmcloud.client import change
+from zvmcloud.images.diskfile import FbaDisk
+from zvmcloud.images.sample import write_sample_blocks
+from zvmcloud.openstack.nova import volumes
+
+pytestmark = pytest.mark.usefixtures("clean")
+PATH = "/systems/VM1/volumes"
+
+
+@pytest.fixture
+def clean(compute: Compute, nothing_left: None) -> Iterator[None]:
+    yield
+    for guest in list(compute.client.pages("/guests", {})):
+        change(compute.client, "DELETE", f"/guests/{guest['system']}/{guest['userid']}")
+    for item in list(compute.client.pages(PATH, {})):
+        change(compute.client, "DELETE", f"{PATH}/{item['name']}")
+
+
+def connection(compute: Compute, name: str = "") -> dict[str, Any]:
+    """A volume that is there, as cinder's driver connects it."""
+    name = name or f"volume-{uuid.uuid4()}"
+    change(compute.client, "POST", PATH, {"name": name, "pool": POOL, "size_gb": 1})
+    data = {"zvm_volume": name, "zvm_template": "", "target_lun": "", "target_wwn": []}
+    return {"driver_volume_type": "fibre_channel", "data": data, "serial": name.removeprefix("volume-")}
+
+
+def mapped(found: dict[str, Any], device: str = "/dev/vdb", boot_index: int | None = None) -> dict[str, Any]:
+    """What nova tells the driver of a server's volumes."""
+    item = {"connection_info": found, "mount_device": device, "boot_index": boot_index}
+    return {"block_device_mapping": [item], "root_device_name": "/dev/dasda"}
+
+
+def having(compute: Compute, found: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")
+    return sorted((item["system"], item["guest"]) for item in facts["attachments"])
+
+
+def inside(compute: Compute, userid: str, command: str) -> str:
+    with compute.stack.machine() as zhcp:
+        return zhcp.guest(userid, command)
+
+
+def test_a_running_server_sees_a_volume_through_two_paths_and_then_no_more(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    userid = compute.userid(server)
+    compute.up(userid)
+    found = connection(compute)
+    compute.driver.attach_volume(compute.context, found, server, "/dev/vdb")
+    assert having(compute, found) == [("VM1", userid)]
+    assert len(found["data"]["zvm_devices"]) == 2, "of distinct channel paths"
+    assert "mpatha" in inside(compute, userid, "multipath -ll")
+    assert len(inside(compute, userid, "lsscsi").splitlines()) == 4, "two devices, two ports"
+    compute.driver.attach_volume(compute.context, found, server, "/dev/vdb")  # a retry
+    compute.driver.detach_volume(compute.context, found, server, "/dev/vdb")
+    assert having(compute, found) == []
+    assert "mpath" not in inside(compute, userid, "multipath -ll")
+    assert not [line for line in compute.stack.entry(userid) if line.startswith("DEDICATE")]
+    with pytest.raises(exception.DiskNotFound):
+        compute.driver.detach_volume(compute.context, found, server, "/dev/vdb")
+
+
+def test_a_server_that_is_off_gets_the_volume_at_its_next_start(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), power_on=False)
+    userid, found = compute.userid(server), connection(compute)
+    compute.driver.attach_volume(compute.context, found, server, "/dev/vdb")
+    compute.driver.power_on(compute.context, server, None)
+    compute.up(userid)
+    assert "mpatha" in inside(compute, userid, "multipath -ll")
+
+
+def test_what_cannot_be_attached_or_detached_is_told(compute: Compute) -> None:
+    server, found = compute.spawn(compute.instance(), power_on=False), connection(compute)
+    missing = {**found, "data": {**found["data"], "zvm_volume": "volume-none"}}
+    with pytest.raises(exception.VolumeAttachFailed, match="volume-none"):
+        compute.driver.attach_volume(compute.context, missing, server, "/dev/vdb")
+    foreign = {"driver_volume_type": "iscsi", "data": {"target_iqn": "iqn"}}
+    with pytest.raises(exception.InvalidVolume):
+        compute.driver.attach_volume(compute.context, foreign, server, "/dev/vdb")
+    other = compute.spawn(compute.instance(), power_on=False)
+    compute.driver.attach_volume(compute.context, found, other, "/dev/vdb")
+    with pytest.raises(exception.VolumeAttachFailed):
+        compute.driver.attach_volume(compute.context, found, server, "/dev/vdb")
+    with pytest.raises(exception.DiskNotFound):
+        compute.driver.detach_volume(compute.context, {}, server, "/dev/vdb")
+    gone = compute.instance()
+    with pytest.raises(exception.DiskNotFound):
+        compute.driver.detach_volume(compute.context, found, gone, "/dev/vdb")
+    with pytest.raises(exception.InstanceNotFound):
+        compute.driver.attach_volume(compute.context, found, gone, "/dev/vdb")
+
+
+def test_a_server_boots_from_a_volume_and_is_gone_without_it(compute: Compute) -> None:
+    found = connection(compute)
+    number = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")["lun"]
+    _bootable(compute.stack.state, number)
+    server = compute.instance(image_ref="", hostname="bfv")
+    compute.spawn(server, block_device_info=mapped(found, "/dev/sda", 0))
+    userid = compute.userid(server)
+    entry = compute.stack.entry(userid)
+    assert not [line for line in entry if line.startswith("MDISK")]
+    assert [line for line in entry if line.startswith("LOADDEV")]
+    assert compute.up(userid) == "bfv"
+    compute.driver.destroy(compute.context, server, None, mapped(found, "/dev/sda", 0))
+    assert having(compute, found) == []
+
+
+def _bootable(state: Path, number: str) -> None:
+    """A system on a LUN, as a deployment leaves it; its file is made by whoever needs it first."""
+    assert number.upper() in LUNS
+    folder = next(iter(sorted(path for path in state.rglob("luns") if path.is_dir())))
+    path = folder / f"6005076307ffc5e3{number}.scsi"
+    if not path.exists():
+        with path.open("wb") as file:
+            file.truncate(2**30)
+    with FbaDisk(path, writable=True) as disk:
+        write_sample_blocks(disk, scsi=True)
+
+
+def test_a_spawn_with_a_volume_that_fails_leaves_nothing(compute: Compute) -> None:
+    found = connection(compute)
+    missing = {**found, "data": {**found["data"], "zvm_volume": "volume-none"}}
+    with pytest.raises(exception.NovaException):
+        compute.spawn(compute.instance(), block_device_info=mapped(missing))
+    assert compute.driver.list_instance_uuids() == []
+
+
+def test_a_cold_migration_takes_the_volumes_along(
+    compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
+) -> None:
+    target = compute_of("VM2")
+    configured("VM1")
+    found = connection(compute)
+    devices = mapped(found)
+    server = compute.spawn(compute.instance(hostname="moves"), block_device_info=devices)
+    userid = compute.userid(server)
+    migration = migrating(compute.context, server, "VM2")
+    driver, context = compute.driver, compute.context
+    told = driver.migrate_disk_and_power_off(context, server, "192.0.2.2", server.flavor, None, devices, 60, 10)
+    assert having(compute, found) == []
+    image = objects.ImageMeta.from_dict({"id": IMAGE, "properties": {}})
+    target.driver.finish_migration(context, migration, server, told, None, image, False, {}, devices)
+    assert having(compute, found) == [("VM2", userid)]
+    target.up(userid)
+    assert "mpatha" in inside(target, userid, "multipath -ll")
+    target.driver.destroy(context, server, None, devices)
+
+
+def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), power_on=False)
+    userid, old, new = compute.userid(server), connection(compute), connection(compute)
+    compute.driver.attach_volume(compute.context, old, server, "/dev/vdb")
+    missing = {**new, "data": {**new["data"], "zvm_volume": "volume-none"}}
+    with pytest.raises(exception.VolumeRebaseFailed):
+        compute.driver.swap_volume(compute.context, old, missing, server, "/dev/vdb", 0)
+    assert having(compute, old) == [("VM1", userid)]
+
+
+def test_an_extended_volume_needs_room_on_its_lun(compute: Compute) -> None:
+    server, found = compute.spawn(compute.instance(), power_on=False), connection(compute)
+    compute.driver.extend_volume(compute.context, found, server, 2**30)
+    with pytest.raises(exception.ExtendVolumeNotSupported):
+        compute.driver.extend_volume(compute.context, found, server, 2**31)
+
+
+def test_what_a_dead_nova_compute_was_attaching_is_available_again(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, found = compute.spawn(compute.instance(), power_on=False), connection(compute)
+    server.vm_state = vm_states.ACTIVE
+    compute.driver.attach_volume(compute.context, found, server, "/dev/vdb")
+    item = objects.BlockDeviceMapping(
+        compute.context, instance_uuid=server.uuid, volume_id=found["serial"], source_type="volume",
+        destination_type="volume", device_name="/dev/vdb", attachment_id="attachment", connection_info=None,
+    )  # fmt: skip
+    item.create()
+    ended: list[str] = []
+    monkeypatch.setattr(cinder.API, "attachment_delete", lambda _self, _context, name: ended.append(name))
+    compute.driver.process_instances_at_startup(compute.context, objects.InstanceList(objects=[server]))
+    assert having(compute, found) == []
+    assert ended == ["attachment"]
+    assert not objects.BlockDeviceMappingList.get_by_instance_uuid(compute.context, server.uuid)
+
+
+def test_the_connector_names_the_guest_and_is_always_the_same(compute: Compute) -> None:
+    server = compute.instance()
+    found = compute.driver.get_volume_connector(server)
+    assert (found["zvm_system"], found["zvm_instance"], found["multipath"]) == ("VM1", server.uuid, True)
+    assert found["host"] == f"VM1-{server.uuid}"
+    assert "wwpns" not in found, "drivers that map LUNs to those of a host refuse it"
+    assert compute.driver.get_volume_connector(server) == found
+
+
+def test_names_of_disks() -> None:
+    assert volumes.next_name({"/dev/dasda", "/dev/vdb"}) == "/dev/vdc"
+    assert volumes.next_name({"/dev/dasda"}, "/dev/vdx") == "/dev/vdx"
+    assert volumes.next_name({"/dev/dasda"}, "/dev/sdq") == "/dev/vdb"
+    every = {f"/dev/vd{chr(97 + number)}" for number in range(26)}
+    assert volumes.next_name(every) == "/dev/vdaa"
