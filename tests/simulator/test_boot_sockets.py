@@ -55,7 +55,7 @@ async def test_a_scsi_disk_is_written_and_loaded(sim: Simulator, client: Client,
         f.ImageDeviceDedicate(target="ZHCP", image_device_number="1A00", real_device_number="1A00", readonly=0)
     )
     found = await agent.ask(op="scsi", fcp="1a00", wwpn=port, lun=number, online=True)
-    assert found == {"ok": True, "device": f"ccw-0.0.1a00-zfcp-0x{port}:0x{number}"}
+    assert found == {"ok": True, "device": f"ccw-0.0.1a00-zfcp-0x{port}:0x{number}", "changed": True}
     with FbaDisk(agent.devices / str(found["device"]), writable=True) as disk:
         write_sample_blocks(disk, scsi=True)
         disk.flush()

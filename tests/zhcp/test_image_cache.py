@@ -90,13 +90,20 @@ async def test_the_least_recently_used_makes_room_and_never_one_in_use(tmp_path:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * MIB + 10
 
 
+async def arrived(folder: Path, size: int) -> None:
+    """So many bytes of an image that is being fetched are there."""
+    async with asyncio.timeout(60):
+        while [path.stat().st_size for path in folder.glob("*.partial")] != [size]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_a_cut_transfer_goes_on_at_its_byte_after_a_restart(tmp_path: Path) -> None:
     async with servers(DATA[0]) as [(server, wanted)]:
         server.etag = '"v1"'
         server.pause_after = 600_000
         server.go_on.clear()
         reading = asyncio.create_task(read(ImageCache(tmp_path, 10 * MIB), wanted))
-        await asyncio.sleep(0.2)
+        await arrived(tmp_path, 600_000)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -176,10 +183,10 @@ async def test_an_image_whose_server_stands_still_comes_on_from_another_one(tmp_
         still.pause_after = 500_000
         still.go_on.clear()
         reading = asyncio.create_task(read(cache, first))
-        await asyncio.sleep(0.3)
+        await arrived(tmp_path, 500_000)
         assert not reading.done()
         await cache.moved(second)
-        assert await asyncio.wait_for(reading, 5) == DATA[0]
+        assert await asyncio.wait_for(reading, 60) == DATA[0]
         still.go_on.set()
         await cache.moved(first)
     (asked,) = other.requests

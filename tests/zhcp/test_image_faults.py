@@ -156,8 +156,11 @@ async def test_an_agent_killed_in_the_middle_of_a_copy(tmp_path: Path, again: bo
         async with program(tmp_path / "zhcp.toml") as (process, _), httpx.AsyncClient(transport=transport) as http:
             async with ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
                 await client.run(job="j", step="guest", epoch=1, operation=guest)
-            running = (await http.put(put, params={"wait": 1}, json=document)).json()
-            assert 0 < running["progress"] < 1
+            running = {"progress": 0.0}
+            async with asyncio.timeout(60):
+                while not running["progress"]:
+                    running = (await http.put(put, params={"wait": 0.1}, json=document)).json()
+            assert running["progress"] < 1
             process.kill()
             await process.wait()
         assert any(line.startswith("DASD F") for line in (await watch.cp("QUERY VIRTUAL ALL")).lines)

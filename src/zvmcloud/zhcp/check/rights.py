@@ -32,7 +32,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
         "Virtual_Network_Adapter_Query_Extended", "Virtual_Network_Vswitch_Create_Extended",
         "Virtual_Network_Vswitch_Delete_Extended", "Virtual_Network_Vswitch_Set_Extended",
         "Virtual_Network_Adapter_Connect_LAN", "Virtual_Network_LAN_Create", "Virtual_Network_LAN_Delete",
-        "Virtual_Network_LAN_Query", "Virtual_Network_LAN_Access",
+        "Virtual_Network_LAN_Query", "Virtual_Network_LAN_Access", "Virtual_Network_LAN_Access_Query",
         "Virtual_Network_Vswitch_Query_Extended", "Virtual_Network_Vswitch_Query_Byte_Stats",
     ),
     "SCSI volumes": (
@@ -68,6 +68,7 @@ COMMANDS: dict[str, ClassRight] = {
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
     "query_vswitch": ClassRight("QUERY VSWITCH", "B", "names of VSWITCHes, without asking SMAPI", required=False),
+    "query_lan": ClassRight("QUERY LAN", "GB", "guest LANs that are to be deleted"),
     "indicate_user": ClassRight("INDICATE USER", "EABC", "I/O operations of guests", required=False),
     "send": ClassRight("SEND", "C", "lines typed on a guest's console, IPL of its reader", required=False),
     "flashcopy": ClassRight("FLASHCOPY", "GB", "copies of disks"),
