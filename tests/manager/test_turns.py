@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import running, settings
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import JobCancelled, ManagerError
 from zvmcloud.manager.identity.acting import act_for
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Outcome, Plan, Step
 from zvmcloud.manager.jobs.turns import DIRECTORY, IMAGE, NEEDED, Turns
 from zvmcloud.manager.node import Node
@@ -172,3 +175,36 @@ SOMEBODY = Caller("admin", Role.ADMIN)
 def test_every_operation_that_needs_a_turn_is_one_of_the_agents() -> None:
     assert set(NEEDED) <= set(OPERATIONS)
     assert set(NEEDED.values()) == {DIRECTORY, IMAGE}
+
+
+async def test_a_job_asks_for_its_turn_as_it_is_written_down(queue: Queue) -> None:
+    node, turns = queue.node, queue.turns
+    await queue.ask("A0", "anna", UPDATE)
+
+    async def begun(name: str, *, fails: bool = False) -> JobRecord:
+        """A job that asks in the transaction in which it begins."""
+        record = replace(queue.records["A0"], id=new_job(), userid=name)
+
+        async def also(connection: Connection) -> None:
+            await turns.ask(connection, record, UPDATE)
+            if fails:
+                raise ConnectionError(name)
+
+        step = Step("step", name, UPDATE, {"userid": name})
+        await node.journal.begin(Plan("guest.change", name, "ZVM1", (step,), name), job=record.id, also=also)
+        queue.records[name] = record
+        return record
+
+    with pytest.raises(ConnectionError):
+        await begun("C0", fails=True)
+    assert await queue.asked(UPDATE) == (1, 0), "what was not written down has no place"
+    await begun("B0")
+    assert await queue.asked(UPDATE) == (1, 1)
+    waiting = asyncio.create_task(turns.take(queue.records["B0"], UPDATE, cancels=False))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await queue.over("A0")
+    await asyncio.wait_for(waiting, 30)
+    await queue.over("B0")
+    await turns.take(await begun("D0"), UPDATE, cancels=False)
+    assert await queue.asked(UPDATE) == (1, 0), "it had its turn as it began"

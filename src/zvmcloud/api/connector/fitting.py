@@ -112,7 +112,7 @@ def _object(schema: Mapping[str, Json]) -> Fits:
         or extra not in (True, False)
     ):
         return _unknown
-    members = {name: fits(member) for name, member in given.items() if isinstance(member, Mapping)}
+    members = {name: fits(member) if isinstance(member, Mapping) else _unknown for name, member in given.items()}
 
     def fit(value: Json) -> bool:
         if not isinstance(value, Mapping) or not all(name in value for name in required):
