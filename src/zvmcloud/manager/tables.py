@@ -138,6 +138,7 @@ jobs = sa.Table(
     sa.Column("run", sa.Integer, nullable=False, server_default="0"),
     sa.Column("backwards", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("parent", sa.String(36), index=True),
+    sa.Column("uses", sa.JSON(none_as_null=True)),
     sa.Index(None, "system", "userid"),
 )
 

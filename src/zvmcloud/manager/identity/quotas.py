@@ -1,9 +1,10 @@
 """Quotas of projects: what a project uses, and whether more fits.
 
 Use is counted from what the manager recorded when it made things (guests with their vCPUs, storage and disks; volumes,
-which count as disks by the size that was asked for; images)
-and from the FCP devices assigned to guests of the project. Two requests at the same moment are counted one after the
-other only within one manager; see :meth:`Quotas.check`.
+which count as disks by the size that was asked for; images), from the FCP devices assigned to guests of the project,
+and from what jobs that were accepted will use: of those that wait all of it, of those that make a guest until it is
+recorded. Two requests at the same moment are counted one after the other only within one manager; see
+:meth:`Quotas.check`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import QuotaExceeded
 from zvmcloud.manager.identity.accounts import QUOTAS
 from zvmcloud.manager.identity.tables import projects
-from zvmcloud.manager.tables import fcp_devices, guests, images, uploads, volumes
+from zvmcloud.manager.jobs.plan import OPEN
+from zvmcloud.manager.tables import fcp_devices, guests, images, jobs, uploads, volumes
 
 
 def megabytes(size: int) -> int:
@@ -76,7 +78,11 @@ class Quotas:
             image_bytes = (await connection.execute(sa.select(sa.func.sum(kept.c.bytes)))).scalar_one() or 0
             coming = sa.select(sa.func.sum(uploads.c.bytes)).where(uploads.c.project == project)
             image_bytes += (await connection.execute(coming)).scalar_one() or 0
-            return dict(zip(QUOTAS, (*row[:3], disk_mb, fcps.scalar_one(), megabytes(int(image_bytes))), strict=True))
+            used = dict(zip(QUOTAS, (*row[:3], disk_mb, fcps.scalar_one(), megabytes(int(image_bytes))), strict=True))
+            for uses in await _accepted(connection, project):
+                for name in QUOTAS:
+                    used[name] += uses.get(name, 0)
+            return used
 
     async def check(self, project: str, more: Amounts) -> None:
         """Raises QuotaExceeded (quota), naming the first limit that ``more`` would break."""
@@ -95,3 +101,18 @@ class Quotas:
                     remedy="delete what is not needed, or ask an admin for a larger quota",
                     subject=name,
                 )
+
+
+async def _accepted(connection: Connection, project: str) -> list[Mapping[str, int]]:
+    """What jobs of the project that are not over will use, and that nothing else tells yet."""
+    own = sa.and_(guests.c.system == jobs.c.system, guests.c.userid == jobs.c.userid)
+    query = (
+        sa.select(jobs.c.state, jobs.c.uses, guests.c.id)
+        .outerjoin(guests, own)
+        .where(jobs.c.project == project, jobs.c.state.in_(OPEN), jobs.c.uses.is_not(None), ~jobs.c.backwards)
+    )
+    return [
+        row.uses
+        for row in await connection.execute(query)
+        if row.state == "pending" or (row.uses.get("guests") and row.id is None)
+    ]

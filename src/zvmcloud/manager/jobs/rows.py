@@ -29,6 +29,7 @@ def row_of(
         "actor": actor,
         "created": time.time(),
         "parent": parent,
+        "uses": dict(plan.uses) or None,
     }
 
 
