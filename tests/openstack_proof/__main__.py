@@ -14,9 +14,10 @@ from openstack_proof.client import Openstack
 from openstack_proof.cloud import running
 from openstack_proof.faults import Faults
 from openstack_proof.steps import Proof, Report
+from openstack_proof.upkeep import Upkeep
 from openstack_proof.volumes import Volumes
 
-GROUPS = ("servers", "volumes", "faults")
+GROUPS = ("servers", "upkeep", "volumes", "faults")
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,6 +43,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         if await servers.begin():
             groups = {
                 "servers": servers.run,
+                "upkeep": Upkeep(cloud, openstack, report, image).run,
                 "volumes": Volumes(cloud, openstack, report).run,
                 "faults": Faults(cloud, openstack, report).run,
             }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from openstack_proof import catalogue, databases, environment, zvm
+from openstack_proof import catalogue, databases, environment, units, zvm
 from openstack_proof.daemons import Daemons, wait_until
 from openstack_proof.programs import programs
 from openstack_proof.settings import HOST, Places, Section, ini
@@ -113,7 +113,7 @@ def _start(cloud: Cloud, told: Told) -> None:
             work.result()
     told("glance, placement, nova, neutron and cinder answer")
     for host in cloud.hosts.values():
-        daemons.add(f"nova-compute-{host}", compute(cloud, host))
+        _start_compute(cloud, host)
     _map_hosts(cloud)
     wait_until(lambda: _agents_ready(cloud), "the agents make their VSWITCH", PATIENCE, daemons)
     told("nova-compute of both systems is known")
@@ -159,7 +159,7 @@ def _services(cloud: Cloud) -> None:
     for name in ("nova-conductor", "nova-scheduler"):
         daemons.add(name, [places.program(name), "--config-file", folder / "nova" / "nova.conf"])
     for host in cloud.hosts.values():
-        daemons.add(f"neutron-zvm-agent-{host}", agent(cloud, host))
+        _start_agent(cloud, host)
     cinder = folder / "cinder" / "cinder.conf"
     _api(cloud, "cinder", {}, f"--config-file {cinder}")
     daemons.add("cinder-scheduler", [places.program("cinder-scheduler"), "--config-file", cinder])
@@ -168,23 +168,18 @@ def _services(cloud: Cloud) -> None:
 
 def _drivers(cloud: Cloud) -> None:
     """Settings of the drivers: what `zvm openstack render` writes for each system, behind what the services need
-    anyway, and behind both what only this run wants."""
+    anyway."""
     folder, places = cloud.places.folder, cloud.places
     here = {"ZVMCLOUD_URL": cloud.zvm.url, "ZVMCLOUD_TOKEN_FILE": str(cloud.zvm.token_file)}
-    for system, host in cloud.hosts.items():
+    for system in SYSTEMS:
         command = [
             str(Path(sys.executable).with_name("zvm")), "openstack", "render", "--system", system,
             "--physical-network", f"physnet1={FLAT}", "--physical-network", f"physnet2={TAGGED}:1000+1F00",
             "--token-file", str(cloud.zvm.token_file), "--folder", str(folder),
         ]  # fmt: skip
         subprocess.run(command, env={**os.environ, **here}, check=True, stdout=subprocess.DEVNULL)
-        state = folder / f"nova-{system}"
-        state.mkdir()
-        _write(folder / "nova" / f"compute-{host}.conf", places.nova_common())
-        _write(folder / "nova" / f"own-{host}.conf", {"DEFAULT": {"state_path": state}})
-        _write(folder / "neutron" / f"agent-{host}.conf", places.neutron_agent())
-        own = {"agent": {"report_interval": 10}, "zvmcloud": {"polling_interval": 1, "repair_interval": 5}}
-        _write(folder / "neutron" / f"own-{host}.ini", own)
+    _write(folder / "etc" / "nova" / "nova.conf", places.nova_common())
+    _write(folder / "etc" / "neutron" / "neutron.conf", places.neutron_agent())
     _write(folder / "cinder" / "own.conf", {"DEFAULT": {"enabled_backends": ",".join(cloud.hosts.values())}})
     (folder / "neutron" / "ml2_conf.ini").write_text((folder / "etc/neutron/plugins/ml2/zvm.ini").read_text())
 
@@ -193,18 +188,23 @@ def _write(path: Path, sections: Mapping[str, Section]) -> None:
     path.write_text(ini(sections))
 
 
-def compute(cloud: Cloud, host: str) -> list[str | Path]:
-    """The command of a system's nova-compute."""
-    folder = cloud.places.folder
-    files = (f"nova/compute-{host}.conf", f"etc/nova/zvm-{host}.conf", f"nova/own-{host}.conf")
-    return [cloud.places.program("nova-compute"), *_config(folder, files)]
+def _start_compute(cloud: Cloud, host: str) -> None:
+    """A system's nova-compute, by its unit. The image cache is cleaned often enough for a step of the proof."""
+    state = cloud.places.folder / f"nova-{host}"
+    state.mkdir()
+    cleaning = {"manager_interval": 20, "remove_unused_original_minimum_age_seconds": 40}
+    _start_unit(cloud, f"nova-compute-{host}", {"DEFAULT": {"state_path": state}, "image_cache": cleaning})
 
 
-def agent(cloud: Cloud, host: str) -> list[str | Path]:
-    """The command of a system's neutron agent."""
-    folder = cloud.places.folder
-    files = (f"neutron/agent-{host}.conf", f"etc/neutron/zvm-agent-{host}.ini", f"neutron/own-{host}.ini")
-    return [cloud.places.program("neutron-zvm-agent"), *_config(folder, files)]
+def _start_agent(cloud: Cloud, host: str) -> None:
+    """A system's neutron agent, by its unit; impatient."""
+    own = {"agent": {"report_interval": 10}, "zvmcloud": {"polling_interval": 1, "repair_interval": 5}}
+    _start_unit(cloud, f"neutron-zvm-agent-{host}", own)
+
+
+def _start_unit(cloud: Cloud, name: str, own: Mapping[str, Section]) -> None:
+    places = cloud.places
+    cloud.daemons.add(name, units.command(places.folder, name), units.variables(places.environment, own))
 
 
 def _volume(cloud: Cloud) -> list[str | Path]:

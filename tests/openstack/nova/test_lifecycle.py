@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
+import tarfile
 import uuid
+from typing import Any
 
+import nova.conf
 import pytest
 from nova import exception, objects
 from nova.compute import power_state, vm_states
 
 from neutron_world import Ports
 from nova_world import IMAGE, Compute, until, vif
-from zvmcloud.client import ProblemError
+from zvmcloud.client import ProblemError, change
 from zvmcloud.openstack.neutron.loop import Loop
 from zvmcloud.openstack.neutron.network import Network, Wanted
+from zvmcloud.openstack.nova import drives
 from zvmcloud.smapi import functions as f
 
+CONF = nova.conf.CONF
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
@@ -89,14 +96,94 @@ def test_power_reboot_and_pause(compute: Compute) -> None:
     driver.pause(server)
     server.vm_state = vm_states.PAUSED
     assert driver.get_info(server).state == power_state.PAUSED
+    assert not answers(compute, userid), "its processors are stopped"
     driver.unpause(server)
     server.vm_state = vm_states.ACTIVE
     compute.up(userid)
-    driver.power_off(server, timeout=60, retry_interval=10)
+    guest = f"/v1/guests/VM1/{userid}"
+    asked = compute.asked(lambda: driver.power_off(server, timeout=60, retry_interval=10))
+    assert f"POST {guest}/shutdown" in asked, "the system is given its time"
     assert not compute.stack.is_on(userid)
-    driver.power_off(server)
+    driver.reboot(context, server, None, "SOFT")
+    assert compute.stack.is_on(userid), "one that cannot restart from inside is logged on"
+    assert f"POST {guest}/stop" in compute.asked(lambda: driver.power_off(server))
+    assert not compute.stack.is_on(userid)
     driver.reboot(context, server, None, "HARD")
     assert compute.stack.is_on(userid), "a hard reboot works from any state"
+
+
+def answers(compute: Compute, userid: str) -> bool:
+    """Whether the agent in the guest does."""
+    with compute.stack.machine() as zhcp:
+        return zhcp.try_guest(userid, "echo ping")
+
+
+def test_a_hard_reboot_gives_back_what_an_ipl_took(compute: Compute) -> None:
+    server = compute.spawn(compute.instance(), [vif(1)])
+    userid = compute.userid(server)
+    for path, body in (
+        ("/systems/VM1/vswitches/NOVASW/grant", {"userid": userid}),
+        (f"/guests/VM1/{userid}/nics/1000/couple", {"vswitch": "NOVASW"}),
+        ("/systems/VM1/vswitches/NOVASW/revoke", {"userid": userid}),
+    ):
+        change(compute.client, "POST", path, body)
+    compute.driver.reboot(compute.context, server, None, "HARD")
+    switch = compute.client.ask("GET", "/systems/VM1/vswitches/NOVASW")
+    assert userid in {right["userid"] for right in switch["rights"]}
+    assert userid in {nic["userid"] for nic in switch["coupled"]}
+
+
+def test_the_config_drive_has_password_files_and_network(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = drives.config_drive
+
+    def noted(*args: Any) -> str:
+        made.append(real(*args))
+        return made[-1]
+
+    monkeypatch.setattr(drives, "config_drive", noted)
+    server = compute.spawn(
+        compute.instance(hostname="web01"), [vif(1)], password="s3cret", files=[("/etc/x", b"y")], power_on=False
+    )
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(made[0]))) as archive:
+        held = {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+    told = json.loads(held["openstack/latest/meta_data.json"])
+    assert (told["uuid"], told["admin_pass"]) == (server.uuid, "s3cret")
+    assert [item["path"] for item in told["files"]] == ["/etc/x"]
+    (link,) = json.loads(held["openstack/latest/network_data.json"])["links"]
+    assert link["ethernet_mac_address"] == "02:00:00:00:10:01"
+
+
+def test_flavors_and_options_say_what_a_server_may_use(compute: Compute) -> None:
+    options = {"max_cpus": 8, "max_memory_mb": 4096}
+    for name, value in options.items():
+        CONF.set_override(name, value, group="zvmcloud")
+    try:
+        server = compute.spawn(compute.instance(extra_specs={"zvm:share": "RELATIVE 200"}), power_on=False)
+    finally:
+        for name in options:
+            CONF.clear_override(name, group="zvmcloud")
+    facts = compute.client.ask("GET", f"/guests/VM1/{compute.userid(server)}")
+    assert (facts["max_cpus"], facts["max_memory_mb"]) == (8, 4096)
+    assert "SHARE RELATIVE 200" in {line.strip() for line in facts["entry"]}
+    for spec in ({"zvm:disk_pool": "ECKD:NOPOOL"}, {"zvm:profile": "NOPROF"}):
+        with pytest.raises(exception.NovaException, match=r"NOPOOL|no such profile"):
+            compute.spawn(compute.instance(extra_specs=spec))
+
+
+def test_the_end_of_a_long_console_is_what_nova_gets(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    compute.up(compute.userid(server))
+    compute.driver.reboot(compute.context, server, None, "SOFT")
+    compute.up(compute.userid(server))
+    whole = compute.driver.get_console_output(compute.context, server)
+    CONF.set_override("console_kilobytes", 1, group="zvmcloud")
+    try:
+        end = compute.driver.get_console_output(compute.context, server)
+    finally:
+        CONF.clear_override("console_kilobytes", group="zvmcloud")
+    assert len(end) <= 1024 < len(whole)
+    assert whole.rstrip().endswith(end.rstrip()[-200:])
 
 
 def test_the_state_of_a_server_is_one_call_of_the_manager(compute: Compute) -> None:
@@ -203,7 +290,8 @@ def test_interfaces_come_and_go_while_it_runs(compute: Compute) -> None:
     compute.driver.attach_interface(compute.context, server, None, extra)
     assert any(line.startswith("NICDEF 1003") for line in compute.stack.entry(userid))
     compute.driver.detach_interface(compute.context, server, extra)
-    assert not any(line.startswith("NICDEF 1003") for line in compute.stack.entry(userid))
+    entry = compute.stack.entry(userid)
+    assert [line.split()[1] for line in entry if line.startswith("NICDEF")] == ["1000"], "the other one stays"
     compute.driver.detach_interface(compute.context, server, extra)
     with pytest.raises(exception.InterfaceAttachFailed):
         compute.driver.attach_interface(compute.context, server, None, {**extra, "address": "nonsense"})
@@ -224,6 +312,34 @@ def test_a_snapshot_is_an_image_that_boots(compute: Compute) -> None:
     gone = compute.instance()
     with pytest.raises(exception.InstanceNotFound):
         compute.driver.snapshot(compute.context, gone, image, lambda **_: None)
+
+
+def test_a_paused_server_is_paused_again_after_a_snapshot(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    userid = compute.userid(server)
+    compute.up(userid)
+    compute.driver.pause(server)
+    server.vm_state = vm_states.PAUSED
+    compute.driver.snapshot(compute.context, server, str(uuid.uuid4()), lambda **_: None)
+    assert compute.stack.is_on(userid)
+    assert not answers(compute, userid)
+    compute.driver.unpause(server)
+    compute.up(userid)
+
+
+def test_a_rescue_that_fails_leaves_the_server_as_it_was(compute: Compute) -> None:
+    server = compute.spawn(compute.instance())
+    userid = compute.userid(server)
+    before = compute.stack.entry(userid)
+    compute.driver.power_off(server)
+    rescue = objects.ImageMeta.from_dict({"id": IMAGE, "properties": {}})
+    with compute.stack.fault(function="Image_Activate", target=userid, rc=200, rs=16) as struck:
+        with pytest.raises(exception.NovaException, match="rescue: "):
+            compute.driver.rescue(compute.context, server, None, rescue, "s3cret", None, None)
+        assert struck() > 0
+    assert compute.stack.entry(userid) == before
+    compute.driver.power_on(compute.context, server, None)
+    compute.up(userid)
 
 
 def test_rescue_boots_another_image_and_unrescue_the_own_disk(compute: Compute) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from nova import exception, objects
 from nova.objects.migrate_data import VMwareLiveMigrateData
 
 from nova_world import IMAGE, Compute, flavor, migrating, vif
-from zvmcloud.client import change
+from zvmcloud.client import ImageUpload, change
 
 Make = Callable[[str], Compute]
 
@@ -83,6 +84,27 @@ def test_a_larger_root_disk_has_what_the_old_one_had_and_goes_back(source: Compu
     source.driver.power_off(server)
     assert source.stack.disk_digest(userid, "0100", 3) == content
     assert not [item for item in source.client.images() if "resize" in item["name"]]
+
+
+def test_a_server_that_is_deleted_before_its_resize_is_confirmed_leaves_nothing(source: Compute) -> None:
+    server = source.spawn(source.instance())
+    resized(source, source, server, flavor(root_gb=1))
+    source.driver.destroy(source.context, server, None)
+    assert not [item for item in source.client.images() if "resize" in item["name"]]
+
+
+def test_a_resize_that_fails_when_the_server_is_off_starts_it_again(source: Compute, sample: bytes) -> None:
+    server = source.spawn(source.instance())
+    migrating(source.context, server, "VM1")
+    name = f"openstack-resize-{server.uuid}"
+    digest = hashlib.sha256(sample).hexdigest()
+    upload = ImageUpload(source.client, {"name": name, "bytes": len(sample), "os_version": "linux", "sha256": digest})
+    upload.write(sample)
+    upload.finish()  # somebody else has an image of the name that the old root disk is kept under
+    with pytest.raises(exception.InstanceFaultRollback, match=name):
+        source.driver.migrate_disk_and_power_off(source.context, server, "192.0.2.2", flavor(root_gb=1), None)
+    source.client.call("DELETE", f"/images/{name}")
+    assert source.stack.is_on(source.userid(server))
 
 
 def test_a_cold_migration_moves_the_record_and_is_reverted(source: Compute, target: Compute) -> None:
@@ -208,7 +230,9 @@ def test_an_evacuated_server_keeps_its_disks(source: Compute, target: Compute) -
     with pytest.raises(exception.NovaException, match=r"guest \w+ is on"):
         target.spawn(server)
     source.driver.power_off(server)  # as when its member is down
-    target.spawn(server)
+    port = vif(1)
+    target.spawn(server, [port])
+    assert target.api.waited == [("network-vif-plugged", port["id"])]
     assert target.up(userid) == "evac"
     assert source.driver.list_instance_uuids() == []
     assert not target.driver.instance_on_disk(server)

@@ -51,6 +51,15 @@ def test_placement_gets_processors_memory_pools_and_traits(compute: Compute) -> 
     assert data.traits == {"CUSTOM_ZVM_7", "CUSTOM_ZVM_IFL", "CUSTOM_ZVM_SSI_SSI", "HW_CPU_X86_AVX"}
 
 
+def test_the_disk_of_a_server_is_used_room(compute: Compute) -> None:
+    before = compute.driver.get_available_resource("VM1")
+    server = compute.spawn(compute.instance(root_gb=3), power_on=False)
+    after = compute.driver.get_available_resource("VM1")
+    compute.driver.destroy(compute.context, server, None)
+    assert after["local_gb_used"] - before["local_gb_used"] in {3, 4}
+    assert after["disk_available_least"] == after["local_gb"] - after["local_gb_used"]
+
+
 def test_diagnostics_of_a_running_server(compute: Compute) -> None:
     server = compute.spawn(compute.instance(vcpus=2))
     found = compute.driver.get_instance_diagnostics(server)
@@ -73,6 +82,20 @@ def test_a_manager_that_is_lost_is_tried_again_and_then_reported(
         driver.list_instance_uuids()
     driver.cleanup_host("compute1")
     configured("VM1")
+
+
+def test_a_system_that_the_manager_does_not_know_is_told_at_the_start(
+    compute: Compute, configured: Callable[[str], None]
+) -> None:
+    configured("NOSUCH")
+    driver = virt.load_compute_driver(VirtApi(), "zvmcloud.ZVMCloudDriver")
+    try:
+        with pytest.raises(exception.HypervisorUnavailable) as refused:
+            driver.init_host("compute1")
+        assert "NOSUCH" in str(refused.value.__cause__)
+    finally:
+        driver.cleanup_host("compute1")
+        configured("VM1")
 
 
 def test_options_are_there_for_the_config_generator() -> None:

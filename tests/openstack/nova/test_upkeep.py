@@ -135,6 +135,20 @@ def test_an_operator_can_forbid_the_clean_up(compute: Compute, unused: str) -> N
         CONF.clear_override("remove_unused_base_images", group="image_cache")
 
 
+def test_a_fetch_that_a_dead_nova_compute_began_is_begun_anew(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch, sample: bytes
+) -> None:
+    image = compute.glance.add(str(uuid.uuid4()), sample)
+    about = {"name": f"openstack-{image}", "bytes": len(sample), "os_version": "linux", "sha256": "0" * 64}
+    ImageUpload(compute.client, about).write(sample[:1])
+    monkeypatch.setattr("zvmcloud.openstack.nova.imagecache._STALLED", 0.0)
+    monkeypatch.setattr(compute.driver._connected().images, "_sleep", lambda _seconds: None)
+    assert compute.driver.cache_image(compute.context, image) is True
+    assert compute.glance.downloads.count(image) >= 1
+    assert not list(compute.client.pages("/uploads", {}))
+    compute.client.call("DELETE", f"/images/openstack-{image}")
+
+
 def test_a_clean_up_without_a_manager_says_so(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zvmcloud.client.http.time.sleep", lambda _seconds: None)
     here = CONF.zvmcloud.url

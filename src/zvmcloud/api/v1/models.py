@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import RowMapping
 
 from zvmcloud.api.v1.problems import Problem
-from zvmcloud.manager.images import Image as ImageRow
-from zvmcloud.manager.jobs.plan import Call as CallRow
 from zvmcloud.manager.jobs.plan import JobRecord, StepRecord
 from zvmcloud.manager.plans import KeptPlan
+
+
+class Mirror(BaseModel):
+    """A document of a value of the manager: its fields are attributes of the value, by the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        return cls.model_validate(value)
 
 
 class Health(BaseModel):
@@ -48,7 +58,7 @@ class Guest(BaseModel):
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
-class Image(BaseModel):
+class Image(Mirror):
     """A name in the image repository. ``bytes``: length of the file; ``size``: of the raw disk inside it, 0 when its
     header counts cylinders or blocks only. ``cylinders`` and ``blocks`` (of 512 bytes) are needed on an ECKD and on an
     FBA disk; null: it does not go there. ``disk_type`` is ECKD, FBA, SCSI, or empty when both kinds of minidisk take
@@ -78,12 +88,8 @@ class Image(BaseModel):
     protected: bool
     tags: dict[str, str]
 
-    @classmethod
-    def of(cls, row: ImageRow) -> Image:
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
-
-class Call(BaseModel):
+class Call(Mirror):
     """One call below a step: a SMAPI function with rc and rs, a CP command, a punched file, a disk write."""
 
     kind: str
@@ -93,18 +99,6 @@ class Call(BaseModel):
     rs: int | None
     text: list[str]
     milliseconds: float
-
-    @classmethod
-    def of(cls, row: CallRow) -> Call:
-        return cls(
-            kind=row.kind,
-            name=row.name,
-            parameters=dict(row.parameters),
-            rc=row.rc,
-            rs=row.rs,
-            text=list(row.text),
-            milliseconds=row.milliseconds,
-        )
 
 
 class Step(BaseModel):

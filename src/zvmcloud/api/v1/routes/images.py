@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of
-from zvmcloud.api.v1.models import Image, Job
+from zvmcloud.api.v1.models import Image, Job, Mirror
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import images as repository
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.images import about as facts
 from zvmcloud.manager.images.about import About
-from zvmcloud.manager.images.keeping import Kept, Storage
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
@@ -96,7 +95,7 @@ class ImageChange(BaseModel):
     project: str | None = None
 
 
-class KeptFile(BaseModel):
+class KeptFile(Mirror):
     """A file of the repository with all its names. ``stays``: why it is not pruned: in-use or protected, or empty."""
 
     sha256: str
@@ -105,14 +104,8 @@ class KeptFile(BaseModel):
     last_used: float
     stays: str
 
-    @classmethod
-    def of(cls, file: Kept) -> KeptFile:
-        return cls(
-            sha256=file.sha256, names=list(file.names), bytes=file.bytes, last_used=file.last_used, stays=file.stays
-        )
 
-
-class ImageStorage(BaseModel):
+class ImageStorage(Mirror):
     """The room that images take, in bytes. ``limit``: 0 for none; ``pruned``: what goes, or went, to come under it, the
     least recently used first; ``missing``: names whose file is gone or has another length."""
 
@@ -121,11 +114,6 @@ class ImageStorage(BaseModel):
     files: int
     pruned: list[KeptFile]
     missing: list[str]
-
-    @classmethod
-    def of(cls, found: Storage) -> ImageStorage:
-        pruned = [KeptFile.of(file) for file in found.pruned]
-        return cls(limit=found.limit, used=found.used, files=found.files, pruned=pruned, missing=list(found.missing))
 
 
 @router.get("/images")

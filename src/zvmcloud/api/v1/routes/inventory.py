@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode
+from zvmcloud.api.v1.models import Mirror
 from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, Tagged, TaggedInTime, key_of, page
 from zvmcloud.manager.core import userid as checked_userid
 from zvmcloud.manager.errors import NotFound
@@ -140,7 +141,7 @@ class Zhcp(BaseModel):
     tags: dict[str, str]
 
 
-class Mark(BaseModel):
+class Mark(Mirror):
     """Whose a thing is, and its tags. ``project``: null for nobody's; ``changed``: when that was said last, in seconds
     since 1970, and ``actor`` by whom."""
 
@@ -151,18 +152,6 @@ class Mark(BaseModel):
     tags: dict[str, str]
     changed: float | None
     actor: str
-
-    @classmethod
-    def of(cls, mark: marks.Mark) -> Mark:
-        return cls(
-            kind=mark.kind,
-            system=mark.system,
-            name=mark.name,
-            project=mark.project,
-            tags=dict(mark.tags),
-            changed=mark.changed,
-            actor=mark.actor,
-        )
 
 
 class MarkChange(BaseModel):

@@ -7,11 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode
 from zvmcloud.api.v1.document import EVENT_STREAM
-from zvmcloud.api.v1.models import Job
+from zvmcloud.api.v1.models import Job, Mirror
 from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, key_of, page
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Role
@@ -57,7 +56,7 @@ async def jobs(
     return page(rows, limit, lambda row: Job.of(job_rows.without_steps(row)), JOBS.key)
 
 
-class LogLine(BaseModel):
+class LogLine(Mirror):
     """A line of a job's log. ``step``: the name of the step that it is about, "" for the job. Time in seconds since
     1970."""
 
@@ -65,10 +64,6 @@ class LogLine(BaseModel):
     at: float
     step: str
     text: str
-
-    @classmethod
-    def of(cls, line: job_log.Line) -> LogLine:
-        return cls(id=line.id, at=line.at, step=line.step, text=line.text)
 
 
 @router.get("/jobs/{job}/log")

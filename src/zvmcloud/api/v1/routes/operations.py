@@ -14,10 +14,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of, at_least
-from zvmcloud.api.v1.models import Job, Plan
+from zvmcloud.api.v1.models import Job, Mirror, Plan
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.operations import OPERATIONS, Operation, Target
@@ -40,7 +39,7 @@ _ITEMS = {
 _TAGS = {"bulk": "bulk"}
 
 
-class OperationInfo(BaseModel):
+class OperationInfo(Mirror):
     """A change that can be asked for. ``no_undo``: why its jobs cannot be undone, empty when they can;
     ``undo_unless``: which of them cannot, and why."""
 
@@ -51,10 +50,6 @@ class OperationInfo(BaseModel):
     path: str
     no_undo: str
     undo_unless: str
-
-    @classmethod
-    def of(cls, found: Operation) -> OperationInfo:
-        return cls(**{name: getattr(found, name) for name in cls.model_fields})
 
 
 @router.get("/operations", tags=["plans"])

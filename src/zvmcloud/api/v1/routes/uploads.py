@@ -12,12 +12,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of
+from zvmcloud.api.v1.models import Mirror
 from zvmcloud.api.v1.routes.images import Described
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.images import uploads as repository
@@ -36,7 +37,7 @@ class NewUpload(Described):
     bytes: int = Field(ge=1)
 
 
-class Upload(BaseModel):
+class Upload(Mirror):
     """An upload. ``offset``: bytes that came; ``expires``: when it is forgotten, in seconds since 1970, unless more
     come; ``sha256``: as announced, or empty; ``job``: what checks and names the image, once all came."""
 
@@ -50,10 +51,6 @@ class Upload(BaseModel):
     created: float
     expires: float
     job: str | None
-
-    @classmethod
-    def of(cls, row: repository.Upload) -> Upload:
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 @router.get("/uploads")
