@@ -28,7 +28,7 @@ class Waiting:
         self.events = InstanceEvents()
         self.server = instance(nova_context.get_admin_context())
         api = ComputeVirtAPI(SimpleNamespace(instance_events=self.events, reportclient=None))
-        self.spawner = Spawner(None, None, api)  # type: ignore[arg-type]
+        self.spawner = Spawner(None, None, None, api)  # type: ignore[arg-type]
 
     def during(self, *ports: Any, status: str = "", after: bool = False) -> None:
         """Wait for the ports; neutron says ``status`` of each meanwhile, unless it is ""."""
