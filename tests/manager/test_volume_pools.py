@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import postgres
 from manager.fake_zhcp import FakeZhcp, Refused
 from manager.support import all_jobs, running
 from manager.support import settings as node_settings
@@ -352,6 +353,36 @@ async def test_a_guest_that_moves_keeps_its_volumes_where_the_pool_is_shared(tmp
         await done(node, "volume.detach", "A", system="ZVM2", volume="data")
         assert await node.fcp.of_guest("ZVM2", "A") == ()
         assert one.guests["A"]["fcps"] == []
+
+
+async def test_two_managers_of_one_database_never_hand_out_the_same_lun_or_device(
+    tmp_path: Path, postgres_server: postgres.Server
+) -> None:
+    zhcp = FakeZhcp()
+    url = postgres_server.database()
+    words = {"database": url, "shared": str(tmp_path / "shared")}
+    try:
+        async with (
+            running(zhcp, node_settings(tmp_path / "one", node="one", **words)) as one,
+            running(zhcp, node_settings(tmp_path / "two", node="two", **words)) as two,
+        ):
+            await prepared(one, zhcp, "A", "B")
+            await asyncio.gather(*(create(node, f"v{n}", 1) for n, node in enumerate((one, two, one, two))))
+            found = await volumes(one)
+            assert len({item.lun.name for item in found.values()}) == 4
+            ask = ((one, "A", "v0"), (two, "B", "v1"), (one, "B", "v2"), (two, "A", "v3"), (two, "B", "v0"))
+            ended = await asyncio.gather(
+                *(done(node, "volume.attach", guest, volume=name) for node, guest, name in ask), return_exceptions=True
+            )
+            refused = [item for item in ended if isinstance(item, BaseException)]
+            assert all(isinstance(item, Conflict) for item in refused), "busy guests, and the volume that is taken"
+            given = [item for volume in (await volumes(two)).values() for item in volume.attachments]
+            having = {(item.userid, fcp) for item in given for fcp in item.fcps}
+            assert having
+            assert len({fcp for _, fcp in having}) == len(having), "a device is with one guest"
+            assert all(len(item.attachments) < 2 for item in (await volumes(two)).values())
+    finally:
+        postgres_server.drop(url)
 
 
 GUESTS = ("A", "B", "C")
