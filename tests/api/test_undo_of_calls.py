@@ -219,7 +219,7 @@ async def door(zvm: Managed) -> AsyncIterator[httpx.AsyncClient]:
 async def send(door: httpx.AsyncClient, wish: Wish) -> httpx.Response:
     """ "{folder}" in a body is where the image and the drive are."""
     method, path, body = wish
-    text = json.dumps(body).replace("{folder}", door.headers["x-folder"])
+    text = json.dumps(body).replace("{folder}", door.headers.get("x-folder", ""))
     return await door.request(method, path, json=json.loads(text))
 
 
