@@ -79,7 +79,7 @@ def table(rows: Sequence[Any], noun: str = "") -> None:
     names = [name for name in names if any(row.get(name) not in (None, "", [], {}) for row in rows)]
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:
-        number = all(isinstance(row.get(name), int | float) for row in rows) and name not in _TIMES
+        number = all(isinstance(row.get(name), int | float) and not _is_time(name, row.get(name)) for row in rows)
         shown.add_column(_label(name), justify="right" if number else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(_cell(name, row.get(name)) for name in names))
@@ -138,6 +138,11 @@ def _plain(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name, value in rows[0].items() if fits(name, value)][:_MOST_COLUMNS]
 
 
+def _is_time(name: str, value: object) -> bool:
+    """Seconds since 1970. What is "used" may also be a count, which is a whole number."""
+    return name in _TIMES and (name != "used" or isinstance(value, float))
+
+
 def _cell(name: str, value: object, *, whole: bool = False) -> Text:
     if value is None or value == "":
         return Text("")
@@ -145,7 +150,7 @@ def _cell(name: str, value: object, *, whole: bool = False) -> Text:
         return Text("yes" if value else "no")
     if name == "progress" and isinstance(value, int | float):
         return Text(f"{value:.0%}")
-    if name in _TIMES and isinstance(value, int | float):
+    if _is_time(name, value) and isinstance(value, int | float):
         return Text(moment(value))
     if name == "bytes" and isinstance(value, int | float):
         return Text(size(value) + (f" ({value})" if whole else ""))
