@@ -17,6 +17,7 @@ from zvmcloud.client import change
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.openstack.nova import volumes
+from zvmcloud.openstack.nova.moving import live_data
 
 pytestmark = pytest.mark.usefixtures("clean")
 PATH = "/systems/VM1/volumes"
@@ -158,6 +159,20 @@ def test_a_cold_migration_takes_the_volumes_along(
     target.up(userid)
     assert "mpatha" in inside(target, userid, "multipath -ll")
     target.driver.destroy(context, server, None, devices)
+
+
+def test_volumes_stand_against_a_live_migration_and_an_evacuation(
+    compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
+) -> None:
+    target = compute_of("VM2")
+    configured("VM1")
+    devices = mapped(connection(compute))
+    server = compute.spawn(compute.instance(), block_device_info=devices, power_on=False)
+    with pytest.raises(exception.MigrationPreCheckError, match="migrate it cold"):
+        compute.driver.check_can_live_migrate_source(compute.context, server, live_data("VM2", server.uuid))
+    with pytest.raises(exception.NovaException, match="through FCP devices of VM1"):
+        target.spawn(server, block_device_info=devices)
+    assert compute.driver.list_instance_uuids() == [server.uuid], "it stays where it was"
 
 
 def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(compute: Compute) -> None:
