@@ -101,10 +101,8 @@ async def restore(context: Context, request: RestoreVswitch) -> dict[str, Json]:
     a crash does again what there may be already."""
     name = request.name
     definition = CreateVswitch(**{item.name: getattr(request, item.name) for item in fields(CreateVswitch)})
-    if request.defined and not await exists(context, name):
-        context.on_undo(f"VSWITCH {name}", lambda: delete(context, DeleteVswitch(name, request.persist)))
+    if request.defined and (context.intended("create") or not await exists(context, name)):
         await create(context, definition)
-    elif request.defined and context.intended("create"):
         context.on_undo(f"VSWITCH {name}", lambda: delete(context, DeleteVswitch(name, request.persist)))
     told = (request.isolation, request.mac_protect, request.vlan_counters, request.ip_timeout, request.mac)
     if request.defined and any(told):
