@@ -103,7 +103,8 @@ class Compute:
         return instance(self.context, **more)
 
     def spawn(self, server: Instance, network: Any = (), **more: Any) -> Instance:
-        image = objects.ImageMeta.from_dict({"id": more.pop("image", IMAGE), "properties": {}})
+        name = more.pop("image", IMAGE)
+        image = objects.ImageMeta.from_dict({"properties": {}, **({"id": name} if name else {})})
         files, password = more.pop("files", []), more.pop("password", None)
         self.driver.spawn(self.context, server, image, files, password, {}, model.NetworkInfo(network), **more)
         return server

@@ -128,7 +128,7 @@ def _api(cloud: Cloud, name: str, variables: dict[str, str], arguments: str = ""
         cloud.places.program("uwsgi"), "--master", "--processes", "1", "--threads", "4", "--enable-threads",
         "--lazy-apps", "--need-app", "--die-on-term", "--buffer-size", "65535", "--disable-logging",
         "--http-socket", f"{HOST}:{cloud.places.ports[name]}", "--module", f"{MODULES[name]}:application",
-        "--chunked-input-limit", "10485760", "--add-header", "Connection: close",
+        "--chunked-input-limit", "10485760", "--socket-timeout", "120", "--add-header", "Connection: close",
         "--hook-master-start", "unix_signal:15 gracefully_kill_them_all", "--worker-reload-mercy", "10",
     ]  # fmt: skip
     command += ["--pyargv", arguments] if arguments else []

@@ -110,7 +110,7 @@ def test_a_server_boots_from_a_volume_and_is_gone_without_it(compute: Compute) -
     number = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")["lun"]
     _bootable(compute.stack.state, number)
     server = compute.instance(image_ref="", hostname="bfv")
-    compute.spawn(server, block_device_info=mapped(found, "/dev/sda", 0))
+    compute.spawn(server, image="", block_device_info=mapped(found, "/dev/sda", 0))
     userid = compute.userid(server)
     entry = compute.stack.entry(userid)
     assert not [line for line in entry if line.startswith("MDISK")]

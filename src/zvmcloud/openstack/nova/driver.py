@@ -128,7 +128,7 @@ class ZVMCloudDriver(Migrations, Storage):
         if self.instance_on_disk(instance):
             self._evacuated(instance, network, block_device_info, power_on=power_on)
             return
-        image = str(image_meta.id)
+        image = str(image_meta.id) if image_meta.obj_attr_is_set("id") else ""  # none for who boots from a volume
         order = Order(instance, image, network, block_device_info, tuple(injected_files), admin_password, power_on)
         self._spawner.spawn(context, order)
 
