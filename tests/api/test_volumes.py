@@ -60,12 +60,15 @@ async def test_a_volume_has_a_name_and_a_lun_before_it_has_a_guest(
     assert (await over(admin, await admin.post(f"{VOLUMES}/data/extend", json={"size_gb": 20})))["state"] == "done"
     problem = await refused(await admin.post(f"{VOLUMES}/data/extend", json={"size_gb": 21}), 409, "lun-too-small")
     assert "20 GB" in problem["detail"]
+    (line,) = [line for line in (await admin.get(f"{POOL}/file")).text.splitlines() if LARGE in line]
+    await ok(await admin.put(f"{POOL}/file", content=line.replace(",20G,", ",30G,"), headers=PLAIN))
+    assert (await over(admin, await admin.post(f"{VOLUMES}/data/extend", json={"size_gb": 21})))["state"] == "done"
     await refused(await admin.post(f"{VOLUMES}/data/extend", json={"size_gb": 1}), 409, "volume-shrink")
     assert (await over(admin, await admin.post(f"{VOLUMES}/data/rename", json={"name": "logs"})))["state"] == "done"
     zhcp.luns[LARGE] = "what somebody wrote"
     assert (await over(admin, await admin.delete(f"{VOLUMES}/logs")))["state"] == "done"
     assert zhcp.luns == {}
-    assert (await admin.get(f"{POOL}/file")).text == FILE
+    assert (await admin.get(f"{POOL}/file")).text == FILE.replace(",20G,", ",30G,")
 
 
 async def test_pages_of_volumes_leave_nothing_out(admin: httpx.AsyncClient, node: Node) -> None:

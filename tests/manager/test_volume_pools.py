@@ -1,88 +1,28 @@
-"""Pools of LUNs: imported, claimed for a time, attached, detached; whatever happens, nothing is with two or lost."""
+"""Pools of LUNs: imported, claimed for a time, attached, detached, checked, shared by the members of a cluster."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import tempfile
-import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import postgres
-from manager.fake_zhcp import FakeZhcp, Refused
+from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs, running
 from manager.support import settings as node_settings
+from manager.volume_support import ADMIN, POOL, PORTS, begun, create, done, prepared, volumes
 from zvmcloud.manager import fcp_rows
-from zvmcloud.manager.errors import BadInput, Conflict, ManagerError, NotFound
+from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import TemplateChange
-from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.tables import seen_resources
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS, Target
 from zvmcloud.manager.storage import claims, rows
-from zvmcloud.manager.storage.pool_file import Lun
-from zvmcloud.manager.storage.rows import Volume, volumes_of
-
-PORTS = "5005076306138411;5005076306138412"
-SIZES = (10, 20, 20, 40)
-POOL = "".join(f"free,{PORTS},40104004{number:08x},{size}G,,,,\n" for number, size in enumerate(SIZES))
-ADMIN = Caller("admin", Role.ADMIN, project="default")
-FAR = time.time() + 10**8
-
-
-async def prepared(node: Node, zhcp: FakeZhcp, *guests: str) -> None:
-    """A pool of four LUNs, a template of two paths of four devices, and guests that are on."""
-    await node.fcp.create("ZVM1", TemplateChange(name="t", devices="1a00-1a03;1b00-1b03", host_default=True))
-    await node.pools.load("ZVM1", "P1", POOL)
-    for guest in guests:
-        wish = OPERATIONS["guest.create"].parameters(userid=guest, vcpus=1, memory_mb=512, project="default")
-        await done(node, "guest.create", parameters=wish)
-        zhcp.guests[guest]["state"] = "on"
-
-
-async def begun(
-    node: Node, name: str, /, guest: str = "", item: str = "", system: str = "ZVM1", **words: Any
-) -> JobRecord:
-    """Ask for an operation as a front door does."""
-    operation = OPERATIONS[name]
-    parameters = words.pop("parameters", None) or operation.parameters(**words)
-    return await node.plans.run(operation, ADMIN, Target(system, guest, item), parameters, origin="test")
-
-
-async def done(node: Node, name: str, /, guest: str = "", item: str = "", **words: Any) -> JobRecord:
-    """The same, when it is over. Raises ManagerError when it failed."""
-    job = await begun(node, name, guest, item, **words)
-    async for record in node.journal.watch(job.id):
-        if record.over:
-            if record.state != "done":
-                raise ManagerError(str((record.error or {}).get("detail")))
-            return record
-    raise AssertionError("a watch ends only with a job that is over")
-
-
-async def create(node: Node, name: str, size_gb: int, **words: Any) -> JobRecord:
-    return await done(node, "volume.create", name=name, pool="p1", size_gb=size_gb, **words)
-
-
-async def luns(node: Node) -> tuple[Lun, ...]:
-    return tuple((await node.pools.pool("ZVM1", "p1")).luns.values())
-
-
-async def volumes(node: Node, home: str = "ZVM1") -> dict[str, Volume]:
-    async with node.core.database.read() as connection:
-        return {item.name: item for item in (await volumes_of(connection, (home,))).values()}
 
 
 async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(tmp_path: Path) -> None:
@@ -383,169 +323,3 @@ async def test_two_managers_of_one_database_never_hand_out_the_same_lun_or_devic
             assert all(len(item.attachments) < 2 for item in (await volumes(two)).values())
     finally:
         postgres_server.drop(url)
-
-
-GUESTS = ("A", "B", "C")
-NAMES = ("v0", "v1", "v2", "v3")
-
-
-class Campaign(RuleBasedStateMachine):
-    """Reserve, create, attach, detach, delete, fail, crash, expire in any order, by several guests."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.zhcp = FakeZhcp()
-        self.loop = asyncio.Runner()
-        self.open()
-        self.loop.run(prepared(self.node, self.zhcp, *GUESTS))
-
-    def open(self) -> None:
-        self.stack = contextlib.AsyncExitStack()
-        found = node_settings(Path(self.folder.name) / "state")
-        self.node: Node = self.loop.run(self.stack.enter_async_context(running(self.zhcp, found)))
-
-    def teardown(self) -> None:
-        if not hasattr(self, "loop"):
-            return
-        self.zhcp.refuse_next = None
-        try:
-            self.loop.run(self.empty())
-        finally:
-            self.loop.run(self.stack.aclose())
-            self.loop.close()
-            self.folder.cleanup()
-
-    async def empty(self) -> None:
-        """Everything is given back in the ordinary way; then nothing may be left."""
-        await self.node.pools.expire(FAR)
-        for volume in (await volumes(self.node)).values():
-            for item in volume.attachments:
-                await done(self.node, "volume.detach", item.userid, volume=volume.name)
-            await done(self.node, "volume.delete", item=volume.name)
-        for guest in GUESTS:
-            await self.node.fcp.unreserve("ZVM1", guest)
-        assert {item.state for item in await luns(self.node)} == {"free"}
-        (template,) = await self.node.fcp.templates("ZVM1")
-        assert all(device.available for device in template.devices)
-        assert not any(guest.get("fcps") for guest in self.zhcp.guests.values())
-
-    async def attempt(self, name: str, /, guest: str = "", item: str = "", **words: Any) -> None:
-        with contextlib.suppress(ManagerError):
-            await done(self.node, name, guest, item, **words)
-
-    @rule(guest=st.sampled_from(GUESTS))
-    def reserve_devices(self, guest: str) -> None:
-        with contextlib.suppress(Conflict):
-            self.loop.run(self.node.fcp.reserve("ZVM1", guest))
-
-    @rule(guest=st.sampled_from(GUESTS))
-    def give_devices_back(self, guest: str) -> None:
-        self.loop.run(self.node.fcp.unreserve("ZVM1", guest))
-
-    @rule(
-        name=st.sampled_from(NAMES), size=st.sampled_from([1, 15]), shared=st.booleans(), source=st.sampled_from(NAMES)
-    )
-    def create(self, name: str, size: int, shared: bool, source: str) -> None:
-        words: dict[str, Any] = {"name": name, "pool": "p1", "size_gb": size, "shared": shared}
-        self.loop.run(self.attempt("volume.create", **words, source=source if size > 1 else ""))
-
-    @rule(guest=st.sampled_from(GUESTS), name=st.sampled_from(NAMES))
-    def attach(self, guest: str, name: str) -> None:
-        self.loop.run(self.attempt("volume.attach", guest, volume=name))
-
-    @rule(guest=st.sampled_from(GUESTS), name=st.sampled_from(NAMES))
-    def detach(self, guest: str, name: str) -> None:
-        self.loop.run(self.attempt("volume.detach", guest, volume=name))
-
-    @rule(verb=st.sampled_from(["delete", "release"]), name=st.sampled_from(NAMES))
-    def end(self, verb: str, name: str) -> None:
-        self.loop.run(self.attempt(f"volume.{verb}", item=name))
-        for item in self.loop.run(luns(self.node)):
-            if item.state == "reserved":
-                self.loop.run(self.node.pools.free("ZVM1", "p1", item.name))
-
-    @rule(name=st.sampled_from(NAMES))
-    def all_at_once(self, name: str) -> None:
-        async def together() -> None:
-            create = [self.attempt("volume.create", name=item, pool="p1", size_gb=1) for item in NAMES]
-            await asyncio.gather(*create, *(self.attempt("volume.attach", guest, volume=name) for guest in GUESTS))
-
-        self.loop.run(together())
-
-    @rule()
-    def z_vm_refuses_the_next_operation(self) -> None:
-        self.zhcp.refuse_next = Refused(502, "smapi-refused", "as it pleases", ("Image_Device_Dedicate", 396, 1))
-
-    @precondition(lambda self: self.zhcp.refuse_next is None)
-    @rule(
-        guest=st.sampled_from(GUESTS),
-        name=st.sampled_from(NAMES),
-        what=st.sampled_from(["create", "attach", "detach", "delete"]),
-        after=st.sampled_from([0.0, 0.01, 0.02, 0.04]),
-    )
-    def the_manager_is_killed(self, guest: str, name: str, what: str, after: float) -> None:
-        """In the middle of something. The next one finishes what it finds."""
-        known = self.loop.run(volumes(self.node))
-        words = {"create": {"name": name, "pool": "p1", "size_gb": 1}, "delete": {}}.get(what, {"volume": name})
-        if what == "create" and known:
-            words["source"] = min(known)
-
-        async def cut() -> None:
-            self.zhcp.delay = 0.008
-            whose = guest if what in ("attach", "detach") else ""
-            task = asyncio.create_task(self.attempt(f"volume.{what}", whose, "" if whose else name, **words))
-            await asyncio.sleep(after)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ManagerError):
-                await task
-
-        self.loop.run(cut())
-        self.loop.run(self.stack.aclose())
-        self.zhcp.delay = 0.0
-        self.open()
-
-        async def settled() -> None:
-            for job in await self.node.journal.unfinished(durable=True):
-                await self.node.core.engine.submit(job)
-            async with asyncio.timeout(20):
-                while await self.node.journal.unfinished(durable=True):  # noqa: ASYNC110 (several jobs)
-                    await asyncio.sleep(0.01)
-
-        self.loop.run(settled())
-
-    @rule()
-    def time_passes(self) -> None:
-        self.loop.run(self.node.pools.expire(FAR))
-        for volume in self.loop.run(volumes(self.node)).values():
-            assert not volume.claimed
-            assert volume.job == ""
-
-    @invariant()
-    def nothing_is_with_two(self) -> None:
-        if not hasattr(self, "loop"):
-            return
-        found = self.loop.run(volumes(self.node)).values()
-        (template,) = self.loop.run(self.node.fcp.templates("ZVM1"))
-        devices = {device.fcp: device for device in template.devices}
-        on = Counter(volume.lun.name for volume in found)
-        for lun in self.loop.run(luns(self.node)):
-            assert on[lun.name] == (lun.state == "used"), "a LUN has one volume, or none"
-        having = [(volume, item) for volume in found for item in volume.attachments]
-        for volume in found:
-            assert len(volume.attachments) < 2 or volume.shared, "one guest, unless it is shared"
-        users = Counter(fcp for _, item in having for fcp in item.fcps)
-        for _, item in having:
-            assert item.fcps
-            assert all(devices[fcp].assigner == item.userid for fcp in item.fcps)
-        claimed = {fcp for _, item in having if item.claimed for fcp in item.fcps}
-        for fcp, device in devices.items():
-            assert device.connections == users[fcp]
-            with_it = [name for name, guest in self.zhcp.guests.items() if fcp in guest.get("fcps", [])]
-            assert with_it == ([device.assigner] if device.connections else []) or fcp in claimed
-
-
-Campaign.TestCase.settings = settings(
-    max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestCampaign = Campaign.TestCase

@@ -18,7 +18,7 @@
     import_limit = 1099511627776         # bytes of an http(s) image
     job_days = 30                        # how long jobs that are over are kept; 0: for ever
     import_seconds = 7200                # for a whole http(s) image
-    reservation_seconds = 3600           # until FCP devices and LUNs that nobody attaches are free again; 0: never
+    reservation_seconds = 3600           # until FCP devices that nobody attaches are free again; 0: never
     [images]  limit = 0                  # bytes of all images; the least recently used go first; 0: no limit
               upload_seconds = 86400     # after which an upload that nobody continues is forgotten
     [tls]  certificate = "" , key = ""

@@ -142,7 +142,8 @@ def plan_extend(system: str, volume: Volume, size_gb: int) -> Plan:
         raise Conflict(
             f"volume {volume.name} is on a LUN of {limit} GB",
             code="lun-too-small",
-            remedy=f"ask for at most {limit} GB; after the LUN has grown in the array, discover the pool",
+            remedy=f"ask for at most {limit} GB; when the LUN has grown in the array, export the pool, give "
+            "the LUN's line the new size, and import that line",
             subject=volume.name,
         )
     where = steps.place(volume)

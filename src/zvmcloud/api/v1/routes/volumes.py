@@ -289,7 +289,8 @@ async def export_pool(node: TheNode, _caller: Operator, system: str, pool: str) 
 async def import_pool(
     node: TheNode, _caller: Operator, system: str, pool: str, file: Annotated[str, Body(media_type="text/plain")]
 ) -> Pool:
-    """Take the LUNs of a pool file over, all or none; LUNs that it does not name stay."""
+    """Take the LUNs of a pool file or a table over, all or none; LUNs that it does not name stay. LUNs are not found by
+    themselves: new ones are imported, and of one that grew the line that the export has, with the new size."""
     return Pool.of(await node.pools.load(node.core.system(system), pool, file))
 
 
