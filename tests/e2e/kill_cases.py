@@ -248,6 +248,7 @@ NATIVE = (
     _case("guest.netboot", "off", _netboot),
     _case("disk.attach", "off", {"size": "5", "format": "ext4"}, variant="formatted"),
     _case("disk.attach", "on", {"size": "5", "format": "none"}, variant="live"),
+    _case("disk.configure", "off", {"mounts": [{"vdev": "0101", "format": "ext4"}]}),
     _case("disk.detach", "off", item="0101"),
     _case("nic.attach", "off", {"network": "VSW1"}),
     _case("nic.attach", "on", {"network": "VSW1"}, variant="live"),

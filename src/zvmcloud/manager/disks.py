@@ -75,6 +75,16 @@ class Disk:
         return self.units * (CYLINDER if self.type == "ECKD" else BLOCK)
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A minidisk of a guest, what is on it (one of FORMATS) and where it is mounted: "" for /mnt/ephemeral<vdev>. Swap
+    space is switched on instead."""
+
+    vdev: str
+    format: str
+    folder: str = ""
+
+
 class Disks:
     """Adds, removes and lists disks of a guest."""
 
@@ -156,32 +166,36 @@ class Disks:
         Raises NotFound (guest-unknown), BadInput.
         """
         owner = (await self._core.owned(system, name))["userid"]
-        commands: list[str] = []
         first = int(self._core.settings.defaults.root_vdev, 16) + 1
-        for position, (number, form, folder) in enumerate(disks):
-            device = vdev(number or f"{first + position:04X}").lower()
-            target = folder or f"/mnt/ephemeral{device}"
-            if not _MOUNT.fullmatch(target):
-                raise BadInput(
-                    f"disk_list[{position}].mntdir", folder, "an absolute path of letters, digits, '_', '-', '.'"
-                )
-            commands += _mount_commands(device, form, target)
-        data = doscript.write({}, tuple(commands))
+        wanted = [
+            Mount(vdev(number or f"{first + position:04X}"), form, folder)
+            for position, (number, form, folder) in enumerate(disks)
+        ]
+        plan, files = plan_configure(system, owner, wanted, "disk_list[{}].mntdir")
         job = new_job()
-        await asyncio.to_thread(self._core.materials.store, job, "aemod.doscript", data)
-        plan = Plan(
-            "disk.configure",
-            f"Configure {len(disks)} disk(s) inside {owner}",
-            system,
-            (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner, "disks")),
-            owner,
-        )
+        for stored, data in files.items():
+            await asyncio.to_thread(self._core.materials.store, job, stored, data)
         return await self._core.runner.run(plan, origin, job)
 
     async def of_guest(self, system: str, name: str) -> tuple[Document, ...]:
         """The minidisks of a guest as z/VM has them: vdev, size, units, device type, volume."""
         answer = Document(await self._core.agent(system).get(f"/v1/guests/{quote(userid(name), safe='')}"))
         return answer.documents("disks")
+
+
+def plan_configure(system: str, owner: str, mounts: Sequence[Mount], field: str) -> tuple[Plan, Mapping[str, bytes]]:
+    """Have the guest mount disks, now and at each boot: the plan and its files. Raises BadInput for a folder, naming
+    ``field`` with the mount's position."""
+    commands: list[str] = []
+    for position, mount in enumerate(mounts):
+        target = mount.folder or f"/mnt/ephemeral{mount.vdev.lower()}"
+        if not _MOUNT.fullmatch(target):
+            raise BadInput(field.format(position), mount.folder, "an absolute path of letters, digits, '_', '-', '.'")
+        commands += _mount_commands(mount.vdev.lower(), mount.format, target)
+    data = doscript.write({}, tuple(commands))
+    steps = (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner, "disks"))
+    title = f"Configure {len(mounts)} disk(s) inside {owner}"
+    return Plan("disk.configure", title, system, steps, owner), {"aemod.doscript": data}
 
 
 def plan_remove(system: str, owner: str, numbers: Sequence[str]) -> Plan:
@@ -214,12 +228,16 @@ def punch_step(owner: str, name: str, kind: str, stored: str, size: int) -> Step
 
 
 def _mount_commands(device: str, form: str, target: str) -> list[str]:
-    """What a Linux on z does to use a minidisk's first partition from now on; swap is switched on instead of
-    mounted."""
+    """What a Linux on z does to use a minidisk's first partition now and after each boot; swap is switched on instead
+    of mounted. chzdev keeps the device online at the next boot; a system without it gets the device until its
+    next boot. The source is s390-tools' manual pages; that a boot goes on without the disk (nofail) is judgement.
+    """
     path = f"/dev/disk/by-path/ccw-0.0.{device}-part1"
-    lines = [f"chccwdev -e 0.0.{device}", "udevadm settle"]
+    lines = [f"chzdev -e dasd 0.0.{device} || chccwdev -e 0.0.{device}", "udevadm settle"]
+    # What an image that was captured with such a disk says of that number.
+    lines.append(f"sed -i '/ccw-0.0.{device}-part1 /d' /etc/fstab")
     if form == "swap":
-        return [*lines, f"echo '{path} swap swap defaults 0 0' >> /etc/fstab", f"swapon {path}"]
+        return [*lines, f"echo '{path} swap swap defaults,nofail 0 0' >> /etc/fstab", f"swapon {path}"]
     kind = "auto" if form == "none" else form
     return [
         *lines,

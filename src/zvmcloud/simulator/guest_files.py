@@ -29,6 +29,7 @@ _UNIT = re.compile(r"\s*(?:0x)?([0-9a-fA-F]{16})\s*")
 _ATTRIBUTES = frozenset({"unit_add", "unit_remove", "port_rescan", "uevent", "online", "scan"})
 _PARAMETERS = {"allow_lun_scan": "N\n", "no_auto_port_rescan": "N\n"}
 _AUTHORIZED = "/etc/iucv_authorized_userid"
+FSTAB = "/etc/fstab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ class Files:
         if path == "/proc/dasd/devices":
             return "".join(f"{line}\n" for line in guest_disks.dasd_lines(self.system, self.machine))
         if path == "/proc/mounts":
-            return f"{guest_disks.root_device(self.system, self.machine)} / ext4 rw 0 0\n"
+            root = f"{guest_disks.root_device(self.system, self.machine)} / ext4 rw 0 0\n"
+            return root + "".join(f"{node} {at} auto rw 0 0\n" for node, at in self.mounts() if at.startswith("/"))
+        if path == "/proc/swaps":
+            swaps = "".join(f"{node} partition\n" for node, at in self.mounts() if not at.startswith("/"))
+            return f"Filename Type\n{swaps}"
         if path.startswith("/sys/module/zfcp/parameters/"):
             return _PARAMETERS.get(path.rpartition("/")[2])
         if path.endswith("/port_type") and "/fc_host/" in path:
@@ -92,6 +97,12 @@ class Files:
             fcp = self.system.fcps.get(own.rdev) if own else None
             return None if fcp is None else "NPIV VPORT\n" if fcp.npiv else "NPort (fabric via point-to-point)\n"
         return None
+
+    def mounts(self) -> list[tuple[str, str]]:
+        """Device nodes that are mounted beside the root, and where; those of disks that are gone are not."""
+        rows = [row.partition(" ") for row in self.running.mounts]
+        found = [(guest_disks.resolve(self.system, self.machine, device), target) for device, _, target in rows]
+        return [(node, target) for node, target in found if node]
 
     def exists(self, path: str) -> bool:
         return self.is_folder(path) or self.is_device(path) or self.read(path) is not None

@@ -2,9 +2,9 @@
 
 It loads what is really there (see `guest_loader`): a disk that was never written, or holds no boot record, ends in a
 disabled wait and the virtual machine stays logged on with nothing running. A system that starts brings the SCSI disks
-of its configuration online, reads the class X files of its reader (config drive, doscript, shell scripts), sets its
-name and addresses, and writes what it does to the console. What it was told once it remembers with its root file
-system (see `guest_memory`).
+of its configuration online, mounts what /etc/fstab says, reads the class X files of its reader (config drive, doscript,
+shell scripts), sets its name and addresses, and writes what it does to the console. What it was told once it remembers
+with its root file system (see `guest_memory`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from zvmcloud.simulator import (
     guest_configuration,
     guest_loader,
     guest_memory,
+    guest_mounts,
     guest_network,
     luns,
     releases,
     spool,
     traffic,
 )
+from zvmcloud.simulator.guest_files import Files
 from zvmcloud.simulator.guest_loader import Loaded, NotLoaded
 from zvmcloud.simulator.model import Address, GuestSystem, Machine, Nic
 from zvmcloud.simulator.system import System
@@ -88,6 +90,7 @@ def _start(system: System, userid: str, running: GuestSystem, loaded: Loaded) ->
     )
     system.machines.put(userid, replace(system.machines[userid], system=starting))
     told = guest_configuration.scsi_disks(system, userid, loaded.paths)
+    told += guest_mounts.at_boot(Files(system, userid))
     told += guest_configuration.installer(system, userid, loaded)
     if parms.networks or parms.hostname:
         memory = guest_memory.get(system, root)

@@ -11,7 +11,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from zvmcloud.simulator import guest_addresses, guest_dd, guest_disks, guest_filters, guest_interfaces, luns
+from zvmcloud.simulator import (
+    guest_addresses,
+    guest_dd,
+    guest_disks,
+    guest_filters,
+    guest_interfaces,
+    guest_mounts,
+    luns,
+)
 from zvmcloud.simulator.guest_disks import Multipath, Scsi
 from zvmcloud.simulator.guest_filters import joined, options
 from zvmcloud.simulator.guest_shell import Program, Result, Shell
@@ -192,11 +200,14 @@ def _lsblk(shell: Shell, arguments: Sequence[str], _stdin: str) -> Result:
     """lsblk [-d] [-n] [-b]: name, size, type and mount point"""
     given, others = options(arguments[1:], "o")
     root = guest_disks.root_device(shell.files.system, _machine(shell))
+    mounted = dict(shell.files.mounts())
     rows: list[tuple[str, int, str, str]] = []
     for dasd in guest_disks.dasds(shell.files.system, _machine(shell)):
         rows.append((dasd.name, dasd.bytes, "disk", ""))
         if root == f"/dev/{dasd.name}1" and "d" not in given:
             rows.append((f"└─{dasd.name}1", dasd.bytes, "part", "/"))
+        elif f"/dev/{dasd.name}1" in mounted and "d" not in given:
+            rows.append((f"└─{dasd.name}1", dasd.bytes, "part", mounted[f"/dev/{dasd.name}1"]))
     by_uuid = {item.lun.uuid: item.name for item in _multipaths(shell)}
     for disk in _scsis(shell):
         size = disk.lun.blocks * disk.lun.block_size
@@ -326,8 +337,8 @@ def _nothing(_shell: Shell, _arguments: Sequence[str], _stdin: str) -> Result:
 
 #: Programs whose effects the model does not have.
 _QUIET = (
-    "udevadm", "udevsettle", "modprobe", "mpathconf", "mkdir", "chmod", "chown", "ln", "mount", "umount", "swapon",
-    "swapoff", "mkswap", "mkfs", "mkfs.ext3", "mkfs.ext4", "mkfs.xfs", "blockdev", "sleep", "sync", "restorecon",
+    "udevadm", "udevsettle", "modprobe", "mpathconf", "mkdir", "chmod", "chown", "ln", "mkswap", "mkfs", "mkfs.ext3",
+    "mkfs.ext4", "mkfs.xfs", "blockdev", "sleep", "sync", "restorecon",
     "dracut", "zipl", "mkinitrd", "update-initramfs", "cio_ignore", "logger",
     "rescan-scsi-bus.sh", "partprobe", "growpart", "resize2fs", "xfs_growfs", "multipathd", "uptime",
 )  # fmt: skip
@@ -337,6 +348,7 @@ PROGRAMS: dict[str, Program] = {
     **dict.fromkeys(_QUIET, _nothing),
     "chccwdev": _chccwdev, "chzdev": _chzdev, "lszfcp": _lszfcp, "lsluns": _lsluns, "lsscsi": _lsscsi, "lsblk": _lsblk,
     "multipath": _multipath, "scsi_id": _scsi_id, "readlink": _readlink, "lsdasd": _lsdasd, "lsmod": _lsmod,
-    "systemctl": _systemctl, "chpasswd": _chpasswd, "dd": guest_dd.dd,
+    "mount": guest_mounts.mount, "umount": guest_mounts.umount, "swapon": guest_mounts.swapon,
+    "swapoff": guest_mounts.swapoff, "systemctl": _systemctl, "chpasswd": _chpasswd, "dd": guest_dd.dd,
     "which": _which, "hostname": _hostnamectl, "hostnamectl": _hostnamectl,
 }  # fmt: skip

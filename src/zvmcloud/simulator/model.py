@@ -197,6 +197,8 @@ class GuestSystem:
     """The kernel's command line."""
     status: int = 0
     """With what the configuration service ended the last time."""
+    mounts: tuple[str, ...] = ()
+    """Disks that are mounted beside the root, "device mount-point"; [SWAP] for swap space."""
     qeths: tuple[str, ...] = ()
     """Network adapters that it has brought online."""
 

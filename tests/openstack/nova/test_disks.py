@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from nova import exception
 
-from nova_world import Compute, local_disks
+from nova_world import Compute, local_disks, until
 from zvmcloud.client import change
 from zvmcloud.images import cdl
 from zvmcloud.images.diskfile import EckdDisk
@@ -53,6 +53,31 @@ def test_the_flavors_ephemeral_and_swap_disk_are_made_and_formatted(compute: Com
     assert holds(compute, userid, "0102", SWAP, 64 << 20)
     compute.driver.destroy(compute.context, server, None)
     assert not compute.stack.exists(userid), "its disks went with it"
+
+
+def used(compute: Compute, userid: str) -> set[tuple[str, str]]:
+    """What the guest's Linux has mounted or swaps on, beside its root: virtual device and place."""
+    with compute.stack.machine() as zhcp:
+        disks = {row.split()[2]: row.split()[0][-4:] for row in zhcp.guest(userid, "lsdasd").splitlines()[1:]}
+        rows = [row.removeprefix("└─").split() for row in zhcp.guest(userid, "lsblk -n").splitlines()]
+    return {(disks[row[0][:-1]], row[3]) for row in rows if row[2] == "part" and row[3] != "/"}
+
+
+@pytest.mark.parametrize("kind", ["SOFT", "HARD"])
+def test_a_server_has_its_ephemeral_and_swap_disks_mounted_after_each_boot(compute: Compute, kind: str) -> None:
+    server = compute.instance()
+    wanted = local_disks(compute.context, server, [(1, "xfs"), (1, None)], swap=32)
+    compute.spawn(server, block_device_info=wanted)
+    userid = compute.userid(server)
+    compute.up(userid)
+    mounted = {("0101", "/mnt/ephemeral0101"), ("0102", "/mnt/ephemeral0102"), ("0103", "[SWAP]")}
+    assert used(compute, userid) == mounted
+    with compute.stack.machine() as zhcp:
+        zhcp.guest(userid, "umount /mnt/ephemeral0102")
+    assert used(compute, userid) == mounted - {("0102", "/mnt/ephemeral0102")}
+    compute.driver.reboot(compute.context, server, None, kind)
+    compute.up(userid)
+    until(lambda: used(compute, userid) == mounted, "mounted again")
 
 
 def test_ephemeral_disks_of_several_kinds_and_a_swap_disk_come_as_they_were_ordered(compute: Compute) -> None:

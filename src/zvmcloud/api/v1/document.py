@@ -56,6 +56,7 @@ MEANINGS: Mapping[str, tuple[str, object]] = {
     "max_cpus": ("most virtual processors that can be defined while it runs", 4),
     "max_memory_mb": ("most memory in MiB that it can have while it runs", 4096),
     "disks": ("disks to make", None),
+    "mounts": ("minidisks to mount: `vdev`, `format` and `folder` each", None),
     "comments": ("lines of comment", None),
     "password": ("password; never shown again", None),
     "role": ("reader, member, operator or admin", "member"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zvmcloud.manager.core import vdev
-from zvmcloud.manager.disks import BLOCK, CYLINDER, DiskRequest, plan_remove
-from zvmcloud.manager.errors import Conflict, NotFound
+from zvmcloud.manager.disks import BLOCK, CYLINDER, FORMATS, DiskRequest, Mount, plan_configure, plan_remove
+from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.guest_plans import disk_kind, powered
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import Step
@@ -47,6 +47,44 @@ async def detach(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
     megabytes = -(-disk.number("size") * (CYLINDER if disk_kind(disk) == "ECKD" else BLOCK) // 2**20)
     plan = plan_remove(target.system, owner, [number])
     return Prepared(replace(plan, kind="disk.detach", steps=(*plan.steps, _record(owner, -megabytes))), project)
+
+
+@dataclass(frozen=True, slots=True)
+class MountedDisk:
+    """A minidisk for its guest to mount. ``format``: what is on it, or "none" for the guest to find out; "swap" is
+    switched on. ``folder``: an absolute path, "" for /mnt/ephemeral and the virtual device number."""
+
+    vdev: str
+    format: str = "none"
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureDisks:
+    """Minidisks that a guest is to mount, each at its folder."""
+
+    mounts: list[MountedDisk]
+
+
+@operation(
+    "disk.configure", "POST", f"{GUEST}/disks/configure", ConfigureDisks, no_undo="what a guest mounted stays in it"
+)
+async def configure(node: Node, caller: Caller, target: Target, wanted: ConfigureDisks) -> Prepared:
+    """Have a guest mount minidisks, at once when it runs, else at its next boot, and at each boot from then on."""
+    owner, project = await guest_of(node, caller, target)
+    if not wanted.mounts:
+        raise BadInput("mounts", "[]", "at least one disk")
+    there = {disk.text("vdev").upper().zfill(4) for disk in await node.disks.of_guest(target.system, owner)}
+    mounts = []
+    for position, disk in enumerate(wanted.mounts):
+        number = vdev(disk.vdev, f"mounts[{position}].vdev")
+        if disk.format not in FORMATS:
+            raise BadInput(f"mounts[{position}].format", disk.format, "one of " + ", ".join(FORMATS))
+        if number not in there:
+            raise NotFound(f"guest {owner} has no minidisk {number}", code="disk-unknown", subject=number)
+        mounts.append(Mount(number, disk.format, disk.folder))
+    plan, files = plan_configure(target.system, owner, mounts, "mounts[{}].folder")
+    return Prepared(plan, project, files)
 
 
 def _record(owner: str, megabytes: int) -> Step:

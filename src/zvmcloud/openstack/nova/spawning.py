@@ -5,6 +5,7 @@
     image        in the manager's repository
     provision    one job: directory entry, disks, adapters (coupled to nothing), image, config drive; of a server that
                  boots from a volume a job each, and no image
+    disks        ephemeral and swap: a script in the guest's reader mounts them at its first boot, and for good
     volumes      attached; the guest is off and sees them when it starts
     wait         until neutron's agent has coupled the adapters: network-vif-plugged
     start
@@ -74,13 +75,14 @@ class Spawner:
                 self._images.ensure(context, image)
             drive = drives.config_drive(instance, order.network, order.files, order.password)
             interfaces = [interface(vif) for vif in order.network]
+            local = disks(instance, order.devices)
             where = placed(instance)
             pool = where.pop("pool")
             wish = {
                 "vcpus": instance.flavor.vcpus,
                 "memory_mb": instance.flavor.memory_mb,
                 **where,
-                "disks": disks(instance, order.devices),
+                "disks": local,
                 "tags": Servers.tags(instance),
                 "comments": [f"OpenStack {instance.uuid}"],
             }
@@ -94,6 +96,7 @@ class Spawner:
                     guest = self._make(instance, "/guests/provision", wish)
                 else:
                     guest = self._without_image(instance, wish, interfaces, drive)
+                self._mount(guest, local)
                 self._volumes.attach_all(guest, order.devices)
             if order.power_on:
                 self._servers.do(guest, "start")
@@ -113,6 +116,14 @@ class Spawner:
             self._servers.do(guest, "nics", item)
         self._servers.do(guest, "config-drive", {"drive": drive})
         return guest
+
+    def _mount(self, guest: Guest, local: Sequence[Mapping[str, str]]) -> None:
+        """Have the guest mount its ephemeral disks at /mnt/ephemeral<vdev> and swap. Raises ClientError."""
+        if not local:
+            return
+        numbers = sorted(str(disk["vdev"]).zfill(4) for disk in self._servers.facts(guest)["disks"])[-len(local) :]
+        mounts = [{"vdev": number, "format": disk["format"]} for number, disk in zip(numbers, local, strict=True)]
+        self._servers.do(guest, "disks/configure", {"mounts": mounts})
 
     def _make(self, instance: Instance, route: str, wish: Mapping[str, object]) -> Guest:
         """The guest under the first userid that is free. Raises ClientError."""
