@@ -8,6 +8,8 @@ import hashlib
 import time
 from collections.abc import Callable
 
+import httpx
+
 from e2e.programs import TOKEN
 from openstack_proof.client import CommandFailed, Openstack
 from openstack_proof.cloud import Cloud
@@ -17,6 +19,7 @@ from openstack_proof.zvm import FLAT
 from zvmcloud.client import Client, ProblemError
 
 PATIENCE = 300.0
+DISABLED = "COMPUTE_STATUS_DISABLED"
 SERVER, IMAGE, AGGREGATE, PASSWORD = "web06", "ahead", "first", "n3w-s3cret"
 
 
@@ -73,6 +76,15 @@ class Upkeep:
         if service["Status"] != status:
             raise CommandFailed(f"the compute service is {service}, must be {status}")
 
+    def _eligible(self, token: str) -> bool:
+        """No host is marked as disabled in placement. nova takes the mark away at once, or, when another change of the
+        host came in between, with the next report of its resources."""
+        headers = {"OpenStack-API-Version": "placement 1.39", "X-Auth-Token": token}
+        with httpx.Client(base_url=self._cloud.places.url("placement"), headers=headers, timeout=30) as client:
+            providers = client.get("/resource_providers").raise_for_status().json()["resource_providers"]
+            paths = [f"/resource_providers/{provider['uuid']}/traits" for provider in providers]
+            return not any(DISABLED in client.get(path).raise_for_status().json()["traits"] for path in paths)
+
     async def _maintained(self) -> None:
         disks = ("--disk", "1", "--ephemeral", "1", "--swap", "64")
         await self._os("flavor", "create", "disks", "--vcpus", "1", "--ram", "512", *disks)
@@ -86,6 +98,8 @@ class Upkeep:
         )
         await self._os("host", "set", "--disable-maintenance", self._host)
         await self._service("enabled")
+        token = str((await self._os.json("token", "issue"))["id"])
+        await self._until(lambda: self._eligible(token), "placement offers every host")
         (userid,) = self._cloud.zvm.userids(str(found["id"]))
         self._guests.append(Guest(userid, "ZVM2", "ZVM2", {"1000": (FLAT, 0)}, disks=3))
         await asyncio.to_thread(self._baseline.check, self._guests)

@@ -18,9 +18,9 @@ from whole_system import UNTOLD, VOLATILE, scrubbed
 from zvmcloud.client import Client, change
 from zvmcloud.directory.statements import Statement
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import luns, shutdown
+from zvmcloud.simulator import guest_memory, luns, shutdown
 from zvmcloud.simulator.embed import Simulator
-from zvmcloud.simulator.model import RealDevice
+from zvmcloud.simulator.model import RealDevice, Remembered
 from zvmcloud.simulator.model_devices import Lun
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.values import to_json
@@ -114,6 +114,10 @@ class Zvm:
                 continue
             for key, value in collection.items():
                 row = scrubbed(to_json(value), VOLATILE | {"ipl_at", "heard"})
+                if isinstance(value, Remembered) and guest_memory.get(self.simulator.members[0].system, key) != value:
+                    continue  # what was on a disk that somebody else has written since
+                if name.endswith("machines") and key == "ZHCP":  # the agent leaves its own FCP devices online
+                    row = {**row, "fcps": []}
                 if key.endswith("SYSTEM CONFIG"):  # a changed VSWITCH is written behind the others
                     row = {**row, "lines": sorted(row["lines"])}
                 found[f"{name} {key}"] = json.dumps(row, sort_keys=True)

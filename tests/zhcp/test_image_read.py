@@ -35,6 +35,7 @@ class Receiver:
     url: str = ""
     files: list[bytes] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    types: list[list[str]] = field(default_factory=list)
     refuse: int = 0
     lie: bool = False
     begun: threading.Event = field(default_factory=threading.Event)
@@ -59,6 +60,7 @@ def receiver() -> Iterator[Receiver]:
             self.rfile.readline()
             state.files.append(data)
             state.tokens.append(self.headers.get("Zvm-Token", ""))
+            state.types.append(self.headers.get_all("Content-Type", []))
             digest = hashlib.sha256(b"" if state.lie else data).hexdigest()
             body = b"" if state.refuse == 204 else b'{"sha256": "%s"}' % digest.encode()
             self.send_response(state.refuse or 200)

@@ -201,7 +201,8 @@ async def test_a_volume_is_sent_as_it_is_to_one_who_says_nothing(agent: Agent, r
     whole = content(agent)
     used = len(whole.rstrip(bytes(1)))
     for least in (0, BLOCKS * 512, 2**40):
-        target = ImageTarget(url=receiver.url, headers={"X-Auth-Token": "secret-of-the-caller"})
+        headers = {"X-Auth-Token": "secret-of-the-caller", "Content-Type": "application/octet-stream"}
+        target = ImageTarget(url=receiver.url, headers=headers)
         sent = await agent.run(ReadImage(target=target, volume=volume(), raw=True, least_bytes=least))
         assert sent.result is not None
         data = receiver.files[-1]
@@ -210,6 +211,7 @@ async def test_a_volume_is_sent_as_it_is_to_one_who_says_nothing(agent: Agent, r
         assert len(data) == BLOCKS * 512 or not least
         assert sent.result["sha256"] == hashlib.sha256(data).hexdigest()
         assert sent.result["sha512"] == hashlib.sha512(data).hexdigest()
+        assert receiver.types[-1] == ["application/octet-stream"], "glance refuses a type that is said twice"
         assert "secret-of-the-caller" not in repr(sent) + repr(target)
     receiver.refuse = 401
     problem = await agent.refused(ReadImage(target=ImageTarget(url=receiver.url), volume=volume(), raw=True))

@@ -59,7 +59,7 @@ def target(context: RequestContext, image: Mapping[str, Any]) -> dict[str, Any]:
     name, form = str(image["id"]), image.get("disk_format")
     if form != "raw":
         raise exception.ImageUnacceptable(image_id=name, reason=f"volumes are sent as raw images, not as {form}")
-    found = {**headers(context), "Content-Type": "application/octet-stream"}
+    found = headers(context)
     if image.get("store_id"):
         found["X-Image-Meta-Store"] = str(image["store_id"])
     return {"url": address(context, name), "headers": found}

@@ -91,7 +91,8 @@ async def read(context: Context, request: ReadImage) -> dict[str, Json]:
 async def _send(request: ReadImage, reader: ImageReader, trust: Trust) -> dict[str, Json]:
     """PUT the file; what the receiver answered."""
     target = request.target
-    headers = {**target.headers, "content-type": "application/octet-stream"}
+    headers = httpx.Headers(target.headers)
+    headers["content-type"] = "application/octet-stream"  # in place of one that is written otherwise
     timeout = httpx.Timeout(_SECONDS, connect=15.0)
     try:
         async with client_of(timeout, trust) as client:
