@@ -8,6 +8,7 @@ import os
 import pty
 import random
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -79,6 +80,7 @@ class Terminal:
         environment = {**os.environ, **run.keywords, "COLUMNS": "100", "TERM": "xterm"}
         self._pid, self._file = pty.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job begins with it ignored
             os.execve(sys.executable, [*PROGRAM, *words], environment)  # noqa: S606
         self.shown = ""
 
@@ -94,8 +96,9 @@ class Terminal:
 
     def ends(self) -> int:
         """Its exit code, when it has ended."""
+        deadline = time.monotonic() + 300
         while self._read():
-            pass
+            assert time.monotonic() < deadline, self.shown
         os.close(self._file)
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,11 @@ def _arguments() -> argparse.Namespace:
 
 async def _main(arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Ends what was started, also when a shell began it in the background, where SIGINT is ignored.
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
     def told(line: str) -> None:
         print(f"{time.monotonic() - begin:7.1f}  {line}", flush=True)
@@ -67,4 +73,7 @@ def _sample(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(_main(_arguments())))
+    try:
+        sys.exit(asyncio.run(_main(_arguments())))
+    except asyncio.CancelledError:
+        sys.exit("stopped; what was started has ended")
