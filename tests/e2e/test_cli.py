@@ -221,7 +221,8 @@ def test_settings_of_openstack_are_rendered_from_what_the_manager_knows(stack: S
         Path(line) for line in run("openstack", "render", "--system", "ZVM1", "--host", "z1", *own).stdout.split()
     ]
     assert [path.name for path in written] == [
-        "zvm-z1.conf", "zvm-agent-z1.ini", "zvm.ini", "nova-compute-z1.service", "neutron-zvm-agent-z1.service",
+        "zvm-z1.conf", "zvm-agent-z1.ini", "zvm.ini", "zvm-volumes-z1.conf",
+        "nova-compute-z1.service", "neutron-zvm-agent-z1.service", "cinder-volume-z1.service",
     ]  # fmt: skip
     agent = written[1].read_text()
     assert "physical_networks = a:VSW1,b:VSW2" in agent

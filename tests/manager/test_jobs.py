@@ -107,6 +107,18 @@ async def test_cancel_closes_a_job_that_never_began(node: Node, zhcp: FakeZhcp) 
     assert zhcp.ran == []
 
 
+async def test_a_step_that_was_begun_before_a_crash_is_asked_for_its_end_though_the_job_is_cancelled(
+    node: Node, zhcp: FakeZhcp
+) -> None:
+    """The manager died in it, and the job was cancelled before it went on: what was done must be known to be undone."""
+    job = new_job()
+    await node.journal.begin(deploy(), job=job)
+    assert await node.journal.started(job, 0)
+    await node.journal.request_cancel(job)
+    assert await node.runner.step(job, 0) == "done"
+    assert zhcp.kinds() == ["guest.start"]
+
+
 async def test_the_files_of_an_interrupted_job_are_kept_until_it_is_over(
     node: Node, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

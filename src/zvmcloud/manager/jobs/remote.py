@@ -76,9 +76,10 @@ class Remote:
 
         A failed operation has undone itself and keeps its key, so each try has a key of its own; after a restart the
         earlier tries answer at once with what they ended in. They have one turn at the system, which they wait for.
-        Raises JobCancelled when the job is cancelled before that.
+        Raises JobCancelled when the job is cancelled before that, unless the step was begun before a crash: then what
+        became of it has to be known.
         """
-        await self._turns.take(record, item.step.kind, cancels=not backwards)
+        await self._turns.take(record, item.step.kind, cancels=not backwards and not item.attempts)
         made: tuple[Call, ...] = ()
         deadline = time.monotonic() + _AWAY_PATIENCE
         number = 1

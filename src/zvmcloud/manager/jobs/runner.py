@@ -130,8 +130,8 @@ class Runner:
         item = record.steps[number]
         if item.state == "done":
             return "done"
-        if record.cancel:
-            return "cancelled"
+        if record.cancel and item.state != "running":
+            return "cancelled"  # one that was begun before a crash is asked for its end, and undone if it was done
         results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
         if not await self.journal.started(job, number):
             return "cancelled"
