@@ -20,7 +20,7 @@ from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.jobs.rows import without_steps
 from zvmcloud.manager.jobs.runner import Runner
-from zvmcloud.manager.node import Node
+from zvmcloud.manager.node import EngineFactory, Node
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.settings_file import build
 
@@ -89,11 +89,13 @@ def settings(state: Path, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def running(zhcp: FakeZhcp, found: Settings, **others: FakeZhcp) -> AsyncIterator[Node]:
+async def running(
+    zhcp: FakeZhcp, found: Settings, *, engine: EngineFactory | None = None, **others: FakeZhcp
+) -> AsyncIterator[Node]:
     """A started node. `others` are the agents of systems by name; every system without one has `zhcp`."""
     doors = {system.name: AsgiDoor(httpx.ASGITransport(others.get(system.name, zhcp).app)) for system in found.systems}
     agents = Agents([Agent(system, doors[system.name]) for system in found.systems])
-    node = await Node.open(found, engine=lambda runner, _: TaskEngine(runner), agents=agents)
+    node = await Node.open(found, engine=engine or (lambda runner, _: TaskEngine(runner)), agents=agents)
     await node.start()
     try:
         yield node

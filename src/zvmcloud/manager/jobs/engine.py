@@ -5,7 +5,9 @@ DBOS steps. DBOS remembers which returned; after ``kill -9`` it runs the workflo
 not. What a step does, and what it did, lives in the journal, so DBOS stores nothing but ids and the words done,
 failed, cancelled.
 
-Workflows run on DBOS' threads; their steps hop onto the manager's event loop, where the database and the agents live.
+Workflows are coroutines of the manager's event loop, where the database and the agents live; DBOS' threads are only
+borrowed while it reads or writes a row. So a job that waits (for a turn, for an agent that is away, for its children)
+holds nothing that another one needs, however many there are.
 When the manager stops on purpose, or learns that it was replaced, waiting steps leave with :class:`_Stopping`, a
 BaseException that DBOS does not record: the workflow stays pending and continues at the next start, or elsewhere.
 
@@ -17,13 +19,11 @@ from which exactly one manager takes each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-import functools
 import logging
-import threading
-import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
@@ -42,6 +42,8 @@ _APPLICATION_VERSION = "1"
 """Recovery only takes up workflows of this version. Plans are data, so it changes only when `_workflow` below does."""
 _AGAIN = 1.0
 """Seconds until a step whose end could not be written down is asked for again."""
+_LEAVING = 10.0
+"""Seconds for which a stop waits until no workflow is between two steps."""
 
 T = TypeVar("T")
 
@@ -56,23 +58,25 @@ class Engine:
     The manager's name must be the same after a restart: unfinished jobs are found again under it.
     """
 
-    def __init__(self, runner: Runner, settings: Settings, *, threads: int = 128) -> None:
+    def __init__(self, runner: Runner, settings: Settings, *, threads: int = 64) -> None:
         self._runner = runner
         self._settings = settings
         self._threads = threads
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: set[Future[Any]] = set()
+        """Of DBOS, and of everything else on this event loop that is handed to a thread."""
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._under_way = 0
+        """Workflows."""
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._known: set[str] = set()
         """Jobs that DBOS knows."""
-        self._lock = threading.Lock()
         self._stopping = False
 
     async def start(self) -> None:
         """Launch DBOS (it resumes what was running) and submit jobs that were planned but never handed over."""
         global _engine  # noqa: PLW0603  DBOS itself is one per process
-        self._loop = asyncio.get_running_loop()
         _engine = self
-        await asyncio.to_thread(self._launch)
+        self._launch()
         await self._submit_all()
 
     async def adopt(self, members: Collection[str]) -> None:
@@ -94,8 +98,7 @@ class Engine:
         """Hand a journaled durable job over; returns when DBOS has written it down."""
         record = await self._runner.journal.get(job, with_calls=False)
         # In a context of its own: a step that starts other jobs is in one where DBOS would not begin a workflow.
-        begin = functools.partial(contextvars.Context().run, _submit, record)
-        await asyncio.get_running_loop().run_in_executor(None, begin)
+        await asyncio.create_task(_submit(record), context=contextvars.Context())
         self._known.add(job)
 
     async def forget(self, runs: Sequence[str]) -> None:
@@ -106,37 +109,45 @@ class Engine:
     async def stop(self) -> None:
         """Leave running jobs as they are (they resume at the next start) and end DBOS' threads."""
         global _engine  # noqa: PLW0603
-        with self._lock:
-            self._stopping = True
-            waiting = tuple(self._waiting)
-        for future in waiting:
-            future.cancel()
+        self._stopping = True
+        for task in self._waiting:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):  # DBOS would take its own end for the failure of a workflow's next step
+            await asyncio.wait_for(self._idle.wait(), _LEAVING)
+        # DBOS made its threads those of this loop; the loop is used for a while after they have ended.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="manager"))
         await asyncio.to_thread(DBOS.destroy)
         _engine = None
 
-    def call(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        """From a DBOS thread: run ``work`` on the manager's loop and wait for it; again while the database is away."""
-        while True:
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """A workflow runs."""
+        if self._stopping:
+            raise _Stopping
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def call(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Do ``work`` of a step to its end; again while the database is away."""
+        while not self._stopping:
+            task = asyncio.create_task(work())
+            self._waiting.add(task)
             try:
-                return self._call(work())
-            except (CancelledError, Replaced):
+                return await task
+            except (asyncio.CancelledError, Replaced):
                 raise _Stopping from None
             except SQLAlchemyError:
                 log.exception("the database does not take the end of a step; it is asked again")
-                time.sleep(_AGAIN)
-
-    def _call(self, work: Coroutine[object, object, T]) -> T:
-        with self._lock:
-            if self._stopping or self._loop is None or self._loop.is_closed():
-                work.close()
-                raise _Stopping
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
-            self._waiting.add(future)
-        try:
-            return future.result()
-        finally:
-            with self._lock:
-                self._waiting.discard(future)
+                await asyncio.sleep(_AGAIN)
+            finally:
+                self._waiting.discard(task)
+        raise _Stopping
 
     @property
     def runner(self) -> Runner:
@@ -162,7 +173,7 @@ class Engine:
         }
         logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)
-        DBOS.launch()
+        DBOS.launch()  # on the event loop, which it then knows for the workflows that it resumes
 
 
 _engine: Engine | None = None
@@ -174,9 +185,9 @@ def _current() -> Engine:
     return _engine
 
 
-def _submit(record: JobRecord) -> None:
+async def _submit(record: JobRecord) -> None:
     with SetWorkflowID(workflow(record)):
-        DBOS.start_workflow(_backwards if record.backwards else _workflow, record.id, len(record.steps))
+        await DBOS.start_workflow_async(_backwards if record.backwards else _workflow, record.id, len(record.steps))
 
 
 def _requeue(members: Collection[str]) -> None:
@@ -187,41 +198,43 @@ def _requeue(members: Collection[str]) -> None:
 
 
 @DBOS.step(name="zvmcloud.step")
-def _step(job: str, number: int) -> str:
+async def _step(job: str, number: int) -> str:
     engine = _current()
-    return engine.call(lambda: engine.runner.step(job, number))
+    return await engine.call(lambda: engine.runner.step(job, number))
 
 
 @DBOS.step(name="zvmcloud.undo")
-def _undo(job: str, number: int) -> None:
+async def _undo(job: str, number: int) -> None:
     engine = _current()
-    engine.call(lambda: engine.runner.undo(job, number))
+    await engine.call(lambda: engine.runner.undo(job, number))
 
 
 @DBOS.step(name="zvmcloud.close")
-def _close(job: str, state: str) -> None:
+async def _close(job: str, state: str) -> None:
     engine = _current()
-    engine.call(lambda: engine.runner.close(job, state))
+    await engine.call(lambda: engine.runner.close(job, state))
 
 
 @DBOS.workflow(name="zvmcloud.job", max_recovery_attempts=1000)
-def _workflow(job: str, steps: int) -> str:
+async def _workflow(job: str, steps: int) -> str:
     """The steps in order; at the first that does not end as done, the finished ones are undone, last one first."""
-    for number in range(steps):
-        state = _step(job, number)
-        if state != "done":
-            for done in reversed(range(number)):
-                _undo(job, done)
-            _close(job, state)
-            return state
-    _close(job, "done")
-    return "done"
+    with _current().under_way():
+        for number in range(steps):
+            state = await _step(job, number)
+            if state != "done":
+                for done in reversed(range(number)):
+                    await _undo(job, done)
+                await _close(job, state)
+                return state
+        await _close(job, "done")
+        return "done"
 
 
 @DBOS.workflow(name="zvmcloud.undo_job", max_recovery_attempts=1000)
-def _backwards(job: str, steps: int) -> str:
+async def _backwards(job: str, steps: int) -> str:
     """The finished steps are taken back, the last one first."""
-    for number in reversed(range(steps)):
-        _undo(job, number)
-    _close(job, "undone")
-    return "undone"
+    with _current().under_way():
+        for number in reversed(range(steps)):
+            await _undo(job, number)
+        await _close(job, "undone")
+        return "undone"

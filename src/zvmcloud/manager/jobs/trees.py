@@ -10,6 +10,9 @@ in a minute. What becomes of the others when one fails is the policy:
 The parent is done when all children are, and fails when one has failed; then a retry runs those that are not done, and
 only those. A cancel ends what runs and begins nothing more; what is done stays, but with the policy undo.
 
+The trees of a manager share what runs at once: each has an equal part for sure, and what others leave besides. So one
+of three children does not wait for one of a thousand, and a hundred trees are not a hundred times as much at once.
+
 All that counts is in the children's rows, so another manager goes on with a tree as it finds it.
 """
 
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 
 from zvmcloud.manager.errors import Conflict, JobCancelled, NotFound
 from zvmcloud.manager.jobs.journal import Journal
@@ -30,9 +33,10 @@ from zvmcloud.manager.jobs.work import WorkContext
 RUN, UNDO = TREE, "manager.tree_undo"
 MOST_PER_MINUTE = 6000
 _AT_ONCE = 64
-"""Children of one tree that run at once: each takes a thread of the engine."""
+"""Children of all trees of a manager that run at once: as many as keep all systems busy. More would only make the
+queues for turns longer, which are read with each turn."""
 _LEAST_AT_ONCE = 2
-"""Of them on each system, however many systems there are."""
+"""Of one tree on each system, however many systems there are."""
 _PAUSE = 0.1
 """Seconds for which news of children are gathered."""
 _LOOK = 1.0
@@ -52,12 +56,17 @@ class Trees:
         self._journal = journal
         self._runner = runner
         self._submit = submit
+        self._running: dict[str, int] = {}
+        """Children that run, by tree."""
         runner.works.offer(RUN, self._run, hears=True)
         runner.works.offer(UNDO, self._undo, hears=True)
 
     async def _run(self, context: WorkContext, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-        policy = str(parameters["on_failure"])
         starts = _Starts(int(str(parameters["rate"])))
+        with self._counted(context.job):
+            return await self._to_the_end(context, str(parameters["on_failure"]), starts)
+
+    async def _to_the_end(self, context: WorkContext, policy: str, starts: _Starts) -> Mapping[str, Json]:
         begun: set[str] = set()
         async for children, cancelled in self._watched(context):
             failed = any(child.state in {"failed", "cancelled"} for child in children)
@@ -66,7 +75,7 @@ class Trees:
                     if not child.over and not child.backwards and (cancelled or policy == "undo" or child.waits):
                         await self._runner.cancel(child.id)
             elif starts.ready():
-                await self._start([child for child in children if child.waits], children, begun, starts)
+                await self._start(context.job, children, begun, starts)
             if all(child.over or child.backwards for child in children):
                 break
         undone = 0
@@ -75,7 +84,8 @@ class Trees:
         return await self._ended(context, undone, cancelled=cancelled)
 
     async def _undo(self, context: WorkContext, _: Mapping[str, Json]) -> Mapping[str, Json]:
-        undone = await self._take_back(context)
+        with self._counted(context.job):
+            undone = await self._take_back(context)
         left = [child for child in await self._journal.children(context.job) if child.state == "failed"]
         if left:
             raise Conflict(f"{len(left)} of them could not be undone{_named(left)}", code="not-undone")
@@ -87,12 +97,13 @@ class Trees:
         refused: set[str] = set()
         async for children, _ in self._watched(context):
             left = [child for child in reversed(children) if child.state == "done" and child.id not in refused]
-            room = self._room(children, begun)
+            room = self._room(context.job, children, begun)
             for child in [*(one for one in children if one.waits and one.id not in begun), *left]:
                 if room.get(child.system, 0) < 1:
                     continue
                 room[child.system] -= 1
                 begun.add(child.id)
+                self._running[context.job] += 1
                 try:
                     if child.state == "done":
                         await self._runner.again(child.id, backwards=True, by_parent=True)
@@ -120,28 +131,28 @@ class Trees:
             job=context.job,
         )
 
-    async def _start(
-        self, waiting: Sequence[Child], children: Sequence[Child], begun: set[str], starts: _Starts
-    ) -> None:
-        room = self._room(children, begun)
-        for child in waiting:
+    async def _start(self, job: str, children: Sequence[Child], begun: set[str], starts: _Starts) -> None:
+        room = self._room(job, children, begun)
+        for child in children:
             if not starts.ready():
                 return
-            if child.id in begun or room.get(child.system, 0) < 1:
+            if not child.waits or child.id in begun or room.get(child.system, 0) < 1:
                 continue
             room[child.system] -= 1
             begun.add(child.id)
+            self._running[job] += 1
             starts.began()
             await self._submit(child.id)
 
-    def _room(self, children: Sequence[Child], begun: set[str]) -> dict[str, int]:
+    def _room(self, job: str, children: Sequence[Child], begun: set[str]) -> dict[str, int]:
         """How many more may begin on each system: a queue long enough that nothing there stands still."""
         running: dict[str, int] = {}
         for child in children:
             active = not child.over and (not child.waits or child.id in begun)
             running[child.system] = running.get(child.system, 0) + active
-        each = max(_AT_ONCE // max(len(running), 1), _LEAST_AT_ONCE)
-        left = _AT_ONCE - sum(running.values())
+        mine = self._running[job] = sum(running.values())
+        most = max(-(-_AT_ONCE // len(self._running)), mine + _AT_ONCE - sum(self._running.values()))
+        each, left = max(most // max(len(running), 1), _LEAST_AT_ONCE), most - mine
         room: dict[str, int] = {}
         for system, count in running.items():
             room[system] = min(each - count, left)
@@ -160,7 +171,16 @@ class Trees:
                 yield children, record.cancel
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(heard.wait(), _LOOK)
-                await asyncio.sleep(_PAUSE)
+                # Ten trees together look no more often than one.
+                await asyncio.sleep(min(_PAUSE * len(self._running), _LOOK))
+
+    @contextlib.contextmanager
+    def _counted(self, job: str) -> Iterator[None]:
+        self._running[job] = 0
+        try:
+            yield
+        finally:
+            del self._running[job]
 
 
 class _Starts:
