@@ -1,0 +1,246 @@
+"""What is behind an agent in memory: a small z/VM with guests, disks, readers, adapters and VSWITCHes, which does what
+the operations of an agent ask for, or refuses it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from manager.fake_luns import FakeLuns
+
+
+class Refused(Exception):
+    """What z/VM refuses: becomes a problem."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        smapi: tuple[str, int, int] | None = None,
+        *,
+        retryable: bool = False,
+    ) -> None:
+        self.retryable = retryable
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.smapi = smapi
+
+    def problem(self, calls: list[dict[str, Any]]) -> dict[str, Any]:
+        smapi = self.smapi and dict(zip(("function", "rc", "rs", "meaning"), (*self.smapi, "as told"), strict=True))
+        return {
+            "type": "about:blank",
+            "title": "Refused",
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "retryable": self.retryable,
+            "remedy": "",
+            "smapi": smapi,
+            "cp": None,
+            "calls": calls,
+        }
+
+
+def fcp(number: int) -> dict[str, str]:
+    """A free FCP device; its first two digits make its channels."""
+    name = f"{number:04x}"
+    channel = {"chpid": name[:2], "pchid": f"02{name[:2].upper()}"}
+    wwpns = {"npiv": f"c05076ddf700{name}", "physical": f"c05076ddf7{name[:2]}0001"}
+    return {"fcp": name, **wwpns, **channel, "state": "free", "owner": ""}
+
+
+class FakeSystem(FakeLuns):
+    """One z/VM system with pools of cylinders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guests: dict[str, dict[str, Any]] = {}
+        self.vswitches: dict[str, dict[str, Any]] = {}
+        self.pools = {"POOL1": 10000, "TINY": 50}
+        self.bootmap: dict[str, Any] = {}
+
+    def _known(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        userid = parameters["userid"]
+        if userid not in self.guests:
+            raise Refused(404, "guest-unknown", f"{userid} is not in the directory", ("Image_Query_DM", 400, 4))
+        return self.guests[userid]
+
+    def _do_guest_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        userid = parameters["userid"]
+        if userid in self.guests:
+            raise Refused(409, "guest-exists", f"{userid} exists", ("Image_Create_DM", 400, 8))
+        if parameters["profile"] != "LNXDFLT":
+            raise Refused(404, "profile-unknown", f"Profile '{parameters['profile']}'", ("Image_Create_DM", 436, 4))
+        for disk in parameters["disks"]:
+            if disk["size_units"] > self.pools.get(disk["pool"], 0):
+                detail = f"pool {disk['pool']} has no room for {disk['size_units']} cylinders"
+                raise Refused(409, "pool-full", detail, ("Image_Disk_Create_DM", 408, 24))
+        self.guests[userid] = {**parameters, "state": "off", "nics": {}, "reader": [], "console": ""}
+        return {"disks": parameters["disks"]}
+
+    def _do_guest_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.guests.pop(parameters["userid"], None)
+        return {}
+
+    def _do_guest_start(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest |= {"state": "on", "console": f"{parameters['userid'].lower()} login: "}
+        return {}
+
+    def _do_guest_stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["state"] = "off"
+        return {}
+
+    _do_guest_shutdown = _do_guest_stop
+
+    def _do_guest_pause(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)
+        return {}
+
+    _do_guest_unpause = _do_guest_pause
+    _do_guest_reset = _do_guest_pause
+    _do_guest_reboot = _do_guest_pause
+
+    def _do_fcp_dedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        taken = {fcp for other in self.guests.values() if other is not guest for fcp in other.get("fcps", [])}
+        if taken & set(parameters["devices"]):
+            raise Refused(409, "fcp-in-use", f"{min(taken)} is with another guest")
+        guest["fcps"] = sorted({*guest.get("fcps", []), *parameters["devices"]})
+        return {}
+
+    def _do_fcp_undedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["fcps"] = [device for device in guest.get("fcps", []) if device not in parameters["devices"]]
+        return {}
+
+    def _do_volume_refresh_bootmap(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if parameters["lun"] == "f" * 16:
+            raise Refused(409, "bootmap-failed", "no path to the LUN")
+        self.bootmap = parameters
+        return {"paths": {device.lower(): parameters["wwpns"] for device in parameters["devices"]}, "written": True}
+
+    def _do_guest_config_drive(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["reader"].append({"name": "cfgdrive"})
+        return {"spoolid": "0001"}
+
+    def _do_guest_configure(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if guest.get("refuses"):
+            raise Refused(409, f"{parameters['scripts']}-script-failed", "no target WWPN can be reached")
+        return {"configured": guest["state"] == "on"}
+
+    def _do_guest_relocate(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["destination"] == "NOWHERE":
+            raise Refused(409, "not-relocatable", "CP messages 1940", ("VMRELOCATE", 8, 3000))
+        guest["moved"] = parameters
+        return {"moved": not parameters["test"]}
+
+    def _do_guest_resize_cpus(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["count"] > guest["max_cpus"]:
+            raise Refused(409, "cpu-limit", f"at most {guest['max_cpus']} processors")
+        self._running(guest, parameters)
+        guest |= {"vcpus": parameters["count"], "share": parameters["share"]}
+        return {}
+
+    def _do_guest_resize_memory(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        if parameters["memory_mb"] > guest["max_memory_mb"]:
+            raise Refused(409, "memory-limit", f"at most {guest['max_memory_mb']} MB")
+        self._running(guest, parameters)
+        guest["memory_mb"] = parameters["memory_mb"]
+        return {}
+
+    def _running(self, guest: dict[str, Any], parameters: Mapping[str, Any]) -> None:
+        if parameters["live"] and guest["state"] != "on":
+            raise Refused(409, "guest-inactive", f"{parameters['userid']} is off")
+
+    def _do_disk_add(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["disks"] += parameters["disks"]
+        return {"disks": parameters["disks"]}
+
+    def _do_disk_remove(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["disks"] = [disk for disk in guest["disks"] if disk["vdev"] not in parameters["vdevs"]]
+        return {}
+
+    def _do_reader_punch(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        guest = self._known(parameters)
+        guest["reader"] += [
+            {"name": file["name"], "type": file["type"], "class": file["class"], "data": base64.b64decode(file["data"])}
+            for file in parameters["files"]
+        ]
+        return {}
+
+    def _do_reader_withdraw(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        reader = self._known(parameters)["reader"]
+        reader[:] = [file for file in reader if file["name"] != parameters["name"]]
+        return {}
+
+    def _do_nic_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]] = {"mac": parameters["mac"], "vswitch": None}
+        return {}
+
+    def _do_nic_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"].pop(parameters["vdev"], None)
+        return {}
+
+    def _do_nic_couple(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]]["vswitch"] = parameters["vswitch"]
+        return {}
+
+    def _do_nic_uncouple(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._known(parameters)["nics"][parameters["vdev"]]["vswitch"] = None
+        return {}
+
+    def _do_vswitch_create(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if parameters["name"] in self.vswitches:
+            raise Refused(409, "vswitch-exists", "exists", ("Virtual_Network_Vswitch_Create_Extended", 212, 36))
+        self.vswitches[parameters["name"]] = {**parameters, "users": []}
+        return {}
+
+    def _do_vswitch_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches.pop(parameters["name"], None)
+        return {}
+
+    def _do_vswitch_grant(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches[parameters["name"]]["users"].append(parameters["userid"])
+        return {}
+
+    def _do_vswitch_revoke(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.vswitches[parameters["name"]]["users"].remove(parameters["userid"])
+        return {}
+
+    def _do_vswitch_set_vlan(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return self._do_vswitch_grant(parameters)
+
+    def _facts(self, userid: str) -> dict[str, Any]:
+        guest = self._known({"userid": userid})
+        return {
+            "userid": userid,
+            "power_state": guest["state"],
+            "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"],
+            "vcpus": guest["vcpus"],
+            "memory_mb": guest["memory_mb"],
+            "ipl": guest["ipl"],
+            "disks": [
+                {"vdev": disk["vdev"], "size": disk["size_units"], "device_type": "3390", "type": disk["type"]}
+                for disk in guest["disks"]
+            ],
+            "nics": [
+                {"vdev": vdev, "mac_id": (nic["mac"] or "").replace(":", "")[-6:], "vswitch": nic["vswitch"] or ""}
+                for vdev, nic in guest["nics"].items()
+            ],
+            "live": {"memory_used_kb": 1000, "cpu_time_us": 5} if guest["state"] == "on" else None,
+        }
+
+    def _entry(self, userid: str) -> dict[str, Any]:
+        facts = self._facts(userid)
+        return {**facts, "kind": "USER", "digest": sha256(json.dumps(facts).encode()).hexdigest()}
