@@ -30,6 +30,7 @@ from zvmcloud.api.v1.routes import (
     images,
     inventory,
     jobs,
+    marks,
     metrics,
     networks,
     operations,
@@ -43,6 +44,7 @@ from zvmcloud.manager.operations import OPERATIONS
 ROUTERS = (
     systems.router,
     inventory.router,
+    marks.router,
     metrics.router,
     hosts.router,
     networks.router,

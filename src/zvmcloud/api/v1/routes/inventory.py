@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from zvmcloud.api.v1.context import Member, Reader, TheNode
-from zvmcloud.api.v1.models import Mirror
+from zvmcloud.api.v1.context import Reader, TheNode
 from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, Tagged, TaggedInTime, key_of, page
 from zvmcloud.manager.core import userid as checked_userid
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
-from zvmcloud.manager.inventory import drifting, listings, marks
+from zvmcloud.manager.inventory import drifting, listings
 from zvmcloud.manager.listing import ALL, Listing, Narrowed
 from zvmcloud.manager.node import Node
 
@@ -26,7 +25,6 @@ router = APIRouter(tags=["inventory"])
 Model = TypeVar("Model", bound=BaseModel)
 
 HISTORY = "/guests/{system}/{userid}/history"
-Kind = Annotated[str, Path(description=", ".join(marks.KINDS))]
 System = Annotated[str, Query(description="only of this system")]
 Userid = Annotated[str, Query(max_length=10, description="only of this userid")]
 
@@ -139,28 +137,6 @@ class Zhcp(BaseModel):
     seen: float | None
     project: str | None
     tags: dict[str, str]
-
-
-class Mark(Mirror):
-    """Whose a thing is, and its tags. ``project``: null for nobody's; ``changed``: when that was said last, in seconds
-    since 1970, and ``actor`` by whom."""
-
-    kind: str
-    system: str
-    name: str
-    project: str | None
-    tags: dict[str, str]
-    changed: float | None
-    actor: str
-
-
-class MarkChange(BaseModel):
-    """What is said of a thing; what is absent stays. ``project``: empty for nobody's; ``tags`` replaces all tags."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    project: str | None = None
-    tags: dict[str, str] | None = Field(default=None, max_length=marks.MOST)
 
 
 class Drift(BaseModel):
@@ -330,20 +306,6 @@ async def clusters(node: TheNode, caller: Reader) -> list[Cluster]:
 async def zhcps(node: TheNode, caller: Reader, narrowed: Tagged, limit: Limit = 100, cursor: Cursor = "") -> Page[Zhcp]:
     """The agents, one for each system, and their certificates."""
     return await _Pages(node, caller, limit, cursor, narrowed).of(Zhcp, listings.ZHCPS, {})
-
-
-@router.get("/marks/{kind}/{system}/{name}")
-async def mark(node: TheNode, caller: Reader, kind: Kind, system: str, name: str) -> Mark:
-    """Whose a thing is, and its tags. ``name`` of a disk or an adapter: USERID.VDEV."""
-    return Mark.of(await node.marks.get(caller, kind, system, name))
-
-
-@router.patch("/marks/{kind}/{system}/{name}")
-async def change_mark(node: TheNode, caller: Member, kind: Kind, system: str, name: str, body: MarkChange) -> Mark:
-    """Say whose a thing is, and tag it. Disks and adapters belong to whom their guest belongs to: its members tag them;
-    the rest is the operators'."""
-    changed = await node.marks.change(caller, kind, system, name, project=body.project, tags=body.tags)
-    return Mark.of(changed)
 
 
 @router.get("/drift", name="drift.list")
