@@ -20,6 +20,8 @@ from zvmcloud.api.program import doors
 from zvmcloud.directory import Entry
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.node import Node
+from zvmcloud.simulator import guests
+from zvmcloud.simulator.cp.interpreter import execute
 from zvmcloud.simulator.faults import Rule
 
 GUEST = "/guests/ZVM1/LINUX01"
@@ -295,6 +297,46 @@ async def test_adapters_and_grants_are_repaired(zvm: Managed, admin: httpx.Async
     assert [nic.lan_name for nic in system.entries["LINUX01"].entry.nicdefs] == ["VSW1"]
 
 
+async def test_a_grant_that_an_administrator_took_away_is_reported_and_repair_gives_it_back(
+    zvm: Managed, admin: httpx.AsyncClient
+) -> None:
+    await look(admin)
+    await create(admin, zvm.node)
+    networks, system = zvm.node.networks, zvm.simulator.system
+    for name, device in (("VSW1", "0500"), ("VSW2", "0600")):
+        await networks.create_vswitch("ZVM1", name, {"rdev": [device]})
+    await networks.create_nic("ZVM1", "LINUX01", number="1000")
+    await networks.couple("ZVM1", "LINUX01", "1000", "VSW1")
+    await networks.grant("ZVM1", "VSW1", "LINUX01")
+    await networks.grant("ZVM1", "VSW2", "LINUX01")
+    await done(admin, await admin.post(f"{GUEST}/start"))
+    await zvm.node.reconciler.follow_jobs()
+    await look(admin)
+    assert await drift(admin) == set()
+
+    with system.transaction():
+        guests.log_on(system, "MAINT", ipl=False)
+    for name in ("VSW1", "VSW2"):
+        assert execute(system, "MAINT", f"SET VSWITCH {name} REVOKE LINUX01").rc == 0
+    assert await drift(admin) == set(), "CP tells no event of it: it is seen at the next look"
+    await look(admin)
+    assert await drift(admin) == {("LINUX01", "grant-missing", "VSW1")}, "no adapter needs the other grant"
+    (told,) = (await ok(await admin.get("/drift", params={"kind": "grant-missing"})))["items"]
+    assert (told["project"], told["detail"]) == ("default", {"vdev": "1000", "vlan": None})
+    event = (await admin.get("/events", params={"follow": False, "after": 0, "kinds": "drift.found"})).text
+    assert '"kind": "grant-missing"' in event
+
+    plan = await ok(await admin.post(f"{GUEST}/repair", params={"dry_run": True}))
+    assert [(step["kind"], step["title"]) for step in plan["steps"]] == [("vswitch.grant", "let LINUX01 use VSW1")]
+    assert not system.vswitches["VSW1"].grants, "a plan changes nothing"
+    await done(admin, await admin.post(f"/plans/{plan['id']}/apply"))
+    await look(admin)
+    assert await drift(admin) == set()
+    assert [grant.userid for grant in system.vswitches["VSW1"].grants] == ["LINUX01"]
+    assert not system.vswitches["VSW2"].grants
+    await refused(await admin.post(f"{GUEST}/repair"), 409, "nothing-to-repair")
+
+
 async def test_the_vlan_of_a_grant_is_repaired(zvm: Managed, admin: httpx.AsyncClient) -> None:
     await look(admin)
     await create(admin, zvm.node)
@@ -331,8 +373,6 @@ async def test_the_vlan_of_a_grant_is_repaired(zvm: Managed, admin: httpx.AsyncC
 
 
 async def test_a_guest_is_started_or_shut_down_as_it_was_left(zvm: Managed, admin: httpx.AsyncClient) -> None:
-    from zvmcloud.simulator import guests
-
     system = zvm.simulator.system
     await look(admin)
     await create(admin, zvm.node)
@@ -349,8 +389,6 @@ async def test_a_guest_is_started_or_shut_down_as_it_was_left(zvm: Managed, admi
 
 
 async def test_what_happens_in_z_vm_is_drift_at_once(tmp_path: Path, database: str) -> None:
-    from zvmcloud.simulator import guests
-
     found = settings(tmp_path / "state", database=database, inventory={"seconds": 86400})
     make_secret(tmp_path / "state" / "connector.token")
     async with managed(tmp_path, found) as zvm:
@@ -441,8 +479,6 @@ async def test_a_guest_that_goes_off_by_itself_is_noticed(zvm: Managed, admin: h
     await zvm.node.reconciler.follow_jobs()
     await look(admin)
     assert await drift(admin) == set()
-    from zvmcloud.simulator import guests
-
     with zvm.simulator.system.transaction():
         guests.log_off(zvm.simulator.system, "LINUX01")
     await look(admin)
