@@ -85,44 +85,6 @@ async def test_a_plan_is_refused_when_z_vm_has_changed_since(
     assert len(await all_jobs(node)) == 1
 
 
-async def test_quotas_of_a_project_hold(admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp) -> None:
-    token = await token_of(admin, "sam", "member", shop="member")
-    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 2, "vcpus": 3, "memory_mb": 8192}}))
-    sam = client(token)
-    await over(sam, await sam.post("/systems/zvm1/guests", json=GUEST))
-    (guest,) = (await ok(await sam.get("/guests")))["items"]
-    assert guest["project"] == "shop"
-    for more, what in (({"vcpus": 2}, "vcpus"), ({"vcpus": 1, "memory_mb": 8000}, "memory_mb")):
-        answer = await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02", **more})
-        problem = await refused(answer, 403, "quota")
-        assert what in problem["detail"]
-    await over(sam, await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02", "vcpus": 1}))
-    third = await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux03", "vcpus": 0})
-    assert third.status_code in {400, 403}
-    assert sorted(zhcp.guests) == ["LINUX01", "LINUX02"]
-
-
-async def test_guests_of_a_tree_that_wait_count_in_the_quota(
-    admin: httpx.AsyncClient, client: As, door: httpx.AsyncClient, node: Node, sample: Path
-) -> None:
-    await add_image(door, sample)
-    sam = client(await token_of(admin, "sam", "member", shop="member"))
-    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 3}}))
-    wish = {"names": "web[1-2]", "image": "sample", "start": False, "rate": 1}
-    plan = await ok(await sam.post("/bulk/deploy?dry_run=true", json=wish))
-    tree = await ok(await sam.post("/bulk/deploy", json={**wish, "names": "db[1-2]"}), 202)
-    problem = await refused(await sam.post(f"/plans/{plan['id']}/apply"), 403, "quota")
-    assert "uses 2; this needs 2" in problem["detail"], "one is made, one waits: a plan is counted when it is applied"
-    await over(sam, await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux01"}))
-    await refused(await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02"}), 403, "quota")
-    await ok(await sam.post(f"/jobs/{tree['id']}/cancel"))
-    for _ in range(3000):
-        if (await node.journal.get(tree["id"])).over:
-            break
-        await asyncio.sleep(0.01)
-    assert (await node.quotas.used("shop"))["guests"] < 3, "who was never made does not count any more"
-
-
 async def test_strangers_and_readers_change_nothing(admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp) -> None:
     await over(admin, await admin.post("/systems/zvm1/guests", json=GUEST))
     stranger = client(await token_of(admin, "sam", "member", shop="member"))

@@ -167,3 +167,20 @@ async def test_jobs_of_both_wait_in_one_queue(pair: Pair) -> None:
             await asyncio.sleep(0.02)
     assert len(pair.zhcp.guests) == 6
     assert most == 1, "one directory writer for both managers"
+
+
+async def test_of_two_changes_that_fit_a_quota_alone_and_not_together_one_is_accepted(pair: Pair) -> None:
+    await ok(await pair.clients[0].patch("/projects/default", json={"quota": {"guests": 1, "image_mb": 1}}))
+
+    async def at_once(path: str, *bodies: dict[str, Any]) -> list[httpx.Response]:
+        asked = (client.post(path, json=body) for client, body in zip(pair.clients, bodies, strict=True))
+        return list(await asyncio.gather(*asked))
+
+    guests = await at_once(GUESTS, {**GUEST, "userid": "LINUX01"}, {**GUEST, "userid": "LINUX02"})
+    assert sorted(answer.status_code for answer in guests) == [202, 403]
+    await over(pair.clients[0], next(answer for answer in guests if answer.status_code == 202))
+    assert len(pair.zhcp.guests) == 1
+    half = {"bytes": 1_000_000, "sha256": "0" * 64}
+    uploads = await at_once("/uploads", {**half, "name": "one"}, {**half, "name": "two"})
+    assert sorted(answer.status_code for answer in uploads) == [201, 403]
+    assert {answer.json()["code"] for answer in (*guests, *uploads) if answer.status_code == 403} == {"quota"}

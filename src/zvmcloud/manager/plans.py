@@ -30,7 +30,6 @@ from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
-from zvmcloud.manager.operations.declare import Uses
 from zvmcloud.manager.rehearsals import Rehearsed, digest, rehearse
 from zvmcloud.manager.storage import claims
 from zvmcloud.manager.tables import jobs, plans
@@ -158,7 +157,7 @@ class Plans:
         """Run exactly the plan that was shown; the job has the plan's id, and so have its children.
 
         Raises NotFound (plan-unknown), NotAllowed (role), Conflict (plan-applied, plan-expired, plan-stale,
-        plan-child).
+        plan-child), QuotaExceeded (quota).
         """
         kept = await self.get(caller, plan)
         for one in (kept, *kept.children):
@@ -168,7 +167,6 @@ class Plans:
                 f"plan {plan} is a part of plan {kept.parent}", code="plan-child", remedy=f"apply plan {kept.parent}"
             )
         await self._still_true(kept)
-        await self._node.quotas.check(kept.project, _sum([one.plan for one in (kept, *kept.children)]))
         async with self._core.exclusive("plan", plan):
             await self._not_applied(plan)
             children = [NewChild(one.id, one.plan) for one in kept.children]
@@ -260,11 +258,6 @@ def _durable(prepared: Prepared) -> Prepared:
     uses = {} if prepared.children else {name: more for name, more in dataclasses.asdict(prepared.uses).items() if more}
     plan = dataclasses.replace(prepared.plan, durable=True, project=prepared.project, uses=uses)
     return dataclasses.replace(prepared, plan=plan)
-
-
-def _sum(plans: Sequence[Plan]) -> Uses:
-    """What plans use together."""
-    return Uses(**{item.name: sum(plan.uses.get(item.name, 0) for plan in plans) for item in dataclasses.fields(Uses)})
 
 
 def _stale(plan: str, why: str, subject: str) -> Conflict:

@@ -86,7 +86,8 @@ class Arrivals:
                 connection, caller, "image.import", about.name, project=about.project, job=job, result="begun",
                 detail=detail,
             )  # fmt: skip
-        await self._core.begin(_plan("image.import", about, steps), origin, job, {_URL: url.encode()})
+        plan = _plan("image.import", about, steps, uses={"image_mb": megabytes(size)} if size else {})
+        await self._core.begin(plan, origin, job, {_URL: url.encode()})
         return await self._core.journal.get(job)
 
     async def finish_upload(
@@ -177,13 +178,13 @@ class Arrivals:
         except OSError as error:
             raise storage_error(error) from error
         if parameters.get("fetched"):
-            await self._quotas.check(context.project, Uses(image_mb=megabytes(size)))
+            await self._quotas.use(context.job, context.project, {"image_mb": megabytes(size)})
         return found
 
 
-def _plan(kind: str, about: About, steps: tuple[Step, ...]) -> Plan:
+def _plan(kind: str, about: About, steps: tuple[Step, ...], uses: Mapping[str, int] | None = None) -> Plan:
     verb = "Import" if kind == "image.import" else "Check upload of"
-    return Plan(kind, f"{verb} image {about.name}", "", steps, durable=True, project=about.project)
+    return Plan(kind, f"{verb} image {about.name}", "", steps, durable=True, project=about.project, uses=uses or {})
 
 
 def _steps(about: About, size: int, digests: Mapping[str, str], *, fetched: bool = False) -> tuple[Step, ...]:

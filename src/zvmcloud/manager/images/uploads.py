@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, TooMany
 from zvmcloud.manager.identity import audit
+from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.images import about as facts
 from zvmcloud.manager.images.about import About
@@ -94,7 +95,7 @@ class Uploads:
                 "touched": now,
             }
             try:
-                async with self._core.database.write() as connection:
+                async with self._core.database.write() as connection, kept(connection, [about.project]):
                     await connection.execute(sa.insert(uploads), row)
                     await audit.append(
                         connection, caller, "image.upload", about.name, project=about.project, job=upload,

@@ -18,6 +18,7 @@ from zvmcloud.manager.errors import Conflict, guest_busy
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
+from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.jobs.log import note, skeleton
 from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
@@ -55,6 +56,11 @@ _END_OF_JOB = (
 )
 _END = Prepared(_END_OF_JOB)
 _END_IF = Prepared(_END_OF_JOB.where(jobs.c.state == sa.bindparam("only")))
+
+
+def _project(plan: Plan) -> str:
+    """Whom a plan is done for."""
+    return plan.project or actor().project or "default"
 
 
 def _subject(system: str, userid: str) -> str:
@@ -112,10 +118,12 @@ class Journal(JournalReader):
         ids, that a step of this one runs. ``also``: what is written in the same transaction; when it raises, nothing
         begins.
 
-        Raises Conflict (guest-busy) when the guest of a child is being changed, and nothing is begun.
+        Raises Conflict (guest-busy) when the guest of a child is being changed, QuotaExceeded (quota), and nothing is
+        begun.
         """
         job = job or new_job()
-        async with self.database.write() as connection:
+        using = {_project(one) for one in (plan, *(child for _, child in children)) if one.uses}
+        async with self.database.write() as connection, kept(connection, using):
             await _none_busy(connection, [child for _, child in children])
             await self._begin(connection, plan, origin, job)
             for child, its_plan in children:
@@ -127,8 +135,7 @@ class Journal(JournalReader):
     async def _begin(
         self, connection: Connection, plan: Plan, origin: str, job: str, parent: str | None = None
     ) -> None:
-        caller = actor()
-        project = plan.project or caller.project or "default"
+        caller, project = actor(), _project(plan)
         row = row_of(job, plan, project=project, actor=caller.user, origin=origin, parent=parent)
         await connection.run(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
         await connection.run(_NEW_STEPS, step_rows(job, plan))
@@ -140,9 +147,11 @@ class Journal(JournalReader):
         """A job that is over is run again, as a durable one: from its first step that is not done, or backwards; with
         it those of its children, from where each failed.
 
-        Raises Conflict (job-state) when somebody else was faster.
+        Raises Conflict (job-state) when somebody else was faster, QuotaExceeded (quota) when what it will use does not
+        fit any more.
         """
-        async with self.database.write() as connection:
+        using = set() if backwards else {one.project for one in (record, *children)}
+        async with self.database.write() as connection, kept(connection, using):
             for child in children:
                 await self._again(connection, child, backwards=False)
             await self._again(connection, record, backwards=backwards)

@@ -18,7 +18,6 @@ from zvmcloud.manager.identity.quotas import megabytes
 from zvmcloud.manager.identity.roles import Role
 from zvmcloud.manager.jobs.plan import JobRecord
 from zvmcloud.manager.node import Node
-from zvmcloud.manager.operations.declare import Uses
 
 router = APIRouter(tags=["images"])
 
@@ -72,7 +71,7 @@ async def captured(node: TheNode, request: Request, job: str, image_token: Image
         raise Unauthorized("no valid token for this job")
 
     async def fits(length: int) -> None:
-        await node.quotas.check(record.project, Uses(image_mb=megabytes(length)))
+        await node.quotas.use(job, record.project, {"image_mb": megabytes(length)})
 
     try:
         return JSONResponse(await node.images.receive(job, request.stream(), fits))

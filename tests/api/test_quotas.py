@@ -1,0 +1,139 @@
+"""Quotas of projects: what is used, recorded and accepted counts, and of requests at the same moment one after the
+other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from api.native import As, ok, refused, token_of
+from api.test_connector_road import add_image
+from api.test_plans import GUEST, LINUX01, over
+from manager.fake_zhcp import FakeZhcp, Refused
+from zvmcloud.manager.node import Node
+
+GUESTS = "/systems/zvm1/guests"
+
+
+async def test_quotas_of_a_project_hold(admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp) -> None:
+    token = await token_of(admin, "sam", "member", shop="member")
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 2, "vcpus": 3, "memory_mb": 8192}}))
+    sam = client(token)
+    await over(sam, await sam.post("/systems/zvm1/guests", json=GUEST))
+    (guest,) = (await ok(await sam.get("/guests")))["items"]
+    assert guest["project"] == "shop"
+    for more, what in (({"vcpus": 2}, "vcpus"), ({"vcpus": 1, "memory_mb": 8000}, "memory_mb")):
+        answer = await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02", **more})
+        problem = await refused(answer, 403, "quota")
+        assert what in problem["detail"]
+    await over(sam, await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02", "vcpus": 1}))
+    third = await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux03", "vcpus": 0})
+    assert third.status_code in {400, 403}
+    assert sorted(zhcp.guests) == ["LINUX01", "LINUX02"]
+
+
+async def test_guests_of_a_tree_that_wait_count_in_the_quota(
+    admin: httpx.AsyncClient, client: As, door: httpx.AsyncClient, node: Node, sample: Path
+) -> None:
+    await add_image(door, sample)
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 3}}))
+    wish = {"names": "web[1-2]", "image": "sample", "start": False, "rate": 1}
+    plan = await ok(await sam.post("/bulk/deploy?dry_run=true", json=wish))
+    tree = await ok(await sam.post("/bulk/deploy", json={**wish, "names": "db[1-2]"}), 202)
+    problem = await refused(await sam.post(f"/plans/{plan['id']}/apply"), 403, "quota")
+    assert "uses 2; this needs 2" in problem["detail"], "one is made, one waits: a plan is counted when it is applied"
+    await over(sam, await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux01"}))
+    await refused(await sam.post("/systems/zvm1/guests", json={**GUEST, "userid": "linux02"}), 403, "quota")
+    await ok(await sam.post(f"/jobs/{tree['id']}/cancel"))
+    for _ in range(3000):
+        if (await node.journal.get(tree["id"])).over:
+            break
+        await asyncio.sleep(0.01)
+    assert (await node.quotas.used("shop"))["guests"] < 3, "who was never made does not count any more"
+
+
+async def test_of_changes_at_the_same_moment_no_more_are_accepted_than_fit(
+    admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp
+) -> None:
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 2}}))
+    zhcp.delay = 0.2
+    names = [f"linux0{number}" for number in range(6)]
+    answers = await asyncio.gather(*(sam.post(GUESTS, json={**GUEST, "userid": name}) for name in names))
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 403, 403, 403, 403]
+    for answer in answers:
+        if answer.status_code == 202:
+            await over(sam, answer)
+    assert len(zhcp.guests) == 2
+
+
+async def test_a_resize_counts_until_it_is_recorded(admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp) -> None:
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    for name in ("linux01", "linux02"):
+        await over(sam, await sam.post(GUESTS, json={**GUEST, "userid": name, "max_cpus": 8}))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"vcpus": 6}}))
+    zhcp.delay = 1.0
+    running = await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 4})
+    async with asyncio.timeout(60):
+        while "guest.resize_cpus" not in zhcp.kinds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    other = "/guests/zvm1/linux02/resize-cpus"
+    problem = await refused(await sam.post(other, json={"vcpus": 3}), 403, "quota")
+    assert "uses 6; this needs 1" in problem["detail"], "the agent works on the first; it is not recorded yet"
+    await over(sam, running)
+    await refused(await sam.post(other, json={"vcpus": 3}), 403, "quota")
+    await over(sam, await sam.post(other, json={"vcpus": 1}))
+    await over(sam, await sam.post(other, json={"vcpus": 2}))
+
+
+async def test_a_retry_is_refused_when_what_it_makes_does_not_fit_any_more(
+    admin: httpx.AsyncClient, client: As, zhcp: FakeZhcp
+) -> None:
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 1}}))
+    zhcp.refuse_next = Refused(409, "pool-full", "the pool is full")
+    failed = await over(sam, await sam.post(GUESTS, json=GUEST))
+    assert failed["state"] == "failed"
+    await over(sam, await sam.post(GUESTS, json={**GUEST, "userid": "linux02"}))
+    problem = await refused(await sam.post(f"/jobs/{failed['id']}/retry"), 403, "quota")
+    assert "uses 1; this needs 1" in problem["detail"]
+    assert (await ok(await sam.get(f"/jobs/{failed['id']}")))["state"] == "failed"
+    await over(sam, await sam.delete("/guests/zvm1/linux02"))
+    answer = await sam.post(f"/jobs/{failed['id']}/retry")
+    answer.headers["location"] = f"/v1/jobs/{failed['id']}"
+    assert (await over(sam, answer))["state"] == "done"
+    assert list(zhcp.guests) == ["LINUX01"]
+
+
+async def test_a_retry_of_a_tree_counts_the_guests_that_are_not_done(
+    admin: httpx.AsyncClient, client: As, door: httpx.AsyncClient, zhcp: FakeZhcp, sample: Path
+) -> None:
+    await add_image(door, sample)
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 3}}))
+    zhcp.refuse_next = Refused(409, "pool-full", "the pool is full")
+    wish = {"names": "web[1-3]", "image": "sample", "start": False, "on_failure": "continue"}
+    tree = await over(sam, await sam.post("/bulk/deploy", json=wish))
+    assert tree["children"] == {"failed": 1, "done": 2}
+    await over(sam, await sam.post(GUESTS, json=GUEST))
+    problem = await refused(await sam.post(f"/jobs/{tree['id']}/retry"), 403, "quota")
+    assert "uses 3; this needs 1" in problem["detail"]
+    await over(sam, await sam.delete(LINUX01))
+    answer = await sam.post(f"/jobs/{tree['id']}/retry")
+    answer.headers["location"] = f"/v1/jobs/{tree['id']}"
+    assert (await over(sam, answer))["children"] == {"done": 3}
+
+
+async def test_who_is_over_a_quota_that_was_lowered_may_do_what_uses_no_more(
+    admin: httpx.AsyncClient, client: As
+) -> None:
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    await over(sam, await sam.post(GUESTS, json={**GUEST, "max_cpus": 8}))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"guests": 0, "vcpus": 1, "memory_mb": 99999}}))
+    await over(sam, await sam.post(f"{LINUX01}/resize-memory", json={"memory_mb": 1024}))
+    await over(sam, await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 1}))
+    await refused(await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 2}), 403, "quota")
+    await over(sam, await sam.delete(LINUX01))
