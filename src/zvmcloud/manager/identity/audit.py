@@ -23,7 +23,7 @@ from zvmcloud.manager.prepared import Prepared
 BEGINNING = "0" * 64
 """The hash before the first entry."""
 _PAGE = 1000
-_CHAINED = tuple(column for column in audit.c if column.name != "hash")
+_CHAINED = tuple(column.name for column in audit.c if column.name != "hash")
 _LAST = Prepared(sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
 _INSERT = Prepared(sa.insert(audit))
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -68,7 +68,7 @@ class Audit:
                 return Broken(expected, f"entry {expected} is missing; {row['number']} follows")
             if row["previous"] != previous:
                 return Broken(expected, "it does not follow the entry before it")
-            if row["hash"] != _hash(row):
+            if row["hash"] != _hash({name: row[name] for name in _CHAINED}):
                 return Broken(expected, "its content is not what was hashed")
             previous, expected = row["hash"], expected + 1
         return None
@@ -125,6 +125,6 @@ async def append(
     return int(number) + 1
 
 
-def _hash(row: Mapping[str, object] | sa.RowMapping) -> str:
-    document = {column.name: row[column.name] for column in _CHAINED}
-    return hashlib.sha256(_JSON.encode(document).encode()).hexdigest()
+def _hash(chained: Mapping[str, object]) -> str:
+    """Of all columns but the hash itself."""
+    return hashlib.sha256(_JSON.encode(chained).encode()).hexdigest()
