@@ -144,7 +144,7 @@ async def _patch(door: ASGIApp, token: str, body: dict[str, Any]) -> None:
     """A change of LINUX01, as the server hands it to the application."""
     path, said = "/v1/guests/ZVM1/LINUX01", json.dumps(body).encode()
     headers = [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")]
-    asked = {
+    asked: dict[str, Any] = {
         "type": "http",
         "method": "PATCH",
         "path": path,
