@@ -9,57 +9,15 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from manager.fake_fcps import FakeFcps, Refused
 from manager.fake_luns import FakeLuns
 
 
-class Refused(Exception):
-    """What z/VM refuses: becomes a problem."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        smapi: tuple[str, int, int] | None = None,
-        *,
-        retryable: bool = False,
-    ) -> None:
-        self.retryable = retryable
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.smapi = smapi
-
-    def problem(self, calls: list[dict[str, Any]]) -> dict[str, Any]:
-        smapi = self.smapi and dict(zip(("function", "rc", "rs", "meaning"), (*self.smapi, "as told"), strict=True))
-        return {
-            "type": "about:blank",
-            "title": "Refused",
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "retryable": self.retryable,
-            "remedy": "",
-            "smapi": smapi,
-            "cp": None,
-            "calls": calls,
-        }
-
-
-def fcp(number: int) -> dict[str, str]:
-    """A free FCP device; its first two digits make its channels."""
-    name = f"{number:04x}"
-    channel = {"chpid": name[:2], "pchid": f"02{name[:2].upper()}"}
-    wwpns = {"npiv": f"c05076ddf700{name}", "physical": f"c05076ddf7{name[:2]}0001"}
-    return {"fcp": name, **wwpns, **channel, "state": "free", "owner": ""}
-
-
-class FakeSystem(FakeLuns):
+class FakeSystem(FakeFcps, FakeLuns):
     """One z/VM system with pools of cylinders."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.guests: dict[str, dict[str, Any]] = {}
         self.vswitches: dict[str, dict[str, Any]] = {}
         self.pools = {"POOL1": 10000, "TINY": 50}
         self.bootmap: dict[str, Any] = {}
@@ -80,7 +38,8 @@ class FakeSystem(FakeLuns):
             if disk["size_units"] > self.pools.get(disk["pool"], 0):
                 detail = f"pool {disk['pool']} has no room for {disk['size_units']} cylinders"
                 raise Refused(409, "pool-full", detail, ("Image_Disk_Create_DM", 408, 24))
-        self.guests[userid] = {**parameters, "state": "off", "nics": {}, "reader": [], "console": ""}
+        new = {"state": "off", "nics": {}, "reader": [], "console": "", "member": self.member}
+        self.guests[userid] = {**parameters, **new}
         return {"disks": parameters["disks"]}
 
     def _do_guest_delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -106,19 +65,6 @@ class FakeSystem(FakeLuns):
     _do_guest_reset = _do_guest_pause
     _do_guest_reboot = _do_guest_pause
 
-    def _do_fcp_dedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        guest = self._known(parameters)
-        taken = {fcp for other in self.guests.values() if other is not guest for fcp in other.get("fcps", [])}
-        if taken & set(parameters["devices"]):
-            raise Refused(409, "fcp-in-use", f"{min(taken)} is with another guest")
-        guest["fcps"] = sorted({*guest.get("fcps", []), *parameters["devices"]})
-        return {}
-
-    def _do_fcp_undedicate(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        guest = self._known(parameters)
-        guest["fcps"] = [device for device in guest.get("fcps", []) if device not in parameters["devices"]]
-        return {}
-
     def _do_volume_refresh_bootmap(self, parameters: dict[str, Any]) -> dict[str, Any]:
         if parameters["lun"] == "f" * 16:
             raise Refused(409, "bootmap-failed", "no path to the LUN")
@@ -140,6 +86,8 @@ class FakeSystem(FakeLuns):
         if parameters["destination"] == "NOWHERE":
             raise Refused(409, "not-relocatable", "CP messages 1940", ("VMRELOCATE", 8, 3000))
         guest["moved"] = parameters
+        if parameters["destination"] in self.peers and not parameters["test"]:
+            self.peers[parameters["destination"]].arrived(guest)
         return {"moved": not parameters["test"]}
 
     def _do_guest_resize_cpus(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +174,8 @@ class FakeSystem(FakeLuns):
         return {
             "userid": userid,
             "power_state": guest["state"],
-            "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"],
+            "entry": [f"USER {userid} SECRET12 {guest['memory_mb']}M {guest['max_memory_mb']}M G"]
+            + [f"DEDICATE {vdev.upper()} {real.upper()}" for vdev, real in guest.get("reals", {}).items()],
             "vcpus": guest["vcpus"],
             "memory_mb": guest["memory_mb"],
             "ipl": guest["ipl"],

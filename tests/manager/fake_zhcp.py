@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from manager.fake_system import FakeSystem, Refused, fcp
+from manager.fake_fcps import Refused, fcp
+from manager.fake_system import FakeSystem
 
 __all__ = ["FakeZhcp", "Refused"]
 
@@ -39,7 +40,7 @@ class FakeZhcp(FakeSystem):
         self.fetch: httpx.AsyncClient | None = None
         self.fetched: list[bytes] = []
         self.captured = b""
-        self.answers: dict[str, dict[str, Any]] = {
+        self.answers |= {
             "smapi": {"total_success": 7, "total_fail": 1, "last_success": "2026-11-21 08:00:00", "healthy": True},
             "volumes": {"volumes": [{"volume": "VOL001", "device_type": "3390-54", "size": 60102}]},
             "ssi": {"member": False, "members": []},
@@ -57,7 +58,7 @@ class FakeZhcp(FakeSystem):
                 Route("/v1/system", self._system),
                 Route("/v1/smapi", self._answer("smapi")),
                 Route("/v1/volumes", self._answer("volumes")),
-                Route("/v1/fcps", self._answer("fcps")),
+                Route("/v1/fcps", self._fcps),
                 Route("/v1/ssi", self._answer("ssi")),
                 Route("/v1/traffic", self._answer("traffic")),
                 Route("/v1/pools", self._answer("pools")),

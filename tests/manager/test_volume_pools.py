@@ -13,12 +13,11 @@ import postgres
 from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs, running
 from manager.support import settings as node_settings
-from manager.volume_support import ADMIN, POOL, PORTS, begun, create, done, prepared, volumes
+from manager.volume_support import ADMIN, CLUSTER, POOL, PORTS, begun, clustered, create, done, prepared, volumes
 from zvmcloud.manager import fcp_rows
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp import TemplateChange
-from zvmcloud.manager.inventory.tables import seen_resources
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS, Target
@@ -228,19 +227,6 @@ async def test_what_a_pool_says_is_checked_against_z_vm_and_mended(
         assert device.connections == 1
 
 
-CLUSTER = {"systems": [{"name": "ZVM1", "url": "http://zhcp"}, {"name": "ZVM2", "url": "http://zhcp2"}]}
-
-
-async def clustered(node: Node, *agents: FakeZhcp) -> None:
-    """Both systems are members of one cluster, and have been seen to be."""
-    members = [{"system": name, "state": "JOINED"} for name in ("ZVM1", "ZVM2")]
-    for agent in agents:
-        agent.answers["ssi"] = {"member": True, "name": "SSI1", "members": members}
-    async with node.core.database.write() as connection:
-        seen = {"kind": "ssi", "name": "SSI1", "facts": {}, "first": 1.0, "changed": 1.0}
-        await connection.execute(sa.insert(seen_resources), [{**seen, "system": name} for name in ("ZVM1", "ZVM2")])
-
-
 async def test_the_members_of_a_cluster_share_a_pool_and_hand_out_no_lun_twice(tmp_path: Path) -> None:
     one, two = FakeZhcp(), FakeZhcp()
     async with running(one, node_settings(tmp_path / "state", **CLUSTER), ZVM2=two) as node:
@@ -263,36 +249,6 @@ async def test_the_members_of_a_cluster_share_a_pool_and_hand_out_no_lun_twice(t
         )
         found = (await node.pools.pool("ZVM2", "p1")).volumes.values()
         assert len({item.lun.name for item in found}) == 4
-
-
-async def test_a_guest_that_moves_keeps_its_volumes_where_the_pool_is_shared(tmp_path: Path) -> None:
-    one, two = FakeZhcp(), FakeZhcp()
-    async with running(one, node_settings(tmp_path / "state", **CLUSTER), ZVM2=two) as node:
-        await prepared(node, one, "A")
-        await clustered(node, one, two)
-        await create(node, "data", 15)
-        await done(node, "volume.attach", "A", volume="data")
-        one.guests["A"]["state"] = "off"
-        two.guests = one.guests
-        with pytest.raises(Conflict, match="data are of pools that ZVM2 does not reach"):
-            await begun(node, "guest.move", "A", destination="ZVM2")
-        await node.pools.change("ZVM1", "p1", wipe=None, shared=True)
-        (fcp, _) = (await volumes(node, "ssi:SSI1"))["data"].attachments[0].fcps
-        await node.fcp.create("ZVM2", TemplateChange(name="t", devices="1a00-1a03;1b00-1b03"))
-        await node.fcp.set_usage("ZVM2", fcp, "B", reserved=True, connections=0, template="")
-        with pytest.raises(Conflict, match="is kept for B"):
-            await begun(node, "guest.move", "A", destination="ZVM2")
-        await node.fcp.set_usage("ZVM2", fcp, "", reserved=False, connections=0, template="")
-        await done(node, "guest.move", "A", destination="ZVM2")
-        (item,) = (await volumes(node, "ssi:SSI1"))["data"].attachments
-        assert (item.system, item.userid) == ("ZVM2", "A")
-        assert await node.fcp.of_guest("ZVM1", "A") == ()
-        assert {device.fcp for device in await node.fcp.of_guest("ZVM2", "A")} == set(item.fcps)
-        with pytest.raises(Conflict, match="guests at ZVM2 have volumes"):
-            await node.pools.change("ZVM1", "p1", wipe=None, shared=False)
-        await done(node, "volume.detach", "A", system="ZVM2", volume="data")
-        assert await node.fcp.of_guest("ZVM2", "A") == ()
-        assert one.guests["A"]["fcps"] == []
 
 
 async def test_two_managers_of_one_database_never_hand_out_the_same_lun_or_device(

@@ -12,8 +12,10 @@ from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
-from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
+from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps
 from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 
@@ -126,6 +128,59 @@ async def test_a_device_that_a_guest_gets_at_its_next_logon_is_not_free(agent: A
     await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
     problem = await agent.refused(DedicateFcps(userid="LINUX02", devices=("1a00",)))
     assert (problem.code, "LINUX01" in problem.detail) == ("fcp-in-use", True)
+
+
+async def test_a_guest_has_a_device_at_another_number_and_an_undo_gives_it_back_there(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00"), reals=("1a02", "1b00")))
+    assert await dedicated(agent) == ["DEDICATE 1A00 1A02", "DEDICATE 1B00 1B00"]
+    found = await fcps(agent)
+    assert (found["1a02"]["owner"], found["1a02"]["vdev"], found["1a00"]["owner"]) == ("LINUX01", "1a00", "")
+    refuse(agent, "Image_Device_Undedicate", skip=1)
+    await agent.refused(UndedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    assert sorted(await dedicated(agent)) == ["DEDICATE 1A00 1A02", "DEDICATE 1B00 1B00"]
+    assert (await fcps(agent))["1a02"]["vdev"] == "1a00"
+
+
+async def test_what_guests_of_other_members_are_promised_are_devices_of_theirs(agent: Agent) -> None:
+    for name in ("LINUX01", "LINUX02"):
+        await agent.run(agent.guest(name))
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    await agent.run(DedicateFcps(userid="LINUX02", devices=("1a00",), elsewhere=("linux01",)))
+    assert await dedicated(agent, "LINUX02") == ["DEDICATE 1A00 1A00"]
+
+
+async def test_the_entry_of_a_guest_that_comes_dedicates_devices_of_this_member(agent: Agent) -> None:
+    for name in ("LINUX01", "LINUX02"):
+        await agent.run(agent.guest(name))
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00", "1b00")))
+    await agent.run(DedicateFcps(userid="LINUX02", devices=("1a03",)))
+    taken = FollowFcps(userid="LINUX01", devices=("1a00",), reals=("1a03",))
+    assert (await agent.refused(taken)).code == "fcp-in-use"
+    assert (await agent.refused(FollowFcps(userid="NOBODY"))).code == "guest-unknown"
+    moved = await agent.run(FollowFcps(userid="LINUX01", devices=("1a00", "1b00"), reals=("1a02", "1b00")))
+    assert sorted(await dedicated(agent)) == ["DEDICATE 1A00 1A02", "DEDICATE 1B00 1B00"]
+    assert moved.result is not None
+    assert moved.result["devices"] == [["1a00", "1a02"], ["1b00", "1b00"]]
+    refuse(agent, "Image_Replace_DM")
+    await agent.refused(FollowFcps(userid="LINUX01", devices=("1a00",), reals=("1a01",)))
+    assert sorted(await dedicated(agent)) == ["DEDICATE 1A00 1A02", "DEDICATE 1B00 1B00"]
+
+
+async def test_a_running_guest_s_entry_names_what_z_vm_gave_it(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    wish = FollowFcps(userid="LINUX01", devices=("1a00",), reals=("1a02",))
+    assert (await agent.refused(wish)).code == "guest-active"
+    same = await agent.run(FollowFcps(userid="LINUX01"))
+    assert same.result is not None
+    assert (same.result["devices"], await dedicated(agent)) == ([["1a00", "1a00"]], ["DEDICATE 1A00 1A00"])
+
+
+@pytest.mark.parametrize("words", [{"devices": ["1a00"]}, {"devices": ["1a00"], "reals": ["1a01", "1a02"]}])
+def test_there_are_as_many_real_devices_as_virtual_ones(words: dict[str, Any]) -> None:
+    with pytest.raises(FieldError, match="reals"):
+        parse_operation("fcp.follow", {"userid": "LINUX01", **words})
 
 
 async def test_of_two_guests_that_want_a_device_at_once_one_gets_it(agent: Agent) -> None:

@@ -113,6 +113,27 @@ def query_virtual(lines: Sequence[str]) -> Dasd | None:
     return disks[0] if disks else None
 
 
+@dataclass(frozen=True, slots=True)
+class HeldFcp:
+    """An FCP device that a virtual machine has, and the number at which it has it."""
+
+    rdev: str
+    userid: str
+    vdev: str
+
+
+_FCP = re.compile(
+    r"^FCP\s+(?P<rdev>[0-9A-F]{4})\s+ATTACHED\s+TO\s+(?P<userid>\S+)\s+(?P<vdev>[0-9A-F]{4})\b", re.IGNORECASE
+)
+
+
+def query_fcp(lines: Sequence[str]) -> tuple[HeldFcp, ...]:
+    """The devices of QUERY FCP that virtual machines have; free and offline ones, and WWPNs, are skipped (judgement:
+    the lines are as those of QUERY OSA)."""
+    found = (_FCP.match(line.strip()) for line in lines)
+    return tuple(HeldFcp(hit["rdev"].upper(), hit["userid"].upper(), hit["vdev"].upper()) for hit in found if hit)
+
+
 _LINKED = re.compile(r"^DASD\s+(?P<vdev>[0-9A-F]{4})\s+LINKED\s+(?P<mode>R/[OW])", re.IGNORECASE)
 
 

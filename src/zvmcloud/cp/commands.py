@@ -105,6 +105,11 @@ def query_virtual_dasd() -> str:
     return "QUERY VIRTUAL DASD"
 
 
+def query_fcp_active() -> str:
+    """QUERY FCP ACTIVE: the FCP devices that somebody has."""
+    return "QUERY FCP ACTIVE"
+
+
 def query_vswitch(switch: str = "", *, details: bool = False) -> str:
     """QUERY VSWITCH, of one switch or all."""
     return _line("QUERY VSWITCH", name(switch, "switch") if switch else "ALL", "DETAILS" if details else "")

@@ -9,24 +9,26 @@ guest back that can go; what stands against the others is told in their steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zvmcloud.manager.core import Core
+from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_plans import Relocation, plan_relocate, powered
 from zvmcloud.manager.guests import Guests
-from zvmcloud.manager.jobs.plan import Plan, Step
+from zvmcloud.manager.jobs.plan import Json, Plan, Step
 from zvmcloud.manager.storage import following
 
 
 class Evacuations:
     """Plans evacuations."""
 
-    def __init__(self, core: Core, guests: Guests) -> None:
+    def __init__(self, core: Core, guests: Guests, fcp: FcpPool) -> None:
         self._core = core
         self._guests = guests
+        self._fcp = fcp
 
     async def plan(
         self,
@@ -64,7 +66,7 @@ class Evacuations:
                 )
             given[member] += memory
             moved.append(userid)
-            steps += self._steps(system, userid, member, limits)
+            steps += await self._steps(system, userid, member, limits)
         if not steps:
             raise Conflict(f"no guest of ours is to leave {system}", code="nothing-to-evacuate", subject=system)
         title = f"Evacuate {len(moved)} guest(s) of {system}"
@@ -110,14 +112,19 @@ class Evacuations:
             return ""
         return ", ".join(item.text("what") for item in answer.documents("blockers")) or "z/VM does not say why"
 
-    def _steps(self, system: str, userid: str, member: str, limits: tuple[int, int]) -> list[Step]:
+    async def _steps(self, system: str, userid: str, member: str, limits: tuple[int, int]) -> list[Step]:
         request = Relocation(userid, member, max_total=limits[0], max_quiesce=limits[1])
         managed = member.upper() in self._core.agents.names
         steps = []
-        for step in plan_relocate(system, userid, request, managed=managed).steps:
-            back = dict(step.undo_parameters)
-            if "after" in back:
-                back["after"] = f"{back['after']}-{userid.lower()}"
+        devices = {device.at: device.fcp for device in await self._fcp.of_guest(system, userid)}
+        for step in plan_relocate(system, userid, request, managed=managed, devices=devices).steps:
+            told, back = _named(step.parameters, userid), _named(step.undo_parameters, userid)
             name = f"{step.name}-{userid.lower()}"
-            steps.append(replace(step, name=name, undo_parameters=back, stays=True))
+            steps.append(replace(step, name=name, parameters=told, undo_parameters=back, stays=True))
         return steps
+
+
+def _named(parameters: Mapping[str, Json], userid: str) -> dict[str, Json]:
+    """With the names that steps have when there are several guests."""
+    names = {key: f"{parameters[key]}-{userid.lower()}" for key in ("after", "devices_of") if key in parameters}
+    return {**parameters, **names}

@@ -19,6 +19,7 @@ from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp_choice import Device, FcpListError
 from zvmcloud.manager.fcp_rows import Template
+from zvmcloud.manager.storage.homes import homes_of
 from zvmcloud.manager.tables import fcp_devices, fcp_paths, fcp_templates
 
 _LOCK = "#FCP"
@@ -63,7 +64,8 @@ class FcpPool:
         self._core = core
 
     async def sync(self, system: str) -> None:
-        """Write down what z/VM says about its FCP devices now; those that it does not have any more are notfound."""
+        """Write down what z/VM says about its FCP devices now; those that it does not have any more are notfound. What a
+        guest of ours was given in a relocation, instead of the device that is kept for it, is kept for it then."""
         found = Document(await self._core.agent(system).get("/v1/fcps")).documents("fcps")
         facts = ("npiv", "physical", "chpid", "pchid", "state", "owner")
         async with self._core.database.write() as connection:
@@ -73,6 +75,8 @@ class FcpPool:
             for item in found:
                 values = {name: item.text(name) for name in facts}
                 await fcp_rows.upsert(connection, system, item.text("fcp").lower(), values)
+            given = {item.text("fcp"): (item.text("owner"), item.text("vdev")) for item in found if item.text("vdev")}
+            await fcp_rows.exchange(connection, system, given)
 
     # templates
 
@@ -215,6 +219,7 @@ class FcpPool:
                     connections=connections,
                     template=template if used else "",
                     expires=None,
+                    vdev="",
                 )
             )
 
@@ -230,6 +235,23 @@ class FcpPool:
             return tuple(
                 device for device in await fcp_rows.all_devices(connection, system) if device.assigner == guest
             )
+
+    async def seen_by(self, system: str, owner: str, fcps: Sequence[str]) -> tuple[Device, ...]:
+        """The devices that a guest has at these numbers; those so numbered where it has none. Raises NotFound
+        (fcp-unknown)."""
+        own = {device.at: device for device in await self.of_guest(system, owner)}
+        return tuple([own.get(fcp) or await self.usage(system, fcp) for fcp in fcps])
+
+    async def elsewhere(self, system: str, devices: Sequence[Device]) -> tuple[str, ...]:
+        """The guests that have devices of the same numbers at other members of the cluster: in its one directory, their
+        entries name them too."""
+        async with self._core.database.read() as connection:
+            members = (await homes_of(connection, system)).members
+            query = sa.select(fcp_devices.c.assigner).distinct().where(
+                fcp_devices.c.system.in_(members), fcp_devices.c.system != system, fcp_devices.c.assigner != "",
+                fcp_devices.c.fcp.in_([device.fcp for device in devices]),
+            )  # fmt: skip
+            return tuple(sorted((await connection.execute(query)).scalars()))
 
     # reservations
 
@@ -284,7 +306,11 @@ class FcpPool:
         async with self._core.database.read() as connection:
             chosen = _template_for(await fcp_rows.all_templates(connection, system), template, "")
             devices = await fcp_rows.all_devices(connection, system)
-        paths = tuple(tuple(item for item in path if item.fcp in within) for path in chosen.paths)
+        numbers = {item.at for item in devices if item.assigner == owner}
+        paths = tuple(
+            tuple(item for item in path if item.fcp in within and (item.assigner == owner or item.fcp not in numbers))
+            for path in chosen.paths
+        )
         chosen = replace(chosen, paths=paths)
         held = tuple(item for item in chosen.devices if item.assigner == owner and item.template == chosen.id)
         found = Connector(held, chosen.id, changed=False) if held else _chosen(chosen, devices, None)
@@ -310,7 +336,7 @@ class FcpPool:
                 if device.assigner == owner and (chosen is None or device.template == chosen.id)
             )
             back = [device.fcp for device in held if device.reserved and device.connections == 0]
-            await fcp_rows.set_devices(connection, system, back, reserved=False, assigner="", template="", expires=None)
+            await fcp_rows.set_devices(connection, system, back, **fcp_rows.NOBODY)
             used = chosen.id if chosen else next((device.template for device in held), "")
             return Connector(held, used, changed=bool(back))
 

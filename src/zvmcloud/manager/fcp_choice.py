@@ -36,6 +36,13 @@ class Device:
     owner: str = ""
     expires: float | None = None
     """When its reservation ends, in seconds since 1970 (UTC); None for never."""
+    vdev: str = ""
+    """The virtual device number at which the assigner has it; "" for its own."""
+
+    @property
+    def at(self) -> str:
+        """Its number in the guest."""
+        return self.vdev or self.fcp
 
     @property
     def allocated(self) -> bool:

@@ -17,6 +17,12 @@ RELEASED = 3600.0
 """Seconds for which a reservation is kept whose last connection has gone."""
 
 
+NOBODY: Mapping[str, object] = {
+    "assigner": "", "reserved": False, "connections": 0, "template": "", "expires": None, "vdev": "",
+}  # fmt: skip
+"""A device that nobody has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A template with its paths; ``min_paths`` -1 asks for all of them."""
@@ -46,12 +52,13 @@ async def change_connections(
     by: int,
     template: str = "",
 ) -> None:
-    """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it.
-    A reservation with connections does not end by itself; one that is left without ends after RELEASED seconds.
+    """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it. The
+    numbers are those in the guest, whose device may have another. A reservation with connections does not end by itself; one that is left without ends after RELEASED seconds.
 
     Raises NotFound (fcp-unknown), Conflict (fcp-owned) when another guest has one, Conflict (fcp-not-connected).
     """
-    known = {device.fcp: device for device in await all_devices(connection, system)}
+    every = await all_devices(connection, system)
+    known = {device.fcp: device for device in every} | {item.at: item for item in every if item.assigner == owner}
     for fcp in fcps:
         device = known.get(fcp)
         if device is None:
@@ -67,11 +74,12 @@ async def change_connections(
         await set_devices(
             connection,
             system,
-            [fcp],
+            [device.fcp],
             connections=left,
             expires=time.time() + RELEASED if left == 0 and device.reserved else None,
             assigner=owner if kept else "",
             template=(device.template or template) if kept else "",
+            vdev=device.vdev if kept else "",
         )
 
 
@@ -121,6 +129,20 @@ async def set_devices(connection: Connection, system: str, fcps: Sequence[str], 
         )
 
 
+async def exchange(connection: Connection, system: str, given: Mapping[str, tuple[str, str]]) -> None:
+    """``given``: the guest that has a device, and the number at which it has it. Where another device is kept for that
+    guest at that number, this one is kept for it instead, unless it is somebody else's."""
+    every = {device.fcp: device for device in await all_devices(connection, system)}
+    kept = {(device.assigner, device.at): device for device in every.values() if device.assigner}
+    for fcp, (owner, at) in given.items():
+        old, new = kept.get((owner, at)), every[fcp]
+        if old is None or old.fcp == fcp or new.allocated:
+            continue
+        await set_devices(connection, system, [old.fcp], **NOBODY)
+        same = {"assigner": owner, "reserved": old.reserved, "connections": old.connections, "expires": old.expires}
+        await set_devices(connection, system, [fcp], **same, template=old.template, vdev=at if at != fcp else "")
+
+
 async def take(
     connection: Connection, system: str, owner: str, template: str, devices: Sequence[Device], until: float | None
 ) -> None:
@@ -135,7 +157,7 @@ async def take(
             fcp_devices.c.reserved.is_(False),
             fcp_devices.c.connections == 0,
         )
-        .values(assigner=owner, reserved=True, template=template, expires=until)
+        .values(assigner=owner, reserved=True, template=template, expires=until, vdev="")
     )
     if changed.rowcount != len(devices):
         raise Conflict("another manager took one of these FCP devices", code="fcp-connector", remedy="repeat it")
@@ -146,6 +168,6 @@ async def expire(connection: Connection, now: float) -> int:
     ended = await connection.execute(
         sa.update(fcp_devices)
         .where(fcp_devices.c.reserved, fcp_devices.c.connections == 0, fcp_devices.c.expires <= now)
-        .values(reserved=False, assigner="", template="", expires=None)
+        .values(**NOBODY)
     )
     return int(ended.rowcount)

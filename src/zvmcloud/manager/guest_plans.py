@@ -73,9 +73,17 @@ def plan_delete(system: str, owner: str) -> Plan:
     return Plan("guest.delete", f"Delete guest {owner}", system, steps, owner)
 
 
-def plan_relocate(system: str, owner: str, request: Relocation, *, managed: bool = False) -> Plan:
+def plan_relocate(
+    system: str,
+    owner: str,
+    request: Relocation,
+    *,
+    managed: bool = False,
+    devices: Mapping[str, str] | None = None,
+) -> Plan:
     """Move a guest to another member, or test whether it could go. ``managed``: the member is a system of ours, where
-    the guest is recorded then; else its record stays here, as migrated."""
+    the guest is recorded then; else its record stays here, as migrated. ``devices``: the FCP device that it has at each
+    of its numbers."""
     parameters: dict[str, Json] = {
         "userid": owner,
         "destination": request.destination.upper(),
@@ -92,7 +100,7 @@ def plan_relocate(system: str, owner: str, request: Relocation, *, managed: bool
     if request.test:
         steps: tuple[Step, ...] = (replace(move, undo_kind=NOTHING),)
     elif managed:
-        steps = _there_and_back(system, owner, request.destination.upper(), move)
+        steps = _there_and_back(system, owner, request.destination.upper(), move, devices or {})
     else:
         migrated = {"userid": owner, "migrated": True}
         gone = Step("record", f"record that {owner} has gone", "manager.guest_migrated", migrated)
@@ -100,20 +108,36 @@ def plan_relocate(system: str, owner: str, request: Relocation, *, managed: bool
     return Plan("guest.relocate", title[0].upper() + title[1:], system, steps, owner)
 
 
-def _there_and_back(system: str, owner: str, to: str, move: Step) -> tuple[Step, ...]:
+def _there_and_back(system: str, owner: str, to: str, move: Step, devices: Mapping[str, str]) -> tuple[Step, ...]:
     """A move between two systems of ours. An undo goes backwards: the agent there sends the guest back, and only when
-    it has, the guest is recorded here again; that is why what does so is a step before the move."""
-    back = {"userid": owner, "from": to, "after": move.name}
+    it has, the guest is recorded here again; that is why what does so is a step before the move. So is what has its
+    entry name the FCP devices that it gets here then."""
+    back: dict[str, Json] = {"userid": owner, "from": to, "after": move.name}
+    if devices:
+        back["devices"] = dict(devices)
     keep = Step("keep", f"keep where {owner} is recorded", NOTHING, {}, "manager.guest_moved_back", back)
     home: dict[str, Json] = {**move.parameters, "destination": system}
     record = replace(moved_step(owner, to), undo_kind=NOTHING, undo_parameters={})
-    return keep, replace(move, undo_kind=move.kind, undo_parameters=home, undo_system=to), record
+    there = replace(move, undo_kind=move.kind, undo_parameters=home, undo_system=to)
+    if not devices:
+        return keep, there, record
+    whose: dict[str, Json] = {"userid": owner}
+    numbers = ", ".join(devices)
+    stay = Step("stay", f"keep which FCP devices {numbers} of {owner} are", NOTHING, {}, "fcp.follow", whose)
+    title = f"the entry of {owner} dedicates what z/VM gives it at {to} as {numbers}"
+    follow = Step("devices", title, "fcp.follow", whose, NOTHING, system=to)
+    return keep, stay, there, follow, replace(record, parameters={**record.parameters, "devices_of": follow.name})
 
 
-def moved_step(owner: str, to: str) -> Step:
-    """Record a guest, its adapters and tags with the system ``to``; undone when the guest is off there too."""
-    done = {"userid": owner, "to": to}
-    back = {"userid": owner, "from": to}
+def moved_step(
+    owner: str, to: str, devices: Mapping[str, str] | None = None, before: Mapping[str, str] | None = None
+) -> Step:
+    """Record a guest, its adapters, tags and volumes with the system ``to``; undone when the guest is off there too.
+    ``devices``: its FCP devices there; ``before``: those here."""
+    done: dict[str, Json] = {"userid": owner, "to": to}
+    back: dict[str, Json] = {"userid": owner, "from": to}
+    if devices:
+        done["devices"], back["devices"] = dict(devices), dict(before or {})
     return Step("record", f"record {owner} at {to}", "manager.guest_moved", done, "manager.guest_moved_back", back)
 
 

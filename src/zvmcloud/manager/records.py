@@ -17,6 +17,7 @@ from zvmcloud.manager.inventory.tables import seen_guests
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
+from zvmcloud.manager.fcp_rows import NOBODY
 from zvmcloud.manager.storage import following
 from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, nics
 
@@ -29,7 +30,7 @@ _FREE_VOLUMES = Prepared(
 _FREE_DEVICES = Prepared(
     sa.update(fcp_devices)
     .where(fcp_devices.c.system == sa.bindparam("the_system"), fcp_devices.c.assigner == sa.bindparam("the_userid"))
-    .values(assigner="", reserved=False, connections=0, template="")
+    .values(**NOBODY)
 )
 
 
@@ -90,8 +91,10 @@ async def guest_migrated(context: LocalContext, parameters: Mapping[str, Json]) 
 
 @local("manager.guest_moved")
 async def guest_moved(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """The guest, with its adapters, is on another system of ours; an older record of it there goes."""
-    await _move(context, str(parameters["userid"]), context.system, str(parameters["to"]))
+    """The guest, with its adapters and volumes, is on another system of ours; an older record of it there goes. Its FCP
+    devices there are told, or found by an earlier step."""
+    userid, given = str(parameters["userid"]), following.pairs(parameters, context.results)
+    await _move(context, userid, context.system, str(parameters["to"]), given, sure="devices_of" in parameters)
     return None
 
 
@@ -100,8 +103,9 @@ async def guest_moved_back(context: LocalContext, parameters: Mapping[str, Json]
     """The undo of a move: the guest is recorded here again. ``after``: the step that moved it in z/VM, which has been
     taken back; without one, the guest must be off there.
 
-    Raises Conflict (guest-elsewhere, guest-active).
+    Raises Conflict (guest-elsewhere, guest-active, fcp-owned).
     """
+    given = following.pairs(parameters, {})
     userid, there = str(parameters["userid"]), str(parameters["from"])
     if parameters.get("after") in context.results:
         raise Conflict(f"{userid} is still with {there}", code="guest-elsewhere", subject=userid)
@@ -110,11 +114,14 @@ async def guest_moved_back(context: LocalContext, parameters: Mapping[str, Json]
         query = sa.select(seen.state).where(seen.system == there, seen.userid == userid, seen.gone.is_(None))
         if (await context.connection.execute(query)).scalar_one_or_none() == "on":
             raise Conflict(f"{userid} is on at {there}", code="guest-active", remedy="relocate it", subject=userid)
-    await _move(context, userid, there, context.system)
+        await following.must_be_free(context.connection, context.system, userid, given)
+    await _move(context, userid, there, context.system, given)
     return None
 
 
-async def _move(context: LocalContext, userid: str, origin: str, to: str) -> None:
+async def _move(
+    context: LocalContext, userid: str, origin: str, to: str, given: Mapping[str, str], *, sure: bool = False
+) -> None:
     """Record a guest of ours, with its adapters and volumes at another system; nothing when it is there already."""
     here = sa.and_(guests.c.system == origin, guests.c.userid == userid)
     if (await context.connection.execute(sa.select(guests.c.id).where(here))).scalar_one_or_none() is None:
@@ -124,7 +131,7 @@ async def _move(context: LocalContext, userid: str, origin: str, to: str) -> Non
     await context.connection.execute(sa.update(guests).where(here).values(system=to, comments={}))
     theirs = sa.and_(nics.c.system == origin, nics.c.userid == userid)
     await context.connection.execute(sa.update(nics).where(theirs).values(system=to))
-    await following.follow(context.connection, userid, origin, to)
+    await following.follow(context.connection, userid, origin, to, given, sure=sure)
     await events.append(
         context.connection, "guest.moved", system=to, subject=userid, project=context.project, job=context.job
     )

@@ -73,20 +73,18 @@ async def rehearse(core: Core, plans: Sequence[tuple[str, Plan]]) -> Mapping[str
     Raises AgentFailure with what a step would be refused with, AgentUnreachable.
     """
     found = {job: [Rehearsed() for _ in plan.steps] for job, plan in plans}
-    for system in dict.fromkeys(plan.system for _, plan in plans):
-        remote = [
-            (job, number, step)
-            for job, plan in plans
-            if plan.system == system
-            for number, step in enumerate(plan.steps)
-            if not step.local
-        ]
+    every = [
+        (step.system or plan.system, job, number, step)
+        for job, plan in plans
+        for number, step in enumerate(plan.steps)
+        if not step.local
+    ]
+    for system in dict.fromkeys(where for where, *_ in every):
+        remote = [(job, number, step) for where, job, number, step in every if where == system]
         operations: list[Json] = [
             {"kind": step.kind, "parameters": await core.materials.fill(job, step.kind, step.parameters)}
             for job, _, step in remote
         ]
-        if not operations:
-            continue
         answer = Document(await core.agent(system).post("/v1/operations/rehearse", {"operations": operations}))
         for (job, number, _), told in zip(remote, answer.documents("operations"), strict=True):
             found[job][number] = Rehearsed.of(told)

@@ -154,6 +154,7 @@ job_steps = sa.Table(
     sa.Column("undo_kind", sa.String(48)),
     sa.Column("undo_parameters", sa.JSON),
     sa.Column("undo_system", sa.String(16), nullable=False, server_default=""),
+    sa.Column("system", sa.String(16), nullable=False, server_default=""),
     sa.Column("stays", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("progress", sa.Float, nullable=False, server_default="0"),
@@ -241,7 +242,9 @@ fcp_devices = sa.Table(
     sa.Column("state", sa.String(8), nullable=False, server_default="notfound"),
     sa.Column("owner", sa.String(8), nullable=False, server_default=""),
     sa.Column("expires", sa.Float),
+    sa.Column("vdev", sa.String(4), nullable=False, server_default=""),
 )
+"""``vdev``: the number at which the assigner has the device, "" for the device's own."""
 
 volume_pools = sa.Table(
     "volume_pools",

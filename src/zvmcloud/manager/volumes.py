@@ -19,6 +19,7 @@ from zvmcloud.manager.coreos_plans import STORED, BootVolume, ignition_step
 from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.fcp import FcpPool
+from zvmcloud.manager.fcp_choice import Device
 from zvmcloud.manager.fcp_rows import change_connections
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.local import LocalContext, local
@@ -63,8 +64,8 @@ class Volumes:
         wish = await self._checked(system, wish)
         owner = wish.userid
         async with self._core.exclusive(system, owner):
-            have = {device.fcp: device for device in [await self._pool.usage(system, fcp) for fcp in wish.fcps]}
-            for device in have.values():
+            have = await self._pool.seen_by(system, owner, wish.fcps)
+            for device in have:
                 if device.allocated and device.assigner != owner:
                     raise Conflict(
                         f"Failed to attach volume to instance {owner} with reason FCP device {device.fcp} is assigned "
@@ -72,7 +73,7 @@ class Volumes:
                         code="fcp-owned",
                         subject=device.fcp,
                     )
-            first = [fcp for fcp, device in have.items() if device.connections == 0]
+            first = [device for device in have if device.connections == 0]
             count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
             steps = [
                 Step(
@@ -87,7 +88,7 @@ class Volumes:
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.attach", f"Record a volume of {owner}", steps, owner, origin)
             if first:
-                steps.append(dedicate_step(owner, first))
+                steps.append(dedicate_step(owner, first, await self._pool.elsewhere(system, first)))
             steps += await self._script(job := new_job(), owner, "atvol", attach_script(wish))
             return await self._run(system, "volume.attach", f"Attach a volume to {owner}", steps, owner, origin, job)
 
@@ -96,8 +97,8 @@ class Volumes:
         wish = await self._checked(system, wish)
         owner = wish.userid
         async with self._core.exclusive(system, owner):
-            have = {device.fcp: device for device in [await self._pool.usage(system, fcp) for fcp in wish.fcps]}
-            for device in have.values():
+            have = await self._pool.seen_by(system, owner, wish.fcps)
+            for device in have:
                 if device.assigner != owner or device.connections < 1:
                     raise Conflict(
                         f"Failed to detach volume from instance {owner} with reason FCP device {device.fcp} has no "
@@ -105,7 +106,7 @@ class Volumes:
                         code="fcp-not-connected",
                         subject=device.fcp,
                     )
-            last = [fcp for fcp, device in have.items() if device.connections == 1]
+            last = [device for device in have if device.connections == 1]
             count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
             record = Step("disconnect", f"a connection of {owner} less", "manager.fcp_disconnected", count)
             if wish.record_only or wish.root:
@@ -113,7 +114,7 @@ class Volumes:
             steps = await self._script(job := new_job(), owner, "devol", detach_script(wish))
             steps[-1] = attached_again(steps[-1], owner, attach_script(wish))
             if last:
-                steps.append(undedicate_step(owner, last))
+                steps.append(undedicate_step(owner, last, await self._pool.elsewhere(system, last)))
             steps.append(record)
             return await self._run(system, "volume.detach", f"Detach a volume from {owner}", steps, owner, origin, job)
 
@@ -204,18 +205,32 @@ def check_mount_point(name: str) -> None:
         raise BadInput("mount_point", name, "a path of letters, digits, '_', '-', '.', at most 255 characters")
 
 
-def dedicate_step(owner: str, devices: Sequence[str]) -> Step:
-    """Give a guest FCP devices that it has no connection through yet."""
-    both: dict[str, Json] = {"userid": owner, "devices": list(devices)}
-    title = f"dedicate {', '.join(devices)} to {owner}"
-    return Step("dedicate", title, "fcp.dedicate", both, "fcp.undedicate", both)
+def dedicate_step(owner: str, devices: Sequence[Device], elsewhere: Sequence[str] = ()) -> Step:
+    """Give a guest FCP devices that it has no connection through yet. ``elsewhere``: guests that have devices of these
+    numbers at other members of the cluster."""
+    back, given = _dedicated(owner, devices, elsewhere)
+    title = f"dedicate {', '.join(device.fcp for device in devices)} to {owner}"
+    return Step("dedicate", title, "fcp.dedicate", given, "fcp.undedicate", back)
 
 
-def undedicate_step(owner: str, devices: Sequence[str]) -> Step:
+def undedicate_step(owner: str, devices: Sequence[Device], elsewhere: Sequence[str] = ()) -> Step:
     """Take FCP devices back whose last connection ends."""
-    both: dict[str, Json] = {"userid": owner, "devices": list(devices)}
-    title = f"take {', '.join(devices)} back from {owner}"
-    return Step("undedicate", title, "fcp.undedicate", both, "fcp.dedicate", both)
+    taken, again = _dedicated(owner, devices, elsewhere)
+    title = f"take {', '.join(device.fcp for device in devices)} back from {owner}"
+    return Step("undedicate", title, "fcp.undedicate", taken, "fcp.dedicate", again)
+
+
+def _dedicated(
+    owner: str, devices: Sequence[Device], elsewhere: Sequence[str]
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The parameters of taking devices from a guest, and of giving it them."""
+    numbers: dict[str, Json] = {"userid": owner, "devices": [device.at for device in devices]}
+    given = dict(numbers)
+    if any(device.vdev for device in devices):
+        given["reals"] = [device.fcp for device in devices]
+    if elsewhere:
+        given["elsewhere"] = list(elsewhere)
+    return numbers, given
 
 
 def attached_again(configure: Step, owner: str, script: bytes) -> Step:

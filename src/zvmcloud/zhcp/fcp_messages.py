@@ -1,24 +1,79 @@
-"""Operations about FCP devices: given to a guest and taken back, and the guest's own configuration service."""
+"""Operations about FCP devices: given to a guest, kept when it moves, and taken back; and the guest's own configuration
+service."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
+from typing import Any
 
 from zvmcloud.zhcp import fields
+from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.kinds import OfGuest, Operation, kind
+
+
+def _numbers(default: object = ()) -> Any:
+    return fields.limits(
+        default=default, pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits"
+    )  # fmt: skip
+
+
+def _elsewhere() -> Any:
+    return fields.limits(default=(), pattern=fields.USERID, upper=True, rule="userids")
+
+
+def check_reals(devices: tuple[str, ...], reals: tuple[str, ...]) -> None:
+    """FieldError for numbers of real devices that are not as many as the virtual ones."""
+    if reals and len(reals) != len(devices):
+        raise FieldError("parameters.reals", f"{len(reals)} devices", f"none, or as many as devices: {len(devices)}")
 
 
 @kind("fcp.dedicate")
 @dataclass(frozen=True, slots=True)
 class DedicateFcps(OfGuest):
-    """Give FCP devices to a guest, at the same virtual device numbers; at once when it is on.
+    """Give FCP devices to a guest; at once when it is on. `devices`: the virtual device numbers; `reals`: the devices, in
+    the same order, when their numbers are others. `elsewhere`: guests of other members of the SSI cluster, which has one
+    directory: what their entries dedicate are devices of their members.
 
     Undone: the devices are taken back, from the running guest first.
 
     Errors: 404 `guest-unknown`, `fcp-unknown`; 409 `fcp-in-use`.
     """
 
-    devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
+    devices: tuple[str, ...] = _numbers(MISSING)
+    reals: tuple[str, ...] = _numbers()
+    elsewhere: tuple[str, ...] = _elsewhere()
+
+    def check(self) -> None:
+        """As many real devices as virtual ones."""
+        check_reals(self.devices, self.reals)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Virtual and real device numbers."""
+        return tuple(zip(self.devices, self.reals or self.devices, strict=True))
+
+
+@kind("fcp.follow")
+@dataclass(frozen=True, slots=True)
+class FollowFcps(OfGuest):
+    """Have the entry of a guest that goes to this member of the SSI cluster, or has come, dedicate FCP devices of this
+    member, at the virtual device numbers that it has. Without `devices`: those that z/VM gave the running guest when it
+    was relocated. With them, for a guest that is off: `reals` in their order; see `fcp.dedicate` for `elsewhere`.
+
+    Undone: the entry dedicates the devices that it did before.
+
+    Errors: 404 `guest-unknown`, `fcp-unknown`; 409 `guest-active`, `fcp-in-use`.
+    """
+
+    devices: tuple[str, ...] = _numbers()
+    reals: tuple[str, ...] = _numbers()
+    elsewhere: tuple[str, ...] = _elsewhere()
+
+    def check(self) -> None:
+        """As many real devices as virtual ones."""
+        check_reals(self.devices, self.reals)
+        if len(self.reals) != len(self.devices):
+            raise FieldError("parameters.reals", "0 devices", f"as many as devices: {len(self.devices)}")
 
 
 @kind("fcp.undedicate")
@@ -31,7 +86,7 @@ class UndedicateFcps(OfGuest):
     Errors: 404 `guest-unknown`; what CP says when the guest does not give a device back.
     """
 
-    devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
+    devices: tuple[str, ...] = _numbers(MISSING)
 
 
 @kind("guest.configure")
@@ -65,7 +120,7 @@ class RefreshBootmap(Operation):
     """
 
     lun: str = fields.limits(pattern=r"[0-9a-f]{16}", rule="16 lower-case hexadecimal digits")
-    devices: tuple[str, ...] = fields.limits(pattern=fields.VDEV, upper=True, pad=4, rule="1 to 4 hexadecimal digits")
+    devices: tuple[str, ...] = _numbers(MISSING)
     wwpns: tuple[str, ...] = fields.limits(pattern=r"[0-9a-f]{16}", rule="16 lower-case hexadecimal digits")
     wwid: str = fields.limits(default="", pattern=r"[0-9A-Za-z]{0,64}", rule="at most 64 letters and digits")
     min_paths: int = fields.limits(default=1, low=1, high=64)

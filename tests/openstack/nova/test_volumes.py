@@ -17,7 +17,6 @@ from zvmcloud.client import change
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.openstack.nova import volumes
-from zvmcloud.openstack.nova.moving import live_data
 
 pytestmark = pytest.mark.usefixtures("clean")
 PATH = "/systems/VM1/volumes"
@@ -161,18 +160,105 @@ def test_a_cold_migration_takes_the_volumes_along(
     target.driver.destroy(context, server, None, devices)
 
 
-def test_volumes_stand_against_a_live_migration_and_an_evacuation(
+def dedicated(compute: Compute, userid: str) -> list[str]:
+    return sorted(line for line in compute.stack.entry(userid) if line.startswith("DEDICATE"))
+
+
+def test_a_live_migration_takes_the_volumes_along_and_back(
     compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
 ) -> None:
     target = compute_of("VM2")
     configured("VM1")
+    found, other = connection(compute), connection(compute)
+    devices = mapped(found)
+    server = compute.spawn(compute.instance(hostname="alive"), block_device_info=devices)
+    there = target.spawn(target.instance(), block_device_info=mapped(other))  # has devices of these numbers at VM2
+    userid = compute.userid(server)
+    compute.up(userid)
+    before = dedicated(compute, userid)
+    bytes_before = inside(compute, userid, "md5sum /dev/mapper/mpatha")
+    data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
+    data = compute.driver.check_can_live_migrate_source(compute.context, server, data, devices)
+    data = target.driver.pre_live_migration(compute.context, server, devices, None, None, data)
+    calls: list[str] = []
+    compute.driver.live_migration(
+        compute.context, server, "compute2", lambda *_a, **_k: calls.append("done"),
+        lambda *_a, **_k: calls.append("recover"), False, data,
+    )  # fmt: skip
+    assert calls == ["done"]
+    compute.driver.post_live_migration(compute.context, server, devices, data)
+    target.driver.post_live_migration_at_destination(target.context, server, None, False, devices)
+    assert having(compute, found) == [("VM2", userid)]
+    assert "mpatha" in inside(target, userid, "multipath -ll")
+    assert inside(target, userid, "md5sum /dev/mapper/mpatha") == bytes_before, "it ran on with its bytes"
+    after = dedicated(target, userid)
+    assert [line.split()[1] for line in after] == [line.split()[1] for line in before]
+    assert not {line.split()[2] for line in after} & {line.split()[2] for line in dedicated(target, target.userid(there))}
+    target.driver.attach_volume(target.context, found, server, "/dev/vdb")  # a retry of nova's
+    target.driver.reboot(target.context, server, None, "HARD", devices)
+    target.up(userid)
+    assert "mpatha" in inside(target, userid, "multipath -ll"), "and after a logon too"
+    target.driver.detach_volume(target.context, found, server, "/dev/vdb")
+    assert dedicated(target, userid) == []
+
+
+def test_a_live_migration_that_fails_leaves_the_volumes_where_they_were(
+    compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
+) -> None:
+    target = compute_of("VM2")
+    configured("VM1")
+    found = connection(compute)
+    devices = mapped(found)
+    server = compute.spawn(compute.instance(), block_device_info=devices)
+    userid = compute.userid(server)
+    compute.up(userid)
+    before = dedicated(compute, userid)
+    data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
+    compute.driver.power_off(server)
+    calls: list[str] = []
+    compute.driver.live_migration(
+        compute.context, server, "compute2", lambda *_a, **_k: calls.append("done"),
+        lambda *_a, **_k: calls.append("recover"), False, data,
+    )  # fmt: skip
+    assert calls == ["recover"]
+    target.driver.rollback_live_migration_at_destination(target.context, server, None, devices)
+    assert having(compute, found) == [("VM1", userid)]
+    assert dedicated(compute, userid) == before
+
+
+def test_an_evacuated_server_takes_its_volumes_along(
+    compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
+) -> None:
+    target = compute_of("VM2")
+    configured("VM1")
+    found, other = connection(compute), connection(compute)
+    devices = mapped(found)
+    target.spawn(target.instance(), block_device_info=mapped(other), power_on=False)
+    server = compute.spawn(compute.instance(hostname="evac"), block_device_info=devices)
+    userid = compute.userid(server)
+    compute.driver.power_off(server)  # as when its member is down
+    target.spawn(server, block_device_info=devices)
+    assert having(compute, found) == [("VM2", userid)]
+    assert target.up(userid) == "evac"
+    assert "mpatha" in inside(target, userid, "multipath -ll")
+
+
+def test_a_pool_of_one_system_stands_against_a_live_migration(
+    compute: Compute, compute_of: Callable[[str], Compute], configured: Callable[[str], None]
+) -> None:
+    target = compute_of("VM2")
+    configured("VM1")
+    pool = f"/systems/VM1/volume-pools/{POOL}"
     devices = mapped(connection(compute))
-    server = compute.spawn(compute.instance(), block_device_info=devices, power_on=False)
-    with pytest.raises(exception.MigrationPreCheckError, match="migrate it cold"):
-        compute.driver.check_can_live_migrate_source(compute.context, server, live_data("VM2", server.uuid))
-    with pytest.raises(exception.NovaException, match="through FCP devices of VM1"):
-        target.spawn(server, block_device_info=devices)
-    assert compute.driver.list_instance_uuids() == [server.uuid], "it stays where it was"
+    compute.client.call("PATCH", pool, body={"shared": False})
+    try:
+        server = compute.spawn(compute.instance(), block_device_info=devices)
+        compute.up(compute.userid(server))
+        data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
+        with pytest.raises(exception.MigrationPreCheckError, match="does not reach"):
+            compute.driver.check_can_live_migrate_source(compute.context, server, data, devices)
+    finally:
+        compute.client.call("PATCH", pool, body={"shared": True})
 
 
 def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(compute: Compute) -> None:

@@ -31,8 +31,8 @@ class Step:
 
     ``parameters`` hold no secrets and no bulk data: image bytes and reader files are named and filled in when the
     step runs. ``undo_kind`` names the operation that takes a *finished* step back; empty when nothing outlives the
-    step. ``undo_system``: whose agent takes it back, "" for that of the job. ``stays``: a later step that fails does
-    not take it back; only who asks for the undo of the job does.
+    step. ``system``, ``undo_system``: whose agent does it and takes it back, "" for that of the job. ``stays``: a later
+    step that fails does not take it back; only who asks for the undo of the job does.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Step:
     undo_kind: str = ""
     undo_parameters: Mapping[str, Json] = field(default_factory=dict)
     undo_system: str = ""
+    system: str = ""
     stays: bool = False
 
     @property

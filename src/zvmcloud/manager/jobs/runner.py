@@ -65,7 +65,7 @@ class Runner:
         record, first = _fresh(job, plan, self.journal.epoch), plan.steps[0]
         self._busy.add(job)
         try:
-            turn = None if first.local else lambda connection: self.turns.ask(connection, record, first.kind)
+            turn = None if first.local or first.system else lambda connection: self.turns.ask(connection, record, first.kind)
             await self.journal.begin(plan, origin, job, also=turn)
             return await self.resume(job, record)
         finally:
@@ -107,7 +107,7 @@ class Runner:
                 waiting.clear()
                 results[item.step.name] = result
                 continue
-            outcome = await self._remote.inline(record, item)
+            outcome = await self._remote.inline(_at(record, item.step.system), item)
             if outcome.state == "failed":
                 await self._fail(record, item.number, outcome, waiting)
             results[item.step.name] = outcome.result or {}
@@ -153,7 +153,7 @@ class Runner:
             if item.step.local:
                 outcome = await self.works.run(record, item.step, results, progress)
             else:
-                outcome = await self._remote.patiently(record, _keyed(record, item), progress)
+                outcome = await self._remote.patiently(_at(record, item.step.system), _keyed(record, item), progress)
         except Replaced:
             raise
         except (ManagerError, SQLAlchemyError) as error:
@@ -177,7 +177,7 @@ class Runner:
         item = record.steps[number]
         if item.state != "done" or not item.step.undo_kind or (item.step.stays and not record.backwards):
             return
-        there = replace(record, system=item.step.undo_system or record.system)
+        there = _at(record, item.step.undo_system)
         try:
             backwards = Step(
                 keyed(f"undo-{item.step.name}", record.run),
@@ -242,7 +242,7 @@ class Runner:
                 await self.cancel(child.id)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            await self._remote.cancel(job, record.system, keyed(running.step.name, record.run))
+            await self._remote.cancel(job, _at(record, running.step.system).system, keyed(running.step.name, record.run))
         return record
 
     async def again(self, job: str, *, backwards: bool, by_parent: bool = False) -> JobRecord:
@@ -325,6 +325,11 @@ class Runner:
 
 async def _unheard(_fraction: float, _detail: str) -> None:
     """Nobody is told how far an undo is."""
+
+
+def _at(record: JobRecord, system: str) -> JobRecord:
+    """The job as the agent of another system is asked for it; "" for its own."""
+    return replace(record, system=system) if system else record
 
 
 def _keyed(record: JobRecord, item: StepRecord) -> StepRecord:

@@ -39,7 +39,7 @@ NEEDED: Mapping[str, str] = {
         (
             "guest.create", "guest.define", "guest.change", "guest.restore", "guest.delete", "guest.resize_cpus",
             "guest.resize_memory", "disk.add", "disk.remove", "nic.attach", "nic.create", "nic.delete", "nic.couple",
-            "nic.uncouple", "fcp.dedicate", "fcp.undedicate",
+            "nic.uncouple", "fcp.dedicate", "fcp.follow", "fcp.undedicate",
         ),
         DIRECTORY,
     ),

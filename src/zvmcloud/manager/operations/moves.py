@@ -51,7 +51,8 @@ async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate)
     )
     await _volumes_follow(node, target.system, owner, wanted.destination.upper())
     managed = wanted.destination.upper() in node.core.agents.names
-    return Prepared(plan_relocate(target.system, owner, request, managed=managed), project)
+    devices = await following.kept(node, target.system, owner)
+    return Prepared(plan_relocate(target.system, owner, request, managed=managed, devices=devices), project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Move:
 
 @operation("guest.move", "POST", f"{GUEST}/move", Move)
 async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prepared:
-    """Have a guest that is off start on another member of the SSI cluster from now on. The member that it leaves may be
-    down. Its adapters need their rights there: have them repaired."""
+    """Have a guest that is off start on another member of the SSI cluster from now on, with FCP devices of that member.
+    The member that it leaves may be down. Its adapters need their rights there: have them repaired."""
     owner, project = await guest_of(node, caller, target)
     to = node.core.system(wanted.destination)
     if to == target.system:
@@ -77,14 +78,21 @@ async def move(node: Node, caller: Caller, target: Target, wanted: Move) -> Prep
         raise Conflict(f"guest {owner} is on", code="guest-active", remedy="stop or relocate it", subject=owner)
     await _volumes_follow(node, target.system, owner, to)
     title = f"Move guest {owner} to {to}"
-    return Prepared(Plan("guest.move", title, target.system, (moved_step(owner, to),), owner), project)
+    before, devices, kept = await following.steps_to(node, target.system, owner, to)
+    steps = (*before, moved_step(owner, to, devices, kept))
+    return Prepared(Plan("guest.move", title, target.system, steps, owner), project)
 
 
 async def _volumes_follow(node: Node, system: str, owner: str, to: str) -> None:
     """Raises Conflict (not-relocatable)."""
     why = await following.against(node.core, system, owner, to)
     if why:
-        raise Conflict(f"{owner} cannot go to {to}: {why}", code="not-relocatable", subject=owner)
+        raise Conflict(
+            f"{owner} cannot go to {to}: {why}",
+            code="not-relocatable",
+            remedy="have the cluster share the pool, or detach them",
+            subject=owner,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def plan_attach(node: Node, system: str, guest: str, volume: Volume, wish:
         raise steps.attached(volume)
     steps.must_be_available(volume)
     found = await node.fcp.pick(system, owner, template=wish.template, within=_Devices(volume.lun))
-    fcps = [device.fcp for device in found.devices]
+    fcps = [device.at for device in found.devices]
     where: dict[str, Json] = {**steps.place(volume), "fcps": list(fcps), "mount_point": wish.mount_point}
     taken: dict[str, Json] = {**where, "template": found.template, "boot": wish.boot}
     plan = [
@@ -82,9 +82,9 @@ async def plan_attach(node: Node, system: str, guest: str, volume: Volume, wish:
             "manager.volume_detached", steps.place(volume),
         )
     ]  # fmt: skip
-    first = [device.fcp for device in found.devices if device.connections == 0]
+    first = [device for device in found.devices if device.connections == 0]
     if first:
-        plan.append(dedicate_step(owner, first))
+        plan.append(dedicate_step(owner, first, await node.fcp.elsewhere(system, first)))
     files: dict[str, bytes] = {}
     if wish.boot:
         await _must_be_off(node, system, owner)
@@ -107,7 +107,7 @@ async def plan_detach(node: Node, system: str, guest: str, volume: Volume) -> Pl
             code="volume-not-attached",
             subject=volume.name,
         )
-    have = {device.fcp: device for device in await node.fcp.of_guest(system, owner)}
+    have = {device.at: device for device in await node.fcp.of_guest(system, owner)}
     fcps = [fcp for fcp in mine.fcps if fcp in have]
     files: dict[str, bytes] = {}
     plan: list[Step] = []
@@ -120,9 +120,9 @@ async def plan_detach(node: Node, system: str, guest: str, volume: Volume) -> Pl
         files["devol.sh"] = detach_script(connection)
         plan += script_steps(owner, "devol", files["devol.sh"])
         plan[-1] = attached_again(plan[-1], owner, attach_script(connection))
-    last = [fcp for fcp in fcps if have[fcp].connections == 1]
+    last = [have[fcp] for fcp in fcps if have[fcp].connections == 1]
     if last:
-        plan.append(undedicate_step(owner, last))
+        plan.append(undedicate_step(owner, last, await node.fcp.elsewhere(system, last)))
     title = f"{owner} does not have volume {volume.name}"
     plan.append(Step("return", title, "manager.volume_detached", steps.place(volume)))
     title = f"Detach volume {volume.name} from {owner}"

@@ -7,6 +7,8 @@
     connections     a device counts fewer connections than there are attachments through it
                                                                 mended: counted again
     not-dedicated   the guest's entry lacks a device            not mended: detach the volume and attach it again
+    device-lost     the guest's entry dedicates a device that is another guest's now, such as one that z/VM gave
+                    away in a relocation                        not mended: the same
 
 Nothing on z/VM is changed, and no bytes are.
 """
@@ -27,8 +29,9 @@ from zvmcloud.manager.storage import rows, steps
 from zvmcloud.manager.storage.rows import AVAILABLE, ERROR, Attachment, Pool, Volume
 from zvmcloud.manager.tables import attachments
 
-Entries = dict[tuple[str, str], frozenset[str] | None]
-"""The devices that a guest's entry dedicates, by system and userid; None for a guest that z/VM does not have."""
+Entries = dict[tuple[str, str], dict[str, str] | None]
+"""The devices that a guest's entry dedicates at which numbers, by system and userid; None for a guest that z/VM does not
+have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,14 @@ class Checking:
                 found += await _connections(connection, one, mend=mend)
         return tuple(found)
 
-    async def _dedicated(self, item: Attachment) -> frozenset[str] | None:
+    async def _dedicated(self, item: Attachment) -> dict[str, str] | None:
         try:
             facts = await self._guests.facts(item.system, item.userid)
         except NotFound:
             return None
         words = [line.upper().split() for line in facts.texts("entry")]
-        return frozenset(word[1].zfill(4).lower() for word in words if word[:1] == ["DEDICATE"] and len(word) > 1)
+        found = [word for word in words if word[:1] == ["DEDICATE"] and len(word) > 2]
+        return {word[1].zfill(4).lower(): word[2].zfill(4).lower() for word in found}
 
 
 async def _volumes(connection: Connection, pool: Pool) -> list[Volume]:
@@ -104,9 +108,17 @@ async def _guest(
             await steps.detach_rows(connection, volume, *whose)
         detail = f"{item.system} has no guest {item.userid}, which is recorded to have it"
         return [Finding("guest-gone", volume.name, detail, mended=mend)]
+    found = []
     missing = [fcp for fcp in item.fcps if fcp not in dedicated]
-    detail = f"the entry of {item.userid} at {item.system} does not have {', '.join(missing)}"
-    return [Finding("not-dedicated", volume.name, detail)] if missing else []
+    if missing:
+        detail = f"the entry of {item.userid} at {item.system} does not have {', '.join(missing)}"
+        found.append(Finding("not-dedicated", volume.name, detail))
+    owners = {device.fcp: device.assigner for device in await fcp_rows.all_devices(connection, item.system)}
+    for real in (dedicated[fcp] for fcp in item.fcps if fcp in dedicated):
+        if owners.get(real, "") not in ("", item.userid):
+            detail = f"FCP device {real}, which the entry of {item.userid} at {item.system} dedicates, is {owners[real]}'s"
+            found.append(Finding("device-lost", volume.name, detail))
+    return found
 
 
 async def _states(connection: Connection, pool: Pool, *, mend: bool) -> list[Finding]:
@@ -127,8 +139,14 @@ async def _connections(connection: Connection, system: str, *, mend: bool) -> li
     query = sa.select(attachments.c.userid, attachments.c.fcps).where(attachments.c.system == system)
     users = Counter((fcp, row.userid) for row in (await connection.execute(query)).all() for fcp in row.fcps)
     found = []
-    for device in await fcp_rows.all_devices(connection, system):
-        counted = {userid: number for (fcp, userid), number in users.items() if fcp == device.fcp}
+    devices = await fcp_rows.all_devices(connection, system)
+    held = {(item.at, item.assigner) for item in devices if item.assigner}
+    for device in devices:
+        counted = {
+            userid: number
+            for (fcp, userid), number in users.items()
+            if fcp == device.at and (userid == device.assigner or (fcp, userid) not in held)
+        }
         owner = device.assigner or next(iter(counted), "")
         if device.connections >= counted.get(owner, 0):
             continue

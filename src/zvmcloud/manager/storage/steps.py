@@ -270,12 +270,9 @@ async def detach_rows(connection: Connection, volume: Volume, system: str, useri
     if mine is None:
         return
     await connection.execute(sa.delete(attachments).where(*_key(volume, system, userid)))
-    known = {device.fcp: device for device in await all_devices(connection, system)}
-    counted = [
-        fcp
-        for fcp in mine.fcps
-        if fcp in known and known[fcp].assigner == userid and known[fcp].connections > 0
-    ]  # fmt: skip
+    held = {device.at for device in await all_devices(connection, system) if device.connections > 0
+            and device.assigner == userid}  # fmt: skip
+    counted = [fcp for fcp in mine.fcps if fcp in held]
     await change_connections(connection, system, userid, counted, -1)
 
 

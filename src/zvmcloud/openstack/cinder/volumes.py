@@ -10,6 +10,7 @@ A volume that moves to another LUN is copied to a second one, and the two change
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from urllib.parse import quote
 from zvmcloud.client import Client, ProblemError
 from zvmcloud.client.http import Document
 from zvmcloud.openstack.changes import Changes
+
+LOG = logging.getLogger(__name__)
 
 INSTANCE_TAG = "openstack_instance"
 """The tag of guests that are instances of nova: their UUID."""
@@ -132,12 +135,18 @@ class Volumes:
 
     def detach(self, name: str, instance: str = "", system: str = "") -> None:
         """Take a volume from the guest that is the instance at a system, or from all guests. None that has it is
-        fine."""
+        fine. A guest whose system does not answer keeps it: evacuated, it takes it along."""
         found = self.find(name)
         for item in found["attachments"] if found is not None else ():
             guest = f"/guests/{item['system']}/{item['guest']}"
-            if not instance or (item["system"] == system and self._is(guest, instance)):
+            if instance and (item["system"] != system or not self._is(guest, instance)):
+                continue
+            try:
                 self._changes.run("POST", f"{guest}/volumes/detach", {"volume": name})
+            except ProblemError as error:
+                if error.code != "agent-unreachable":
+                    raise
+                LOG.warning("%s keeps volume %s: %s", guest, name, error.detail)
 
     def _is(self, guest: str, instance: str) -> bool:
         _, _, system, userid = guest.split("/")

@@ -30,25 +30,11 @@ class Migrations(Connected):
         self, instance: Instance, network: NetworkInfo, block_device_info: BlockDevices | None, *, power_on: bool
     ) -> None:
         with failures.told("take over the server"), self._spawner.plugged(instance, network):
-            self._without_volumes(instance)
             guest = self._connected().mover.taken(instance)
             self._connected().volumes.attach_all(guest, block_device_info)
         if power_on:
             with failures.told(f"start {guest.userid}"):
                 self._servers.do(guest, "start")
-
-    def _without_volumes(self, instance: Instance) -> None:
-        """Raises ZVMError for a guest of another member that has volumes: their FCP devices are that member's, which
-        cannot give them back while it is down."""
-        found = self._connected().mover.shared(instance.uuid)
-        if found is None or found.system == self._servers.system:
-            return
-        names = [str(item["name"]) for item in self._connected().volumes.of(found)]
-        if names:
-            raise failures.ZVMError(
-                reason=f"{found.userid} has volumes through FCP devices of {found.system}: {', '.join(names)}. To do: "
-                f"start {found.system} again, or detach them there"
-            )
 
     def instance_on_disk(self, instance: Instance) -> bool:
         """Whether the disks of an instance of another host can be used here: its guest is recorded at another member
@@ -197,11 +183,6 @@ class Migrations(Connected):
         and what mends it."""
         mover, guest = self._connected().mover, self._servers.get(instance)
         try:
-            if self._connected().volumes.of(guest):
-                raise exception.MigrationPreCheckError(
-                    reason=f"{guest.userid} has volumes, whose FCP devices are of {guest.system}: migrate it cold, or "
-                    "detach them first"
-                )
             said = mover.against(guest, dest_check_data.cluster_name)
         except ClientError as error:
             raise exception.MigrationPreCheckError(reason=failures.text(error)) from error

@@ -1,18 +1,20 @@
-"""fcp.dedicate, fcp.undedicate and guest.configure; and what FCP devices the system has."""
+"""fcp.dedicate, fcp.follow, fcp.undedicate and guest.configure; and what FCP devices the system has."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from zvmcloud.cp import commands
+from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, UndedicateFcps
-from zvmcloud.zhcp.operations import reader
+from zvmcloud.zhcp.entry_messages import ChangeGuest
+from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps
+from zvmcloud.zhcp.operations import definitions, reader
 from zvmcloud.zhcp.operations.context import Context, Undo
 
 _NO_FCP = (4, 28)
@@ -30,8 +32,10 @@ _START = (
 
 
 async def devices(context: Context) -> dict[str, Json]:
-    """Every FCP device: WWPNs, channel path, physical channel, state (free, active, offline), who has it."""
+    """Every FCP device: WWPNs, channel path, physical channel, state (free, active, offline), who has it and at which
+    virtual device number."""
     me = await context.machine.identity()
+    held = {item.rdev: item for item in await _held(context)}
     answer = await context.call(f.SystemWWPNQuery(target=me.userid, owner="YES"), allow=(_NO_FCP,))
     rows = answer.data.wwpn_array if answer.rc == 0 and answer.data is not None else ()
     found: list[Json] = []
@@ -41,6 +45,8 @@ async def devices(context: Context) -> dict[str, Json]:
             continue
         fcp, npiv, chpid, physical, status = words[:5]
         owner = words[5].upper() if len(words) > 5 else ""
+        owner = "" if owner in _NONE else owner
+        virtual = held.get(fcp.upper().zfill(4))
         if chpid not in channels:
             channels[chpid] = await _pchid(context, chpid)
         found.append(
@@ -51,10 +57,15 @@ async def devices(context: Context) -> dict[str, Json]:
                 "chpid": chpid,
                 "pchid": channels[chpid],
                 "state": _STATES.get(status, status.lower()),
-                "owner": "" if owner in _NONE else owner,
+                "owner": owner,
+                "vdev": virtual.vdev.lower() if virtual is not None and virtual.userid == owner else "",
             }
         )
     return {"fcps": found}
+
+
+async def _held(context: Context) -> tuple[answers.HeldFcp, ...]:
+    return answers.query_fcp((await context.cp(commands.query_fcp_active())).lines)
 
 
 async def _pchid(context: Context, chpid: str) -> str:
@@ -65,26 +76,26 @@ async def _pchid(context: Context, chpid: str) -> str:
 
 
 @asynccontextmanager
-async def _only_one(context: Context, request: DedicateFcps | UndedicateFcps) -> AsyncIterator[None]:
+async def _only_one(context: Context, userid: str, reals: Sequence[str]) -> AsyncIterator[None]:
     """Be the one operation that changes the guest's entry and gives these devices to anybody, until it is undone.
 
     Devices in the order of their numbers, so that two operations never wait for each other.
     """
-    async with context.writing(request.userid), AsyncExitStack() as held:
-        for device in sorted(set(request.devices)):
+    async with context.writing(userid), AsyncExitStack() as held:
+        for device in sorted(set(reals)):
             await held.enter_async_context(context.writing(f"FCP {device}"))
         yield
 
 
 async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
     """A device that another guest has, now or from its next logon on, is refused before anything is changed."""
-    userid = request.userid
-    async with _only_one(context, request):
+    userid, reals = request.userid, [real for _, real in request.pairs]
+    async with _only_one(context, userid, reals):
         entry = await entries.must_exist(context, userid)
         have = {item.vdev for item in entry.dedicates}
-        await _must_be_free(context, request)
+        await _must_be_free(context, userid, reals, request.elsewhere)
         on = await context.power(userid) is PowerState.ON
-        for number, device in enumerate(request.devices):
+        for number, (device, real) in enumerate(request.pairs):
             context.report(number / len(request.devices), f"device {device}")
             # After a crash the notes tell what an earlier run of this operation was about to do: it is ours to undo.
             entry_before, live_before = context.intended(f"entry-{device}"), context.intended(f"live-{device}")
@@ -92,7 +103,7 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
             if device not in have:
                 await context.intend(f"entry-{device}")
                 define = f.ImageDeviceDedicateDM(
-                    target=userid, image_device_number=device, real_device_number=device, readonly=0
+                    target=userid, image_device_number=device, real_device_number=real, readonly=0
                 )
                 await context.make(define, f"device {device} of {userid}", undo)
             elif entry_before:
@@ -100,26 +111,49 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
             if on:
                 await context.intend(f"live-{device}")
                 live = f.ImageDeviceDedicate(
-                    target=userid, image_device_number=device, real_device_number=device, readonly=0
+                    target=userid, image_device_number=device, real_device_number=real, readonly=0
                 )
                 await context.call(live, allow=((204, 4),) if live_before else ())
     return {"devices": list(request.devices), "live": on}
 
 
-async def _must_be_free(context: Context, request: DedicateFcps) -> None:
-    """CP knows who has a device now; the directory knows who gets it at the next logon."""
+async def follow(context: Context, request: FollowFcps) -> dict[str, Json]:
+    """The entry names real devices, of whichever member the guest logs on at: those of the member where it is now, or is
+    to start. The devices in the result are pairs of virtual and real numbers."""
+    userid = request.userid
+    async with _only_one(context, userid, request.reals):
+        entry = await entries.must_exist(context, userid)
+        if request.devices:
+            if await context.power(userid) is not PowerState.OFF:
+                raise AgentError(409, "guest-active", f"{userid} is on", remedy="stop or relocate it")
+            await _must_be_free(context, userid, request.reals, request.elsewhere)
+            wanted = dict(zip(request.devices, request.reals, strict=True))
+        else:
+            wanted = {item.vdev: item.rdev for item in await _held(context) if item.userid == userid}
+        have = {item.vdev: item.rdev for item in entry.dedicates}
+        others = [(vdev, rdev) for vdev, rdev in wanted.items() if have.get(vdev) not in (None, rdev)]
+        if others:
+            numbers = tuple(vdev for vdev, _ in others)
+            change = ChangeGuest(userid=userid, undedicate=numbers, dedicate=tuple(others))
+            await definitions.change(context, change)
+    return {"userid": userid, "devices": [[vdev.lower(), rdev.lower()] for vdev, rdev in sorted(wanted.items())]}
+
+
+async def _must_be_free(context: Context, userid: str, reals: Sequence[str], elsewhere: Sequence[str]) -> None:
+    """CP knows who has a device now; the directory knows who gets it at the next logon, at the member where it logs
+    on."""
     known = (await devices(context))["fcps"]
     rows = {str(row["fcp"]).upper(): row for row in known if isinstance(row, dict)} if isinstance(known, list) else {}
-    for device in request.devices:
+    for device in reals:
         if device not in rows:
             raise AgentError(404, "fcp-unknown", f"this system has no FCP device {device}", remedy="see GET /v1/fcps")
     promised = await _promised(context)
-    for device in request.devices:
-        owners = {str(rows[device]["owner"]), *promised.get(device, ())} - {"", request.userid}
+    for device in reals:
+        owners = {str(rows[device]["owner"]), *promised.get(device, set()).difference(elsewhere)} - {"", userid}
         if owners:
             others = ", ".join(sorted(owners))
             raise AgentError(
-                409, "fcp-in-use", f"FCP device {device} is with {others}, not free for {request.userid}",
+                409, "fcp-in-use", f"FCP device {device} is with {others}, not free for {userid}",
                 remedy="choose another device, or take it back from its owner",
             )  # fmt: skip
 
@@ -158,7 +192,11 @@ async def _drop_live(context: Context, userid: str, device: str) -> object:
 async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Json]:
     """The live half goes first: a device that CP does not take back stays in the entry, and is nobody else's."""
     userid = request.userid
-    async with _only_one(context, request):
+    async with _only_one(context, userid, request.devices):
+        entry = await entries.query(context, userid)
+        dedicated = entry.dedicates if entry is not None else ()
+        reals = json.dumps({item.vdev: item.rdev for item in dedicated if item.vdev in request.devices})
+        have: dict[str, str] = json.loads(await context.remember("reals", reals))
         on = await context.power(userid) is PowerState.ON
         for number, device in enumerate(request.devices):
             context.report(number / max(len(request.devices), 1), f"device {device}")
@@ -169,16 +207,16 @@ async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Jso
                     f.ImageDeviceUndedicate(target=userid, image_device_number=device), allow=_GONE
                 )
                 if answer.rc == 0 or before:
-                    context.on_undo(f"device {device} of {userid}", _again(context, userid, device))
+                    context.on_undo(f"device {device} of {userid}", _again(context, userid, device, have.get(device, device)))
             await _drop(context, userid, device)
     return {"devices": list(request.devices), "live": on}
 
 
-def _again(context: Context, userid: str, device: str) -> Undo:
+def _again(context: Context, userid: str, device: str, real: str) -> Undo:
     """Give a device back that was taken away: both halves, whichever of them is missing."""
 
     async def again() -> None:
-        both = {"target": userid, "image_device_number": device, "real_device_number": device}
+        both = {"target": userid, "image_device_number": device, "real_device_number": real}
         await context.call(f.ImageDeviceDedicateDM(**both, readonly=0), allow=((404, 4),))
         await context.call(f.ImageDeviceDedicate(**both, readonly=0), allow=((204, 4),))
 

@@ -48,6 +48,7 @@ HANDLERS: dict[str, Handler] = {
     "guest.reset": power.reset,
     "guest.reboot": power.reboot,
     "fcp.dedicate": fcps.dedicate,
+    "fcp.follow": fcps.follow,
     "fcp.undedicate": fcps.undedicate,
     "guest.configure": fcps.configure,
     "volume.refresh_bootmap": bootmap.refresh,

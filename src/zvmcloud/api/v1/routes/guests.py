@@ -14,6 +14,7 @@ from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.storage import following
 
 router = APIRouter(tags=["guests"])
 
@@ -170,7 +171,11 @@ async def relocation(
         Blocker(number=item.text("number"), what=item.text("what"), mend=item.text("mend"), force=item.text("force"))
         for item in answer.documents("blockers")
     ]
-    return RelocationCheck(possible=answer.flag("possible"), blockers=blockers)
+    volumes = await following.against(node.core, row.system, row.userid, destination.upper())
+    if volumes:
+        mend = "have the cluster share the pool, or detach them"
+        blockers.append(Blocker(number="", what=volumes, mend=mend, force=""))
+    return RelocationCheck(possible=answer.flag("possible") and not volumes, blockers=blockers)
 
 
 @router.get("/guests/{system}/{userid}/usage", name="guest.usage")

@@ -176,7 +176,7 @@ class PoolSettings(BaseModel):
 
 class PoolFinding(BaseModel):
     """Something of a pool that is not as it should be. ``kind``: job-over, lun-state, guest-gone, connections,
-    not-dedicated; ``subject``: a volume, LUN or FCP device; ``mended``: it was."""
+    not-dedicated, device-lost; ``subject``: a volume, LUN or FCP device; ``mended``: it was."""
 
     kind: str
     subject: str
@@ -185,11 +185,13 @@ class PoolFinding(BaseModel):
 
 
 class FcpDevice(BaseModel):
-    """An FCP device. ``state`` and ``owner`` are what z/VM said last; ``assigner`` is the guest it is kept for."""
+    """An FCP device. ``state`` and ``owner`` are what z/VM said last; ``assigner`` is the guest it is kept for, at the
+    virtual device number ``vdev``."""
 
     fcp: str
     use: Literal["free", "reserved", "used"]
     assigner: str
+    vdev: str
     connections: int
     template: str
     npiv: str
@@ -209,6 +211,7 @@ async def fcp_devices(node: TheNode, _caller: Operator, system: str) -> list[Fcp
             fcp=item.fcp,
             use="used" if item.connections else "reserved" if item.allocated else "free",
             assigner=item.assigner,
+            vdev=item.at if item.assigner else "",
             connections=item.connections,
             template=item.template,
             npiv=item.npiv,
