@@ -149,6 +149,7 @@ LEAST: dict[str, Role | None] = {
     "GET /systems/{system}/volume-pools/{pool}": Role.OPERATOR,
     "PATCH /systems/{system}/volume-pools/{pool}": Role.OPERATOR,
     "GET /systems/{system}/volume-pools/{pool}/check": Role.OPERATOR,
+    "POST /systems/{system}/volume-pools/{pool}/discover": Role.OPERATOR,
     "POST /systems/{system}/volume-pools/{pool}/repair": Role.OPERATOR,
     "GET /systems/{system}/volume-pools/{pool}/file": Role.OPERATOR,
     "PUT /systems/{system}/volume-pools/{pool}/file": Role.OPERATOR,

@@ -7,7 +7,6 @@ from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
-import sqlalchemy as sa
 
 import postgres
 from manager.fake_zhcp import FakeZhcp
@@ -17,9 +16,7 @@ from manager.volume_support import ADMIN, CLUSTER, POOL, PORTS, begun, clustered
 from zvmcloud.manager import fcp_rows
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.node import Node
 from zvmcloud.manager.operations import OPERATIONS, Target
 from zvmcloud.manager.storage import claims, rows
 

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.simulator.model_devices import Lun
+from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.fcp_messages import RefreshBootmap
@@ -338,4 +340,22 @@ async def test_a_volume_that_a_crash_left_online_is_given_back_at_the_next_start
     agent.restart()
     assert agent.runner.journal.volumes() != ()
     await agent.runner.recover()
+    clean(agent)
+
+
+async def test_the_agent_tells_the_luns_that_its_devices_are_shown(agent: Agent) -> None:
+    lun(agent)
+    lun(agent, SECOND, 2 * BLOCKS)
+    with pytest.raises(ZhcpError, match=r"storage\.fcps"):
+        await agent.client.ask("GET", "/v1/luns")
+    agent.runner.settings = dataclasses.replace(
+        agent.runner.settings, storage=dataclasses.replace(agent.runner.settings.storage, fcps=("1A00",))
+    )
+    with pytest.raises(ZhcpError, match="has no FCP device 1A00"):
+        await agent.client.ask("GET", "/v1/luns")
+    await with_devices(agent)
+    found: Any = (await agent.client.ask("GET", "/v1/luns"))["luns"]
+    assert {(item["lun"], item["wwpn"]) for item in found} >= {(FIRST, PORT), (SECOND, OTHER_PORT)}
+    assert {item["bytes"] for item in found if item["lun"] == SECOND} == {2 * BLOCKS * 512}
+    assert {item["device"] for item in found} == {"1A00"}
     clean(agent)

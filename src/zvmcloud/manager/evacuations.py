@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zvmcloud.manager.core import Core
-from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.guest_plans import Relocation, plan_relocate, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.jobs.plan import Json, Plan, Step

@@ -64,8 +64,8 @@ class FcpPool:
         self._core = core
 
     async def sync(self, system: str) -> None:
-        """Write down what z/VM says about its FCP devices now; those that it does not have any more are notfound. What a
-        guest of ours was given in a relocation, instead of the device that is kept for it, is kept for it then."""
+        """Write down what z/VM says about its FCP devices now; those that it does not have any more are notfound. What
+        a guest of ours was given in a relocation, instead of the device that is kept for it, is kept for it then."""
         found = Document(await self._core.agent(system).get("/v1/fcps")).documents("fcps")
         facts = ("npiv", "physical", "chpid", "pchid", "state", "owner")
         async with self._core.database.write() as connection:

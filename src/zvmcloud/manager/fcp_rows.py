@@ -53,7 +53,8 @@ async def change_connections(
     template: str = "",
 ) -> None:
     """One connection more (``by`` 1) or less (-1) for each device, which is taken for the guest when nobody has it. The
-    numbers are those in the guest, whose device may have another. A reservation with connections does not end by itself; one that is left without ends after RELEASED seconds.
+    numbers are those in the guest, whose device may have another. A reservation with connections does not end by
+    itself; one that is left without ends after RELEASED seconds.
 
     Raises NotFound (fcp-unknown), Conflict (fcp-owned) when another guest has one, Conflict (fcp-not-connected).
     """

@@ -54,6 +54,7 @@ from zvmcloud.manager.provisioning import Provisioning
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
 from zvmcloud.manager.storage.checking import Checking
+from zvmcloud.manager.storage.discovering import Discovering
 from zvmcloud.manager.storage.pools import VolumePools
 from zvmcloud.manager.systems.authority import Authority
 from zvmcloud.manager.systems.enrollment import Enrollment
@@ -96,6 +97,7 @@ class Node:
         self.volumes = Volumes(core, self.fcp)
         self.pools = VolumePools(core)
         self.checking = Checking(core, self.guests)
+        self.discovering = Discovering(core, self.pools)
         self.tokens = tokens
         self.accounts = Accounts(core.database, tokens)
         self.audit = Audit(core.database)

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.events import log as events
+from zvmcloud.manager.fcp_rows import NOBODY
 from zvmcloud.manager.inventory.tables import seen_guests
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
-from zvmcloud.manager.fcp_rows import NOBODY
 from zvmcloud.manager.storage import following
 from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, nics
 

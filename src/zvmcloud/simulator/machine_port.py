@@ -239,6 +239,20 @@ class Session:
             self._come_online(self.system.device_folder / self.userid / name, ".".join(path.upper().split()[1:]))
         return {"ok": True, "device": name, "changed": changed}
 
+    def _luns(self, request: Mapping[str, object]) -> dict[str, Json]:
+        """What REPORT LUNS would say, port by port."""
+        vdev = _digits(request, "fcp", 4).upper()
+        self._logged_on()
+        own = luns.device(self.system.machines[self.userid], vdev)
+        if own is None or not fabric.usable(self.system, own.rdev):
+            raise BadRequest(f"{self.userid} has no FCP device {vdev} that works")
+        with self.journal.timed("luns", self.userid, vdev, ""):
+            rows: list[Json] = [
+                {"wwpn": lun.wwpn, "lun": lun.lun, "uuid": lun.uuid, "bytes": lun.blocks * lun.block_size}
+                for lun in fabric.reachable(self.system, own.rdev)
+            ]
+        return {"ok": True, "luns": rows}
+
     def _logged_on(self) -> None:
         if self.userid not in self.system.machines:
             raise BadRequest(f"{self.userid} is not logged on any more; log on again")
@@ -282,4 +296,5 @@ _OPERATIONS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, Json]
     "guest": Session._guest,
     "device": Session._device,
     "scsi": Session._scsi,
+    "luns": Session._luns,
 }

@@ -30,9 +30,9 @@ def check_reals(devices: tuple[str, ...], reals: tuple[str, ...]) -> None:
 @kind("fcp.dedicate")
 @dataclass(frozen=True, slots=True)
 class DedicateFcps(OfGuest):
-    """Give FCP devices to a guest; at once when it is on. `devices`: the virtual device numbers; `reals`: the devices, in
-    the same order, when their numbers are others. `elsewhere`: guests of other members of the SSI cluster, which has one
-    directory: what their entries dedicate are devices of their members.
+    """Give FCP devices to a guest; at once when it is on. `devices`: the virtual device numbers; `reals`: the devices,
+    in the same order, when their numbers are others. `elsewhere`: guests of other members of the SSI cluster, which has
+    one directory: what their entries dedicate are devices of their members.
 
     Undone: the devices are taken back, from the running guest first.
 

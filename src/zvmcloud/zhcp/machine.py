@@ -64,6 +64,18 @@ class GuestAnswer:
     output: str
 
 
+@dataclass(frozen=True, slots=True)
+class SeenLun:
+    """A LUN at the end of a path. WWPN and LUN have 16 digits; `uuid` (VPD page 83) is the disk's, whichever path leads
+    to it; `size` in bytes."""
+
+    device: str
+    wwpn: str
+    lun: str
+    uuid: str
+    size: int
+
+
 class GuestUnreachableError(Exception):
     """The agent in the guest does not answer."""
 
@@ -108,6 +120,10 @@ class Machine(Protocol):
     async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
         """Take a SCSI volume offline that a crash left; one that is not there is fine."""
 
+    async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
+        """The LUNs that the storage shows FCP devices of ours, one for each path; nothing is online after it that was
+        not before. AgentError 409 `lun-unreachable` for a device that is not ours, or does not work."""
+
     async def close(self) -> None:
         """Let the connection go; links stay."""
 
@@ -124,8 +140,9 @@ def _unreachable(detail: str) -> AgentError:
 
 def lun_unreachable(devices: Sequence[str], lun: str, why: str) -> AgentError:
     """No path leads to a LUN: 409 `lun-unreachable`."""
+    what = f"LUN 0x{lun} has no path" if lun else "there is no path to any LUN"
     return AgentError(
-        409, "lun-unreachable", f"LUN 0x{lun} has no path through {', '.join(devices)}: {why}",
+        409, "lun-unreachable", f"{what} through {', '.join(devices)}: {why}",
         remedy="give the agent's virtual machine the FCP devices; see the zoning and the LUN masking",
     )  # fmt: skip
 
@@ -255,6 +272,22 @@ class SimulatedMachine:
         for device, wwpn in paths:
             await self._ask(_scsi(device, wwpn, lun, online=False))
 
+    async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
+        """`luns` of the machine port. See Machine."""
+        found: list[SeenLun] = []
+        for device in devices:
+            try:
+                answer = await self._ask({"op": "luns", "fcp": device})
+            except AgentError as problem:
+                if problem.problem.code != "machine-refused":
+                    raise
+                raise lun_unreachable([device], "", str(problem)) from problem
+            rows = answer.get("luns")
+            for item in rows if isinstance(rows, list) else []:
+                wwpn, lun, uuid = (str(item.get(name) or "").lower() for name in ("wwpn", "lun", "uuid"))
+                found.append(SeenLun(device, wwpn, lun, uuid, int(item.get("bytes") or 0)))
+        return tuple(found)
+
     async def close(self) -> None:
         """Close the connections."""
         streams, self._streams = self._streams, None
@@ -337,7 +370,7 @@ class SimulatedMachine:
                 if not isinstance(problem, OSError | EOFError | ValueError | TimeoutError):
                     raise
                 idle = not fresh and isinstance(problem, ConnectionError | EOFError)
-                if not idle or request["op"] not in ("cp", "reader", "device", "scsi"):
+                if not idle or request["op"] not in ("cp", "reader", "device", "scsi", "luns"):
                     raise _unreachable(str(problem) or type(problem).__name__) from problem
                 answer = await self._again(request, problem)
         if not answer.get("ok"):

@@ -1,7 +1,7 @@
 """The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
 
 PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
-GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/osas  /v1/ssi  /v1/traffic
+GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/luns  /v1/osas  /v1/ssi  /v1/traffic
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory?known=tag|userids=A,B  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
 GET /v1/vswitches[?fields=name]  /v1/vswitches/{name}  /v1/lans
@@ -157,6 +157,7 @@ class Service:
             self._query("/v1/inventory", self._look),
             self._query("/v1/events", lambda _, r: self._events(r)),
             self._query("/v1/fcps", lambda c, _: fcps.devices(c)),
+            self._query("/v1/luns", lambda c, _: fcps.luns(c)),
             self._query("/v1/ssi", lambda c, _: system_queries.ssi(c)),
             self._query("/v1/traffic", lambda c, _: system_queries.traffic(c)),
             self._query("/v1/pools", lambda c, _: queries.all_pools(c)),

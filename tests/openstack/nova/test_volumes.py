@@ -193,7 +193,9 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
     assert inside(target, userid, "md5sum /dev/mapper/mpatha") == bytes_before, "it ran on with its bytes"
     after = dedicated(target, userid)
     assert [line.split()[1] for line in after] == [line.split()[1] for line in before]
-    assert not {line.split()[2] for line in after} & {line.split()[2] for line in dedicated(target, target.userid(there))}
+    assert not {line.split()[2] for line in after} & {
+        line.split()[2] for line in dedicated(target, target.userid(there))
+    }
     target.driver.attach_volume(target.context, found, server, "/dev/vdb")  # a retry of nova's
     target.driver.reboot(target.context, server, None, "HARD", devices)
     target.up(userid)

@@ -22,6 +22,8 @@ class Volume:
 
     lun: str
     wwpns: tuple[str, ...]
+    uuid: str = "6005076307ffc5e30000000000000001"
+    sectors: int = 2048
 
 
 class FakeKernel(Kernel):
@@ -113,7 +115,8 @@ class FakeKernel(Kernel):
 
     def _unit(self, vdev: str, wwpn: str, verb: str, lun: str) -> None:
         unit = f"{ZFCP}/0.0.{vdev}/{wwpn}/{lun}"
-        known = any(volume.lun == lun and wwpn in volume.wwpns for volume in self.volumes)
+        known = next((volume for volume in self.volumes if volume.lun == lun and wwpn in volume.wwpns), None)
+        well_known = lun == "0xc101000000000000"
         scsi = f"/sys/bus/scsi/devices/{vdev}:{wwpn[-4:]}:{lun[2:10]}"
         if verb == "remove":
             if self.path(scsi).exists():
@@ -121,12 +124,17 @@ class FakeKernel(Kernel):
             self.path(unit).rmdir()
             return
         self.path(unit).mkdir()
-        if not known:
+        if known is None and not well_known:
             return
         name = f"sd{chr(ord('a') + self._disks)}"
         self._disks += 1
         for attribute, value in (("hba_id", f"0.0.{vdev}"), ("wwpn", wwpn), ("fcp_lun", lun), ("delete", "")):
             self.put(f"{scsi}/{attribute}", f"{value}\n" if value else "")
+        if known is None:
+            self.path(f"{scsi}/scsi_generic/sg0").mkdir(parents=True)
+            return
+        self.put(f"{scsi}/wwid", f"naa.{known.uuid}\n")
+        self.put(f"/sys/block/{name}/size", f"{known.sectors}\n")
         self.path(f"{scsi}/block/{name}").mkdir(parents=True)
         self.put(f"/dev/{name}", "")
         self.path(f"/sys/block/{name}/holders").mkdir(parents=True)

@@ -316,3 +316,39 @@ async def test_a_volume_that_a_crash_left_is_taken_off_every_path(kernel: FakeKe
     assert len(await kernel.names("/sys/bus/scsi/devices")) == 1
     await again.drop_volume(("1a00", "1c00"), WWPNS, LUN)
     await crashed.__aexit__(None, None, None)
+
+
+async def test_the_luns_of_a_device_are_told_and_none_stays_in_use(kernel: FakeKernel) -> None:
+    other = "0x4010400100000000"
+    kernel.volumes += [Volume(LUN, WWPNS), Volume(other, WWPNS[:1], "6005076307ffc5e30000000000000002", 4096)]
+    kernel.attach("1a00", "1732/03")
+    heads = "Lun list length = 32 which imples 4 lun entries\nReport luns [select_report=0x0]:\n"
+    controller = "4010400200000000"
+    listed = "".join(f"    {lun.removeprefix('0x')}\n" for lun in ("c101000000000000", LUN, other, controller))
+    kernel.answers["sg_luns"] = lambda _words, _data: Ended(0, (heads + listed).encode(), "")
+    linux = LinuxMachine(kernel, cp=lambda _: CpAnswer(0, ()), patience=0.1)
+    found = await linux.luns(("1a00",))
+    ends = [(item.wwpn, item.lun, item.uuid, item.size) for item in found]
+    first, second = (port.removeprefix("0x") for port in WWPNS)
+    shared = (LUN.removeprefix("0x"), "6005076307ffc5e30000000000000001", 2**20)
+    assert sorted(ends) == sorted(
+        [
+            (first, *shared), (second, *shared),
+            (first, other.removeprefix("0x"), "6005076307ffc5e30000000000000002", 2**21),
+        ]
+    )  # fmt: skip
+    assert await kernel.names("/sys/bus/scsi/devices") == ()
+    assert not await Ccw(kernel).is_online("1a00")
+
+
+async def test_a_device_without_ports_or_without_sg_luns_is_told(kernel: FakeKernel) -> None:
+    kernel.attach("1a00", "1732/03")
+    linux = LinuxMachine(kernel, cp=lambda _: CpAnswer(0, ()), patience=0.1)
+    with pytest.raises(AgentError) as caught:
+        await linux.luns(("1a00",))
+    assert caught.value.problem.code == "lun-unreachable"
+    kernel.volumes.append(Volume(LUN, WWPNS[:1]))
+    kernel.answers["sg_luns"] = lambda _words, _data: Ended(15, b"", "Illegal request")
+    with pytest.raises(AgentError, match="Illegal request"):
+        await linux.luns(("1a00",))
+    assert await kernel.names("/sys/bus/scsi/devices") == ()

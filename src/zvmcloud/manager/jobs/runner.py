@@ -65,7 +65,11 @@ class Runner:
         record, first = _fresh(job, plan, self.journal.epoch), plan.steps[0]
         self._busy.add(job)
         try:
-            turn = None if first.local or first.system else lambda connection: self.turns.ask(connection, record, first.kind)
+            turn = (
+                None
+                if first.local or first.system
+                else lambda connection: self.turns.ask(connection, record, first.kind)
+            )
             await self.journal.begin(plan, origin, job, also=turn)
             return await self.resume(job, record)
         finally:
@@ -242,7 +246,9 @@ class Runner:
                 await self.cancel(child.id)
         running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
         if running is not None and not record.over:
-            await self._remote.cancel(job, _at(record, running.step.system).system, keyed(running.step.name, record.run))
+            await self._remote.cancel(
+                job, _at(record, running.step.system).system, keyed(running.step.name, record.run)
+            )
         return record
 
     async def again(self, job: str, *, backwards: bool, by_parent: bool = False) -> JobRecord:

@@ -10,6 +10,8 @@
     steps       what volume jobs write down, undone when they fail; what was claimed and never come to
     plans       plans that make, wipe, copy and extend volumes
     attaching   plans that attach a volume to a guest and detach it
+    discovering LUNs that the storage shows, against the pools
+    following   what a guest that goes to another member takes along
     checking    rows against z/VM, and what a crash left mended
 
 A LUN is free, or has one volume, or is reserved: it holds data and is nobody's until an administrator frees it. A

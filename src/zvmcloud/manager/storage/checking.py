@@ -30,8 +30,8 @@ from zvmcloud.manager.storage.rows import AVAILABLE, ERROR, Attachment, Pool, Vo
 from zvmcloud.manager.tables import attachments
 
 Entries = dict[tuple[str, str], dict[str, str] | None]
-"""The devices that a guest's entry dedicates at which numbers, by system and userid; None for a guest that z/VM does not
-have."""
+"""The devices that a guest's entry dedicates at which numbers, by system and userid; None for a guest that z/VM does
+not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,9 @@ async def _guest(
     owners = {device.fcp: device.assigner for device in await fcp_rows.all_devices(connection, item.system)}
     for real in (dedicated[fcp] for fcp in item.fcps if fcp in dedicated):
         if owners.get(real, "") not in ("", item.userid):
-            detail = f"FCP device {real}, which the entry of {item.userid} at {item.system} dedicates, is {owners[real]}'s"
+            detail = (
+                f"FCP device {real}, which the entry of {item.userid} at {item.system} dedicates, is {owners[real]}'s"
+            )
             found.append(Finding("device-lost", volume.name, detail))
     return found
 

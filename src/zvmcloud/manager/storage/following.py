@@ -1,8 +1,8 @@
 """Volumes of guests that go to another member of their cluster: whether they can, through which FCP devices there, and
 their rows, which go along.
 
-A guest keeps the numbers at which it has its FCP devices, so its Linux and LOADDEV stay as they are; which devices these
-are, each member says with its own::
+A guest keeps the numbers at which it has its FCP devices, so its Linux and LOADDEV stay as they are; which devices
+these are, each member says with its own::
 
     relocate    z/VM gives the running guest devices of equal EQID (docs/reference/relocation.md), the agent there reads
                 which, and has the directory entry name them                                          devices_of
@@ -115,7 +115,12 @@ async def steps_to(node: Node, system: str, userid: str, to: str) -> tuple[tuple
     names = ", ".join(after.values())
     taken: dict[str, Json] = {"userid": userid, "to": to, "devices": after}
     claim = Step(
-        "take", f"FCP device(s) {names} of {to} are for {userid}", "manager.fcps_taken", taken, "manager.fcps_left", taken
+        "take",
+        f"FCP device(s) {names} of {to} are for {userid}",
+        "manager.fcps_taken",
+        taken,
+        "manager.fcps_left",
+        taken,
     )
     if after == before:
         return (claim,), after, before
@@ -143,9 +148,7 @@ def pairs(parameters: Mapping[str, Json], results: Mapping[str, Mapping[str, Jso
 
 
 @claims("manager.fcps_taken")
-async def fcps_taken(
-    context: LocalContext, parameters: Mapping[str, Json], claimed: bool
-) -> Mapping[str, Json] | None:
+async def fcps_taken(context: LocalContext, parameters: Mapping[str, Json], claimed: bool) -> Mapping[str, Json] | None:
     """Devices of the member that a guest goes to are kept for it. What is claimed and never come to ends by itself.
     Raises Overtaken."""
     to, userid, given = str(parameters["to"]), str(parameters["userid"]), pairs(parameters, {})

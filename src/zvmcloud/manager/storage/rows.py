@@ -127,6 +127,12 @@ async def luns(connection: Connection, home: str, name: str | None = None) -> di
     return {row["name"]: lun_of(row) for row in found}
 
 
+async def luns_by_pool(connection: Connection, home: str) -> tuple[tuple[str, Lun], ...]:
+    """The LUNs of all pools of a home, each with its pool's name."""
+    query = sa.select(pool_luns).where(pool_luns.c.home == home).order_by(pool_luns.c.name)
+    return tuple((row["pool"], lun_of(row)) for row in (await connection.execute(query)).mappings())
+
+
 async def one_lun(connection: Connection, pool: Pool, name: str) -> Lun:
     """A LUN of a pool. Raises NotFound (lun-unknown)."""
     found = (await luns(connection, pool.home, pool.name)).get(name.lower())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.zhcp.errors import AgentError
-from zvmcloud.zhcp.linux import iucv, vmcp
+from zvmcloud.zhcp.linux import iucv, report_luns, vmcp
 from zvmcloud.zhcp.linux.ccw import Ccw
 from zvmcloud.zhcp.linux.kernel import Kernel
 from zvmcloud.zhcp.linux.reader import PUNCH, READER, UnitRecord
 from zvmcloud.zhcp.linux.zfcp import Zfcp
-from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, Identity, SpoolFile
+from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, Identity, SeenLun, SpoolFile
 
 
 class LinuxMachine:
@@ -103,6 +103,10 @@ class LinuxMachine:
     async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
         """Take a SCSI volume offline that a crash left."""
         await self._zfcp.drop(devices, wwpns, lun)
+
+    async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
+        """The LUNs behind FCP devices; see report_luns."""
+        return await report_luns.seen(self._kernel, self._zfcp, devices)
 
     async def close(self) -> None:
         """Nothing is held."""

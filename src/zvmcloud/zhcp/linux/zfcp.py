@@ -15,7 +15,7 @@ reference/connector/flows.md section 7 for the order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -50,9 +50,7 @@ class Zfcp:
             disks: list[str] = []
             why = "there is no target port"
             for device in devices:
-                if not await self._ccw.is_online(device):
-                    await self._ccw.set_online(device)
-                    made.push_async_callback(self._ccw.set_offline, device)
+                await self.online(made, device)
                 for wwpn in wwpns:
                     try:
                         disks.append(await self._path(made, device, wwpn, lun))
@@ -70,6 +68,23 @@ class Zfcp:
                 if await self._kernel.exists(port):
                     await self._remove(port, device, wwpn, lun)
 
+    async def online(self, made: AsyncExitStack, device: str) -> None:
+        """Have an FCP device online until the end of the block."""
+        if not await self._ccw.is_online(device):
+            await self._ccw.set_online(device)
+            made.push_async_callback(self._ccw.set_offline, device)
+
+    async def ports(self, device: str) -> tuple[str, ...]:
+        """The target ports that an FCP device which is online sees, as 0x and 16 digits."""
+        folder = f"{_DRIVER}/{busid(device)}"
+        await self._kernel.write(f"{folder}/port_rescan", "1")
+
+        async def there() -> bool:
+            return any(name.startswith("0x") for name in await self._kernel.names(folder))
+
+        await self._kernel.until(there, f"a target port of {busid(device)}", self._patience)
+        return tuple(name for name in await self._kernel.names(folder) if name.startswith("0x"))
+
     async def _path(self, made: AsyncExitStack, device: str, wwpn: str, lun: str) -> str:
         folder, port = f"{_DRIVER}/{busid(device)}", f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"
         if not await self._kernel.exists(port):
@@ -77,20 +92,27 @@ class Zfcp:
             await self._kernel.until(
                 lambda: self._kernel.exists(port), f"port {_hex(wwpn)} of {busid(device)}", self._patience
             )
-        if not await self.disk(device, wwpn, lun):
+        return await self.unit(made, device, wwpn, lun, lambda: self.disk(device, wwpn, lun))
+
+    async def unit(
+        self, made: AsyncExitStack, device: str, wwpn: str, lun: str, name: Callable[[], Awaitable[str]]
+    ) -> str:
+        """Have a LUN in use until the end of the block: its name, which `name` tells as soon as it has one."""
+        port = f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"
+        if not await name():
             if not await self._kernel.exists(f"{port}/{_hex(lun)}"):
                 await self._kernel.write(f"{port}/unit_add", _hex(lun))
             made.push_async_callback(self._remove, port, device, wwpn, lun)
 
         async def there() -> bool:
-            return bool(await self.disk(device, wwpn, lun))
+            return bool(await name())
 
         await self._kernel.until(there, f"LUN {_hex(lun)} behind {_hex(wwpn)} of {busid(device)}", self._patience)
-        return await self.disk(device, wwpn, lun)
+        return await name()
 
     async def _remove(self, port: str, device: str, wwpn: str, lun: str) -> None:
         """Detach the SCSI disk first: `unit_remove` is refused while it is there."""
-        scsi, _ = await self._scsi(device, wwpn, lun)
+        scsi, _ = await self.scsi(device, wwpn, lun)
         if scsi:
             await self._kernel.write(f"{_SCSI}/{scsi}/delete", "1")
         if await self._kernel.exists(f"{port}/{_hex(lun)}"):
@@ -98,10 +120,11 @@ class Zfcp:
 
     async def disk(self, device: str, wwpn: str, lun: str) -> str:
         """The name of the SCSI disk at the end of a path ("sda"), "" while there is none."""
-        scsi, block = await self._scsi(device, wwpn, lun)
+        scsi, block = await self.scsi(device, wwpn, lun)
         return block if scsi and block and await self._kernel.exists(f"/dev/{block}") else ""
 
-    async def _scsi(self, device: str, wwpn: str, lun: str) -> tuple[str, str]:
+    async def scsi(self, device: str, wwpn: str, lun: str) -> tuple[str, str]:
+        """The SCSI device at the end of a path, and its disk; "" for what is not there."""
         wanted = (busid(device), _hex(wwpn), _hex(lun))
         for name in await self._kernel.names(_SCSI):
             if not await self._kernel.exists(f"{_SCSI}/{name}/fcp_lun"):

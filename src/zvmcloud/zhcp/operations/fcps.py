@@ -11,8 +11,8 @@ from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
-from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.entry_messages import ChangeGuest
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps
 from zvmcloud.zhcp.operations import definitions, reader
 from zvmcloud.zhcp.operations.context import Context, Undo
@@ -62,6 +62,19 @@ async def devices(context: Context) -> dict[str, Json]:
             }
         )
     return {"fcps": found}
+
+
+async def luns(context: Context) -> dict[str, Json]:
+    """GET /v1/luns: the LUNs that the storage shows the FCP devices of the agent's settings, one row for each path.
+    FieldError without such devices, AgentError 409 `lun-unreachable`."""
+    devices = context.settings.storage.fcps
+    if not devices:
+        raise FieldError("storage.fcps", "", "FCP devices of the agent's machine, in its settings")
+    rows: list[Json] = [
+        {"device": item.device, "wwpn": item.wwpn, "lun": item.lun, "uuid": item.uuid, "bytes": item.size}
+        for item in await context.machine.luns(devices)
+    ]
+    return {"luns": rows}
 
 
 async def _held(context: Context) -> tuple[answers.HeldFcp, ...]:
@@ -118,8 +131,8 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
 
 
 async def follow(context: Context, request: FollowFcps) -> dict[str, Json]:
-    """The entry names real devices, of whichever member the guest logs on at: those of the member where it is now, or is
-    to start. The devices in the result are pairs of virtual and real numbers."""
+    """The entry names real devices, of whichever member the guest logs on at: those of the member where it is now, or
+    is to start. The devices in the result are pairs of virtual and real numbers."""
     userid = request.userid
     async with _only_one(context, userid, request.reals):
         entry = await entries.must_exist(context, userid)
@@ -207,7 +220,9 @@ async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Jso
                     f.ImageDeviceUndedicate(target=userid, image_device_number=device), allow=_GONE
                 )
                 if answer.rc == 0 or before:
-                    context.on_undo(f"device {device} of {userid}", _again(context, userid, device, have.get(device, device)))
+                    context.on_undo(
+                        f"device {device} of {userid}", _again(context, userid, device, have.get(device, device))
+                    )
             await _drop(context, userid, device)
     return {"devices": list(request.devices), "live": on}
 

@@ -13,7 +13,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError
 from zvmcloud.zhcp.errors import AgentError, Call, from_smapi
-from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Identity, Machine, SpoolFile
+from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Identity, Machine, SeenLun, SpoolFile
 from zvmcloud.zhcp.rehearsal import directory, kinds, running
 from zvmcloud.zhcp.rehearsal.world import Linked, World, file_lines
 from zvmcloud.zhcp.seams import Leftovers, Notes, Opened, Record, Smapi
@@ -212,6 +212,11 @@ class RehearsedMachine(Machine):
 
     async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
         """Nothing was brought online."""
+
+    async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
+        """No device is brought online to ask."""
+        del devices
+        return ()
 
     async def close(self) -> None:
         """The real machine stays open."""

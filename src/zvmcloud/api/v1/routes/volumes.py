@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from zvmcloud.api.v1.context import Operator, Reader, TheNode
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, Tagged, key_of, page
@@ -184,6 +184,27 @@ class PoolFinding(BaseModel):
     mended: bool
 
 
+class Discover(BaseModel):
+    """``add``: take new LUNs into the pool, free, and the room of those that grew; ``luns``: only of these names."""
+
+    add: bool = False
+    luns: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=4096)
+
+
+class DiscoveredLun(BaseModel):
+    """A LUN that the storage shows the agent's FCP devices, or that the pool has. ``state``: new, added, known, grown
+    (larger than the pool says), elsewhere (in another pool), unseen (in the pool, and no path leads to it). ``uuid``:
+    the disk's identifier (VPD page 83)."""
+
+    name: str
+    state: str
+    lun: str
+    wwpns: list[str]
+    size_mb: int
+    uuid: str
+    pool: str
+
+
 class FcpDevice(BaseModel):
     """An FCP device. ``state`` and ``owner`` are what z/VM said last; ``assigner`` is the guest it is kept for, at the
     virtual device number ``vdev``."""
@@ -292,9 +313,22 @@ async def export_pool(node: TheNode, _caller: Operator, system: str, pool: str) 
 async def import_pool(
     node: TheNode, _caller: Operator, system: str, pool: str, file: Annotated[str, Body(media_type="text/plain")]
 ) -> Pool:
-    """Take the LUNs of a pool file or a table over, all or none; LUNs that it does not name stay. LUNs are not found by
-    themselves: new ones are imported, and of one that grew the line that the export has, with the new size."""
+    """Take the LUNs of a pool file or a table over, all or none; LUNs that it does not name stay."""
     return Pool.of(await node.pools.load(node.core.system(system), pool, file))
+
+
+@router.post(f"{POOL}/discover", name="volume-pool.discover")
+async def discover(node: TheNode, _caller: Operator, system: str, pool: str, wanted: Discover) -> list[DiscoveredLun]:
+    """Ask the storage for LUNs, through the FCP devices of the agent's machine, and say which are in a pool. New ones
+    are added when that is asked for; look before: a LUN that somebody outside of the pools uses is told by nothing."""
+    found = await node.discovering.discover(node.core.system(system), pool, add=wanted.add, only=wanted.luns)
+    return [
+        DiscoveredLun(
+            name=item.lun.name, state=item.state, lun=item.lun.lun, wwpns=list(item.lun.wwpns),
+            size_mb=item.lun.size_mb, uuid=item.uuid, pool=item.pool,
+        )
+        for item in found
+    ]  # fmt: skip
 
 
 @router.get(f"{POOL}/check", name="volume-pool.check")
