@@ -58,6 +58,7 @@ class FakeFcps:
     def __init__(self) -> None:
         super().__init__()
         self.member = ""
+        self.offline: set[str] = set()
         self.peers: Mapping[str, FakeFcps] = {}
         self.guests: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
@@ -66,6 +67,8 @@ class FakeFcps:
         return JSONResponse({"fcps": [item | self._held(item["fcp"]) for item in self.answers["fcps"]["fcps"]]})
 
     def _held(self, fcp: str) -> dict[str, str]:
+        if fcp in self.offline:
+            return {"state": "offline"}
         for name, guest in self.guests.items():
             if guest["member"] == self.member and guest["state"] == "on":
                 for vdev, real in guest.get("reals", {}).items():
@@ -88,7 +91,7 @@ class FakeFcps:
         reals: dict[str, str] = {}
         for vdev in guest.get("fcps", []):
             taken = {*self.dedicated(on=True), *reals.values()}
-            free = [item["fcp"] for item in self.answers["fcps"]["fcps"] if item["fcp"] not in taken]
+            free = [item["fcp"] for item in self.answers["fcps"]["fcps"] if item["fcp"] not in taken | self.offline]
             reals[vdev] = next(fcp for fcp in free if fcp[:2] == vdev[:2])
         guest |= {"member": self.member, "reals": reals}
 
@@ -111,6 +114,11 @@ class FakeFcps:
         guest["reals"] = {vdev: real for vdev, real in had.items() if vdev not in parameters["devices"]}
         guest["fcps"] = sorted(guest["reals"])
         return {}
+
+    def _do_fcp_vary(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        devices = set(parameters["devices"]) - set(self.dedicated(on=True))
+        self.offline = self.offline - devices if parameters["online"] else self.offline | devices
+        return {"devices": sorted(devices)}
 
     def _do_fcp_follow(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)

@@ -162,16 +162,44 @@ async def test_a_relocated_guest_keeps_what_z_vm_gave_it(tmp_path: Path) -> None
         assert await them.devices("ZVM2") == {}
 
 
+async def off_with_a_volume(them: Two) -> None:
+    """Guest B is off at ZVM2, where devices are kept for it that z/VM knows nothing of."""
+    them.one.guests["B"]["state"] = "off"
+    await done(them.node, "guest.move", "B", destination="ZVM2")
+    await create(them.node, "other", 1)
+    await done(them.node, "volume.attach", "B", system="ZVM2", volume="other")
+    assert await them.devices("ZVM2", "B") == {"1a00": "1a00", "1b00": "1b00"}
+
+
+async def test_a_relocation_gives_away_no_device_of_a_guest_that_is_off(tmp_path: Path) -> None:
+    async with two(tmp_path) as them:
+        await off_with_a_volume(them)
+        job = await done(them.node, "guest.relocate", "A", destination="ZVM2")
+        kinds = [item.step.kind for item in job.steps if not item.step.local]
+        assert kinds == ["fcp.vary", "guest.relocate", "fcp.vary", "fcp.follow"]
+        assert await them.devices("ZVM2") == {"1a00": "1a01", "1b00": "1b01"}
+        assert await them.devices("ZVM2", "B") == {"1a00": "1a00", "1b00": "1b00"}
+        assert them.two.offline == set()
+        assert await them.node.checking.check("ZVM2", "p1", mend=False) == ()
+
+
+async def test_a_relocation_that_fails_leaves_the_devices_of_others_online(tmp_path: Path) -> None:
+    async with two(tmp_path) as them:
+        await off_with_a_volume(them)
+        them.one.refuse_next = Refused(409, "not-relocatable", "CP messages 1940", ("VMRELOCATE", 8, 3000))
+        with pytest.raises(ManagerError, match="1940"):
+            await done(them.node, "guest.relocate", "A", destination="ZVM2")
+        assert them.two.offline == set()
+        assert await them.devices("ZVM1") == {"1a00": "1a00", "1b00": "1b00"}
+
+
 async def test_a_device_that_z_vm_gave_away_is_found_by_the_check(tmp_path: Path) -> None:
     async with two(tmp_path) as them:
-        node = them.node
-        them.one.guests["B"]["state"] = "off"
-        await done(node, "guest.move", "B", destination="ZVM2")
-        await create(node, "other", 1)
-        await done(node, "volume.attach", "B", system="ZVM2", volume="other")
-        await done(node, "guest.relocate", "A", destination="ZVM2")
-        (*_, lost) = await node.checking.check("ZVM2", "p1", mend=True)
-        assert (lost.kind, lost.subject, lost.mended) == ("device-lost", "other", False)
+        await off_with_a_volume(them)
+        await them.taken("ZVM2", "1a00", "X")
+        found = await them.node.checking.check("ZVM2", "p1", mend=True)
+        lost = [(item.subject, item.mended) for item in found if item.kind == "device-lost"]
+        assert lost == [("other", False)]
 
 
 async def test_what_z_vm_gave_a_guest_without_our_doing_is_kept_for_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from zhcp.test_road import until_up
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps
+from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps, VaryFcps
 from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
@@ -175,6 +175,20 @@ async def test_a_running_guest_s_entry_names_what_z_vm_gave_it(agent: Agent) -> 
     same = await agent.run(FollowFcps(userid="LINUX01"))
     assert same.result is not None
     assert (same.result["devices"], await dedicated(agent)) == ([["1a00", "1a00"]], ["DEDICATE 1A00 1A00"])
+
+
+async def test_devices_that_nobody_has_go_offline_and_come_back(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(DedicateFcps(userid="LINUX01", devices=("1a00",)))
+    told = await agent.run(VaryFcps(devices=("1a00", "1a01"), online=False))
+    assert told.result is not None
+    assert told.result["devices"] == ["1a01"], "the other one is LINUX01's"
+    states = {name: row["state"] for name, row in (await fcps(agent)).items()}
+    assert (states["1a00"], states["1a01"]) == ("active", "offline")
+    await agent.run(VaryFcps(devices=("1a00", "1a01"), online=True))
+    assert (await fcps(agent))["1a01"]["state"] == "free"
+    assert (await agent.refused(VaryFcps(devices=("1a01", "9999"), online=False))).status == 502
+    assert (await fcps(agent))["1a01"]["state"] == "free", "it is undone"
 
 
 @pytest.mark.parametrize("words", [{"devices": ["1a00"]}, {"devices": ["1a00"], "reals": ["1a01", "1a02"]}])

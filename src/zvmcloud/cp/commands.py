@@ -110,6 +110,11 @@ def query_fcp_active() -> str:
     return "QUERY FCP ACTIVE"
 
 
+def vary(device: str, *, online: bool) -> str:
+    """VARY ONLINE or OFFLINE rdev: a real device that nobody has (refused with 122 when somebody has it)."""
+    return _line("VARY", "ONLINE" if online else "OFFLINE", vdev(device))
+
+
 def query_vswitch(switch: str = "", *, details: bool = False) -> str:
     """QUERY VSWITCH, of one switch or all."""
     return _line("QUERY VSWITCH", name(switch, "switch") if switch else "ALL", "DETAILS" if details else "")

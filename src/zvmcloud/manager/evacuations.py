@@ -116,8 +116,9 @@ class Evacuations:
         request = Relocation(userid, member, max_total=limits[0], max_quiesce=limits[1])
         managed = member.upper() in self._core.agents.names
         steps = []
-        devices = {device.at: device.fcp for device in await self._fcp.of_guest(system, userid)}
-        for step in plan_relocate(system, userid, request, managed=managed, devices=devices).steps:
+        devices = await following.kept(self._fcp, system, userid)
+        others = await following.promised(self._fcp, member.upper(), userid) if managed and devices else ()
+        for step in plan_relocate(system, userid, request, managed=managed, devices=devices, kept=others).steps:
             told, back = _named(step.parameters, userid), _named(step.undo_parameters, userid)
             name = f"{step.name}-{userid.lower()}"
             steps.append(replace(step, name=name, parameters=told, undo_parameters=back, stays=True))

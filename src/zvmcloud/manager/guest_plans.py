@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zvmcloud.manager.disks import DiskRequest
@@ -80,10 +80,11 @@ def plan_relocate(
     *,
     managed: bool = False,
     devices: Mapping[str, str] | None = None,
+    kept: Sequence[str] = (),
 ) -> Plan:
     """Move a guest to another member, or test whether it could go. ``managed``: the member is a system of ours, where
     the guest is recorded then; else its record stays here, as migrated. ``devices``: the FCP device that it has at each
-    of its numbers."""
+    of its numbers; ``kept``: those of the member that are others', which are off."""
     parameters: dict[str, Json] = {
         "userid": owner,
         "destination": request.destination.upper(),
@@ -100,7 +101,7 @@ def plan_relocate(
     if request.test:
         steps: tuple[Step, ...] = (replace(move, undo_kind=NOTHING),)
     elif managed:
-        steps = _there_and_back(system, owner, request.destination.upper(), move, devices or {})
+        steps = _there_and_back(system, owner, request.destination.upper(), move, devices or {}, kept)
     else:
         migrated = {"userid": owner, "migrated": True}
         gone = Step("record", f"record that {owner} has gone", "manager.guest_migrated", migrated)
@@ -108,10 +109,13 @@ def plan_relocate(
     return Plan("guest.relocate", title[0].upper() + title[1:], system, steps, owner)
 
 
-def _there_and_back(system: str, owner: str, to: str, move: Step, devices: Mapping[str, str]) -> tuple[Step, ...]:
+def _there_and_back(
+    system: str, owner: str, to: str, move: Step, devices: Mapping[str, str], kept: Sequence[str]
+) -> tuple[Step, ...]:
     """A move between two systems of ours. An undo goes backwards: the agent there sends the guest back, and only when
     it has, the guest is recorded here again; that is why what does so is a step before the move. So is what has its
-    entry name the FCP devices that it gets here then."""
+    entry name the FCP devices that it gets here then. z/VM chooses the FCP devices there among those that nobody has,
+    and does not know of guests that are off: theirs are offline meanwhile."""
     back: dict[str, Json] = {"userid": owner, "from": to, "after": move.name}
     if devices:
         back["devices"] = dict(devices)
@@ -126,7 +130,15 @@ def _there_and_back(system: str, owner: str, to: str, move: Step, devices: Mappi
     stay = Step("stay", f"keep which FCP devices {numbers} of {owner} are", NOTHING, {}, "fcp.follow", whose)
     title = f"the entry of {owner} dedicates what z/VM gives it at {to} as {numbers}"
     follow = Step("devices", title, "fcp.follow", whose, NOTHING, system=to)
-    return keep, stay, there, follow, replace(record, parameters={**record.parameters, "devices_of": follow.name})
+    record = replace(record, parameters={**record.parameters, "devices_of": follow.name})
+    if not kept:
+        return keep, stay, there, follow, record
+    off: dict[str, Json] = {"devices": list(kept), "online": False}
+    on: dict[str, Json] = {"devices": list(kept), "online": True}
+    title = f"z/VM gives none of {', '.join(kept)} of {to} away, which are kept for guests that are off"
+    hide = Step("hide", title, "fcp.vary", off, "fcp.vary", on, undo_system=to, system=to)
+    show = Step("show", f"{', '.join(kept)} of {to} are online again", "fcp.vary", on, NOTHING, system=to)
+    return keep, stay, hide, there, show, follow, record
 
 
 def moved_step(

@@ -76,6 +76,21 @@ class FollowFcps(OfGuest):
             raise FieldError("parameters.reals", "0 devices", f"as many as devices: {len(self.devices)}")
 
 
+@kind("fcp.vary")
+@dataclass(frozen=True, slots=True)
+class VaryFcps(Operation):
+    """Take real FCP devices that nobody has offline, so that z/VM gives none of them to a guest that is relocated here,
+    or online again. One that somebody has by now stays as it is.
+
+    Undone: those that were taken offline come online again.
+
+    Errors: what CP says of a device.
+    """
+
+    devices: tuple[str, ...] = _numbers(MISSING)
+    online: bool
+
+
 @kind("fcp.undedicate")
 @dataclass(frozen=True, slots=True)
 class UndedicateFcps(OfGuest):

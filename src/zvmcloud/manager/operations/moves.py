@@ -51,8 +51,10 @@ async def relocate(node: Node, caller: Caller, target: Target, wanted: Relocate)
     )
     await _volumes_follow(node, target.system, owner, wanted.destination.upper())
     managed = wanted.destination.upper() in node.core.agents.names
-    devices = await following.kept(node, target.system, owner)
-    return Prepared(plan_relocate(target.system, owner, request, managed=managed, devices=devices), project)
+    devices = await following.kept(node.fcp, target.system, owner)
+    others = await following.promised(node.fcp, wanted.destination.upper(), owner) if managed and devices else ()
+    plan = plan_relocate(target.system, owner, request, managed=managed, devices=devices, kept=others)
+    return Prepared(plan, project)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ these are, each member says with its own::
                 which, and has the directory entry name them                                          devices_of
     move        devices of the member are taken when the job begins, and the entry names them         devices
 
-z/VM knows nothing of devices that are kept for guests which are off: a relocation may give one of them away. `check`
-finds that. For data that are there too the pool has to be the cluster's.
+z/VM knows nothing of devices that are kept for guests which are off: those are offline while a guest comes, so that
+none of them is given away. When somebody else relocates a guest, `check` finds what was. For data that are there too
+the pool has to be the cluster's.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from zvmcloud.manager.tables import attachments
 
 if TYPE_CHECKING:
     from zvmcloud.manager.core import Core
+    from zvmcloud.manager.fcp import FcpPool
     from zvmcloud.manager.node import Node
 
 Pairs = Mapping[str, str]
@@ -52,9 +54,15 @@ async def against(core: Core, system: str, userid: str, to: str) -> str:
     return f"volume(s) {', '.join(far)} are of pools that {to} does not reach"
 
 
-async def kept(node: Node, system: str, userid: str) -> Pairs:
+async def kept(fcp: FcpPool, system: str, userid: str) -> Pairs:
     """The devices of a guest where it is."""
-    return {device.at: device.fcp for device in await node.fcp.of_guest(system, userid)}
+    return {device.at: device.fcp for device in await fcp.of_guest(system, userid)}
+
+
+async def promised(fcp: FcpPool, system: str, userid: str) -> tuple[str, ...]:
+    """The devices of a system that are others' by our word only: z/VM would give them away."""
+    every = await fcp.devices(system)
+    return tuple(item.fcp for item in every if item.allocated and item.assigner != userid and item.state == "free")
 
 
 async def chosen(node: Node, system: str, userid: str, to: str) -> Pairs:
@@ -108,7 +116,7 @@ def _allowed(volumes: Sequence[Volume], device: Device) -> bool:
 
 async def steps_to(node: Node, system: str, userid: str, to: str) -> tuple[tuple[Step, ...], Pairs, Pairs]:
     """For a guest that is off: the steps before its record goes, the devices that it has then, and had."""
-    before = await kept(node, system, userid)
+    before = await kept(node.fcp, system, userid)
     if not before:
         return (), {}, {}
     after = await chosen(node, system, userid, to)

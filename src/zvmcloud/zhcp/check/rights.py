@@ -67,6 +67,8 @@ COMMANDS: dict[str, ClassRight] = {
     "transfer_reader": ClassRight("TRANSFER", "G", "files for guests"),
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),
+    "query_fcp_active": ClassRight("QUERY FCP", "B", "at which numbers guests have FCP devices"),
+    "vary": ClassRight("VARY", "B", "FCP devices that a relocation is not to give away"),
     "query_vswitch": ClassRight("QUERY VSWITCH", "B", "names of VSWITCHes, without asking SMAPI", required=False),
     "query_lan": ClassRight("QUERY LAN", "GB", "guest LANs that are to be deleted"),
     "indicate_user": ClassRight("INDICATE USER", "EABC", "I/O operations of guests", required=False),

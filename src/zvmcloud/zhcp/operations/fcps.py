@@ -1,4 +1,4 @@
-"""fcp.dedicate, fcp.follow, fcp.undedicate and guest.configure; and what FCP devices the system has."""
+"""fcp.dedicate, fcp.follow, fcp.undedicate, fcp.vary and guest.configure; and what FCP devices the system has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
-from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps
+from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps, VaryFcps
 from zvmcloud.zhcp.operations import definitions, reader
 from zvmcloud.zhcp.operations.context import Context, Undo
 
@@ -22,6 +22,7 @@ _STATES = {"1": "active", "2": "free", "3": "offline"}
 _NONE = ("NONE", "N/A", "-")
 _GONE_DM = ((404, 8), (400, 4))
 _GONE = ((204, 8), (200, 12))
+_ATTACHED = 122
 _HEX = re.compile(r"\b([0-9A-F]{3,4})\b")
 _SERVICE = "zvmguestconfigure.service"
 _START = (
@@ -150,6 +151,25 @@ async def follow(context: Context, request: FollowFcps) -> dict[str, Json]:
             change = ChangeGuest(userid=userid, undedicate=numbers, dedicate=tuple(others))
             await definitions.change(context, change)
     return {"userid": userid, "devices": [[vdev.lower(), rdev.lower()] for vdev, rdev in sorted(wanted.items())]}
+
+
+async def vary(context: Context, request: VaryFcps) -> dict[str, Json]:
+    """fcp.vary. VARY of a device that is as it is wanted changes nothing (judgement)."""
+    varied: list[Json] = []
+    for device in request.devices:
+        if not request.online:
+            context.on_undo(f"device {device} online", _online(context, device))
+        answer = await context.cp(commands.vary(device, online=request.online), allow=(_ATTACHED,))
+        if answer.rc == 0:
+            varied.append(device.lower())
+    return {"devices": varied, "online": request.online}
+
+
+def _online(context: Context, device: str) -> Undo:
+    async def online() -> None:
+        await context.cp(commands.vary(device, online=True), allow=(_ATTACHED,))
+
+    return online
 
 
 async def _must_be_free(context: Context, userid: str, reals: Sequence[str], elsewhere: Sequence[str]) -> None:

@@ -50,6 +50,7 @@ HANDLERS: dict[str, Handler] = {
     "fcp.dedicate": fcps.dedicate,
     "fcp.follow": fcps.follow,
     "fcp.undedicate": fcps.undedicate,
+    "fcp.vary": fcps.vary,
     "guest.configure": fcps.configure,
     "volume.refresh_bootmap": bootmap.refresh,
     "volume.ignition": ignition.prepare,
