@@ -87,8 +87,8 @@ class VaryFcps(Operation):
     Errors: what CP says of a device.
     """
 
-    devices: tuple[str, ...] = _numbers(MISSING)
     online: bool
+    devices: tuple[str, ...] = _numbers(MISSING)
 
 
 @kind("fcp.undedicate")
