@@ -34,6 +34,7 @@ from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, SettingsError
 from zvmcloud.manager.settings_file import load
+from zvmcloud.quick_http import QuickProtocol
 from zvmcloud.serving import Server, TakenError, alone
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
@@ -90,7 +91,7 @@ async def _serve(settings: Settings, *, announce: bool, token_file: Path | None)
         server = Server(
             uvicorn.Config(
                 Farewell(doors(node), node),
-                http="h11",
+                http=QuickProtocol,
                 proxy_headers=False,  # X-Forwarded-For would let any local process choose its address
                 loop="asyncio",
                 lifespan="off",

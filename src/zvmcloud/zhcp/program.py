@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from zvmcloud.quick_http import QuickProtocol
 from zvmcloud.serving import Server, alone
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import catalogue, enrollment
@@ -51,6 +52,9 @@ def run(
     if log_level.lower() not in levels:
         _end(f"--log-level {log_level}: one of {', '.join(sorted(levels))}")
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Two lines an operation: what the format does not show is not looked up (logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = ""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         settings = load(settings_file)
@@ -187,7 +191,7 @@ async def _serve(settings: Settings) -> None:
         Service(runner).application(),
         log_level="warning",
         access_log=False,
-        http="h11",
+        http=QuickProtocol,
         proxy_headers=False,  # X-Forwarded-For would let any local process choose its address
         lifespan="on",
         timeout_keep_alive=75,
