@@ -15,6 +15,7 @@ from typing import cast
 from zvmcloud.simulator.events import Subscriber
 from zvmcloud.simulator.faults import NOTHING, Faults, Strike
 from zvmcloud.simulator.smapi.dispatch import Answer, Dispatcher
+from zvmcloud.simulator.smapi.doorway import Doorway
 from zvmcloud.smapi.connection import RequestFrame, ServerConnection
 from zvmcloud.smapi.declare import Answering
 from zvmcloud.smapi.errors import WireError
@@ -43,7 +44,7 @@ class RequestServer:
         self.request_timeout = request_timeout
         self.connections: set[Connection] = set()
         self.held = 0
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Doorway] = []
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None, *, trusted: str = "") -> int:
         """Listen; gives the port. May be called for several ports.
@@ -51,8 +52,15 @@ class RequestServer:
         `trusted`: the peer's userid is known to be this one, as over IUCV; a request without credentials, also one in
         the legacy form, is this userid's. Credentials that are given count as they do anywhere.
         """
-        loop = asyncio.get_running_loop()
-        made = await loop.create_server(lambda: Connection(self, trusted.upper()), host, port, ssl=tls, backlog=512)
+
+        def connection() -> Connection:
+            return Connection(self, trusted.upper())
+
+        if tls is None:
+            doorway = Doorway(host, port, connection)
+            self._servers.append(doorway)
+            return doorway.port
+        made = await asyncio.get_running_loop().create_server(connection, host, port, ssl=tls, backlog=512)
         self._servers.append(made)
         return int(made.sockets[0].getsockname()[1])
 
@@ -73,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._known = False
         self._wire = ServerConnection()
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._busy = False
         self._held = 0
         self._subscriber: Subscriber | None = None
@@ -84,6 +92,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._server.connections.add(self)
+        self._timer = asyncio.get_running_loop().call_soon(self._wait)
+
+    def _wait(self) -> None:
+        """Its request has not come with the connection."""
         self._timer = asyncio.get_running_loop().call_later(self._server.request_timeout, self.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -127,12 +139,11 @@ class Connection(asyncio.Protocol):
             return
         request_id = dispatcher.next_request_id()
         self._transport.write(self._wire.accepted(request_id))
-        loop = asyncio.get_running_loop()
         delay = dispatcher.delay(frame) + strike.delay
         if delay:
-            loop.call_later(delay, self._work, frame, request_id, strike)
+            asyncio.get_running_loop().call_later(delay, self._work, frame, request_id, strike)
         else:
-            loop.call_soon(self._work, frame, request_id, strike)
+            self._work(frame, request_id, strike)
 
     def _work(self, frame: RequestFrame, request_id: int, strike: Strike = NOTHING) -> None:
         if strike.rule is not None and self._struck(frame, request_id, strike):
