@@ -12,6 +12,7 @@ Statements that this module does not know are kept unchanged. Those it knows are
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,11 +59,11 @@ class Statement:
 
     records: tuple[str, ...]
     words: tuple[str, ...] = field(compare=False)
+    keyword: str = field(init=False, compare=False)
+    """The first word; an asterisk for a comment, empty for a blank record."""
 
-    @property
-    def keyword(self) -> str:
-        """The first word; an asterisk for a comment, empty for a blank record."""
-        return self.words[0] if self.words else ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keyword", self.words[0] if self.words else "")
 
     @property
     def is_comment(self) -> bool:
@@ -114,6 +115,11 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
     statements: list[Statement] = []
     pending: list[str] = []
     for number, raw in enumerate(records, first_line):
+        if not pending and not verbatim and not raw.lstrip().upper().startswith(_WITH_PASSWORDS):
+            known = _alone(raw)
+            if known is not None:
+                statements.append(known)
+                continue
         record = _record(raw, number, verbatim=verbatim)
         comment = record.lstrip().startswith("*")
         if comment and not pending:
@@ -127,6 +133,21 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
     if pending:
         raise DirectoryError(first_line + len(records) - 1, "record", pending[-1], "a continuation needs a next record")
     return tuple(statement for statement in statements if statement.words or verbatim)
+
+
+_WITH_PASSWORDS = ("USER", "IDENTITY", "MDISK", "*")
+"""Beginnings of records that are not remembered: those that may hold a password, and comments, which rarely recur."""
+
+
+@functools.lru_cache(maxsize=2048)
+def _alone(raw: str) -> Statement | None:
+    """A statement that is one record and nothing but words, None for all else. Most of a directory's records stand in
+    many entries, so they are remembered."""
+    record = raw.rstrip().upper()
+    words = tuple(record.split())
+    if len(raw) > COLUMNS or not words or not raw.isprintable() or "'" in record or record.endswith(","):
+        return None
+    return Statement((record,), words)
 
 
 def _record(raw: str, number: int, *, verbatim: bool = False) -> str:
@@ -218,8 +239,18 @@ def check(statement: Statement, line: int) -> None:
     Raises DirectoryError naming the line and the operand.
     """
     checker = _CHECKS.get(statement.keyword)
-    if checker is not None:
-        checker(_Operands(statement, line))
+    if checker is None or (not statement.keyword.startswith(_WITH_PASSWORDS) and _is_good(statement)):
+        return
+    checker(_Operands(statement, line))
+
+
+@functools.lru_cache(maxsize=2048)
+def _is_good(statement: Statement) -> bool:
+    try:
+        _CHECKS[statement.keyword](_Operands(statement, 1))
+    except DirectoryError:
+        return False
+    return True
 
 
 class _Operands:

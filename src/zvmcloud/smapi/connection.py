@@ -30,7 +30,7 @@ from typing import Any
 
 from zvmcloud.smapi.declare import Answering, Framing, Function, Request
 from zvmcloud.smapi.errors import ParameterError, WireError
-from zvmcloud.smapi.layout import CANONICAL, ENCODING, Shape, encode_text
+from zvmcloud.smapi.layout import CANONICAL, Shape, decode_text, encode_text
 
 MAX_REQUEST = 16 * 1024 * 1024
 """Bytes of a request that a server takes unless told otherwise."""
@@ -194,7 +194,7 @@ def decode_frame(body: bytes) -> RequestFrame:
         name, nul, arguments = body[1:].partition(b"\0")
         if not nul or not 1 <= len(name) <= _NAME_LIMIT:
             raise WireError("a legacy request begins with X'FF' and a function name of 1-64 characters", rs=BAD_LENGTH)
-        return RequestFrame(name.decode(ENCODING), "", "", "", arguments, legacy=True)
+        return RequestFrame(decode_text(name), "", "", "", arguments, legacy=True)
     at = 0
 
     def text(name: str, minimum: int, limit: int) -> str:
@@ -207,7 +207,7 @@ def decode_frame(body: bytes) -> RequestFrame:
         if at + 4 + length > len(body):
             raise ParameterError(name, "longer than what is left of the request", rc=900, rs=LENGTH_MISMATCH)
         at += 4 + length
-        return body[at - length : at].decode(ENCODING)
+        return decode_text(body[at - length : at])
 
     function = text("function_name", 1, _NAME_LIMIT)
     userid = text("authenticated_userid", 0, _USERID_LIMIT)

@@ -109,7 +109,7 @@ class Reader:
         """All NUL-terminated strings up to the end of the area; the last NUL may be missing."""
         area = self.areas
         self.areas += 1
-        chunk = self.rest().decode(ENCODING)
+        chunk = decode_text(self.rest())
         if not chunk:
             return ()
         if chunk[-1] == "\0":
@@ -144,7 +144,15 @@ class Writer:
             raise ParameterError(name, "an empty last string needs its NUL")
 
 
+def decode_text(data: bytes) -> str:
+    """Text from the wire. What is ASCII, as nearly all of it, needs no codec, of which Python's is slow."""
+    return data.decode("ascii") if data.isascii() else data.decode(ENCODING)
+
+
 def encode_text(value: str, name: str) -> bytes:
+    """Text for the wire. ParameterError for a character that it lacks."""
+    if value.isascii():
+        return value.encode("ascii")
     try:
         return value.encode(ENCODING)
     except UnicodeEncodeError as error:
@@ -256,7 +264,7 @@ class Text(Limited):
         writer.out += data
 
     def decode(self, reader: Reader) -> str:
-        return reader.take(reader.int4()).decode(ENCODING)
+        return decode_text(reader.take(reader.int4()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +280,7 @@ class Chars(Spec):
         writer.out += data.ljust(self.size)
 
     def decode(self, reader: Reader) -> str:
-        return reader.take(self.size).decode(ENCODING).rstrip(" ")
+        return decode_text(reader.take(self.size)).rstrip(" ")
 
     def check(self, value: Any, name: str, number: int) -> None:
         if len(value) > self.size:
@@ -293,11 +301,11 @@ class Asciiz(Limited):
         if stop >= 0:
             value = reader.take(stop - reader.pos)
             reader.pos += 1
-            return value.decode(ENCODING)
+            return decode_text(value)
         if reader.pos == reader.end:
             raise WireError(f"a NUL-terminated string expected at offset {reader.pos}, nothing left")
         reader.unterminated.add(area)
-        return reader.rest().decode(ENCODING)
+        return decode_text(reader.rest())
 
 
 @dataclass(frozen=True, slots=True)

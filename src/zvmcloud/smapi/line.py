@@ -47,6 +47,7 @@ class Plain:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._number = connection.fileno()
         self._loop = asyncio.get_running_loop()
         self._watching = False
         self._kept: bytes | OSError | None = None
@@ -73,12 +74,18 @@ class Plain:
         return cls(connection)
 
     async def send(self, data: bytes) -> None:
-        await self._loop.sock_sendall(self._socket, data)
+        try:
+            sent = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent < len(data):  # a request seldom is larger than what the kernel takes
+            await self._loop.sock_sendall(self._socket, memoryview(data)[sent:])
 
     async def receive(self) -> bytes:
         if self._kept is None:
             if not self._watching:
-                self._loop.add_reader(self._socket, self._readable)
+                # By its number: by the socket itself, asyncio makes the text of an error that nobody sees.
+                self._loop.add_reader(self._number, self._readable)
                 self._watching = True
             self._waiting = self._loop.create_future()
             try:
@@ -107,7 +114,7 @@ class Plain:
 
     def _unwatch(self) -> None:
         if self._watching:
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._number)
             self._watching = False
 
     def keep_alive(self) -> None:
