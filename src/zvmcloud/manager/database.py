@@ -17,7 +17,9 @@ import abc
 import asyncio
 import contextlib
 import functools
+import json
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -62,6 +64,7 @@ class Connection:
 
     def __init__(self, connection: sa.Connection | AsyncConnection) -> None:
         self._connection = connection
+        self._driver: sqlite3.Connection | None = None
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -92,14 +95,18 @@ class Connection:
         if isinstance(self._connection, AsyncConnection):
             result = await self._connection.execute(prepared.statement, parameters)
             return [tuple(row) for row in result] if result.returns_rows else []
-        rows = [parameters or {}] if isinstance(parameters, Mapping | None) else parameters
+        if self._driver is None:
+            self._driver = _driver_of(self._connection)
+        if parameters is None or isinstance(parameters, dict):  # what a Mapping is takes longer to find out
+            rows: Sequence[Mapping[str, object]] = (parameters or {},)
+        else:
+            rows = (parameters,) if isinstance(parameters, Mapping) else parameters
         form = prepared.form(tuple(rows[0]), self._connection.dialect)
-        driver = cast("sqlite3.Connection", self._connection.connection.dbapi_connection)
         try:
             if len(rows) > 1:
-                driver.executemany(form.sql, [form.values(row) for row in rows])
+                self._driver.executemany(form.sql, map(form.values, rows))
                 return []
-            return driver.execute(form.sql, form.values(rows[0])).fetchall()
+            return self._driver.execute(form.sql, form.values(rows[0])).fetchall()
         except sqlite3.IntegrityError as error:
             raise sa.exc.IntegrityError(form.sql, None, error) from error
         except sqlite3.Error as error:
@@ -140,13 +147,20 @@ class Database(abc.ABC):
 
 
 class _Sqlite(Database):
-    """A file that this process has for itself; a command line tool may write to it for a moment."""
+    """A file that this process has for itself; a command line tool may write to it for a moment.
+
+    A transaction begins and ends at the driver. SQLAlchemy's own, which costs more than the statements of a short job,
+    is made only where a statement goes through SQLAlchemy, and joins the one that is there (see `_begin`).
+    """
 
     def __init__(self, engine: sa.Engine, file: Path) -> None:
         self._engine = engine
-        self._writes = engine.execution_options(begin="BEGIN IMMEDIATE").connect()
+        self._writes = engine.connect()
         """Kept, because there is one writer at a time: taking a connection costs as much as the transaction."""
+        self._readers: list[sa.Connection] = []
+        """Kept as well: those that nobody reads with just now."""
         self._file = file
+        self._log = f"{file}-wal"
         self._writer = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
 
@@ -156,7 +170,7 @@ class _Sqlite(Database):
             raise BadInput("database", url.render_as_string(), "a file: jobs must outlive the manager")
         file = Path(url.database)
         await asyncio.to_thread(private_file, file)
-        engine = sa.create_engine(url.set(drivername="sqlite"), max_overflow=-1)
+        engine = sa.create_engine(url.set(drivername="sqlite"), max_overflow=-1, json_serializer=_json)
         sa.event.listen(engine, "connect", _prepare)
         sa.event.listen(engine, "begin", _begin)
         with engine.begin() as connection:
@@ -165,16 +179,31 @@ class _Sqlite(Database):
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        with self._engine.connect() as connection:
+        connection = self._readers.pop() if self._readers else self._engine.connect()
+        driver = _driver_of(connection)
+        _run(driver, "BEGIN")
+        try:
             yield Connection(connection)
+        finally:
+            _end(connection, driver)
+            self._readers.append(connection)
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         async with self._writer:
-            with self._writes.begin():
+            driver = _driver_of(self._writes)
+            _run(driver, "BEGIN IMMEDIATE")
+            try:
                 yield Connection(self._writes)
+                if self._writes.in_transaction():
+                    self._writes.commit()
+                else:
+                    _run(driver, "COMMIT")
+            except BaseException:
+                _end(self._writes, driver)
+                raise
         idle = self._checkpoint is None or self._checkpoint.done()
-        if idle and self._file.with_name(self._file.name + "-wal").stat().st_size > _LOG_LIMIT:
+        if idle and os.stat(self._log).st_size > _LOG_LIMIT:  # noqa: PTH116 (of each transaction; a Path takes longer)
             self._checkpoint = asyncio.create_task(self._empty_log())
 
     def heart(self) -> contextlib.AbstractAsyncContextManager[Connection]:
@@ -183,7 +212,8 @@ class _Sqlite(Database):
     async def close(self) -> None:
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
-        self._writes.close()
+        for connection in (self._writes, *self._readers):
+            connection.close()
         self._engine.dispose()
 
     async def _empty_log(self) -> None:
@@ -251,6 +281,16 @@ def private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+_JSON = json.JSONEncoder()
+_EMPTY = {dict: "{}", list: "[]", type(None): "null"}
+
+
+def _json(value: object) -> str:
+    """As json.dumps; much of what a job writes down is empty."""
+    empty = _EMPTY.get(type(value)) if not value else None
+    return _JSON.encode(value) if empty is None else empty
+
+
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     """Transactions begin where we say so, and not where sqlite3 thinks; nobody but `_empty_log` empties the log."""
     connection.isolation_level = None
@@ -260,16 +300,35 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         "busy_timeout=10000",
         "wal_autocheckpoint=0",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: sa.Connection) -> None:
-    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    driver = _driver_of(connection)
+    if not driver.in_transaction:
+        _run(driver, "BEGIN")
+
+
+def _end(connection: sa.Connection, driver: sqlite3.Connection) -> None:
+    """Take the transaction back, SQLAlchemy's and the driver's."""
+    if connection.in_transaction():
+        connection.rollback()
+    if driver.in_transaction:
+        driver.rollback()
+
+
+def _driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+
+
+def _run(driver: sqlite3.Connection, command: str) -> None:
     try:
-        driver.execute(connection.get_execution_options().get("begin", "BEGIN"))
+        driver.execute(command)
     except sqlite3.Error as error:
-        raise sa.exc.OperationalError("BEGIN", None, error) from error
+        raise sa.exc.OperationalError(command, None, error) from error
 
 
 def _empty_log(file: Path) -> None:
