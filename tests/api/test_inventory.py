@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,6 +21,7 @@ from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.directory import Entry
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.inventory import reconciler
 from zvmcloud.manager.node import Node
 from zvmcloud.simulator import guests
 from zvmcloud.simulator.cp.interpreter import execute
@@ -424,9 +427,14 @@ async def test_what_happens_in_z_vm_is_drift_at_once(tmp_path: Path, database: s
             assert '"kind": "entry-changed"' in told
 
 
+@pytest.mark.parametrize("whole", [False, True])
 async def test_guests_that_jobs_changed_are_looked_at_together(
-    zvm: Managed, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    zvm: Managed, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
+    """Each by its name, or all of the system when they are a good part of it."""
+    if whole:
+        monkeypatch.setattr(reconciler, "_MANY", 3)
+        monkeypatch.setattr(reconciler, "_SHARE", 100)
     await look(admin)
     names = ("LINUX01", "LINUX02", "LINUX03")
     jobs = {}
@@ -444,8 +452,10 @@ async def test_guests_that_jobs_changed_are_looked_at_together(
 
     monkeypatch.setattr(agent, "get", get)
     assert await zvm.node.reconciler.follow_jobs() == 3
-    assert asked == [{"userids": ",".join(names)}]
+    assert [list(query) for query in asked] == ([["known"]] if whole else [["userids"]])
+    assert whole or asked == [{"userids": ",".join(names)}]
     assert await zvm.node.reconciler.follow_jobs() == 0, "each is looked at once"
+    assert await drift(admin) == set(), "what jobs of ours did is no drift"
     for name in names:
         (version,) = (await ok(await admin.get(f"/guests/ZVM1/{name}/history")))["items"]
         assert (version["cause"], version["job"]) == ("job", jobs[name]["id"])
@@ -539,3 +549,21 @@ async def test_systems_are_looked_at_when_they_are_due(tmp_path: Path, database:
         assert row is not None
         assert row["at"] is not None
         assert await zvm.node.reconciler.look_at_due() == 0, "an hour has not gone by"
+
+
+async def test_a_look_behind_jobs_waits_for_a_pause_between_them_but_not_for_long(
+    zvm: Managed, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: now)
+    monkeypatch.setattr("zvmcloud.manager.jobs.journal.time", clock)
+    journal = zvm.node.core.journal
+    assert journal.changes() == (0.0, 0.0)
+    for seconds in (0.0, 4.0):
+        now = 1000.0 + seconds
+        name = f"LINUX0{int(seconds)}"
+        await done(admin, await admin.post("/systems/ZVM1/guests", json={"userid": name}))
+    now = 1005.0
+    assert journal.changes() == (5.0, 1.0)
+    assert set(journal.take_changed()["ZVM1"]) == {"LINUX00", "LINUX04"}
+    assert journal.changes() == (0.0, 0.0)

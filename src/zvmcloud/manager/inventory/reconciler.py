@@ -1,5 +1,9 @@
-"""Keeps the inventory true: looks at every system at an interval, at a guest when a job of ours changed it, and where
-z/VM says that something happened (following.py).
+"""Keeps the inventory true: looks at every system at an interval, at a guest when jobs of ours have changed it, and
+where z/VM says that something happened (following.py).
+
+A guest that a job made is often changed by the next ones, and a look costs about as much as a short job. So a look
+waits for a pause between jobs, but not for long; and where jobs changed a good part of a system's guests, one look at
+the whole of it, which asks z/VM for all entries at once, takes the place of one question for each.
 
 It reports; it changes nothing. With several managers each system is looked at by one of them at a time, and each
 manager looks at the guests of the jobs that it ran.
@@ -23,6 +27,10 @@ log = logging.getLogger(__name__)
 
 _TICK = 2.0
 """Seconds between two looks for jobs that have ended and systems that are due."""
+_PAUSE, _LATEST = 1.0, 10.0
+"""Seconds without the end of a job after which those that ended are followed, and the longest that this is put off."""
+_MANY, _SHARE = 50, 4
+"""So many changed guests, and at least one of so many of the system's, make a look at the whole of it cheaper."""
 _TOGETHER = 50
 """Guests of a system looked at together: the statements of one look keep the event loop for some 10 ms."""
 _AT_ONCE = 8
@@ -45,7 +53,9 @@ class Reconciler:
         try:
             while True:
                 try:
-                    await self.follow_jobs()
+                    first, last = self._core.journal.changes()
+                    if last >= _PAUSE or first >= _LATEST:
+                        await self.follow_jobs()
                     await self.look_at_due()
                     if self._core.settings.inventory.events:
                         await self._following.settle()
@@ -62,6 +72,9 @@ class Reconciler:
         looks = []
         for system, userids in changed.items():
             names = sorted(userids)
+            if len(names) >= _MANY and len(names) * _SHARE >= await self._looks.known(system):
+                looks.append(self._look(system, *names, whole=True))
+                continue
             looks += [self._look(system, *names[at : at + _TOGETHER]) for at in range(0, len(names), _TOGETHER)]
         await asyncio.gather(*looks)
         return sum(map(len, changed.values()))
@@ -78,10 +91,13 @@ class Reconciler:
         await asyncio.gather(*(self._look(system) for system in due))
         return len(due)
 
-    async def _look(self, system: str, *userids: str) -> None:
+    async def _look(self, system: str, *userids: str, whole: bool = False) -> None:
+        """At these guests, or at the whole of a system; then the guests are those that jobs of ours changed."""
         async with self._limit:
             try:
-                if userids:
+                if whole:
+                    await self._looks.look(system, userids)
+                elif userids:
                     await self._looks.look_at(system, *userids)
                 else:
                     await self._looks.look(system)

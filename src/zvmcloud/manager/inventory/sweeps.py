@@ -68,8 +68,15 @@ class Sweeps:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def look(self, system: str) -> Found:
-        """Look at the whole of a system. Raises what asking its agent raises, after writing down that it failed."""
+    async def known(self, system: str) -> int:
+        """How many entries a system had at the last look at it."""
+        query = sa.select(sa.func.count()).where(seen_guests.c.system == system, seen_guests.c.gone.is_(None))
+        async with self._core.database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def look(self, system: str, ours: Sequence[str] = ()) -> Found:
+        """Look at the whole of a system; ``ours``: guests that jobs of ours have just changed. Raises what asking its
+        agent raises, after writing down that it failed."""
         async with self._core.exclusive(system, "inventory"):
             began = time.time()
             last = await self._last(system)
@@ -88,6 +95,8 @@ class Sweeps:
                     await _resources(connection, system, resources(answer), began)
                 await _done(connection, system, answer, began)
                 await baseline.keep(connection, system, began)
+                for part in _parts(ours):
+                    await baseline.keep_state(connection, system, part, READING, began)
                 await drifting.measure(connection, system, self._core.settings.inventory.ignore, began)
             return found
 

@@ -104,6 +104,8 @@ class Journal(JournalReader):
         self._progress_written: dict[tuple[str, int], float] = {}
         self._said: dict[tuple[str, int], set[str]] = {}
         self._changed: dict[str, set[str]] = {}
+        self._changes = (0.0, 0.0)
+        """When the first and the last of these changes ended, by the monotonic clock."""
 
     async def begin(
         self,
@@ -305,12 +307,19 @@ class Journal(JournalReader):
         await audit.append(connection, SYSTEM, kind, subject, project=project, job=job, result=state, detail=told)
         await _told(connection, f"job.{state}", system, userid, project, job)
         if userid:
+            now = time.monotonic()
+            self._changes = (self._changes[0] if self._changed else now, now)
             self._changed.setdefault(system, set()).add(userid)
         return True
 
     def changed(self, system: str) -> frozenset[str]:
         """The guests of a system that :meth:`take_changed` would tell."""
         return frozenset(self._changed.get(system, ()))
+
+    def changes(self) -> tuple[float, float]:
+        """How many seconds ago the first and the last of the jobs ended that :meth:`take_changed` would tell of."""
+        now = time.monotonic()
+        return (now - self._changes[0], now - self._changes[1]) if self._changed else (0.0, 0.0)
 
     def take_changed(self) -> dict[str, set[str]]:
         """The guests, by system, of the jobs that this manager ended since the last call. Kept in memory: after a
