@@ -27,7 +27,7 @@ demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happ
 	$(BIN)/zvm demo $(ARGS)
 
 test: $(STACK)  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-openstack: $(STAMP)  ## real keystone, glance, placement, nova, neutron and cinder over two z/VM systems in software (ARGS='--logs FOLDER')
 	PYTHONPATH=tests $(BIN)/python -m openstack_proof $(ARGS)

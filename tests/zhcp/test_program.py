@@ -14,6 +14,7 @@ import trustme
 
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator.embed import Simulator
+from zvmcloud.simulator.faults import Rule
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.guest_messages import CreateGuest
@@ -55,6 +56,12 @@ def settings(simulator: Simulator, listen: str) -> str:
     """
 
 
+def client_of(folder: Path) -> httpx.AsyncClient:
+    """A client of the agent's socket."""
+    transport = httpx.AsyncHTTPTransport(uds=str(folder / "zhcp.sock"))
+    return httpx.AsyncClient(transport=transport, base_url="http://zhcp", timeout=60)
+
+
 async def test_it_serves_a_unix_socket_until_sigterm(tmp_path: Path) -> None:
     async with Simulator(state=tmp_path / "zvm") as simulator:
         (tmp_path / "zhcp.toml").write_text(settings(simulator, 'unix = "zhcp.sock"'))
@@ -66,6 +73,31 @@ async def test_it_serves_a_unix_socket_until_sigterm(tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 15) == 0
             assert not (tmp_path / "zhcp.sock").exists()
+
+
+async def test_who_waits_for_something_is_answered_when_it_is_to_stop(tmp_path: Path) -> None:
+    guest = CreateGuest(userid="LINUX01", vcpus=1, memory_mb=512)
+    body = {"epoch": 1, "kind": guest.kind, "parameters": operation_json(guest)}
+    async with Simulator(state=tmp_path / "zvm") as simulator:
+        simulator.faults.add(Rule(function="Image_Create_DM", action="hang"))
+        (tmp_path / "zhcp.toml").write_text(settings(simulator, 'unix = "zhcp.sock"'))
+        async with program(tmp_path / "zhcp.toml") as (process, _), client_of(tmp_path) as client:
+            begun = await client.put("/v1/operations/j/s", params={"wait": 0}, json=body)
+            assert begun.json()["state"] == "running"
+            seen = (await client.get("/v1/events")).json()
+            while not seen["listening"]:
+                news = {"stream": seen["stream"], "after": seen["last"], "wait": 60}
+                seen = (await client.get("/v1/events", params=news)).json()
+            news = {"stream": seen["stream"], "after": seen["last"], "wait": 60}
+            events = asyncio.create_task(client.get("/v1/events", params=news))
+            outcome = asyncio.create_task(client.get("/v1/operations/j/s", params={"wait": 60}))
+            await client.get("/v1/health")
+            assert not events.done()
+            assert not outcome.done()
+            process.send_signal(signal.SIGTERM)
+            assert (await events).json()["stream"] == seen["stream"]
+            assert (await outcome).json()["state"] == "running"
+            assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
 async def test_mutual_tls_lets_in_only_clients_of_the_authority(tmp_path: Path) -> None:
@@ -122,9 +154,7 @@ async def test_killed_in_the_middle_of_a_copy_it_goes_on_after_a_restart(tmp_pat
         async with program(tmp_path / "zhcp.toml") as (process, _):
             async with ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
                 await client.run(job="j", step="create", epoch=1, operation=guest)
-                async with httpx.AsyncClient(
-                    transport=httpx.AsyncHTTPTransport(uds=str(tmp_path / "zhcp.sock")), base_url="http://zhcp"
-                ) as http:
+                async with client_of(tmp_path) as http:
                     document = {"epoch": 1, "kind": write.kind, "parameters": operation_json(write)}
                     answer = await http.put("/v1/operations/j/write", params={"wait": 0.5}, json=document)
                     assert answer.json()["state"] == "running"

@@ -79,6 +79,7 @@ class Happenings:
         self._news = asyncio.Event()
         self._asked = 0.0
         self._waiting = 0
+        self._leaving = False
         self._task: asyncio.Task[None] | None = None
         self._trouble = "the stream has not been asked for yet"
 
@@ -94,7 +95,7 @@ class Happenings:
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    while stream == self._stream and number >= self._number:
+                    while stream == self._stream and number >= self._number and not self._leaving:
                         await self._news.wait()
         finally:
             self._waiting -= 1
@@ -110,6 +111,11 @@ class Happenings:
             "trouble": self._trouble,
             "events": [item.to_json() for item in found],
         }
+
+    def leave(self) -> None:
+        """Answer all who wait, now and from now on."""
+        self._leaving = True
+        self._wake()
 
     async def close(self) -> None:
         """Give the stream up."""
@@ -164,6 +170,9 @@ class Happenings:
     def _add(self, kind: str, userid: str = "", word: str = "") -> None:
         self._number += 1
         self._kept.append(Happening(self._number, time.time(), kind, userid, word))
+        self._wake()
+
+    def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -185,10 +185,11 @@ async def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     runner = runner_of(settings)
+    service = Service(runner)
     listen = settings.listen
     tls = await asyncio.to_thread(lambda: settings.tls)
     config = uvicorn.Config(
-        Service(runner).application(),
+        service.application(),
         log_level="warning",
         access_log=False,
         http=QuickProtocol,
@@ -203,8 +204,13 @@ async def _serve(settings: Settings) -> None:
     )
     server = Server(config)
     door, where = _socket(settings)
+
+    def leave() -> None:
+        service.leave()
+        server.leave()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.leave)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     announce = asyncio.create_task(_announce(runner, where))
     try:
         gc.freeze()  # what is loaded stays; looking at all of it again stops everybody for some 50 ms

@@ -81,6 +81,7 @@ class Runner:
         self._images = ImageCache(settings.state / "images", settings.storage.cache_mb << 20, believed(settings))
         self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
+        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopping = False
 
     def context(self, key: str = "", notes: dict[str, str] | None = None) -> Context:
@@ -145,7 +146,8 @@ class Runner:
         """The outcome, or the state after at most `wait` seconds. AgentError 404 `operation-unknown`."""
         running = self._running.get(key)
         if running is not None and running.task is not None:
-            await asyncio.wait([running.task], timeout=wait)
+            ends = (running.task, self._leaving)
+            await asyncio.wait(ends, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             return running.now()
         known = self.journal.get(key)
         if known is None:
@@ -239,6 +241,11 @@ class Runner:
         await self._recovery.locks()
         await self.journal.forget_old()
         return returned
+
+    def leave(self) -> None:
+        """Answer all who wait for an outcome, now and from now on; what runs goes on until `stop`."""
+        if not self._leaving.done():
+            self._leaving.set_result(None)
 
     async def stop(self) -> None:
         """Cancel what runs, wait for its disks to be detached, close everything."""

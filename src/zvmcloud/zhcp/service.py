@@ -190,6 +190,11 @@ class Service:
             },
         )
 
+    def leave(self) -> None:
+        """Answer the requests that wait for something: the agent is about to stop."""
+        self._happenings.leave()
+        self._runner.leave()
+
     async def _recover(self) -> None:
         """Detach what a crash left linked; until z/VM can be reached, try again every few seconds."""
         while True:
