@@ -114,6 +114,11 @@ class Compute:
         (found,) = self.client.pages("/guests", {"tag": [f"openstack_instance={server.uuid}"]})
         return str(found["userid"])
 
+    def answers(self, userid: str) -> bool:
+        """Whether the agent in the guest does."""
+        with self.stack.machine() as zhcp:
+            return zhcp.try_guest(userid, "echo ping")
+
     def up(self, userid: str) -> str:
         """Wait until the agent in the guest answers; its host name."""
         deadline = time.monotonic() + 120

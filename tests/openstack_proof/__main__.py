@@ -43,7 +43,7 @@ async def _main(arguments: argparse.Namespace) -> int:
     async with running(told, arguments.logs) as cloud:
         folder = cloud.places.folder
         image = await asyncio.to_thread(_sample, folder / "sample.img")
-        openstack = Openstack(cloud.places, folder / "logs" / "commands.txt")
+        openstack = Openstack(cloud.places, cloud.transcript)
         report = Report(told)
         servers = Proof(cloud, openstack, report, image)
         if await servers.begin():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,21 @@ class CommandFailed(Exception):
     """The command said no; its words are the message."""
 
 
-class Openstack:
-    """The command line as the cloud's admin. ``transcript`` gets every command with its output, for the guide."""
+class Transcript:
+    """A file with every command and its output, for the guide."""
 
-    def __init__(self, places: Places, transcript: Path) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def note(self, words: Sequence[str], output: str) -> None:
+        with self._path.open("a") as file:
+            file.write(f"$ {shlex.join(words)}\n{output}")
+
+
+class Openstack:
+    """The command line as the cloud's admin."""
+
+    def __init__(self, places: Places, transcript: Transcript) -> None:
         self._program = places.program("openstack")
         self._transcript = transcript
         self._environment = {
@@ -44,8 +56,7 @@ class Openstack:
             process.kill()
             await process.wait()
             raise CommandFailed(f"openstack {' '.join(words)}: not within {seconds:.0f} s") from None
-        with self._transcript.open("a") as file:
-            file.write(f"$ openstack {' '.join(words)}\n{out.decode()}")
+        self._transcript.note(["openstack", *words], out.decode())
         if process.returncode:
             raise CommandFailed(f"openstack {' '.join(words)}: {error.decode().strip()[-2000:]}")
         return out.decode()

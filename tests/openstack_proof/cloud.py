@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +14,9 @@ from pathlib import Path
 import httpx
 
 from openstack_proof import catalogue, databases, environment, units, zvm
+from openstack_proof.client import Transcript
 from openstack_proof.daemons import Daemons, wait_until
+from openstack_proof.guide import Guide
 from openstack_proof.programs import programs
 from openstack_proof.settings import HOST, Places, Section, ini
 from openstack_proof.zvm import FLAT, SYSTEMS, TAGGED, Zvm
@@ -38,6 +37,7 @@ class Cloud:
         self.places = places
         self.daemons = daemons
         self.zvm = found
+        self.transcript = Transcript(places.folder / "logs" / "commands.txt")
         self.hosts = {system: system.lower() for system in SYSTEMS}
 
 
@@ -105,8 +105,11 @@ def _start(cloud: Cloud, told: Told) -> None:
     told("keystone answers")
     for system in SYSTEMS:
         cloud.zvm.ask("POST", f"/systems/{system}/vswitches", {"name": FLAT, "rdev": ["1004"], "vid": "UNAWARE"})
-    cloud.zvm.give_storage()
-    _drivers(cloud)
+    guide = Guide(places, cloud.zvm, cloud.transcript)
+    guide.token()
+    guide.storage()
+    guide.settings()
+    _settings(cloud)
     _services(cloud)
     with ThreadPoolExecutor(4) as pool:
         for work in [pool.submit(_answers, cloud, name, "/") for name in list(MODULES)[1:]]:
@@ -114,7 +117,7 @@ def _start(cloud: Cloud, told: Told) -> None:
     told("glance, placement, nova, neutron and cinder answer")
     for host in cloud.hosts.values():
         _start_compute(cloud, host)
-    _map_hosts(cloud)
+    guide.hosts(cloud.hosts, PATIENCE, daemons)
     wait_until(lambda: _agents_ready(cloud), "the agents make their VSWITCH", PATIENCE, daemons)
     told("nova-compute of both systems is known")
 
@@ -163,24 +166,16 @@ def _services(cloud: Cloud) -> None:
     cinder = folder / "cinder" / "cinder.conf"
     _api(cloud, "cinder", {}, f"--config-file {cinder}")
     daemons.add("cinder-scheduler", [places.program("cinder-scheduler"), "--config-file", cinder])
-    daemons.add("cinder-volume", _volume(cloud))
+    for host in cloud.hosts.values():
+        _start_unit(cloud, f"cinder-volume-{host}", {})
 
 
-def _drivers(cloud: Cloud) -> None:
-    """Settings of the drivers: what `zvm openstack render` writes for each system, behind what the services need
-    anyway."""
+def _settings(cloud: Cloud) -> None:
+    """What the services need anyway, beside what was rendered for the drivers."""
     folder, places = cloud.places.folder, cloud.places
-    here = {"ZVMCLOUD_URL": cloud.zvm.url, "ZVMCLOUD_TOKEN_FILE": str(cloud.zvm.token_file)}
-    for system in SYSTEMS:
-        command = [
-            str(Path(sys.executable).with_name("zvm")), "openstack", "render", "--system", system,
-            "--physical-network", f"physnet1={FLAT}", "--physical-network", f"physnet2={TAGGED}:1000+1F00",
-            "--token-file", str(cloud.zvm.token_file), "--folder", str(folder),
-        ]  # fmt: skip
-        subprocess.run(command, env={**os.environ, **here}, check=True, stdout=subprocess.DEVNULL)
     _write(folder / "etc" / "nova" / "nova.conf", places.nova_common())
     _write(folder / "etc" / "neutron" / "neutron.conf", places.neutron_agent())
-    _write(folder / "cinder" / "own.conf", {"DEFAULT": {"enabled_backends": ",".join(cloud.hosts.values())}})
+    _write(folder / "etc" / "cinder" / "cinder.conf", places.cinder())
     (folder / "neutron" / "ml2_conf.ini").write_text((folder / "etc/neutron/plugins/ml2/zvm.ini").read_text())
 
 
@@ -207,33 +202,5 @@ def _start_unit(cloud: Cloud, name: str, own: Mapping[str, Section]) -> None:
     cloud.daemons.add(name, units.command(places.folder, name), units.variables(places.environment, own))
 
 
-def _volume(cloud: Cloud) -> list[str | Path]:
-    """One cinder-volume with a backend for each system."""
-    rendered = [f"etc/cinder/zvm-volumes-{host}.conf" for host in cloud.hosts.values()]
-    files = ("cinder/cinder.conf", *rendered, "cinder/own.conf")
-    return [cloud.places.program("cinder-volume"), *_config(cloud.places.folder, files)]
-
-
 def _config(folder: Path, names: Sequence[str]) -> list[str | Path]:
     return [word for name in names for word in ("--config-file", folder / name)]
-
-
-def _map_hosts(cloud: Cloud) -> None:
-    """nova knows a host when its compute node is there; then it has to be told to look."""
-    command: list[str | Path] = [
-        cloud.places.program("nova-manage"),
-        "--config-file",
-        cloud.places.folder / "nova" / "nova.conf",
-    ]
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        cloud.daemons.check()
-        done = subprocess.run(
-            [*command, "cell_v2", "discover_hosts", "--verbose"], capture_output=True, text=True, check=True
-        )
-        listed = subprocess.run([*command, "cell_v2", "list_hosts"], capture_output=True, text=True, check=True)
-        if all(f" {host} " in listed.stdout for host in cloud.hosts.values()):
-            return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nova does not know both hosts: {done.stdout}{done.stderr}{listed.stdout}")
-        time.sleep(3)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from openstack_proof.client import CommandFailed, Openstack
 from openstack_proof.cloud import Cloud
-from openstack_proof.compare import Baseline, Different
+from openstack_proof.compare import Baseline, Different, Guest
 from openstack_proof.steps import Report
+from openstack_proof.zvm import FLAT
 
 PATIENCE = 300.0
+_GIB = 2**30
+_CYLINDER = 737_280
 
 
 class Faults:
@@ -28,7 +32,8 @@ class Faults:
     async def run(self) -> None:
         for name, work in (
             ("an image that cannot be written: ERROR, nothing left", self._damaged),
-            ("no room for the disk: ERROR, nothing left", self._full),
+            ("no room for the disk: ERROR, nothing left", self._huge),
+            ("others have filled the pool: ERROR, nothing left", self._full),
             ("the manager is killed in a spawn: ACTIVE or ERROR", self._killed("manager", "web03")),
             ("nova-compute is killed in a spawn: ACTIVE or ERROR", self._killed("nova-compute-zvm1", "web04")),
             ("the agent is dead: ERROR; when it is back a server becomes ACTIVE", self._dead),
@@ -36,10 +41,13 @@ class Faults:
             await self._report.step(name, work)
 
     async def _empty(self) -> None:
+        await self._is(self._baseline)
+
+    async def _is(self, baseline: Baseline, guests: Collection[Guest] = ()) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self._baseline.check(())
+                baseline.check(guests)
             except Different:
                 if time.monotonic() > deadline:
                     raise
@@ -59,13 +67,13 @@ class Faults:
 
         return await self._os.until(("server", "show", name), over, bad="", seconds=PATIENCE)
 
-    async def _refused(self, name: str, *words: str) -> None:
-        """It ends in ERROR, its fault says why, and nothing is left, also before it is deleted."""
+    async def _refused(self, name: str, *words: str, left: Baseline | None = None) -> None:
+        """It ends in ERROR, its fault says why, and nothing but ``left`` is there, also before it is deleted."""
         found = await self._ends(name, "ERROR")
         said = str(found.get("fault"))
         if not any(word in said for word in words):
             raise CommandFailed(f"{name}: the fault has none of {words}: {said[:2000]}")
-        await self._empty()
+        await self._is(left or self._baseline)
         await self._os("server", "delete", "--wait", name)
 
     async def _damaged(self) -> None:
@@ -77,12 +85,44 @@ class Faults:
         await self._create("bad01", "--image", "damaged")
         await self._refused("bad01", "image", "No valid host", "retries")
 
-    async def _full(self) -> None:
+    async def _huge(self) -> None:
+        """Placement knows that no system has so much."""
         await self._os("flavor", "create", "huge", "--vcpus", "1", "--ram", "512", "--disk", "100000")
         host = self._cloud.hosts["ZVM1"]
         await self._os("server", "create", "--flavor", "huge", "--network", "flat", "--host", host,
                        "--image", "linux", "bad02")  # fmt: skip
         await self._refused("bad02", "No valid host")
+
+    async def _full(self) -> None:
+        """Placement counts nova's servers only, so nova-compute is asked, and says what z/VM says. The next host would
+        be asked then, but the server is to be on this one."""
+        takers = [f"TAKER{number}" for number in range(9)]
+        log = self._cloud.daemons[f"nova-compute-{self._cloud.hosts['ZVM1']}"].log
+        begin = log.stat().st_size
+        try:
+            pool = await asyncio.to_thread(self._take, takers)
+            full = Baseline(self._cloud.zvm)
+            await self._create("bad03")
+            await self._refused("bad03", "Exhausted all hosts", "retries", left=full)
+        finally:
+            for userid in takers:
+                if userid in self._entries():
+                    await asyncio.to_thread(self._cloud.zvm.ask, "DELETE", f"/guests/ZVM1/{userid}")
+        said = log.read_bytes()[begin:].decode(errors="replace")
+        if not re.search(rf"{pool}.*To do: ", said):
+            raise CommandFailed(f"nova-compute does not say that {pool} is full")
+        await self._empty()
+
+    def _take(self, userids: list[str]) -> str:
+        """Guests that are not nova's get all areas of the pool that a server's disk would fit in. The pool's name."""
+        zvm = self._cloud.zvm
+        for userid in userids:
+            (pool,) = [found for found in zvm.ask("GET", "/systems/ZVM1/host")["pools"] if found["default"]]
+            if pool["largest"] < _GIB:
+                return str(pool["name"])
+            wish = {"userid": userid, "disks": [{"size": str(pool["largest"] // _CYLINDER)}]}
+            zvm.ask("POST", "/systems/ZVM1/guests", wish)
+        raise CommandFailed(f"the pool has room beside {', '.join(userids)}")
 
     def _killed(self, program: str, name: str) -> Callable[[], Awaitable[None]]:
         async def work() -> None:
@@ -98,8 +138,11 @@ class Faults:
             await asyncio.sleep(2)
             daemon.start()
             found = await self._ends(name, "ACTIVE", "ERROR")
-            if found["status"] == "ERROR":
-                await self._empty()
+            guests = []
+            if found["status"] == "ACTIVE":
+                (userid,) = self._cloud.zvm.userids(str(found["id"]))
+                guests.append(Guest(userid, "ZVM1", "ZVM1", {"1000": (FLAT, 0)}))
+            await self._is(self._baseline, guests)
             await self._os("server", "delete", "--wait", name)
             await self._empty()
 

@@ -96,7 +96,7 @@ class Places:
             "placement/placement.conf": self._placement(),
             "nova/nova.conf": self._nova(),
             "neutron/neutron.conf": self._neutron(),
-            "cinder/cinder.conf": self._cinder(),
+            "cinder/cinder.conf": self.cinder(),
         }
         for name, sections in files.items():
             (self.folder / name).write_text(ini(sections))
@@ -192,14 +192,15 @@ class Places:
             **self.messaging,
         }  # fmt: skip
 
-    def _cinder(self) -> dict[str, Section]:
+    def cinder(self) -> dict[str, Section]:
+        """What all of cinder's programs have in common, cinder-volume too."""
         return {
             "DEFAULT": {
                 "use_stderr": True, "transport_url": self.bus, "auth_strategy": "keystone", "host": "volumes",
                 "my_ip": HOST, "state_path": self.folder / "cinder",
                 "api_paste_config": self.folder / "cinder" / "api-paste.ini",
                 "resource_query_filters_file": self.folder / "cinder" / "resource_filters.json",
-                "glance_api_servers": self.url("glance"), "enabled_backends": "",
+                "glance_api_servers": self.url("glance"),
             },
             "database": self.database("cinder"),
             "coordination": {"backend_url": f"file://{self.folder / 'cinder'}"},

@@ -24,7 +24,7 @@ from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.simulator.faults import Rule
 
 PATIENCE = 300.0
-KILLED = ("cinder-volume", "nova-compute-zvm1", "manager", "zhcp-ZVM1")
+KILLED = ("cinder-volume-zvm1", "nova-compute-zvm1", "manager", "zhcp-ZVM1")
 TEXT = "written by web11"
 _DEDICATE = "Image_Device_Dedicate*"
 _IMAGE_BLOCKS = 8192

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from e2e.programs import TOKEN, free_port
+from openstack_proof import rows
 from openstack_proof.daemons import Daemon, Daemons
-from whole_system import UNTOLD, VOLATILE, scrubbed
 from zvmcloud.client import Client, change
 from zvmcloud.directory.statements import Statement
 from zvmcloud.simulator import directory_manager as dm
-from zvmcloud.simulator import guest_memory, luns, shutdown
+from zvmcloud.simulator import luns, shutdown
 from zvmcloud.simulator.embed import Simulator
-from zvmcloud.simulator.model import RealDevice, Remembered
+from zvmcloud.simulator.model import RealDevice
 from zvmcloud.simulator.model_devices import Lun
 from zvmcloud.simulator.presets import Model
-from zvmcloud.simulator.values import to_json
 
 SYSTEMS = ("ZVM1", "ZVM2")
 FLAT, TAGGED = "VSW1", "OSVSW2"
@@ -89,17 +88,6 @@ class Zvm:
         with luns.file(model, lun).open("rb") as file:
             return file.read(found["size_gb"] * 2**30)
 
-    def give_storage(self) -> None:
-        """Pools of LUNs and a template of FCP devices for each system."""
-        for system in SYSTEMS:
-            rows = "".join(f"free,{';'.join(PORTS)},{_number(system, at)},{LUN_GB}G,,,,\n" for at in range(LUNS))
-            with Client(self.url, TOKEN) as client:
-                pool = f"/systems/{system}/volume-pools/{pool_of(system)}"
-                client.call("PUT", f"{pool}/file", content=rows.lower().encode(), media="text/plain")
-                client.call("PATCH", pool, body={"wipe": "discard"})
-                template = {"name": "guests", "devices": GUESTS_FCPS, "host_default": True}
-                client.call("POST", f"/systems/{system}/fcp-templates", body=template)
-
     def nics(self, userid: str) -> dict[str, tuple[str, int]]:
         """VSWITCH and VLAN of each adapter in the directory."""
         record = self.simulator.members[0].system.entries.get(userid)
@@ -107,21 +95,8 @@ class Zvm:
         return {nic.vdev: (nic.lan_name, int(nic.vlan or 0)) for nic in nicdefs}
 
     def rows(self) -> dict[str, str]:
-        """Every row of the cluster's model, but what tells when or how often; and the content of guests' disks."""
-        found: dict[str, str] = {}
-        for name, collection in self.simulator.members[0].system.store._collections.items():
-            if name.rpartition(":")[2] in UNTOLD:
-                continue
-            for key, value in collection.items():
-                row = scrubbed(to_json(value), VOLATILE | {"ipl_at", "heard"})
-                if isinstance(value, Remembered) and guest_memory.get(self.simulator.members[0].system, key) != value:
-                    continue  # what was on a disk that somebody else has written since
-                if name.endswith("machines") and key == "ZHCP":  # the agent leaves its own FCP devices online
-                    row = {**row, "fcps": []}
-                if key.endswith("SYSTEM CONFIG"):  # a changed VSWITCH is written behind the others
-                    row = {**row, "lines": sorted(row["lines"])}
-                found[f"{name} {key}"] = json.dumps(row, sort_keys=True)
-        return found
+        """See rows.rows: of the cluster and of each member."""
+        return rows.rows(self.simulator.members[0].system)
 
     async def end(self, system: str, *, reipl: bool) -> None:
         """SHUTDOWN IMMEDIATE of a system, with or without REIPL: its guests end. It returns when it is down or up."""
@@ -153,6 +128,12 @@ def _equip(simulator: Simulator) -> None:
         for device in AGENTS_FCPS:
             words = f"DEDICATE {device} {device}"
             dm.add_device(first, "ZHCP", device, Statement((words,), tuple(words.split())))
+
+
+def lun_table(system: str) -> str:
+    """The LUNs of a system's pool, as `zvm volume-pool import` reads them."""
+    rows = (f"free,{';'.join(PORTS)},{_number(system, at)}".lower() for at in range(LUNS))
+    return "".join(f"{row},{LUN_GB}G,,,,\n" for row in rows)
 
 
 def _number(system: str, at: int) -> str:

@@ -69,8 +69,12 @@ class Reports:
     def __init__(self) -> None:
         self.states: list[dict[str, Any]] = []
         self.answers = [agent_constants.AGENT_NEW]
+        self.refuse = 0
 
     def report_state(self, _context: object, agent_state: Any, time: str) -> str:
+        if self.refuse:
+            self.refuse -= 1
+            raise exceptions.ServiceUnavailable()
         self.states.append(agent_state["agent_state"])
         return str(self.answers.pop() if self.answers else agent_constants.AGENT_ALIVE)
 
@@ -83,12 +87,13 @@ class Table:
     def __init__(self) -> None:
         self.known = {"port-1": Adapter("LINUX01", "1000", "port-1", "", 0)}
         self.deeds: list[Deed] = []
+        self.there = {"VSW1": Switch("VSW1", True, {}, frozenset())}
 
     def adapters(self) -> list[Adapter]:
         return list(self.known.values())
 
     def switches(self) -> dict[str, Switch]:
-        return {"VSW1": Switch("VSW1", True, {}, frozenset())}
+        return self.there
 
     def servers(self) -> Collection[str]:
         return {"LINUX01"}
@@ -137,6 +142,14 @@ def zvm() -> Table:
 
 
 @pytest.fixture
+def rarely() -> Iterator[None]:
+    """The agent looks at z/VM once an hour by itself."""
+    cfg.CONF.set_override("polling_interval", 3600, group="zvmcloud")
+    yield
+    cfg.CONF.clear_override("polling_interval", group="zvmcloud")
+
+
+@pytest.fixture
 def running(server: tuple[Neutron, Reports], zvm: Table) -> Iterator[None]:
     loop = Loop(zvm, Server("zvm1"), {"physnet1": Wanted("VSW1")}, repair_interval=3600)  # type: ignore[arg-type]
     agent = Agent(cfg.CONF, loop)
@@ -171,8 +184,8 @@ def test_a_port_is_asked_for_coupled_and_told(server: tuple[Neutron, Reports], z
     assert "start_flag" not in state
 
 
-@pytest.mark.usefixtures("running")
-def test_neutrons_notice_of_a_change_is_followed(server: tuple[Neutron, Reports], zvm: Table) -> None:
+@pytest.mark.usefixtures("rarely", "running")
+def test_neutrons_notice_of_a_change_is_followed_at_once(server: tuple[Neutron, Reports], zvm: Table) -> None:
     neutron_server, _ = server
     until(lambda: neutron_server.told, "the port is up")
     neutron_server.vlans["port-1"] = 130
@@ -200,3 +213,29 @@ def test_a_server_that_fails_is_asked_again(
     assert zvm.deeds == []
     neutron_server.refuse = False
     until(lambda: neutron_server.told, "the port is up")
+
+
+def test_it_says_that_it_has_started_until_it_has_a_vswitch(
+    server: tuple[Neutron, Reports], zvm: Table, request: pytest.FixtureRequest
+) -> None:
+    """Neutron takes from such a state which segments a host reaches (services/segments/db.py of neutron 29)."""
+    _, reports = server
+    there, zvm.there = zvm.there, {}
+    request.getfixturevalue("running")
+    until(lambda: len(reports.states) >= 2, "its state is told")
+    assert all(state["start_flag"] and not state["configurations"]["vswitches"] for state in reports.states)
+    zvm.there = there
+    notices = server_rpc.AgentNotifierApi(topics.AGENT)
+    notices.port_update(ADMIN(), {"id": "port-1"}, "vlan", 120, "physnet1")
+    until(lambda: "start_flag" not in reports.states[-1], "it has begun")
+    assert reports.states[-1]["configurations"]["vswitches"] == {"physnet1": "VSW1"}
+
+
+def test_a_state_that_could_not_be_told_is_told_again(
+    server: tuple[Neutron, Reports], request: pytest.FixtureRequest
+) -> None:
+    _, reports = server
+    reports.refuse = 1
+    request.getfixturevalue("running")
+    until(lambda: reports.states, "its state is told")
+    assert not reports.refuse

@@ -96,7 +96,7 @@ def test_power_reboot_and_pause(compute: Compute) -> None:
     driver.pause(server)
     server.vm_state = vm_states.PAUSED
     assert driver.get_info(server).state == power_state.PAUSED
-    assert not answers(compute, userid), "its processors are stopped"
+    assert not compute.answers(userid), "its processors are stopped"
     driver.unpause(server)
     server.vm_state = vm_states.ACTIVE
     compute.up(userid)
@@ -110,12 +110,6 @@ def test_power_reboot_and_pause(compute: Compute) -> None:
     assert not compute.stack.is_on(userid)
     driver.reboot(context, server, None, "HARD")
     assert compute.stack.is_on(userid), "a hard reboot works from any state"
-
-
-def answers(compute: Compute, userid: str) -> bool:
-    """Whether the agent in the guest does."""
-    with compute.stack.machine() as zhcp:
-        return zhcp.try_guest(userid, "echo ping")
 
 
 def test_a_hard_reboot_gives_back_what_an_ipl_took(compute: Compute) -> None:
@@ -322,7 +316,7 @@ def test_a_paused_server_is_paused_again_after_a_snapshot(compute: Compute) -> N
     server.vm_state = vm_states.PAUSED
     compute.driver.snapshot(compute.context, server, str(uuid.uuid4()), lambda **_: None)
     assert compute.stack.is_on(userid)
-    assert not answers(compute, userid)
+    assert not compute.answers(userid)
     compute.driver.unpause(server)
     compute.up(userid)
 

@@ -74,7 +74,9 @@ def test_a_server_of_its_whole_life(zvm: ZVMDriver, compute: Compute) -> None:
     assert zvm.get_info(server).state == power_state.RUNNING
     assert "theirs" in zvm.get_console_output(compute.context, server)
     zvm.pause(server)
+    assert not compute.answers(userid), "its processors are stopped"
     zvm.unpause(server)
+    compute.up(userid)
     zvm.reboot(compute.context, server, None, "SOFT")
     compute.up(userid)
     zvm.reboot(compute.context, server, None, "HARD")

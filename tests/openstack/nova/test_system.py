@@ -78,8 +78,10 @@ def test_a_manager_that_is_lost_is_tried_again_and_then_reported(
     driver = virt.load_compute_driver(VirtApi(), "zvmcloud.ZVMCloudDriver")
     with pytest.raises(exception.HypervisorUnavailable):
         driver.init_host("compute1")
+    assert len(pauses) == 2
     with pytest.raises(exception.NovaException, match="the manager is not to be reached"):
         driver.list_instance_uuids()
+    assert len(pauses) == 4
     driver.cleanup_host("compute1")
     configured("VM1")
 

@@ -116,6 +116,8 @@ class Agent:
                 return
 
     def _report(self, reports: Any) -> None:
+        """The first states say that the agent has started, until one names a VSWITCH: from such a state neutron takes
+        which segments the host reaches."""
         found = self._loop.configurations
         state = {
             "binary": BINARY,
