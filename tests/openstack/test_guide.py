@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,7 +7,7 @@ collections that remember what was asked (both as for all comparisons of whole s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
