@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 import nova.conf
 import pytest
@@ -16,7 +14,6 @@ from nova.virt import driver as virt
 
 from nova_world import Compute, VirtApi
 from zvmcloud.openstack.nova import options
-from zvmcloud.openstack.nova.driver import ZVMCloudDriver
 
 CONF = nova.conf.CONF
 
@@ -105,38 +102,3 @@ def test_options_are_there_for_the_config_generator() -> None:
     assert group == "zvmcloud"
     assert {option.name for option in found} >= {"url", "token_file", "system", "disk_pool", "userid_prefix"}
     assert all(option.help for option in found)
-
-
-ROOT = Path(__file__).parents[3]
-METHODS = {
-    "attach-volume": "attach_volume", "detach-volume": "detach_volume", "extend-volume": "extend_volume",
-    "swap-volume": "swap_volume", "attach-interface": "attach_interface", "detach-interface": "detach_interface",
-    "maintenance-mode": "host_maintenance_mode", "evacuate": "instance_on_disk", "get-guest-info": "get_info",
-    "get-host-uptime": "get_host_uptime", "get-host-ip": "get_host_ip_addr", "live-migrate": "live_migration",
-    "force-live-migration-to-complete": "live_migration_force_complete", "launch": "spawn", "pause": "pause",
-    "abort-in-progress-live-migration": "live_migration_abort", "unpause": "unpause", "reboot": "reboot",
-    "rescue": "rescue", "resize": "finish_migration", "resume": "resume", "suspend": "suspend",
-    "set-admin-password": "set_admin_password", "snapshot": "snapshot", "terminate": "destroy", "quiesce": "quiesce",
-    "trigger-crash-dump": "trigger_crash_dump", "cache-images": "cache_image",
-}  # fmt: skip
-CAPABILITIES = {
-    "extend-volume": "supports_extend_volume", "multiattach-volume": "supports_multiattach",
-    "attach-interface": "supports_attach_interface", "evacuate": "supports_evacuate",
-    "trusted-certs": "supports_trusted_certs", "cache-images": "has_imagecache",
-}  # fmt: skip
-
-
-def test_the_support_matrix_says_what_the_driver_has() -> None:
-    matrix = configparser.ConfigParser(interpolation=None)
-    matrix.read(ROOT / "docs" / "nova-support-matrix.ini")
-    for name, method in METHODS.items():
-        has = getattr(ZVMCloudDriver, method) is not getattr(virt.ComputeDriver, method)
-        assert (matrix[f"operation.{name}"]["driver.zvmcloud"] == "complete") == has, name
-    for name, capability in CAPABILITIES.items():
-        told = matrix[f"operation.{name}"]["driver.zvmcloud"] == "complete"
-        assert told == ZVMCloudDriver.capabilities[capability], name
-
-
-def test_every_option_is_in_the_guide() -> None:
-    guide = (ROOT / "docs" / "openstack.md").read_text()
-    assert [option.name for option in options.OPTIONS if f"`{option.name}`" not in guide] == []
