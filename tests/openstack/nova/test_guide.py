@@ -64,7 +64,8 @@ METHODS = {
     "abort-in-progress-live-migration": "live_migration_abort", "unpause": "unpause", "reboot": "reboot",
     "rescue": "rescue", "resize": "finish_migration", "resume": "resume", "suspend": "suspend",
     "set-admin-password": "set_admin_password", "snapshot": "snapshot", "terminate": "destroy",
-    "quiesce": "quiesce", "unquiesce": "unquiesce", "trigger-crash-dump": "trigger_crash_dump", "cache-images": "cache_image",
+    "quiesce": "quiesce", "unquiesce": "unquiesce", "trigger-crash-dump": "trigger_crash_dump",
+    "cache-images": "cache_image",
 }  # fmt: skip
 CAPABILITIES = {
     "extend-volume": "supports_extend_volume", "multiattach-volume": "supports_multiattach",
