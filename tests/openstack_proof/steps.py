@@ -59,8 +59,13 @@ class Proof:
 
     async def begin(self) -> bool:
         """What all servers need."""
-        step = self._report.step
-        return await step("image create", self._images) and await step("network, subnet, port: flat, VLAN", self._nets)
+        for name, work in (
+            ("both systems' nova-compute and agent are up", self._hosts), ("image create", self._images),
+            ("network, subnet, port: flat, VLAN", self._nets),
+        ):  # fmt: skip
+            if not await self._report.step(name, work):
+                return False
+        return True
 
     async def run(self) -> None:
         step = self._report.step
@@ -111,6 +116,16 @@ class Proof:
         self._guests[name] = replace(self._guests[name], **more)
 
     # steps
+
+    async def _hosts(self) -> None:
+        for words, state in (
+            (("compute", "service", "list"), " up "), (("hypervisor", "list"), " up "),
+            (("network", "agent", "list"), " :-) "),
+        ):  # fmt: skip
+            listed = (await self._os(*words)).splitlines()
+            for host in self._cloud.hosts.values():
+                if not any(f" {host} " in line.lower() and state in line for line in listed):
+                    raise Different("\n".join([f"{host} is not{state}in:", *listed]))
 
     async def _images(self) -> None:
         await self._os("image", "create", "linux", "--disk-format", "raw", "--container-format", "bare",
