@@ -73,9 +73,12 @@ class Openstack:
         bad: str = "ERROR",
         seconds: float = 300,
     ) -> dict[str, Any]:
-        """Ask again and again until the answer is right. Raises CommandFailed: its status is ``bad``, or it is late."""
+        """Ask again and again until the answer is right. Raises CommandFailed: its status is ``bad``, or it is late.
+
+        Between two questions it waits longer than a question takes: the command needs a processor for seconds."""
         deadline = time.monotonic() + seconds
         while True:
+            begin = time.monotonic()
             found: dict[str, Any] = await self.json(*words)
             if true(found):
                 return found
@@ -84,4 +87,4 @@ class Openstack:
                 raise CommandFailed(f"{' '.join(words)}: {bad}: {json.dumps(fault)[:3000]}")
             if time.monotonic() > deadline:
                 raise CommandFailed(f"{' '.join(words)}: still {json.dumps(found)[:1500]}")
-            await asyncio.sleep(1)
+            await asyncio.sleep(max(1.0, 1.5 * (time.monotonic() - begin)))
