@@ -83,7 +83,7 @@ class Faults:
         await self._os("image", "create", "damaged", "--disk-format", "raw", "--container-format", "bare",
                        "--file", str(path))  # fmt: skip
         await self._create("bad01", "--image", "damaged")
-        await self._refused("bad01", "image", "No valid host", "retries")
+        await self._refused("bad01", "the gzip stream ends early. To do: import the image again")
 
     async def _huge(self) -> None:
         """Placement knows that no system has so much."""

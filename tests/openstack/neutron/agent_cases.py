@@ -239,3 +239,17 @@ def test_a_state_that_could_not_be_told_is_told_again(
     request.getfixturevalue("running")
     until(lambda: reports.states, "its state is told")
     assert not reports.refuse
+
+
+def test_a_change_that_neutron_told_of_and_then_would_not_explain_is_asked_for_again(
+    server: tuple[Neutron, Reports], zvm: Table, request: pytest.FixtureRequest
+) -> None:
+    neutron_server, _ = server
+    request.getfixturevalue("running")
+    until(lambda: neutron_server.told, "the port is up")
+    neutron_server.refuse = True
+    neutron_server.vlans["port-1"] = 130
+    server_rpc.AgentNotifierApi(topics.AGENT).port_update(ADMIN(), {"id": "port-1"}, "vlan", 130, "physnet1")
+    until(lambda: neutron_server.refused, "it asks what the port should be")
+    neutron_server.refuse = False
+    until(lambda: zvm.known["port-1"].vlan == 130, "the adapter has the new VLAN")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from neutron_world import World, world
-from zvmcloud.openstack.neutron.network import Wanted
+from zvmcloud.openstack.neutron.network import Network, Wanted
+from zvmcloud.openstack.neutron.ports import Deed
 from zvmcloud.simulator import shutdown, system_config
 from zvmcloud.simulator.model_devices import TextFile
 
@@ -150,6 +151,27 @@ def test_a_right_goes_with_the_last_adapter_and_others_rights_stay(zvm: World) -
     assert loop.round()
     assert "LINUX01" not in zvm.rights("VSW2")
     assert "TCPIP" in zvm.rights("VSW2")
+
+
+def test_a_right_that_was_given_to_a_guest_that_was_just_deleted_is_taken_back(
+    zvm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a server's build fails while its adapter is connected."""
+    zvm.guest("LINUX01", "port-1")
+    zvm.ports.add("port-1")
+    loop = zvm.loop()
+    do = Network.do
+
+    def late(network: Network, deed: Deed) -> None:
+        if deed.kind == "grant":
+            zvm.do("DELETE", "/guests/ZVM1/LINUX01")
+        do(network, deed)
+
+    monkeypatch.setattr(Network, "do", late)
+    assert not loop.round()
+    assert "LINUX01" in zvm.rights("VSW2")
+    loop.round()
+    assert zvm.rights("VSW2") == {}
 
 
 def test_a_right_that_stayed_while_the_agent_was_away_is_taken_later(zvm: World) -> None:

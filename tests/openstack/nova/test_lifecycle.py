@@ -16,7 +16,7 @@ from nova.compute import power_state, vm_states
 
 from neutron_world import Ports
 from nova_world import IMAGE, Compute, until, vif
-from zvmcloud.client import ProblemError, change
+from zvmcloud.client import ConnectionFailed, ProblemError, change
 from zvmcloud.openstack.neutron.loop import Loop
 from zvmcloud.openstack.neutron.network import Network, Wanted
 from zvmcloud.openstack.nova import drives
@@ -221,6 +221,9 @@ def test_a_spawn_that_fails_leaves_nothing(compute: Compute) -> None:
     damaged = compute.glance.add(str(uuid.uuid4()), b"not what the digest says", os_hash_value="0" * 128)
     with pytest.raises(exception.ImageUnacceptable):
         compute.spawn(compute.instance(), image=damaged)
+    half = compute.glance.add(str(uuid.uuid4()), compute.glance.images[IMAGE][:200_000])
+    with pytest.raises(exception.ImageUnacceptable, match="the gzip stream ends early. To do: import the image again"):
+        compute.spawn(compute.instance(), image=half)
     foreign = {"mount_device": "/dev/vdb", "connection_info": {"driver_volume_type": "iscsi", "data": {}}}
     with pytest.raises(exception.BuildAbortException, match="Cinder driver only"):
         compute.spawn(compute.instance(), block_device_info={"block_device_mapping": [foreign]})
@@ -246,6 +249,19 @@ def test_what_a_dead_nova_compute_was_building_is_taken_away(compute: Compute) -
     found = objects.InstanceList(objects=[server, other])
     assert compute.driver.process_instances_at_startup(compute.context, found) is found
     assert compute.driver.list_instance_uuids() == [other.uuid]
+
+
+def test_a_manager_that_is_lost_does_not_keep_nova_compute_from_starting(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(_instance: object) -> None:
+        raise ConnectionFailed("nobody answers")
+
+    server = compute.instance(vm_state=vm_states.BUILDING)
+    monkeypatch.setattr(compute.driver._servers, "drop", lost)
+    found = objects.InstanceList(objects=[server])
+    assert compute.driver.process_instances_at_startup(compute.context, found) is found
+    assert "what was begun stays: the manager is not to be reached: nobody answers" in caplog.text
 
 
 def test_a_job_that_still_runs_for_a_dead_nova_compute_is_cancelled(compute: Compute) -> None:
@@ -350,6 +366,8 @@ def test_rescue_boots_another_image_and_unrescue_the_own_disk(compute: Compute) 
     compute.driver.unrescue(compute.context, server)
     compute.up(userid)
     assert compute.stack.entry(userid) == before
+    reader = compute.stack.smapi(f.SystemRDRFileQuery(target=userid), allow=((8, 4),))
+    assert (reader.rc, reader.rs) == (8, 4), "the reader is empty: the rescue's config drive is not read again"
     compute.driver.power_off(server)
     missing = objects.ImageMeta.from_dict({"id": str(uuid.uuid4()), "properties": {}})
     compute.glance.add(str(missing.id), b"not what the digest says", os_hash_value="0" * 128)

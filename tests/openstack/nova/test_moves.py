@@ -116,8 +116,10 @@ def test_a_cold_migration_moves_the_record_and_is_reverted(source: Compute, targ
     assert target.stack.is_on(userid)
     assert target.up(userid) == "cold"
     target.driver.destroy(target.context, server, None, destroy_disks=False)
-    source.driver.finish_revert_migration(source.context, server, None, migration)
+    source.driver.finish_revert_migration(source.context, server, None, migration, power_on=False)
     assert source.driver.list_instance_uuids() == [server.uuid]
+    assert not source.stack.is_on(userid), "it was off before"
+    source.driver.power_on(source.context, server, None)
     assert source.up(userid) == "cold"
     resized(source, target, server, server.flavor)
     source.driver.confirm_migration(source.context, migration, server, None)
@@ -231,8 +233,10 @@ def test_an_evacuated_server_keeps_its_disks(source: Compute, target: Compute) -
         target.spawn(server)
     source.driver.power_off(server)  # as when its member is down
     port = vif(1)
-    target.spawn(server, [port])
+    target.spawn(server, [port], power_on=False)
     assert target.api.waited == [("network-vif-plugged", port["id"])]
+    assert not target.stack.is_on(userid), "evacuated servers are off (API 2.95)"
+    target.driver.power_on(target.context, server, None)
     assert target.up(userid) == "evac"
     assert source.driver.list_instance_uuids() == []
     assert not target.driver.instance_on_disk(server)

@@ -43,7 +43,10 @@ def test_placement_gets_processors_memory_pools_and_traits(compute: Compute) -> 
     assert data.inventory["VCPU"]["total"] == 4
     assert data.inventory["VCPU"]["allocation_ratio"] == CONF.initial_cpu_allocation_ratio
     assert data.inventory["MEMORY_MB"]["reserved"] == CONF.reserved_host_memory_mb
-    assert 0 < data.inventory["DISK_GB"]["max_unit"] <= data.inventory["DISK_GB"]["total"]
+    (pool,) = [pool for pool in compute.client.ask("GET", "/systems/VM1/host")["pools"] if pool["default"]]
+    disk = data.inventory["DISK_GB"]
+    assert (disk["total"], disk["max_unit"]) == (pool["total"] // 2**30, pool["largest"] // 2**30)
+    assert disk["max_unit"] < disk["total"], "no disk is larger than the largest free area"
     assert data.inventory["CUSTOM_ZVM_POOL_FBAPOOL_GB"]["total"] > 0
     assert data.traits == {"CUSTOM_ZVM_7", "CUSTOM_ZVM_IFL", "CUSTOM_ZVM_SSI_SSI", "HW_CPU_X86_AVX"}
 
@@ -71,8 +74,8 @@ def test_a_manager_that_is_lost_is_tried_again_and_then_reported(
     CONF.set_override("url", "http://127.0.0.1:1", group="zvmcloud")
     CONF.set_override("retries", 2, group="zvmcloud")
     pauses: list[float] = []
-    monkeypatch.setattr("zvmcloud.client.http.time.sleep", pauses.append)
     driver = virt.load_compute_driver(VirtApi(), "zvmcloud.ZVMCloudDriver")
+    monkeypatch.setattr(driver._connected().client, "_sleep", pauses.append)
     with pytest.raises(exception.HypervisorUnavailable):
         driver.init_host("compute1")
     assert len(pauses) == 2

@@ -150,10 +150,10 @@ def test_a_fetch_that_a_dead_nova_compute_began_is_begun_anew(
 
 
 def test_a_clean_up_without_a_manager_says_so(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zvmcloud.client.http.time.sleep", lambda _seconds: None)
     here = CONF.zvmcloud.url
     CONF.set_override("url", "http://127.0.0.1:1", group="zvmcloud")
     driver = virt.load_compute_driver(VirtApi(), "zvmcloud.ZVMCloudDriver")
+    monkeypatch.setattr(driver._connected().client, "_sleep", lambda _seconds: None)
     try:
         with pytest.raises(exception.NovaException, match="clean the image cache: the manager is not to be reached"):
             driver.manage_image_cache(compute.context, [])

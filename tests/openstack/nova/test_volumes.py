@@ -13,7 +13,7 @@ from nova.compute import vm_states
 from nova.volume import cinder
 
 from nova_world import IMAGE, LUNS, POOL, Compute, migrating
-from zvmcloud.client import change
+from zvmcloud.client import ConnectionFailed, change
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
 from zvmcloud.openstack.nova import volumes
@@ -48,6 +48,18 @@ def mapped(found: dict[str, Any], device: str = "/dev/vdb", boot_index: int | No
 def having(compute: Compute, found: dict[str, Any]) -> list[tuple[str, str]]:
     facts = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")
     return sorted((item["system"], item["guest"]) for item in facts["attachments"])
+
+
+def lun_file(compute: Compute, found: dict[str, Any]) -> Path:
+    """The bytes of a volume's LUN. The file is made by whoever needs it first."""
+    number = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")["lun"]
+    assert number.upper() in LUNS
+    folder = next(iter(sorted(path for path in compute.stack.state.rglob("luns") if path.is_dir())))
+    path = folder / f"6005076307ffc5e3{number}.scsi"
+    if not path.exists():
+        with path.open("wb") as file:
+            file.truncate(2**30)
+    return path
 
 
 def inside(compute: Compute, userid: str, command: str) -> str:
@@ -106,8 +118,8 @@ def test_what_cannot_be_attached_or_detached_is_told(compute: Compute) -> None:
 
 def test_a_server_boots_from_a_volume_and_is_gone_without_it(compute: Compute) -> None:
     found = connection(compute)
-    number = compute.client.ask("GET", f"{PATH}/{found['data']['zvm_volume']}")["lun"]
-    _bootable(compute.stack.state, number)
+    with FbaDisk(lun_file(compute, found), writable=True) as disk:
+        write_sample_blocks(disk, scsi=True)
     server = compute.instance(image_ref="", hostname="bfv")
     compute.spawn(server, image="", block_device_info=mapped(found, "/dev/sda", 0))
     userid = compute.userid(server)
@@ -117,18 +129,6 @@ def test_a_server_boots_from_a_volume_and_is_gone_without_it(compute: Compute) -
     assert compute.up(userid) == "bfv"
     compute.driver.destroy(compute.context, server, None, mapped(found, "/dev/sda", 0))
     assert having(compute, found) == []
-
-
-def _bootable(state: Path, number: str) -> None:
-    """A system on a LUN, as a deployment leaves it; its file is made by whoever needs it first."""
-    assert number.upper() in LUNS
-    folder = next(iter(sorted(path for path in state.rglob("luns") if path.is_dir())))
-    path = folder / f"6005076307ffc5e3{number}.scsi"
-    if not path.exists():
-        with path.open("wb") as file:
-            file.truncate(2**30)
-    with FbaDisk(path, writable=True) as disk:
-        write_sample_blocks(disk, scsi=True)
 
 
 def test_a_spawn_with_a_volume_that_fails_leaves_nothing(compute: Compute) -> None:
@@ -263,7 +263,9 @@ def test_a_pool_of_one_system_stands_against_a_live_migration(
         compute.client.call("PATCH", pool, body={"shared": True})
 
 
-def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(compute: Compute) -> None:
+def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = compute.spawn(compute.instance(), power_on=False)
     userid, old, new = compute.userid(server), connection(compute), connection(compute)
     compute.driver.attach_volume(compute.context, old, server, "/dev/vdb")
@@ -271,6 +273,34 @@ def test_a_swapped_volume_has_the_bytes_of_the_old_one_or_the_old_one_stays(comp
     with pytest.raises(exception.VolumeRebaseFailed):
         compute.driver.swap_volume(compute.context, old, missing, server, "/dev/vdb", 0)
     assert having(compute, old) == [("VM1", userid)]
+    copies: list[object] = []
+    run = compute.driver._servers.run
+
+    def noted(method: str, path: str, body: Any = None) -> Any:
+        if not path.endswith("/copy"):
+            return run(method, path, body)
+        assert (having(compute, old), having(compute, new)) == ([], []), "nobody writes meanwhile"
+        return copies.append((method, path, body))  # the agent of this z/VM has no FCP devices of its own
+
+    monkeypatch.setattr(compute.driver._servers, "run", noted)
+    compute.driver.swap_volume(compute.context, old, new, server, "/dev/vdb", 0)
+    before, after = old["data"]["zvm_volume"], new["data"]["zvm_volume"]
+    assert copies == [("POST", f"{PATH}/{after}/copy", {"source": before})]
+    assert (having(compute, old), having(compute, new)) == ([], [("VM1", userid)])
+
+
+def test_a_cold_migration_that_fails_gives_the_volumes_back(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_args: object, **_more: object) -> str:
+        raise ConnectionFailed("nobody answers")
+
+    devices = mapped(found := connection(compute))
+    server = compute.spawn(compute.instance(), block_device_info=devices)
+    migrating(compute.context, server, "VM2")
+    monkeypatch.setattr(compute.driver._connected().mover, "leave", refused)
+    with pytest.raises(exception.InstanceFaultRollback, match="nobody answers"):
+        compute.driver.migrate_disk_and_power_off(compute.context, server, "", server.flavor, None, devices)
+    assert having(compute, found) == [("VM1", compute.userid(server))]
+    assert compute.stack.is_on(compute.userid(server))
 
 
 def test_an_extended_volume_needs_room_on_its_lun(compute: Compute) -> None:

@@ -54,6 +54,7 @@ class Loop:
         self._seen: dict[str, Adapter] = {}
         self._owed: set[str] = set()
         self._busy: set[str] = set()
+        self._given: set[tuple[str, str]] = set()
         self._left: set[tuple[str, str]] = set()
         self._looked: float | None = None
         self._served: dict[str, Switch] = {}
@@ -95,6 +96,7 @@ class Loop:
             changed = set(self._changed)
         for port in self._seen.keys() - adapters.keys():
             self._gone(port)
+        self._leave(adapters.values())
         new = {port for port, adapter in adapters.items() if port in changed or self._seen.get(port) != adapter}
         due = adapters if repair else {port: adapters[port] for port in adapters if port in new or port in self._busy}
         if not due and not repair and not self._left:
@@ -126,6 +128,14 @@ class Loop:
         self._owed.discard(port)
         if self._ports.pop(port, None) is not None:
             self._neutron.down(port)
+
+    def _leave(self, adapters: Iterable[Adapter]) -> None:
+        """A guest that was deleted after it got its right, and before its adapter was coupled, has the right still; and
+        nothing in z/VM tells then that it was a server's."""
+        there = {adapter.userid for adapter in adapters}
+        gone = {right for right in self._given if right[0] not in there}
+        self._given -= gone
+        self._left |= gone
 
     def _learn(self, new: Collection[str]) -> None:
         """Ask neutron what ports should be. Only of those that are new or changed: to neutron the question means that
@@ -208,6 +218,8 @@ class Loop:
 
     def _try(self, deed: Deed) -> bool:
         """Do it, if it can be done now: a guest that something else is changing is left for the next round."""
+        if deed.kind == "grant":
+            self._given.add((deed.userid, deed.vswitch))
         try:
             self._network.do(deed)
         except ClientError as error:

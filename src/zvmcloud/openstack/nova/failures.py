@@ -20,7 +20,12 @@ class ZVMError(exception.NovaException):
     msg_fmt = "%(reason)s"
 
 
-_IMAGES = {"disk-type", "image-unusable", "image-empty", "image-unknown", "digest-mismatch"}
+_IMAGES = {
+    "digest-mismatch", "disk-type", "image-damaged", "image-empty", "image-format", "image-header",
+    "image-kind-mismatch", "image-layout", "image-missing", "image-size", "image-truncated", "image-unknown",
+    "image-unusable",
+}  # fmt: skip
+"""The image is at fault; every system of the manager has the same one."""
 
 
 @contextmanager
@@ -35,7 +40,7 @@ def told(what: str) -> Iterator[None]:
 def of_spawn(error: ClientError, image: str, instance: str) -> exception.NovaException:
     """The error of a build. What no other host can do better ends the build; anything else is tried elsewhere."""
     code = error.code if isinstance(error, ProblemError) else ""
-    if code == "disk-too-small":
+    if code in {"disk-too-small", "image-too-large"}:
         return exception.InvalidDiskInfo(reason=text(error))
     if code in _IMAGES:
         return exception.ImageUnacceptable(image_id=image, reason=text(error))
