@@ -120,7 +120,7 @@ class Faults:
             (pool,) = [found for found in zvm.ask("GET", "/systems/ZVM1/host")["pools"] if found["default"]]
             if pool["largest"] < _GIB:
                 return str(pool["name"])
-            wish = {"userid": userid, "disks": [{"size": str(pool["largest"] // _CYLINDER)}]}
+            wish: dict[str, object] = {"userid": userid, "disks": [{"size": str(pool["largest"] // _CYLINDER)}]}
             zvm.ask("POST", "/systems/ZVM1/guests", wish)
         raise CommandFailed(f"the pool has room beside {', '.join(userids)}")
 

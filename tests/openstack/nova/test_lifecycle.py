@@ -222,7 +222,7 @@ def test_a_spawn_that_fails_leaves_nothing(compute: Compute) -> None:
     with pytest.raises(exception.ImageUnacceptable):
         compute.spawn(compute.instance(), image=damaged)
     half = compute.glance.add(str(uuid.uuid4()), compute.glance.images[IMAGE][:200_000])
-    with pytest.raises(exception.ImageUnacceptable, match="the gzip stream ends early. To do: import the image again"):
+    with pytest.raises(exception.ImageUnacceptable, match=r"ends early\. To do: import the image again"):
         compute.spawn(compute.instance(), image=half)
     foreign = {"mount_device": "/dev/vdb", "connection_info": {"driver_volume_type": "iscsi", "data": {}}}
     with pytest.raises(exception.BuildAbortException, match="Cinder driver only"):
