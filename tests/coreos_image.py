@@ -1,6 +1,7 @@
-"""A disk image of the form of CoreOS for SCSI disks, made without any writer of ours: the file system by mke2fs, which
-also places the files; their blocks asked of debugfs; the partition table (UEFI 5.3) and the boot record (s390-tools,
-bootmap.c) packed here, number by number. There is no kernel in it, only what a loader and this project look at.
+"""A disk image of the form of CoreOS, made without any writer of ours: the file system by mke2fs, which also places the
+files; their blocks asked of debugfs; the partition table (UEFI 5.3) and, for SCSI disks, the boot record (s390-tools,
+bootmap.c) packed here, number by number. An image for ECKD disks has sectors and blocks of 4096 bytes, and nothing that
+starts it there. There is no kernel in it, only what a loader and this project look at.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def _cpio(files: dict[str, bytes]) -> bytes:
     return out
 
 
-def _kernel() -> bytes:
+def kernel() -> bytes:
+    """The one of the image."""
     image = bytearray(b"\x07" * 0x11000)  # no zeros: mke2fs would leave holes, for which zipl has a block of its own
     image[:8] = bytes.fromhex("0008000080010000")
     image[0x10008:0x1000E] = b"S390EP"
@@ -54,18 +56,22 @@ def _kernel() -> bytes:
     return bytes(image)
 
 
-def _gpt(image: bytearray) -> None:
+def gpt(image: bytearray, sector: int = 512, more: int = 0) -> None:
+    """Write the table; `more`: further partitions, of one sector each."""
+    factor = sector // 512
     entries = bytearray(128 * 128)
-    places = ((FIRST, FIRST + PARTITION - 1, "boot"), (FIRST + PARTITION, BLOCKS - 34, "root"))
+    first, blocks, behind = FIRST // factor, BLOCKS // factor, (FIRST + PARTITION) // factor
+    places = [(first, behind - 1, "boot"), (behind + more, blocks - 34, "root")]
+    places += [(behind + number, behind + number, "more") for number in range(more)]
     for index, (first, last, name) in enumerate(places):
         entry = _LINUX + uuid.UUID(int=index + 1).bytes_le + struct.pack("<QQQ", first, last, 0)
         entries[index * 128 : index * 128 + 128] = (entry + name.encode("utf-16-le")).ljust(128, b"\0")
     own = uuid.UUID("00000000-0000-4000-a000-000000000001").bytes_le
-    numbers = (0x10000, 92, 0, 0, 1, BLOCKS - 1, 34, BLOCKS - 34, own, 2, 128, 128, zlib.crc32(entries))
+    numbers = (0x10000, 92, 0, 0, 1, blocks - 1, 34, blocks - 34, own, 2, 128, 128, zlib.crc32(entries))
     head = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", *numbers)
     head = head[:16] + struct.pack("<I", zlib.crc32(head)) + head[20:]
-    image[512:1024] = head.ljust(512, b"\0")
-    image[1024 : 1024 + len(entries)] = entries
+    image[sector : sector + 512] = head.ljust(512, b"\0")
+    image[2 * sector : 2 * sector + len(entries)] = entries
 
 
 def _pointer(block: int, count: int = 1) -> bytes:
@@ -88,12 +94,19 @@ def _runs(blocks: list[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def build(path: Path, *, options: str = OPTIONS, label: str = "boot", firstboot: bool = True) -> Path:
-    """Write the image."""
+def initial_file_system() -> bytes:
+    """The one of the image."""
+    return gzip.compress(_cpio({"etc/os-release": OS_RELEASE.encode(), "etc/hostname": b"localhost\n"}), mtime=0)
+
+
+def build(
+    path: Path, *, options: str = OPTIONS, label: str = "boot", firstboot: bool = True, eckd: bool = False
+) -> Path:
+    """Write the image, for SCSI disks or for ECKD disks."""
     tree = path.parent / f"{path.name}.tree"
-    initial = gzip.compress(_cpio({"etc/os-release": OS_RELEASE.encode(), "etc/hostname": b"localhost\n"}), mtime=0)
+    initial = initial_file_system()
     entry = f"title RHCOS 416 (ostree:0)\nversion 1\noptions {options}\nlinux /{KERNEL}\ninitrd /{INITIAL}\n"
-    files = {KERNEL: _kernel(), INITIAL: initial, "bootmap": bytes([1]) * 24576}
+    files = {KERNEL: kernel(), INITIAL: initial, "bootmap": bytes([1]) * 24576}
     files["loader.1/entries/ostree-1-rhcos.conf"] = entry.encode()
     files |= {"ignition.firstboot": b""} if firstboot else {}
     for name, data in files.items():
@@ -101,12 +114,17 @@ def build(path: Path, *, options: str = OPTIONS, label: str = "boot", firstboot:
         (tree / name).write_bytes(data)
     (tree / "loader").symlink_to("loader.1")
     partition = path.parent / f"{path.name}.boot"
-    tool("mke2fs", "-q", "-t", "ext4", "-b", "1024", "-L", label, "-d", tree, partition, f"{PARTITION // 2}k")
+    size = "4096" if eckd else "1024"
+    tool("mke2fs", "-q", "-t", "ext4", "-b", size, "-L", label, "-d", tree, partition, f"{PARTITION // 2}k")
     tool("debugfs", "-w", "-R", f"ea_set /loader.1/entries/ostree-1-rhcos.conf security.selinux {LABEL}", partition)
     image = bytearray(BLOCKS * 512)
     image[FIRST * 512 : (FIRST + PARTITION) * 512] = partition.read_bytes()
-    _gpt(image)
-    _boot_record(image, partition, f"{options} ignition.firstboot", len(initial))
+    gpt(image, 4096 if eckd else 512)
+    if eckd:
+        root = (FIRST + PARTITION) * 512
+        image[root : root + 8192] = b"a root file system".ljust(8192, b"\x11")
+    else:
+        _boot_record(image, partition, f"{options} ignition.firstboot", len(initial))
     path.write_bytes(image)
     return path
 

@@ -25,6 +25,7 @@ from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.manager.node import Node
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.cp import execute
+from zvmcloud.simulator.model import GuestSystem
 from zvmcloud.zhcp import coreos_disk
 
 
@@ -71,11 +72,29 @@ class World:
         given = {"image": "rhcos", "transportfiles": str(self.folder / "worker.ign"), "vdev": "1a00", "hostname": "w1"}
         return await self.action("deploy", **{**given, **fields})
 
+    async def started(self) -> GuestSystem:
+        """The system of LINUX01, once it is up, or has given up."""
+        done(await self.action("start"))
+        for _ in range(3000):
+            running = self.zvm.simulator.system.machines["LINUX01"].system
+            if running is not None and running.phase != "booting":
+                return running
+            await asyncio.sleep(0.01)
+        raise AssertionError("the guest does not boot")
+
     def lun(self) -> bytes:
         """What is on the LUN, as far as the image goes."""
         system = self.zvm.simulator.system
         with luns.file(system, system.luns[f"{PORT} {LUN}"]).open("rb") as file:
             return file.read(coreos_image.BLOCKS * 512)
+
+
+def running_files(world: World) -> tuple[tuple[str, str], ...]:
+    """What the system of LINUX01 has changed on its disk."""
+    system = world.zvm.simulator.system
+    running = system.machines["LINUX01"].system
+    assert running is not None
+    return tuple((item[0], item[1]) for item in system.memories[running.root].files)
 
 
 @pytest.fixture
@@ -133,20 +152,48 @@ async def test_a_coreos_guest_starts_with_its_name_its_address_and_its_file(worl
         "zfcp.allow_lun_scan=0 ignition.firstboot rd.znet=qeth,0.0.1000,0.0.1001,0.0.1002,layer2=1,portno=0 "
         "rd.neednet=1 ip=192.0.2.5::192.0.2.1:24:w1:enc1000:none:8992 nameserver=192.0.2.2"
     )
-    done(await world.action("start"))
-    system = world.zvm.simulator.system
-    for _ in range(3000):
-        if (running := system.machines["LINUX01"].system) is not None and running.phase != "booting":
-            break
-        await asyncio.sleep(0.01)
-    assert running is not None
+    running = await world.started()
     assert (running.phase, running.hostname, [item.ip for item in running.addresses]) == ("up", "w1", ["192.0.2.5"])
-    assert {item[0]: item[1] for item in system.memories[running.root].files}["/etc/motd"] == "very secret"
+    assert {item[0]: item[1] for item in running_files(world)}["/etc/motd"] == "very secret"
     (row,) = await world.zvm.node.guests.rows()
     assert row["os_version"] == "rhcos4.16"
     assert b"very%20secret" not in (world.folder / "state" / "manager.sqlite").read_bytes()
     (adapter,) = done(await world.door.get("/guests/linux01/adapters"))["adapters"]
     assert adapter["mac_ip_address"] == "192.0.2.5", "what clients wait for"
+
+
+async def test_a_coreos_guest_starts_from_an_eckd_minidisk(world: World) -> None:
+    coreos_image.build(world.folder / "dasd.raw", eckd=True)
+    image = {"image_name": "dasd", "url": (world.folder / "dasd.raw").as_uri()}
+    image["image_meta"] = {"os_version": "rhcos4.16"}  # type: ignore[assignment]
+    done(await world.door.post("/images", json={"image": image}))
+    (found,) = done(await world.door.get("/images", params={"imagename": "dasd"}))
+    size = done(await world.door.get("/images/dasd/root_disk_size"))
+    assert (found["disk_size_units"], size) == (f"{size}:CYL", "18")
+    disks = [{"size": str(int(size) - 1), "is_boot_disk": True}]
+    guest = {"userid": "linux01", "vcpus": 1, "memory": 1024, "disk_list": disks}
+    done(await world.door.post("/guests", json={"guest": guest}))
+    interface = {"os_version": "rhcos4.16", "guest_networks": NETWORKS}
+    done(await world.door.post("/guests/linux01/interface", json={"interface": interface}))
+    small = (await world.deploy(image="dasd", vdev="0100")).json()
+    assert (small["rs"], "needs 18 CYL" in small["errmsg"]) == (3, True)
+    done(await world.door.delete("/guests/linux01"))
+    disks[0]["size"] = size
+    done(await world.door.post("/guests", json={"guest": guest}))
+    done(await world.door.post("/guests/linux01/interface", json={"interface": interface}))
+    answer = await world.action("deploy", image="dasd", transportfiles=str(world.folder / "worker.ign"), hostname="w1")
+    assert done(answer) == ""
+    job = await world.zvm.node.journal.get(answer.headers["zvm-job"])
+    assert (job.steps[2].result or {})["command_line"] == (
+        f"{coreos_image.OPTIONS} rd.dasd=0.0.0100 ignition.firstboot "
+        "rd.znet=qeth,0.0.1000,0.0.1001,0.0.1002,layer2=1,portno=0 "
+        "rd.neednet=1 ip=192.0.2.5::192.0.2.1:24:w1:enc1000:none:8992 nameserver=192.0.2.2"
+    )
+    running = await world.started()
+    assert (running.phase, running.hostname, running.kernel) == ("up", "w1", "5.14.0-427.el9.s390x")
+    assert {item[0]: item[1] for item in running_files(world)}["/etc/motd"] == "very secret"
+    done(await world.action("stop"))
+    assert (await world.started()).cmdline == f"{coreos_image.OPTIONS} rd.dasd=0.0.0100", "Ignition runs once"
 
 
 async def test_without_a_copy_the_volume_keeps_its_system_and_gets_a_file(world: World) -> None:
@@ -245,7 +292,8 @@ async def test_a_guest_that_cannot_boot_coreos_is_refused_with_what_is_missing(w
     guest = {"userid": "linux01", "vcpus": 1, "memory": 1024, "disk_list": [{"size": "10", "is_boot_disk": True}]}
     done(await world.door.post("/guests", json={"guest": guest}))
     found = (await world.deploy(vdev="0100")).json()
-    assert (found["rs"], "minidisk" in found["errmsg"], "guest.netboot" in found["errmsg"]) == (12, True, True)
+    assert (found["rs"], "ECKD minidisk" in found["errmsg"], "dasd" in found["errmsg"]) == (3, True, True)
+    found = (await world.deploy(vdev="0200")).json()
     found = (await world.deploy()).json()
     assert (found["rs"], "LOADDEV" in found["errmsg"]) == (14, True)
     done(await world.door.delete("/guests/linux01"))
@@ -271,7 +319,12 @@ async def test_an_image_that_is_no_coreos_or_for_other_disks_is_not_imported(wor
 
     for meta in ({}, {"disk_type": "DASD"}):
         code, rs, why = await imported("eckd", "rhcos.raw", **meta)
-        assert (code, rs, "disk_type" in why) == (300, 14, True)
+        assert (code, rs, "no CoreOS for ECKD disks" in why, "disk_type" in why) == (300, 14, True, True)
+    coreos_image.build(world.folder / "dasd.raw", eckd=True, label="root")
+    code, rs, why = await imported("eckd", "dasd.raw")
+    assert (code, rs, "no partition has a file system with the label boot" in why) == (300, 14, True)
+    code, rs, why = await imported("eckd", "dasd.raw", disk_type="scsi")
+    assert (code, rs, "no CoreOS for SCSI disks" in why) == (300, 14, True)
     code, rs, why = await imported("other", "other.raw", disk_type="scsi")
     assert (code, rs, "no GUID partition table" in why) == (300, 14, True)
     code, rs, _ = await imported("rhcos", "rhcos.raw", disk_type="scsi")

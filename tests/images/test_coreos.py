@@ -30,6 +30,7 @@ def disk(image: bytes, tmp_path: Path) -> FbaDisk:
 def test_what_an_image_holds_is_found(disk: FbaDisk) -> None:
     assert [part.name for part in gpt.partitions(disk)] == ["boot", "root"]
     system = coreos.installed(disk)
+    assert system.program is not None
     assert system.options == coreos_image.OPTIONS
     assert system.entry == "/loader.1/entries/ostree-1-rhcos.conf", "the path without the link to it"
     assert system.program.text == f"{coreos_image.OPTIONS} ignition.firstboot"
@@ -104,7 +105,7 @@ def test_words_take_the_place_of_those_of_the_same_name() -> None:
 
 
 def test_files_are_read_and_what_is_none_is_said(disk: FbaDisk) -> None:
-    files: FileSystem = coreos.boot_partition(disk).files
+    files: FileSystem = coreos.in_table(disk).files
     assert files.names("/") == ("bootmap", "ignition.firstboot", "loader", "loader.1", "lost+found", "ostree")
     with pytest.raises(FileSystemError, match="no such file"):
         files.read("/loader/nothing", 10)

@@ -25,6 +25,7 @@ from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.coreos_messages import PrepareCoreos
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.operations.places import Disk
 
 CONFIG = json.dumps({"ignition": {"version": "3.2.0"}}).encode()
 EACH = (f"rd.zfcp=0.0.1c00,0x{PORT},0x4010400000000000", "zfcp.allow_lun_scan=0")
@@ -120,8 +121,8 @@ async def test_a_failure_leaves_each_byte_as_it_was(
         else:
             looked = coreos_disk.look
 
-            def look(path: Path) -> Installed:
-                return looked(path) if content(written) == before else full()
+            def look(place: Disk) -> Installed:
+                return looked(place) if content(written) == before else full()
 
             patched.setattr(coreos_disk, "look", look)
         problem = await written.refused(asked())
@@ -132,9 +133,9 @@ async def test_a_failure_leaves_each_byte_as_it_was(
     await written.run(asked())
 
 
-def half_of_it(path: Path, changes: tuple[coreos_disk.Change, ...]) -> None:
-    coreos_disk._write(path, [(change.offset, change.new) for change in changes[: len(changes) // 2]])
-    full(path)
+def half_of_it(place: Disk, changes: tuple[coreos_disk.Change, ...]) -> None:
+    coreos_disk._write(place, [(change.offset, change.new) for change in changes[: len(changes) // 2]])
+    full(place)
 
 
 def full(*_: object) -> Never:
@@ -144,13 +145,13 @@ def full(*_: object) -> Never:
 async def test_what_a_crash_left_half_is_brought_back_and_done(written: Agent) -> None:
     """The agent was killed in the middle of writing; started again, it is asked the same again."""
     folder = written.settings.state / "coreos"
-    system = coreos_disk.look(path := lun_file(written))
+    system = coreos_disk.look(place := on_lun(written))
     wanted = coreos_disk.Wanted(CONFIG, EACH, FIRST)
-    changes = await coreos_disk.changes(path, system, wanted, folder / "scratch")
+    changes = await coreos_disk.changes(place, system, wanted, folder / "scratch")
     kept = folder / (hashlib.sha256(b"job/cut").hexdigest()[:32] + ".old")
     coreos_disk.keep(kept, changes)
     with pytest.raises(OSError, match="No space"):
-        half_of_it(path, changes)
+        half_of_it(place, changes)
     outcome = await written.run(asked(), step="cut")
     assert outcome.result is not None
     assert outcome.result["command_line"] == FIRST_LINE
@@ -160,19 +161,23 @@ async def test_what_a_crash_left_half_is_brought_back_and_done(written: Agent) -
 
 async def test_old_bytes_are_not_brought_back_over_what_somebody_else_wrote(written: Agent) -> None:
     """The guest was started between a crash and the next try of the same operation."""
-    path, folder = lun_file(written), written.settings.state / "coreos"
+    place, folder = on_lun(written), written.settings.state / "coreos"
     changes = await coreos_disk.changes(
-        path, coreos_disk.look(path), coreos_disk.Wanted(CONFIG, EACH, FIRST), folder / "scratch"
+        place, coreos_disk.look(place), coreos_disk.Wanted(CONFIG, EACH, FIRST), folder / "scratch"
     )
     coreos_disk.keep(folder / (hashlib.sha256(b"job/cut").hexdigest()[:32] + ".old"), changes)
-    coreos_disk.overwrite(path, changes)
-    with FbaDisk(path, writable=True) as disk:
+    coreos_disk.overwrite(place, changes)
+    with FbaDisk(place.path, writable=True) as disk:
         disk.write(changes[0].offset // 512, b"\x5a" * len(changes[0].new))
     before = content(written)
     with pytest.raises(ZhcpError) as caught:
         await written.run(asked(), step="cut")
     assert (caught.value.problem.status, caught.value.problem.code) == (409, "volume-changed")
     assert content(written) == before
+
+
+def on_lun(agent: Agent) -> Disk:
+    return Disk("LUN", "SCSI", coreos_image.BLOCKS, lun_file(agent), "", {})
 
 
 def lun_file(agent: Agent) -> Path:

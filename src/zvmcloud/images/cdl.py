@@ -11,14 +11,16 @@
 A large volume, of more than 65,534 cylinders, says so in format 4: X'FFFE' cylinders, their number in DS4DCYL, free
 space in format 7. Its VTOC: R2 format 5, R3 format 7, R4 format 8 (a partition, as format 1) and R5 its format 9.
 
-Keys and names are EBCDIC. Addresses are CCHH (`tracks.cchh`). One partition is written and up to three are read, as
-Linux does. The layout is the one Linux's formatter leaves on a disk: s390-tools, libvtoc and fdasd.
+Keys and names are EBCDIC. Addresses are CCHH (`tracks.cchh`). A disk has up to three partitions, as Linux has
+it. The layout is the one Linux's formatter leaves on a disk: s390-tools, libvtoc and fdasd.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zvmcloud.images.diskfile import EckdDisk
@@ -35,6 +37,7 @@ from zvmcloud.images.tracks import (
 
 EBCDIC = "cp037"
 FIRST_PARTITION_TRACK = 2
+MOST_PARTITIONS = 3
 STOPPED_PSW = bytes.fromhex("000a00000000000f")
 """What formatting leaves in IPL1: a disabled wait with code X'0F'. Nothing to boot."""
 _VOLSER = re.compile(r"[A-Z0-9@#$]{1,6}")
@@ -47,7 +50,9 @@ SHORT_BLOCKS = 2 * BLOCKS_PER_TRACK
 """Blocks of 4096 bytes among which are those that Linux's DASD driver keeps as shorter records."""
 _IPL_LENGTHS = (28, 148, 84)
 _IPL_KEY_BYTES = 4
-_FILLERS = (b"\0", b"\xe5")
+FILLER = b"\xe5"
+"""What the driver shows behind a short record."""
+_FILLERS = (b"\0", FILLER)
 
 
 class LayoutError(ValueError):
@@ -123,16 +128,28 @@ def volume_label(volser: str) -> bytes:
     return label
 
 
-def _format_4(cylinders: int) -> bytes:
+def ipl1_block(data: bytes) -> bytes:
+    """Block 0 with these 24 bytes, as the DASD driver takes it."""
+    return (_KEY_IPL1 + data.ljust(24, b"\0")).ljust(BLOCK_BYTES, FILLER)
+
+
+def ipl2_block(data: bytes) -> bytes:
+    """Block 1 with these up to 144 bytes."""
+    return (_KEY_IPL2 + data.ljust(144, b"\0")).ljust(BLOCK_BYTES, FILLER)
+
+
+def _format_4(cylinders: int, partitions: int) -> bytes:
     large = cylinders > _LARGE
+    last = 2 + partitions if not large else 2 + 2 * partitions
+    used = last + 1 if large else last
     shown = _LARGE if large else cylinders
     device = struct.pack(">HHHBBBBHBB", shown, TRACKS_PER_CYLINDER, 0xE5A2, 0, 0, 0, 0x30, 0, 0x2D, 0x15)
     return b"".join(
         (
             b"\x04" * 44,
             b"\xf4",
-            _cchh(1) + (b"\x04" if large else b"\x03"),  # DS4HPCHR: the last DSCB of format 1 or 8
-            struct.pack(">H", BLOCKS_PER_TRACK - (5 if large else 3)),  # unused DSCBs
+            _cchh(1) + bytes([last]),  # DS4HPCHR: the last DSCB of format 1 or 8
+            struct.pack(">H", BLOCKS_PER_TRACK - used),  # unused DSCBs
             bytes(4 + 2),
             b"\xa0\x01\x00\x00" if large else b"\x00\x01\x00\x00",  # DS4VTOCI: free space is in format 7
             device,
@@ -189,12 +206,20 @@ def _dscb_record(number: int, dscb: bytes) -> Record:
     return Record(number, dscb[:_DSCB_KEY_BYTES], dscb[_DSCB_KEY_BYTES:])
 
 
-def label_tracks(cylinders: int, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"") -> tuple[Track, Track]:
-    """Tracks 0 and 1 of a formatted disk, with one partition over the rest of it.
+def label_tracks(
+    cylinders: int, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"", starts: Sequence[int] = ()
+) -> tuple[Track, Track]:
+    """Tracks 0 and 1 of a formatted disk. `starts`: the first tracks of its partitions, one for the rest of the disk
+    without; each goes to the next one's.
 
-    `ipl1` (up to 24 bytes) and `ipl2` (up to 144) are padded with zeros. LayoutError when one is too long.
+    `ipl1` (up to 24 bytes) and `ipl2` (up to 144) are padded with zeros. LayoutError when one is too long, or there
+    are more than three partitions.
     """
     volser = check_volser(volser)
+    starts = starts or (FIRST_PARTITION_TRACK,)
+    end = cylinders * TRACKS_PER_CYLINDER
+    if len(starts) > MOST_PARTITIONS or any(b <= a for a, b in itertools.pairwise((1, *starts, end))):
+        raise LayoutError(f"partitions at tracks {', '.join(map(str, starts))} of {end}")
     if len(ipl1) > 24 or len(ipl2) > 144:
         raise LayoutError(f"IPL records of {len(ipl1)} and {len(ipl2)} bytes, limits 24 and 144")
     zero = bytes(BLOCK_BYTES)
@@ -206,19 +231,24 @@ def label_tracks(cylinders: int, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2
             *(Record(number, b"", zero) for number in range(4, BLOCKS_PER_TRACK + 1)),
         )
     )
-    last = cylinders * TRACKS_PER_CYLINDER - 1
-    dscbs = [_format_4(cylinders), _format_5()]
+    dscbs = [_format_4(cylinders, len(starts)), _format_5()]
     if cylinders > _LARGE:
-        dscbs += [_format_7(), _format_1(volser, 1, FIRST_PARTITION_TRACK, last, format_9=5), _format_9()]
-    else:
-        dscbs.append(_format_1(volser, 1, FIRST_PARTITION_TRACK, last))
+        dscbs.append(_format_7())
+    for number, (start, following) in enumerate(itertools.pairwise((*starts, end)), 1):
+        if cylinders > _LARGE:
+            dscbs += [_format_1(volser, number, start, following - 1, format_9=len(dscbs) + 2), _format_9()]
+        else:
+            dscbs.append(_format_1(volser, number, start, following - 1))
     dscbs += [bytes(_DSCB_BYTES)] * (BLOCKS_PER_TRACK - len(dscbs))
     return first, Track(tuple(_dscb_record(number, dscb) for number, dscb in enumerate(dscbs, 1)))
 
 
-def write_labels(disk: EckdDisk, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"") -> Partition:
-    """Label a disk and give it one partition. What was in the blocks stays; clear the disk first to format it."""
-    first, vtoc = label_tracks(disk.cylinders, volser, ipl1=ipl1, ipl2=ipl2)
+def write_labels(
+    disk: EckdDisk, volser: str, *, ipl1: bytes = STOPPED_PSW, ipl2: bytes = b"", starts: Sequence[int] = ()
+) -> Partition:
+    """Label a disk and give it partitions (see `label_tracks`); the first one. What was in the blocks stays; clear the
+    disk first to format it."""
+    first, vtoc = label_tracks(disk.cylinders, volser, ipl1=ipl1, ipl2=ipl2, starts=starts)
     disk.write_track(0, 1, vtoc)
     disk.write_track(0, 0, first)
     return partitions(disk)[0]

@@ -1,12 +1,14 @@
-"""A CoreOS image for SCSI disks: what its boot partition and its boot record hold for the first start.
+"""A CoreOS on a disk: what its boot partition and its boot record hold for the first start.
 
-    GPT, with an ext4 file system labelled "boot" in one of its partitions
+    SCSI disk: GPT; ECKD disk: VTOC; an ext4 file system labelled "boot" in one of the partitions
         /loader/entries/NAME.conf   the loader entry: title, linux, initrd and `options`, the words of each start
         /ignition.firstboot         is there until the system was started once; may hold words of the first start
         /ignition/config.ign        what Ignition reads at the first start
         /bootmap                    what the boot record leads to: loader, kernel, these options, initial file system
-    boot record of zipl (see `zipl`), made with the image. One component, the loader's parameters, says where the others
-    go: address of the command line (8 bytes), of the initial file system (8), its length (8), PSW of the kernel (8)
+    ECKD disk: a loader of ours (see `eckd_loader`), as soon as the first start is prepared
+    SCSI disk: boot record of zipl (see `zipl`), made with the image. One component, the loader's parameters, says where
+    the others go: address of the command line (8 bytes), of the initial file system (8), its length (8), PSW of the
+    kernel (8)
 
 The machine loader knows no file names: it loads the blocks that the record's lists name. So the words of a start are
 changed by having the list of the command line name other blocks: those of a file, COMMAND_LINE_FILE, whose blocks stay
@@ -24,9 +26,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from zvmcloud.images import gpt, zipl
+from zvmcloud.images import cdl, eckd_loader, gpt, zipl
+from zvmcloud.images.blocks import FACTOR, Blocks, DasdBlocks
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, FbaDisk
+from zvmcloud.images.eckd_loader import Linux, Run
 from zvmcloud.images.ext4 import FileSystem, FileSystemError
+from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK
 from zvmcloud.images.zipl import Component, Extent
 
 LABEL = "boot"
@@ -79,36 +84,50 @@ class BootPartition:
             raise FileSystemError(f"{path}: the file has holes")
         return tuple(Extent(self.first_block + run.start * factor, run.count * factor) for run in runs)
 
+    def eckd_runs(self, path: str) -> tuple[tuple[Run, ...], int]:
+        """Where a file is on an ECKD disk, and its bytes. FileSystemError as `extents`, and when its blocks are none of
+        the disk's."""
+        if self.files.block_bytes % BLOCK_BYTES:
+            raise FileSystemError(f"it has blocks of {self.files.block_bytes} bytes, an ECKD disk of {BLOCK_BYTES}")
+        runs = tuple(Run(extent.block // FACTOR, extent.blocks // FACTOR) for extent in self.extents(path))
+        return runs, self.files.find(path)[1].size
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A CoreOS on a disk. `entry`: path of its loader entry without links; `options`: the words of each start; `waits`:
-    whether it was never started."""
+    """A CoreOS on a disk. `program`: what a SCSI disk's boot record leads to; `line`: the command line that it starts
+    with, "" while nothing is there to start it. `entry`: path of its loader entry without links; `options`: the words
+    of each start; `waits`: whether it was never started."""
 
     partition: BootPartition
-    program: Program
+    program: Program | None
+    line: str
     entry: str
     text: str
     options: str
     waits: bool
 
+    def named(self, keyword: str) -> str:
+        """What the loader entry says to a keyword; CoreosError unless it says so once."""
+        found = [line.split(None, 1)[1].strip() for line in self.text.splitlines() if line.startswith(f"{keyword} ")]
+        if len(found) != 1:
+            raise CoreosError(f"{self.entry} has {len(found)} lines with {keyword}")
+        return found[0]
 
-def boot_partition(disk: FbaDisk) -> BootPartition:
-    """The partition whose file system is labelled "boot". CoreosError when there is not exactly one, or a damaged
-    one."""
+
+def boot_partition(disk: Blocks, places: Iterable[tuple[int, int, str]]) -> BootPartition:
+    """The partition whose file system is labelled "boot", among these (first block, blocks, name). CoreosError when
+    there is not exactly one, or a damaged one."""
     found: list[BootPartition] = []
     why = f"no partition has a file system with the label {LABEL}"
-    try:
-        for partition in gpt.partitions(disk):
-            try:
-                files = FileSystem(_reader(disk, partition))
-            except FileSystemError as problem:
-                why = f"partition {partition.name}: {problem}" if partition.name == LABEL else why
-                continue
-            if files.label == LABEL:
-                found.append(BootPartition(partition.first_block, partition.blocks, files))
-    except gpt.PartitionTableError as problem:
-        raise CoreosError(str(problem)) from problem
+    for first, blocks, name in places:
+        try:
+            files = FileSystem(_reader(disk, first, blocks))
+        except FileSystemError as problem:
+            why = f"partition {name}: {problem}" if name == LABEL else why
+            continue
+        if files.label == LABEL:
+            found.append(BootPartition(first, blocks, files))
     if len(found) > 1:
         raise CoreosError(f"{len(found)} partitions have a file system with the label {LABEL}")
     if not found:
@@ -116,15 +135,34 @@ def boot_partition(disk: FbaDisk) -> BootPartition:
     return found[0]
 
 
-def _reader(disk: FbaDisk, partition: gpt.GptPartition) -> Callable[[int, int], bytes]:
+def in_table(disk: Blocks, sector: int = FBA_BLOCK_BYTES) -> BootPartition:
+    """The boot partition of a disk, or of an image, with a GUID partition table. CoreosError."""
+    try:
+        places = [(found.first_block, found.blocks, found.name) for found in gpt.partitions(disk, sector)]
+    except gpt.PartitionTableError as problem:
+        raise CoreosError(str(problem)) from problem
+    return boot_partition(disk, places)
+
+
+def _in_vtoc(disk: DasdBlocks) -> BootPartition:
+    """The same of an ECKD disk."""
+    try:
+        found = cdl.partitions(disk.disk)
+    except cdl.LayoutError as problem:
+        raise CoreosError(str(problem)) from problem
+    per_track = BLOCKS_PER_TRACK * FACTOR
+    return boot_partition(disk, [(item.first_track * per_track, item.blocks * FACTOR, item.name) for item in found])
+
+
+def _reader(disk: Blocks, start: int, blocks: int) -> Callable[[int, int], bytes]:
     """Reads bytes of a partition."""
 
     def read(offset: int, length: int) -> bytes:
-        if offset < 0 or offset + length > partition.blocks * FBA_BLOCK_BYTES:
+        if offset < 0 or offset + length > blocks * FBA_BLOCK_BYTES:
             raise FileSystemError(f"byte {offset} is outside of the partition")
         first, last = offset // FBA_BLOCK_BYTES, -(-(offset + length) // FBA_BLOCK_BYTES)
         try:
-            data = disk.read(partition.first_block + first, last - first)
+            data = disk.read(start + first, last - first)
         except DiskFileError as problem:
             raise FileSystemError(str(problem)) from problem
         return data[offset - first * FBA_BLOCK_BYTES :][:length]
@@ -154,17 +192,31 @@ def program(disk: FbaDisk, number: int = 0, boot_record: int = 0) -> Program:
     raise CoreosError("the boot record loads no Linux with a command line")
 
 
-def installed(disk: FbaDisk) -> Installed:
+def installed(disk: DasdBlocks | FbaDisk) -> Installed:
     """The CoreOS on a disk. CoreosError, with what is missing."""
-    partition = boot_partition(disk)
+    if isinstance(disk, DasdBlocks):
+        linux = eckd_loader.read(disk.disk)
+        return _installed(_in_vtoc(disk), None, linux.line if linux is not None else "")
     try:
-        loads = program(disk)
+        partition, loads = in_table(disk), program(disk)
+    except zipl.BootRecordError as problem:
+        raise CoreosError(str(problem)) from problem
+    return _installed(partition, loads, loads.text)
+
+
+def of_image(disk: Blocks, sector: int) -> Installed:
+    """The CoreOS in an image for ECKD disks, on which nothing starts it yet. CoreosError."""
+    return _installed(in_table(disk, sector), None, "")
+
+
+def _installed(partition: BootPartition, loads: Program | None, line: str) -> Installed:
+    try:
         names = [name for name in partition.files.names(ENTRIES) if name.endswith(".conf")]
         if len(names) != 1:
             raise CoreosError(f"{ENTRIES} has {len(names)} entries; an image that was never started has one")
         path = partition.files.find(f"{ENTRIES}/{names[0]}")[0]
         text = partition.files.read(path, _MAX_ENTRY).decode("utf-8")
-    except (zipl.BootRecordError, FileSystemError, UnicodeDecodeError) as problem:
+    except (FileSystemError, UnicodeDecodeError) as problem:
         raise CoreosError(str(problem)) from problem
     if not _PATH.fullmatch(path):
         raise CoreosError(f"the loader entry has the name {path}")
@@ -172,7 +224,18 @@ def installed(disk: FbaDisk) -> Installed:
     if len(found) != 1:
         raise CoreosError(f"{path} has {len(found)} lines with options")
     options = found[0].partition(" ")[2].strip()
-    return Installed(partition, loads, path, text, options, partition.files.exists(FIRST_BOOT))
+    return Installed(partition, loads, line, path, text, options, partition.files.exists(FIRST_BOOT))
+
+
+def eckd_linux(system: Installed, line: str) -> Linux:
+    """What a loader on an ECKD disk has to start: the files that the loader entry names, with this command line.
+    CoreosError."""
+    try:
+        kernel, kernel_bytes = system.partition.eckd_runs(system.named("linux"))
+        initial, initial_bytes = system.partition.eckd_runs(system.named("initrd"))
+    except FileSystemError as problem:
+        raise CoreosError(str(problem)) from problem
+    return Linux(kernel, kernel_bytes, initial, initial_bytes, line)
 
 
 def with_words(options: str, words: Iterable[str]) -> str:

@@ -6,7 +6,8 @@
     compressed          what is inside; of gzip and zstd all is expanded to count it, an xz file has an index
 
 A raw disk goes onto an FBA disk unless it has the volume label of an ECKD disk, and onto an ECKD disk if that keeps
-all of its first blocks (`cdl.keeps`) and block 0 holds nothing that an FBA disk would boot.
+all of its first blocks (`cdl.keeps`) and block 0 holds nothing that an FBA disk would boot. One with a partition table
+of 4096-byte sectors is one for ECKD disks (`eckd_image`), or of a SCSI disk with such sectors.
 
 Sizes: a cylinder holds 737,280 bytes of raw data, a block of an FBA disk 512.
 The largest ECKD disk has 262,668 cylinders, the largest of blocks 2**31 - 1.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from zvmcloud.images import cdl, formats, header
+from zvmcloud.images import cdl, eckd_image, formats, header
 from zvmcloud.images.compression import PIECE_BYTES, Codec, CompressionError, Expander, xz_size
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES
 from zvmcloud.images.formats import Format
@@ -154,6 +155,13 @@ def _raw(found: Format, first: bytes, size: int, outer: str = "") -> Facts:
         raise FactsError("size", "the image is empty")
     if size > _LIMIT:
         raise _too_large(size)
+    if eckd_image.has_table(first):
+        try:
+            needed = eckd_image.cylinders(eckd_image.parts(first[: eckd_image.HEAD_BYTES], size), size)
+        except eckd_image.EckdImageError as problem:
+            raise FactsError("format", str(problem)) from problem
+        shape = "+".join(filter(None, (outer, found)))
+        return Facts(shape, size, "ECKD", needed, -(-size // FBA_BLOCK_BYTES), bootable=None)
     blocks = [first[at : at + BLOCK_BYTES] for at in range(0, _HEAD, BLOCK_BYTES)]
     cylinders: int | None = -(-size // CYLINDER_DATA_BYTES)
     if (cylinders or 0) > MAX_CYL or not all(cdl.keeps(number, block) for number, block in enumerate(blocks)):

@@ -40,9 +40,12 @@ class Kernel:
 
 def read(data: bytes) -> Kernel | None:
     """The kernel in a file; None when the file is no kernel image, or its first record starts nothing."""
+    return loaded(data) if IplRecord(data[:IPL_BYTES].ljust(IPL_BYTES, b"\0")).bootable else None
+
+
+def loaded(data: bytes) -> Kernel | None:
+    """The same of storage from address 0 on into which a loader brought a kernel, which needs no first record."""
     if len(data) < _LINE_AT or data[_MARK_AT : _MARK_AT + len(_MARK)] != _MARK:
-        return None
-    if not IplRecord(data[:IPL_BYTES]).bootable:
         return None
     address = int.from_bytes(data[_VERSION_AT : _VERSION_AT + 8], "big")
     found = _TEXT.match(data, address) if 0 < address < len(data) else None

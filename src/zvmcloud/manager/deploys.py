@@ -62,8 +62,8 @@ class Deploys:
         """Check everything that can be checked before anything runs, and make the plan and the files it needs.
 
         Raises NotFound (guest-unknown, image-unknown, disk-unknown, file-unknown), Conflict (guest-active,
-        disk-too-small; of CoreOS: ignition-missing, loaddev-missing, coreos-network), NotSupported (coreos),
-        ImageUnusable, NotAllowed, BadInput.
+        disk-too-small, disk-type; of CoreOS: ignition-missing, loaddev-missing, coreos-network), ImageUnusable,
+        NotAllowed, BadInput.
         """
         row = await self._core.owned(system, request.userid)
         owner = row["userid"]
@@ -104,16 +104,18 @@ class Deploys:
                 remedy="name it in transportfiles, or send it as ignition",
                 subject="transportfiles",
             )
-        number = vdev(request.vdev) if request.vdev else ""
-        volume = coreos_plans.boot_volume(owner, await self._guests.facts(system, owner), number)
+        eckd = image.disk_type == "ECKD" if image is not None else None
+        number = request.vdev or (self._core.settings.defaults.root_vdev if eckd else "")
+        number = vdev(number) if number else ""
+        disk = coreos_plans.boot_disk(owner, await self._guests.facts(system, owner), number, eckd=eckd)
         async with self._core.database.read() as connection:
             query = sa.select(nics).where(nics.c.system == system, nics.c.userid == owner).order_by(nics.c.vdev)
             adapters = [dict(item) for item in (await connection.execute(query)).mappings().all()]
         words = coreos_plans.network_words(owner, os_version, adapters, request.hostname)
         copied = image is not None and not request.skip_copy
-        steps = [coreos_plans.write_step(owner, volume, image)] if image is not None and copied else []
+        steps = [coreos_plans.write_step(owner, disk, image)] if image is not None and copied else []
         steps.append(deployed_step(owner, image, row) if image else _skipped_step(owner, os_version, row))
-        steps.append(coreos_plans.ignition_step(owner, volume, words, copied=copied))
+        steps.append(coreos_plans.ignition_step(owner, disk, words, copied=copied))
         config = request.ignition or await self.ignition(request.transport, request.remote_host)
         return _plan(system, request, owner, image, steps), {coreos_plans.STORED: config}
 

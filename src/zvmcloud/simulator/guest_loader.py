@@ -1,7 +1,8 @@
 """What an IPL loads: from a minidisk or EDEV, from the reader, or from a SCSI disk. Nothing is made up: what is in
 those bytes decides.
 
-    disk     IPL record of block 0 or cylinder 0 (see images.ipl)
+    disk     IPL record of block 0 or cylinder 0 (see images.ipl): the sample system, or a Linux behind a loader that
+             the model knows (guest_zipl)
     reader   the kernel is the first file, its command line the second, its initial file system the third; files that
              are not kept (CHANGE RDR ... KEEP) are gone once they are read
     SCSI     the boot record of the LUN that the LOADDEV parameters name leads to the program (see images.zipl): the
@@ -113,7 +114,15 @@ def _from_minidisk(system: System, device: Dasd) -> Loaded:
     disk = system.disks.get(storage.key(device.owner, device.owner_vdev))
     if disk is None or not disk.file:
         raise NotLoaded(PROGRAM_LOOP.render())
-    installed = _installed(storage.file_of(system, disk), disk.kind)
+    path = storage.file_of(system, disk)
+    linux = guest_zipl.read_eckd(path) if disk.kind == "ECKD" else None
+    if linux is not None:
+        line = guest_zipl.command_line(linux, guest_memory.get(system, disk.file), "")
+        told = disk_lines("dasda", device.vdev, disk.kind, disk.size, linux.system.volser)
+        files, agent = linux.files, linux.has_agent
+        loaded = Loaded(linux.system, disk.file, device.write, line, told, agent=agent, files=files)
+        return _first_start(loaded, linux, device.vdev)
+    installed = _installed(path, disk.kind)
     return Loaded(
         installed,
         disk.file,
@@ -121,6 +130,16 @@ def _from_minidisk(system: System, device: Dasd) -> Loaded:
         installed.cmdline,
         disk_lines("dasda", device.vdev, disk.kind, disk.size, installed.volser),
     )
+
+
+def _first_start(loaded: Loaded, linux: guest_zipl.Found, path: str) -> Loaded:
+    """With the Ignition file of a CoreOS. NotLoaded when it does not get beyond its initial file system."""
+    if not linux.is_coreos:
+        return loaded
+    problem = guest_zipl.missing(loaded.cmdline, path, linux.ignition)
+    if problem:
+        raise _emergency(loaded, problem)
+    return replace(loaded, ignition=linux.ignition)
 
 
 def _from_real_disk(system: System, device: RealDevice) -> Loaded:
@@ -198,12 +217,7 @@ def _from_scsi(system: System, machine: Machine, device: RealDevice) -> Loaded:
             f"sd 0:0:0:0: [sda] {lun.blocks} {lun.block_size}-byte logical blocks",
         )
         loaded = Loaded(found.system, root, True, line, disk, tuple(told), found.has_agent, found.files, (path,))
-        if not found.is_coreos:
-            return loaded
-        problem = guest_zipl.missing(loaded.cmdline, path, found.ignition)
-        if problem:
-            raise _emergency(loaded, problem)
-        return replace(loaded, ignition=found.ignition)
+        return _first_start(loaded, found, path)
     raise NotLoaded(*told, messages.DISABLED_WAIT.render(psw=_LOADER_WAIT))
 
 

@@ -1,22 +1,26 @@
-"""What a program of a SCSI boot record is, from its bytes: the sample system, or a Linux that zipl installed.
+"""What a program of a SCSI boot record is, from its bytes: the sample system, or a Linux that zipl installed; and the
+Linux that the loader on an ECKD disk starts (`images.eckd_loader`), whose map the model follows as its code does.
 
 A Linux is its kernel, the command line and the initial file system that the record leads to; what its root file system
-holds the model does not read. A CoreOS brings the SCSI disk of rd.zfcp= online and, when ignition.firstboot is on its
-command line, hands the Ignition file of its boot partition to Ignition. At the end of the first start it runs zipl,
-which makes the boot record from the loader entry: the model keeps the bytes and remembers that it did (judgement; the
-order of these things is that of coreos-installer's and Ignition's documentation).
+holds the model does not read. A CoreOS brings the disk of rd.zfcp= or rd.dasd= online and, when
+ignition.firstboot is on its command line, hands the Ignition file of its boot partition to Ignition. At the end of the
+first start it runs zipl, which makes the boot record from the loader entry: the model keeps the bytes and remembers
+that it did (judgement; the order of these things is that of coreos-installer's and Ignition's documentation).
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from zvmcloud.images import coreos, cpio, kernel, zipl
+from zvmcloud.images import coreos, cpio, eckd_loader, kernel, zipl
+from zvmcloud.images.blocks import FACTOR, DasdBlocks
 from zvmcloud.images.coreos import CoreosError
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.ext4 import FileSystemError
 from zvmcloud.images.sample import InstalledSystem, read_scsi_system
+from zvmcloud.images.tracks import TrackError
 from zvmcloud.simulator import parm_line
 from zvmcloud.simulator.model import Remembered
 
@@ -60,7 +64,33 @@ def read(disk: FbaDisk, program: int, boot_record: int) -> Found:
     return _coreos(disk, found) if found.is_coreos else found
 
 
-def _coreos(disk: FbaDisk, found: Found) -> Found:
+def read_eckd(path: Path) -> Found | None:
+    """What the loader of an ECKD disk starts; None when there is none, or no kernel where its map says."""
+    try:
+        with DasdBlocks(path) as disk:
+            return _from_map(disk)
+    except (OSError, TrackError):
+        return None
+
+
+def _from_map(disk: DasdBlocks) -> Found | None:
+    linux = eckd_loader.read(disk.disk)
+    if linux is None:
+        return None
+    first, second = (
+        b"".join(disk.read(run.block * FACTOR, run.count * FACTOR) for run in runs)
+        for runs in (linux.kernel, linux.initial)
+    )
+    image = kernel.loaded(bytes(eckd_loader.KERNEL_AT) + first)
+    if image is None:
+        return None
+    files = kernel.initial_files(second[: linux.initial_bytes])
+    line = linux.line[: image.line]
+    found = Found(initial_system(image.release, line, files), files, has_agent=has_agent(files))
+    return _coreos(disk, found) if found.is_coreos else found
+
+
+def _coreos(disk: DasdBlocks | FbaDisk, found: Found) -> Found:
     """With what its boot partition holds; one that cannot be read holds nothing."""
     try:
         system = coreos.installed(disk)
@@ -103,10 +133,12 @@ def is_first_start(line: str) -> bool:
 
 
 def missing(line: str, path: str, ignition: bytes | None) -> str:
-    """Why a CoreOS does not get beyond its initial file system; empty when it does. `path`: "vdev wwpn lun"."""
-    vdev, port, number = path.lower().split()
-    disks = [item.lower() for item in parm_line.words(line).get("rd.zfcp", [])]
-    if f"0.0.{vdev},0x{port},0x{number}" not in disks:
+    """Why a CoreOS does not get beyond its initial file system; empty when it does. `path`: "vdev wwpn lun" of a SCSI
+    disk, "vdev" of another."""
+    vdev, *scsi = path.lower().split()
+    word = "rd.zfcp" if scsi else "rd.dasd"
+    disks = [item.lower() for item in parm_line.words(line).get(word, [])]
+    if ",0x".join((f"0.0.{vdev}", *scsi)) not in disks:
         return "dracut-initqueue[811]: Timed out waiting for device /dev/disk/by-label/root."
     if not is_first_start(line) or ignition is None:
         return ""

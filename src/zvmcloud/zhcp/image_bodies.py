@@ -8,14 +8,15 @@ disk with the compatible layout and 4096-byte blocks: twelve blocks a track, exc
 IPL2 and VOL1 records (4-byte keys; 28, 148 and 84 bytes in all) and blocks 12 to 23 the VTOC (44-byte keys, 140 bytes
 in all). The driver reads these short records with X'E5' behind them and drops that on writing. Bytes that would be
 lost there are an error: such an image was made of another kind of disk (Linux: drivers/s390/block/dasd_eckd.c,
-dasd_eckd_cdl_special).
+dasd_eckd_cdl_special). But an image with a GUID partition table of 4096-byte sectors was made to have its partitions
+copied (`images.eckd_image`).
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from zvmcloud.images import cdl, ckd
+from zvmcloud.images import cdl, ckd, eckd_image
 from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
 from zvmcloud.images.header import FBA_PARTITION_START, ImageHeader
 from zvmcloud.images.tracks import (
@@ -32,6 +33,8 @@ from zvmcloud.zhcp.image_errors import ImageError, too_large
 
 _FIRST_BLOCKS = 64
 _ZEROS = bytes(1024 * 1024)
+_VOLSER = "COREOS"
+"""The volume serial of a disk whose partitions were copied."""
 
 
 class Body(Protocol):
@@ -204,6 +207,107 @@ def _record(track: int, number: int, block: bytes) -> Record:
             "write it to an FBA disk or a SCSI volume, use an image made of an ECKD disk, or install by guest.netboot",
         )
     return Record(number + 1, block[:key], block[key:length])
+
+
+class PartitionBody(_Tracks):
+    """The partitions of an image for ECKD disks, each on tracks of its own. Nothing starts the disk yet."""
+
+    def __init__(self, disk: EckdDisk, first: bytes) -> None:
+        """`first`: the first bytes, as many as `eckd_image.parts` wants; they are not taken yet."""
+        super().__init__(disk, disk.tracks)
+        try:
+            self._parts = list(eckd_image.parts(first))
+        except eckd_image.EckdImageError as problem:
+            raise ImageError(str(problem), "image-layout") from problem
+        self._starts = tuple(part.first_track for part in self._parts)
+        needed = eckd_image.cylinders(self._parts, 0)
+        if needed > disk.cylinders:
+            raise too_large(f"{needed} CYL", disk.cylinders, "CYL", needed)
+        self._at = 0
+        self._rest = b""
+        self.next = cdl.FIRST_PARTITION_TRACK
+
+    def feed(self, piece: bytes) -> None:
+        at = 0
+        while self._parts and at < len(piece):
+            part = self._parts[0]
+            inside = self._at >= part.start
+            step = min((part.end if inside else part.start) - self._at, len(piece) - at)
+            if inside:
+                self._take(piece[at : at + step])
+            at += step
+            self._at += step
+            if self._at == part.end:
+                self._take(bytes(-len(self._rest) % TRACK_DATA_BYTES))
+                del self._parts[0]
+
+    def _take(self, data: bytes) -> None:
+        data = self._rest + data if self._rest else data
+        tracks = len(data) // TRACK_DATA_BYTES
+        if tracks:
+            self.used += self.disk.write_blocks(self.next, data, 0, tracks * TRACK_DATA_BYTES)
+            self.next += tracks
+        self._rest = data[tracks * TRACK_DATA_BYTES :]
+
+    def skip(self, length: int) -> None:
+        skip_as_zeros(self, length)
+
+    def finish(self) -> int:
+        if self._parts:
+            raise ImageError(f"the image ends at byte {self._at}, inside of a partition", "image-truncated")
+        if self.next < self.disk.tracks:
+            self.disk.clear(self.next, self.disk.tracks - 1)
+        self.disk.flush()
+        cdl.write_labels(self.disk, _VOLSER, starts=self._starts)
+        self.disk.flush()
+        return -(-self.next // TRACKS_PER_CYLINDER)
+
+
+class RawEckdBody:
+    """Raw bytes onto an ECKD disk: its first track tells whether they are partitions to be copied, or all of a disk."""
+
+    def __init__(self, disk: EckdDisk) -> None:
+        self._disk = disk
+        self._first = b""
+        self._body: CdlBody | PartitionBody | None = None
+
+    @property
+    def units(self) -> int:
+        return self._body.units if self._body is not None else 0
+
+    @property
+    def used(self) -> int:
+        return self._body.used if self._body is not None else 0
+
+    def feed(self, piece: bytes) -> None:
+        if self._body is None:
+            self._first += piece
+            if len(self._first) >= eckd_image.HEAD_BYTES:
+                self._choose()
+        else:
+            self._body.feed(piece)
+
+    def skip(self, length: int) -> None:
+        if self._body is None:
+            head = min(length, eckd_image.HEAD_BYTES - len(self._first))
+            self.feed(bytes(head))
+            length -= head
+        if self._body is not None:
+            self._body.skip(length)
+
+    def finish(self) -> int:
+        return self._choose().finish()
+
+    def erase(self) -> None:
+        self._choose().erase()
+
+    def _choose(self) -> CdlBody | PartitionBody:
+        if self._body is None:
+            first, self._first = self._first, b""
+            table = eckd_image.has_table(first)
+            self._body = PartitionBody(self._disk, first) if table else CdlBody(self._disk)
+            self._body.feed(first)
+        return self._body
 
 
 class BlockBody:

@@ -33,7 +33,7 @@ from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.qcow2 import Hole, Qcow2, Qcow2Error
 from zvmcloud.images.tracks import TRACKS_PER_CYLINDER, TrackError
 from zvmcloud.zhcp import image_plan
-from zvmcloud.zhcp.image_bodies import BlockBody, Body, CdlBody, CkdBody
+from zvmcloud.zhcp.image_bodies import BlockBody, Body, CkdBody, RawEckdBody
 from zvmcloud.zhcp.image_errors import ImageError, digest_mismatch
 from zvmcloud.zhcp.inorder import InOrder
 from zvmcloud.zhcp.sources import Digest
@@ -181,7 +181,7 @@ class ImageWriter:
         needed = image_plan.check_bytes(size, self._kind, self.disk_units)
         disk = self._disk
         self._formats.append(found)
-        self._open(CdlBody(disk) if isinstance(disk, EckdDisk) else BlockBody(disk), needed or self.disk_units)
+        self._open(RawEckdBody(disk) if isinstance(disk, EckdDisk) else BlockBody(disk), needed or self.disk_units)
 
     def _open(self, body: Body, total: int) -> None:
         self._body, self._total = body, total

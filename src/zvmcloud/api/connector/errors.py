@@ -101,7 +101,6 @@ _UNREADABLE = (
 _BY_OPERATION: dict[str, dict[str, Code]] = {
     "deploy": {
         "image-unknown": Code(300, IMAGE, 300, 20),
-        "coreos": Code(300, GUEST, 300, 12),
         **dict.fromkeys(_NO_COREOS, Code(300, GUEST, 300, 12)),
         **dict.fromkeys(_UNREADABLE, Code(300, GUEST, 300, 4)),
         "ignition-missing": Code(300, GUEST, 300, 13),

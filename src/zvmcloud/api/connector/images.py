@@ -18,7 +18,6 @@ from zvmcloud.api.connector.ask import Ask, text
 from zvmcloud.api.connector.envelope import Code, Reply, failure
 from zvmcloud.api.connector.errors import FILE
 from zvmcloud.manager import confined
-from zvmcloud.manager.coreos_plans import INSTALL_COREOS
 from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.images import Image
@@ -33,21 +32,14 @@ async def import_image(ask: Ask) -> Reply:
     meta = meta if isinstance(meta, dict) else {}
     await ask.node.images.must_be_new(text(image["image_name"]))
     is_coreos = Distribution.of(text(meta["os_version"])).is_coreos
-    if is_coreos and text(meta.get("disk_type")).upper() != "SCSI":
-        # Known before gigabytes are fetched: an ECKD disk needs a boot record that is not in the image.
-        raise NotSupported(
-            "Image import error: images of CoreOS are for SCSI disks here: disk_type in image_meta must be SCSI",
-            code="coreos",
-            remedy=INSTALL_COREOS,
-            subject=text(image["image_name"]),
-        )
+    disk_type = "SCSI" if text(meta.get("disk_type")).upper() == "SCSI" else "ECKD"
     job = await ask.node.images.import_url(
         text(image["image_name"]),
         text(image["url"]),
         text(meta["os_version"]),
         md5=text(meta.get("md5sum")),
         remote_host=text(image.get("remote_host")),
-        raw=is_coreos,
+        coreos_on=disk_type if is_coreos else "",
         origin=ask.origin,
     )
     return Reply(job=job.id)

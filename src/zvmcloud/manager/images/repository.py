@@ -7,12 +7,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
 
-from zvmcloud.images import coreos, facts, header
+from zvmcloud.images import coreos, eckd_image, facts, header
 from zvmcloud.images.coreos import CoreosError
 from zvmcloud.images.diskfile import DiskFileError, FbaDisk
 from zvmcloud.images.facts import Facts, FactsError, examine
@@ -132,11 +133,11 @@ class Images:
         md5: str = "",
         remote_host: str = "",
         comments: str | None = None,
-        raw: bool = False,
+        coreos_on: str = "",
         origin: str = "",
     ) -> JobRecord:
-        """Bring an image in from a ``file://``, ``http://`` or ``https://`` URL and give it ``name``. ``raw``: it is
-        the disk of a CoreOS as it is published, instead of a connector's image.
+        """Bring an image in from a ``file://``, ``http://`` or ``https://`` URL and give it ``name``. ``coreos_on``: it
+        is the disk of a CoreOS as it is published, for ECKD or SCSI disks, instead of a connector's image.
 
         Raises BadInput, Conflict (image-exists), NotAllowed (path or host), ImageUnusable (header, size, md5 mismatch).
         """
@@ -155,7 +156,8 @@ class Images:
             else:
                 raise BadInput("url", f"{parts.scheme}:", "file:///path, http://... or https://...")
             about = {"os_version": os_version.lower(), "type": "rootonly", "comments": comments}
-            return await self._keep(name, incoming, digest, about, md5, origin, _coreos if raw else _headed)
+            look = partial(_coreos, eckd=coreos_on == "ECKD") if coreos_on else _headed
+            return await self._keep(name, incoming, digest, about, md5, origin, look)
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
@@ -314,21 +316,27 @@ def _headed(name: str, _: Path, digest: Digest) -> dict[str, Json]:
     return {**shape(facts.of_header(found)), "units": found.size}
 
 
-def _coreos(name: str, incoming: Path, _: Digest) -> dict[str, Json]:
-    """What a disk of CoreOS holds; of a compressed one only its size is known. Raises ImageUnusable (image-tag,
-    image-size, coreos). Blocking."""
+def _coreos(name: str, incoming: Path, _: Digest, *, eckd: bool) -> dict[str, Json]:
+    """What a disk of CoreOS holds; of a compressed one only its size, and the kind of disk that it is for, is known.
+    Raises ImageUnusable (image-tag, image-size, coreos). Blocking."""
+    kind, variant = ("ECKD", "dasd") if eckd else ("SCSI", "metal")
     try:
         found = examine(incoming)
+        if (found.disk_type == "ECKD") is not eckd or (eckd and found.format.endswith(Format.CONNECTOR)):
+            raise CoreosError("its partition table is not one of an image for such disks")
         if found.format == Format.RAW:
             with FbaDisk(incoming) as disk:
-                coreos.installed(disk)
+                if eckd:
+                    coreos.of_image(disk, eckd_image.SECTOR)
+                else:
+                    coreos.installed(disk)
     except FactsError as error:
         raise ImageUnusable(f"{name}: {error}", code="image-tag", subject=name) from None
     except (DiskFileError, CoreosError) as error:
         raise ImageUnusable(
-            f"{name}: this is no CoreOS for SCSI disks: {error}",
+            f"{name}: this is no CoreOS for {kind} disks: {error}",
             code="coreos",
-            remedy="import the image for metal, of 512-byte blocks",
+            remedy=f"import the image that has {variant} in its name, or say in disk_type what it is for",
             subject=name,
         ) from None
     except OSError as error:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Deploy:
     """An image to write to a disk of a guest that is off. ``vdev`` "" is the boot disk; ``hostname`` is set at the
-    first boot. CoreOS goes to the SCSI volume that LOADDEV of the guest's entry names: ``vdev`` is an FCP device of the
-    guest, ``ignition`` the file that the first start reads (base64)."""
+    first boot. CoreOS goes to an ECKD minidisk, or to the SCSI volume that LOADDEV of the guest's entry names, where
+    ``vdev`` is an FCP device of the guest; ``ignition`` is the file that the first start reads (base64)."""
 
     image: str
     vdev: str = ""

@@ -1,4 +1,4 @@
-"""volume.ignition: what the first start of a CoreOS on a SCSI volume reads (see coreos_disk)."""
+"""volume.ignition: what the first start of a CoreOS on a disk reads (see coreos_disk)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.places import Disk, opened
 
-_WHY = "CoreOS is prepared when the guest of the volume is off"
+_WHY = "CoreOS is prepared when the guest of the disk is off"
 _TOOLS = ("debugfs", "e2fsck")
 
 
@@ -35,30 +35,35 @@ async def prepare(context: Context, request: PrepareCoreos) -> dict[str, Json]:
     name = hashlib.sha256(context.key.encode()).hexdigest()[:32]
     kept = context.settings.state / "coreos" / f"{name}.old"
     async with _volume(context, request) as disk:
+        if disk.kind == "FBA":
+            raise AgentError(
+                409, "disk-type", f"{disk.name} is a minidisk of blocks: no CoreOS starts from one",
+                remedy="use an ECKD minidisk, or a SCSI volume",
+            )  # fmt: skip
         context.report(0.1, f"looking at {disk.name}")
         if context.rehearsing:
             context.did("disk", "prepare CoreOS", 0.0, **disk.named)
             return {**disk.facts}
-        await in_thread(partial(coreos_disk.put_back, kept, disk.path))
+        await in_thread(partial(coreos_disk.put_back, kept, disk))
         changed = await _prepare(context, request, disk, wanted, kept)
-        system = await in_thread(partial(coreos_disk.look, disk.path))
+        system = await in_thread(partial(coreos_disk.look, disk))
         facts = disk.facts
     await in_thread(partial(kept.unlink, missing_ok=True))
-    return {**facts, "changed": changed, "command_line": system.program.text, "entry": system.entry}
+    return {**facts, "changed": changed, "command_line": system.line, "entry": system.entry}
 
 
 async def _prepare(context: Context, request: PrepareCoreos, disk: Disk, wanted: Wanted, kept: Path) -> int:
     """How many pieces of the volume were changed."""
-    if await in_thread(partial(coreos_disk.is_done, disk.path, wanted)):
+    if await in_thread(partial(coreos_disk.is_done, disk, wanted)):
         return 0
-    system = await in_thread(partial(coreos_disk.look, disk.path))
+    system = await in_thread(partial(coreos_disk.look, disk))
     context.report(0.2, "changing a copy of the boot partition")
-    changes = await coreos_disk.changes(disk.path, system, wanted, kept.with_suffix(".scratch"))
+    changes = await coreos_disk.changes(disk, system, wanted, kept.with_suffix(".scratch"))
     await in_thread(partial(coreos_disk.keep, kept, changes))
     context.on_undo(f"the boot partition of {disk.name}", lambda: _put_back(context, request, kept))
     context.report(0.8, f"writing {len(changes)} pieces")
     started = time.monotonic()
-    await in_thread(partial(coreos_disk.overwrite, disk.path, changes))
+    await in_thread(partial(coreos_disk.overwrite, disk, changes))
     took = (time.monotonic() - started) * 1000
     context.did("disk", "prepare CoreOS", took, **disk.named, pieces=len(changes))
     return len(changes)
@@ -66,13 +71,13 @@ async def _prepare(context: Context, request: PrepareCoreos, disk: Disk, wanted:
 
 async def _put_back(context: Context, request: PrepareCoreos, kept: Path) -> None:
     async with _volume(context, request) as disk:
-        await in_thread(partial(coreos_disk.put_back, kept, disk.path))
+        await in_thread(partial(coreos_disk.put_back, kept, disk))
     await in_thread(partial(kept.unlink, missing_ok=True))
 
 
 @asynccontextmanager
 async def _volume(context: Context, request: PrepareCoreos) -> AsyncIterator[Disk]:
-    """The volume; what goes wrong with its bytes is an AgentError."""
+    """The disk; what goes wrong with its bytes is an AgentError."""
     async with opened(context, request.place, _WHY, write=True) as disk:
         try:
             yield disk
