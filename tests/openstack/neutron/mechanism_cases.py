@@ -49,10 +49,13 @@ class TestFlat(Ours, theirs.AgentMechanismFlatTestCase):  # type: ignore[misc]
     pass
 
 
+DRIVER = ZVMMechanismDriver()
+
+
 def bound(segment: dict[str, Any], *agents: dict[str, Any]) -> tuple[Any, ...] | None:
+    """How the one driver of a neutron binds a port."""
     context = theirs.FakePortContext(AGENT_TYPE, list(agents), [segment], vnic_type=portbindings.VNIC_NORMAL)
-    driver = ZVMMechanismDriver()
-    driver.bind_port(context)
+    DRIVER.bind_port(context)
     if context._bound_vif_type is None:
         return None
     return context._bound_vif_type, context._bound_vif_details

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import nova.conf
 import pytest
 
-from zvmcloud.client import ConnectionFailed, ProblemError
+from zvmcloud.client import ClientError, ConnectionFailed, ProblemError
 from zvmcloud.openstack.nova.servers import NAME, TAG, Servers
+from zvmcloud.openstack.nova.spawning import Spawner
 
+CONF = nova.conf.CONF
 INSTANCE: Any = SimpleNamespace(uuid="0b0e6a3c-4b46-4d53-9f4c-4b2f1f7a1a01", name="NOVA0001")
 FIRST, OTHER = "NOVA0001", "OSOTHER1"
 
@@ -79,3 +83,41 @@ def test_a_guest_that_went_meanwhile_is_gone() -> None:
 def test_a_guest_that_cannot_be_deleted_is_told(refusal: ProblemError | ConnectionFailed) -> None:
     with pytest.raises(type(refusal)):
         dropped(Manager([OTHER], gone=refusal))
+
+
+class Lost:
+    """Servers whose manager is not there the first times that they are to be dropped."""
+
+    def __init__(self, *refusals: ClientError) -> None:
+        self.refusals = list(refusals)
+        self.dropped = False
+
+    def drop(self, _instance: object) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.dropped = True
+
+
+def cleared(servers: Lost) -> list[float]:
+    """The pauses until a build that failed is given up."""
+    made: Any = servers
+    pauses: list[float] = []
+    Spawner(made, made, made, made, pauses.append).clear(INSTANCE)
+    return pauses
+
+
+def test_what_is_left_of_a_build_waits_for_a_manager_that_is_lost() -> None:
+    servers = Lost(ConnectionFailed("nobody answers"), ProblemError({"code": "starting", "retryable": True}, 503))
+    assert len(cleared(servers)) == 2
+    assert servers.dropped
+
+
+def test_and_is_told_when_it_cannot_be_taken_away(caplog: pytest.LogCaptureFixture) -> None:
+    assert cleared(Lost(ProblemError({"code": "role"}, 403))) == []
+    CONF.set_override("busy_timeout", 1, group="zvmcloud")
+    try:
+        made: Any = Lost(*[ConnectionFailed("nobody answers")] * 99)
+        Spawner(made, made, made, made, lambda _seconds: time.sleep(0.3)).clear(INSTANCE)
+    finally:
+        CONF.clear_override("busy_timeout", group="zvmcloud")
+    assert caplog.text.count("what is left of the build is not cleared") == 2

@@ -32,7 +32,8 @@ OPTIONS = [
         "busy_timeout",
         default=600,
         min=1,
-        help="Seconds for which a change is tried again while another one of the same server is under way.",
+        help="Seconds for which a change is tried again while another one of the same server is under way, and for "
+        "which a build that failed waits for a lost manager, to take away what is left of it.",
     ),
     cfg.IntOpt(
         "console_kilobytes",

@@ -13,7 +13,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ LOG = logging.getLogger(__name__)
 
 SHARE, POOL, PROFILE = "zvm:share", "zvm:disk_pool", "zvm:profile"
 """Extra specs of flavors."""
+_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,19 @@ class Order:
 class Spawner:
     """Makes servers. ``virtapi`` waits for neutron's events."""
 
-    def __init__(self, servers: Servers, images: ImageCache, volumes: Volumes, virtapi: Any) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        images: ImageCache,
+        volumes: Volumes,
+        virtapi: Any,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._servers = servers
         self._images = images
         self._volumes = volumes
         self._virtapi = virtapi
+        self._sleep = sleep
 
     def spawn(self, context: RequestContext, order: Order) -> None:
         """Raises NovaException: of these BuildAbortException, ImageUnacceptable, InvalidDiskInfo and
@@ -144,11 +154,20 @@ class Spawner:
         return _plugged(self._virtapi, instance, network)
 
     def clear(self, instance: Instance) -> None:
-        """Leave nothing of a server that was not finished, as far as the manager can be reached."""
-        try:
-            self._servers.drop(instance)
-        except ClientError:
-            LOG.exception("what is left of the build is not cleared", instance=instance)
+        """Leave nothing of a server that was not finished. nova gives it to another host next, or forgets that it was
+        here: nobody else would take it away. So a manager that is lost is waited for, as long as for a busy guest."""
+        deadline = time.monotonic() + CONF.zvmcloud.busy_timeout
+        while True:
+            try:
+                self._servers.drop(instance)
+            except ClientError as error:
+                if not error.retryable or time.monotonic() >= deadline:
+                    LOG.exception("what is left of the build is not cleared", instance=instance)
+                    return
+                LOG.warning("what is left of the build is cleared later: %s", error, instance=instance)
+            else:
+                return
+            self._sleep(_PAUSE)
 
 
 class _plugged:
