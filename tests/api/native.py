@@ -20,6 +20,7 @@ async def refused(answer: httpx.Response, status: int, code: str) -> dict[str, A
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
     assert problem["code"] == code, problem
+    assert problem["remedy"], problem
     return problem
 
 

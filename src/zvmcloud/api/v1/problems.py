@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
+from zvmcloud.api.v1.remedies import remedy_of
 from zvmcloud.manager.errors import ManagerError, TooMany
 
 MEDIA_TYPE = "application/problem+json"
@@ -50,9 +51,12 @@ class Problem(BaseModel):
     job: str | None = Field(default=None, description="the job it happened in")
 
     @model_validator(mode="after")
-    def _with_causes(self) -> Problem:
+    def _with_causes_and_remedy(self) -> Problem:
         if not self.causes:
             self.causes = causes_of(self)
+        if not self.remedy:
+            function = str((self.smapi or {}).get("function") or "")
+            self.remedy = remedy_of(self.code, self.status, retryable=self.retryable, smapi=function)
         return self
 
 
