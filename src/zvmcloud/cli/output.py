@@ -37,13 +37,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "volume-pool": ("name", "systems", "wipe", "total_gb", "free_gb", "free", "used", "reserved", "volumes"),
     "volume": ("name", "pool", "size_gb", "state", "shared", "lun", "attachments", "project", "tags", "created"),
 }
-"""The columns of a noun's table; others show their plain members."""
+"""The columns of a noun's table; other things show their plain members, such as the versions that a guest had."""
 _TIMES = frozenset(
     {"created", "finished", "started", "expires", "used", "last_used", "time", "seen", "updated", "next"}
     | {"since", "first", "changed", "gone", "at", "tried"}
 )
 _MOST_COLUMNS = 10
-_LONG = frozenset({"sha256", "md5", "hash", "previous", "image_sha256"})
+_LONG = frozenset({"sha256", "md5", "hash", "previous", "image_sha256", "digest", "certificate"})
 _IDS = frozenset({"id", "job", "plan"})
 _GOOD = frozenset({"done", "active", "running", "ok", "up", "free", "enabled"})
 _BAD = frozenset({"failed", "broken", "down", "dead", "refused"})
@@ -75,7 +75,10 @@ def table(rows: Sequence[Any], noun: str = "") -> None:
         for row in rows:
             screen.print(str(row), markup=False)
         return
-    names = [name for name in COLUMNS.get(noun, ()) if name in rows[0]] or _plain(rows)
+    usual = COLUMNS.get(noun, ())
+    names = [name for name in usual if name in rows[0]]
+    if len(names) <= len(usual) // 2:
+        names = _plain(rows)
     names = [name for name in names if any(row.get(name) not in (None, "", [], {}) for row in rows)]
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:

@@ -39,13 +39,15 @@ def wait(client: Client, job: Mapping[str, Any]) -> dict[str, Any]:
 
 def ended(job: Mapping[str, Any]) -> None:
     """How a job ended: its steps, and what went wrong."""
-    seconds = (job["finished"] or job["created"]) - job["created"]
     for step in job["steps"]:
         mark = _MARKS.get(step["state"], "[dim]·[/]")
         output.screen.print(f"{mark} ", end="")
         output.screen.print(step["title"], markup=False)
     style = {"done": "green", "failed": "red"}.get(job["state"], "yellow")
-    output.screen.print(f"[{style}]{job['state']}[/] in {seconds:.1f} s  [dim]job {job['id'][:8]}[/]")
+    took = ""
+    if not job["run"]:  # of a retry or an undo nobody wrote down when it began
+        took = f" in {(job['finished'] or job['created']) - job['created']:.1f} s"
+    output.screen.print(f"[{style}]{job['state']}[/]{took}  [dim]job {job['id'][:8]}[/]")
     if job["state"] != "done" and job.get("error"):
         sys.stdout.flush()
         show_problem({"job": job["id"], **{name: value for name, value in job["error"].items() if value}})
