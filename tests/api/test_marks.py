@@ -121,7 +121,7 @@ async def test_what_cannot_be_marked_is_refused(zvm: Managed, admin: httpx.Async
     assert (await ok(await admin.get("/marks/pool/ZVM1/POOL1")))["changed"] is None
 
 
-async def test_lists_are_narrowed_by_tag_and_time(zvm: Managed, admin: httpx.AsyncClient) -> None:
+async def test_lists_are_narrowed_by_userid_tag_and_time(zvm: Managed, admin: httpx.AsyncClient) -> None:
     await create(admin, zvm.node)
     await ok(await admin.patch("/guests/ZVM1/LINUX01", json={"tags": {"env": "prod", "tier": ""}}))
     (guest,) = (await ok(await admin.get("/guests")))["items"]
@@ -137,8 +137,15 @@ async def test_lists_are_narrowed_by_tag_and_time(zvm: Managed, admin: httpx.Asy
         ({"until": made}, False),
         ({"since": made - 1, "until": made + 1}, True),
         ({"since": made + 1}, False),
+        ({"userid": "linux"}, True),
+        ({"userid": "INUX"}, False),
+        ({"userid": "%"}, False),
     ):
         assert (await names(admin, "/guests", "userid", **query) == ["LINUX01"]) is there, query
+    told = (await admin.get("/events", params={"follow": False, "after": 0, "kinds": "guest.changed"})).text
+    assert told.count("event: guest.changed") == 1
+    (entry,) = (await ok(await admin.get("/audit", params={"action": "guest.describe"})))["items"]
+    assert (entry["project"], entry["detail"]) == ("default", {"tags": {"env": "prod", "tier": ""}})
     (job, *_) = (await ok(await admin.get("/jobs")))["items"]
     assert job["id"] in await names(admin, "/jobs", "id", since=job["created"])
     assert await names(admin, "/jobs", "id", since=job["created"] + 60) == []

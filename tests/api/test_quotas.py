@@ -127,6 +127,16 @@ async def test_a_retry_of_a_tree_counts_the_guests_that_are_not_done(
     assert (await over(sam, answer))["children"] == {"done": 3}
 
 
+async def test_a_guest_is_given_only_to_a_project_where_it_fits(admin: httpx.AsyncClient, client: As) -> None:
+    await ok(await admin.post("/projects", json={"name": "shop", "quota": {"guests": 1}}), 201)
+    for name in ("linux01", "linux02"):
+        await over(admin, await admin.post(GUESTS, json={**GUEST, "userid": name}))
+    assert (await ok(await admin.patch(LINUX01, json={"project": "shop"})))["project"] == "shop"
+    await refused(await admin.patch("/guests/zvm1/linux02", json={"project": "shop"}), 403, "quota")
+    assert (await ok(await admin.get("/guests/zvm1/linux02")))["project"] == "default"
+    await ok(await admin.patch(LINUX01, json={"project": "shop", "tags": {"env": "prod"}}))
+
+
 async def test_who_is_over_a_quota_that_was_lowered_may_do_what_uses_no_more(
     admin: httpx.AsyncClient, client: As
 ) -> None:

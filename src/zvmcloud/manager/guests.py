@@ -22,10 +22,12 @@ from zvmcloud.manager.errors import (
     ManagerError,
     NotFound,
 )
+from zvmcloud.manager.events import log as events
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.guest_listing import Listing, Listings
 from zvmcloud.manager.guest_plans import GuestRequest, Relocation, plan_delete, plan_power, plan_relocate, powered
 from zvmcloud.manager.identity.audit import append
+from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import guests
@@ -104,7 +106,8 @@ class Guests:
     async def describe(
         self, caller: Caller, system: str, name: str, *, tags: Mapping[str, str] | None, project: str | None
     ) -> None:
-        """Set the tags of a guest of ours, or the project that owns it; None leaves them."""
+        """Set the tags of a guest of ours, or the project that owns it; None leaves them. Raises QuotaExceeded (quota)
+        of the new project."""
         values: dict[str, object] = {}
         if tags is not None:
             values["tags"] = dict(tags)
@@ -113,9 +116,14 @@ class Guests:
         if not values:
             return
         key = (guests.c.system == system, guests.c.userid == name)
-        async with self._core.database.write() as connection:
-            await connection.execute(sa.update(guests).where(*key).values(**values))
-            await append(connection, caller, "guest.describe", f"{system}/{name}", project=project or "", detail=values)
+        quotas = [project] if project is not None else []
+        async with self._core.database.write() as connection, kept(connection, quotas):
+            changed = sa.update(guests).where(*key).values(**values).returning(guests.c.project)
+            owner = (await connection.execute(changed)).scalar_one_or_none()
+            if owner is None:
+                return
+            await append(connection, caller, "guest.describe", f"{system}/{name}", project=owner, detail=values)
+            await events.append(connection, "guest.changed", system=system, subject=name, project=owner)
 
     # define and remove
 

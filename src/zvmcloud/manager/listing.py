@@ -110,6 +110,12 @@ class Listing:
         return tuple(row[name] for name in self.order)
 
 
+def begins(column: sa.ColumnElement[str], text: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Userids that begin with ``text``, all of them for "". The comparison is one that an index serves."""
+    text = text.upper()
+    return (column >= text, column.startswith(text, autoescape=True)) if text else ()
+
+
 def _behind(columns: Sequence[sa.ColumnElement[object]], key: Key, *, descending: bool) -> sa.ColumnElement[bool]:
     left = sa.tuple_(*columns)
     right = sa.tuple_(*(sa.literal(value, column.type) for value, column in zip(key, columns, strict=True)))

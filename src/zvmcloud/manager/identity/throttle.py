@@ -6,6 +6,7 @@ forget it. A success clears the user's count; a quiet hour clears both.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -40,7 +41,9 @@ class Throttle:
             )
             left = max((last + pause(count) - now for count, last in rows), default=0.0)
         if left > 0:
-            raise TooMany(f"too many failed logins; try again in {left:.0f} seconds", code="login-throttled", wait=left)
+            raise TooMany(
+                f"too many failed logins; try again in {math.ceil(left)} seconds", code="login-throttled", wait=left
+            )
 
     async def failed(self, user: str, address: str) -> None:
         """Count one more failure."""

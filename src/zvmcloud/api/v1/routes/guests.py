@@ -12,7 +12,7 @@ from zvmcloud.api.v1.models import Guest
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Caller, Role
-from zvmcloud.manager.listing import Listing
+from zvmcloud.manager.listing import Listing, begins
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.storage import following
 
@@ -93,6 +93,7 @@ async def guests(
     caller: Reader,
     narrowed: TaggedInTime,
     system: str = "",
+    userid: Annotated[str, Query(max_length=10, description="begins with this")] = "",
     project: str = "",
     limit: Limit = 100,
     cursor: Cursor = "",
@@ -105,6 +106,7 @@ async def guests(
         after=key_of(cursor, str, str),
         limit=limit,
         equal={"system": node.core.system(system) if system else "", "project": project},
+        where=begins(tables.guests.c.userid, userid),
         narrowed=narrowed,
     )
     return page(rows, limit, Guest.of, GUESTS.key)

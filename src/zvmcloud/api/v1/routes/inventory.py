@@ -17,7 +17,7 @@ from zvmcloud.manager.core import userid as checked_userid
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory import drifting, listings
-from zvmcloud.manager.listing import ALL, Listing, Narrowed
+from zvmcloud.manager.listing import ALL, Listing, Narrowed, begins
 from zvmcloud.manager.node import Node
 
 router = APIRouter(tags=["inventory"])
@@ -223,8 +223,7 @@ async def guests(
     where: list[sa.ColumnElement[bool]] = [table.gone.is_not(None) if gone else table.gone.is_(None)]
     if foreign is not None:
         where.append(table.project.is_(None) if foreign else table.project.is_not(None))
-    if userid:
-        where += [table.userid >= userid.upper(), table.userid.startswith(userid.upper(), autoescape=True)]
+    where += begins(table.userid, userid)
     equal = {"system": system.upper(), "state": state, "kind": kind.upper(), "project": project, "profile": profile}
     return await _Pages(node, caller, limit, cursor, narrowed).of(SeenGuest, listings.GUESTS, equal, where)
 
