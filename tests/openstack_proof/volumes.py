@@ -57,6 +57,7 @@ class Volumes:
             ("attach to a running server, write; detach; another reads the same bytes", self._attach),
             ("snapshot, clone, volume from the snapshot: the same bytes", self._copies),
             ("boot from a volume, stop and start", self._boot),
+            ("live migrate with a volume and back: the same bytes", self._live),
             ("volume to image: the bytes of the LUN", self._to_image),
             ("the other system's volumes are another backend", self._other),
         ):
@@ -200,6 +201,27 @@ class Volumes:
         await self._inside("web13", "cat /etc/hostname")
         await self._os("server", "delete", "--wait", "web13")
         await self._volume("root")
+
+    async def _live(self) -> None:
+        """Between systems that share the pool."""
+        await asyncio.to_thread(self._cloud.zvm.share, "ZVM1", shared=True)
+        await self._add("web11", "data")
+        for host in (self._cloud.hosts["ZVM2"], self._cloud.hosts["ZVM1"]):
+            await self._os("server", "migrate", "--live-migration", "--host", host, "web11")
+            await self._os.until(
+                ("server", "show", "web11"),
+                lambda found, host=host: (  # type: ignore[misc]
+                    (found["status"], found["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", host)
+                    and found["OS-EXT-STS:task_state"] in (None, "None")
+                ),
+                seconds=PATIENCE,
+            )
+            await self._volume("data", "in-use")
+            if await self._read("web11") != TEXT or await self._paths("web11") < 2:
+                raise Different(f"at {host} web11 reads other bytes, or through one path")
+        await self._remove("web11", "data")
+        await self._free()
+        await asyncio.to_thread(self._cloud.zvm.share, "ZVM1", shared=False)
 
     async def _to_image(self) -> None:
         await self._os("image", "create", "--volume", "data", "--disk-format", "raw", "--container-format", "bare",

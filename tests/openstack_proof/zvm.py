@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -88,6 +89,11 @@ class Zvm:
         with luns.file(model, lun).open("rb") as file:
             return file.read(found["size_gb"] * 2**30)
 
+    def share(self, system: str, *, shared: bool) -> None:
+        """Have both systems reach a system's pool, or only that one."""
+        with Client(self.url, TOKEN) as client:
+            client.call("PATCH", f"/systems/{system}/volume-pools/{pool_of(system)}", body={"shared": shared})
+
     def nics(self, userid: str) -> dict[str, tuple[str, int]]:
         """VSWITCH and VLAN of each adapter in the directory."""
         record = self.simulator.members[0].system.entries.get(userid)
@@ -114,15 +120,15 @@ class Zvm:
 
 
 def _equip(simulator: Simulator) -> None:
-    """LUNs that each system reaches through all its FCP devices; the agents' machines have devices of their own."""
+    """LUNs that every system reaches through all its FCP devices, whichever's pool they are in; the agents' machines have
+    devices of their own."""
     for member in simulator.members:
         model = member.system
         with model.transaction():
-            for at in range(LUNS):
-                for port in PORTS:
-                    number = _number(member.name, at)
-                    uuid = f"6005076307FFC5E3{number}"
-                    model.luns.put(f"{port} {number}", Lun(port, number, uuid, LUN_GB * 2**21))
+            for system, at, port in itertools.product(SYSTEMS, range(LUNS), PORTS):
+                number = _number(system, at)
+                uuid = f"6005076307FFC5E3{number}"
+                model.luns.put(f"{port} {number}", Lun(port, number, uuid, LUN_GB * 2**21))
     first = simulator.members[0].system
     with first.transaction():
         for device in AGENTS_FCPS:
