@@ -32,7 +32,7 @@ test: $(STACK)  ## run all tests
 test-openstack: $(STAMP)  ## real keystone, glance, placement, nova, neutron and cinder over two z/VM systems in software (ARGS='--logs FOLDER')
 	PYTHONPATH=tests $(BIN)/python -m openstack_proof $(ARGS)
 
-campaign: $(STACK)  ## the long campaigns: 100,000 operations on disk space and the like
+campaign: $(STACK)  ## the long campaigns: 100,000 operations on disk space, volumes through crashes and relocations
 	ZVM_OPERATIONS=100000 $(BIN)/python -m pytest -m campaign $(ARGS)
 
 test-kills: $(STAMP)  ## kill the simulator 200 times under load and compare it with its journal (KILLS=n)

@@ -126,7 +126,8 @@ class FakeFcps:
             if guest["state"] == "on":
                 raise Refused(409, "guest-active", f"{parameters['userid']} is on")
             self._free_for(guest, parameters["reals"])
-            guest["reals"] = dict(zip(parameters["devices"], parameters["reals"], strict=True))
+            told = dict(zip(parameters["devices"], parameters["reals"], strict=True))
+            guest["reals"] = {vdev: told.get(vdev, real) for vdev, real in guest.get("reals", {}).items()}
             guest["member"] = self.member
         here = guest["member"] == self.member
         return {"devices": [list(pair) for pair in sorted(guest.get("reals", {}).items())] if here else []}

@@ -86,7 +86,8 @@ class FakeSystem(FakeFcps, FakeLuns):
         if parameters["destination"] == "NOWHERE":
             raise Refused(409, "not-relocatable", "CP messages 1940", ("VMRELOCATE", 8, 3000))
         guest["moved"] = parameters
-        if parameters["destination"] in self.peers and not parameters["test"]:
+        there = guest["member"] == parameters["destination"]
+        if parameters["destination"] in self.peers and not parameters["test"] and not there:
             self.peers[parameters["destination"]].arrived(guest)
         return {"moved": not parameters["test"]}
 

@@ -33,6 +33,8 @@ class FakeZhcp(FakeSystem):
         self.rehearsal_refused: Refused | None = None
         self.refuse_next: Refused | None = None
         self.delay = 0.0
+        self.lag = 0.0
+        """Seconds between the moment in which something is done and the answer."""
         self.deaf = False
         self.os_release = 'ID="rhel"\nVERSION_ID="8.6"\n'
         """Whether no guest answers the agent."""
@@ -130,7 +132,16 @@ class FakeZhcp(FakeSystem):
         end = asyncio.get_running_loop().time() + float(request.query_params.get("wait", "60"))
         while state["state"] == "running" and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+        if state["state"] == "killed":
+            raise ConnectionResetError("the agent was killed")
         return JSONResponse(state)
+
+    def killed(self) -> None:
+        """Killed and started again: what ran is begun anew when it is asked for again; who waits gets no answer."""
+        for task in self._tasks:
+            task.cancel()
+        for key in [key for key, state in self.operations.items() if state["state"] == "running"]:
+            self.operations.pop(key)["state"] = "killed"
 
     async def _run(self, key: str, kind: str, parameters: dict[str, Any], state: dict[str, Any]) -> None:
         self.ran.append(f"{key} {kind}")
@@ -154,6 +165,8 @@ class FakeZhcp(FakeSystem):
                 state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
                 return
             result = getattr(self, "_do_" + kind.replace(".", "_"))(parameters)
+            if self.lag:
+                await asyncio.sleep(self.lag)
             state |= {"state": "done", "progress": 1.0, "result": result, "calls": calls}
         except Refused as refused:
             state |= {"state": "failed", "error": refused.problem(calls), "calls": calls}

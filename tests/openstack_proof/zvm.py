@@ -120,8 +120,8 @@ class Zvm:
 
 
 def _equip(simulator: Simulator) -> None:
-    """LUNs that every system reaches through all its FCP devices, whichever's pool they are in; the agents' machines have
-    devices of their own."""
+    """LUNs that every system reaches through all its FCP devices, whichever's pool they are in; the agents' machines
+    have devices of their own."""
     for member in simulator.members:
         model = member.system
         with model.transaction():

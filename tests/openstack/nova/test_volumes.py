@@ -12,7 +12,7 @@ from nova import exception, objects
 from nova.compute import vm_states
 from nova.volume import cinder
 
-from nova_world import IMAGE, LUNS, POOL, Compute, migrating
+from nova_world import IMAGE, LUNS, POOL, Compute, flavor, migrating
 from zvmcloud.client import ConnectionFailed, change
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
@@ -65,6 +65,15 @@ def lun_file(compute: Compute, found: dict[str, Any]) -> Path:
 def inside(compute: Compute, userid: str, command: str) -> str:
     with compute.stack.machine() as zhcp:
         return zhcp.guest(userid, command)
+
+
+def write(compute: Compute, userid: str, text: str) -> None:
+    """What the server's Linux writes to the one volume that it has."""
+    inside(compute, userid, f"echo {text} | dd of=/dev/mapper/mpatha")
+
+
+def read(compute: Compute, userid: str) -> str:
+    return inside(compute, userid, "dd if=/dev/mapper/mpatha bs=512 count=1").partition("\n")[0]
 
 
 def test_a_running_server_sees_a_volume_through_two_paths_and_then_no_more(compute: Compute) -> None:
@@ -176,7 +185,7 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
     userid = compute.userid(server)
     compute.up(userid)
     before = dedicated(compute, userid)
-    bytes_before = inside(compute, userid, "md5sum /dev/mapper/mpatha")
+    write(compute, userid, "before it went")
     data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
     data = compute.driver.check_can_live_migrate_source(compute.context, server, data, devices)
     data = target.driver.pre_live_migration(compute.context, server, devices, None, None, data)
@@ -190,7 +199,8 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
     target.driver.post_live_migration_at_destination(target.context, server, None, False, devices)
     assert having(compute, found) == [("VM2", userid)]
     assert "mpatha" in inside(target, userid, "multipath -ll")
-    assert inside(target, userid, "md5sum /dev/mapper/mpatha") == bytes_before, "it ran on with its bytes"
+    assert read(target, userid) == "before it went"
+    write(target, userid, "after it came")
     after = dedicated(target, userid)
     assert [line.split()[1] for line in after] == [line.split()[1] for line in before]
     assert not {line.split()[2] for line in after} & {
@@ -199,7 +209,7 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
     target.driver.attach_volume(target.context, found, server, "/dev/vdb")  # a retry of nova's
     target.driver.reboot(target.context, server, None, "HARD", devices)
     target.up(userid)
-    assert "mpatha" in inside(target, userid, "multipath -ll"), "and after a logon too"
+    assert read(target, userid) == "after it came", "it has the volume after a logon too"
     target.driver.detach_volume(target.context, found, server, "/dev/vdb")
     assert dedicated(target, userid) == []
 
@@ -301,6 +311,40 @@ def test_a_cold_migration_that_fails_gives_the_volumes_back(compute: Compute, mo
         compute.driver.migrate_disk_and_power_off(compute.context, server, "", server.flavor, None, devices)
     assert having(compute, found) == [("VM1", compute.userid(server))]
     assert compute.stack.is_on(compute.userid(server))
+
+
+def test_a_resize_on_the_same_system_and_its_revert_keep_the_volumes(compute: Compute) -> None:
+    found = connection(compute)
+    devices = mapped(found)
+    server = compute.spawn(compute.instance(memory_mb=512), block_device_info=devices)
+    userid = compute.userid(server)
+    compute.up(userid)
+    write(compute, userid, "kept")
+    migration, wanted = migrating(compute.context, server, "VM1"), flavor(memory_mb=1024)
+    driver, context = compute.driver, compute.context
+    told = driver.migrate_disk_and_power_off(context, server, "192.0.2.2", wanted, None, devices, 60, 10)
+    server.old_flavor, server.flavor = server.flavor, wanted
+    image = objects.ImageMeta.from_dict({"id": IMAGE, "properties": {}})
+    driver.finish_migration(context, migration, server, told, None, image, True, {}, devices)
+    compute.up(userid)
+    assert (having(compute, found), read(compute, userid)) == ([("VM1", userid)], "kept")
+    server.flavor = server.old_flavor
+    driver.finish_revert_migration(context, server, None, migration, devices)
+    compute.up(userid)
+    assert (having(compute, found), read(compute, userid)) == ([("VM1", userid)], "kept")
+
+
+def test_a_rebuilt_server_has_its_volumes_as_they_were(compute: Compute) -> None:
+    found = connection(compute)
+    devices = mapped(found)
+    server = compute.spawn(compute.instance(), block_device_info=devices)
+    compute.up(compute.userid(server))
+    write(compute, compute.userid(server), "not in the image")
+    compute.driver.detach_volume(compute.context, found, server, "/dev/vdb")  # as nova rebuilds
+    compute.driver.destroy(compute.context, server, None, mapped(found), destroy_disks=True)
+    compute.spawn(server, block_device_info=devices)
+    compute.up(compute.userid(server))
+    assert read(compute, compute.userid(server)) == "not in the image"
 
 
 def test_an_extended_volume_needs_room_on_its_lun(compute: Compute) -> None:
