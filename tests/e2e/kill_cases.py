@@ -106,12 +106,13 @@ _ATTACH = Ask("POST", "/guests/volumes", _connection)
 
 
 def _fetched(facts: Facts) -> Body:
-    """What the web server has; what is on a LUN is not compared."""
+    """What the web server has."""
     return {"url": facts["url"], "sha256": facts["sha256"]}
 
 
 _MADE = native("volume.create", {"name": "data", "pool": "p1", "size_gb": 1})
 _OTHER = native("volume.create", {"name": "other", "pool": "p1", "size_gb": 1})
+_WRITTEN = native("volume.write", _fetched, item="data")
 _VOLUME = native("volume.attach", {"volume": "data", "mount_point": "/dev/data"})
 
 _POOL = "".join(f"free,{PORT},{lun},2G,,,,\n" for lun in (LUN, LUN2))
@@ -154,6 +155,7 @@ STATES = {
         ),
         State("volume", "reserved", (_ATTACH,)),
         State("made", "off", (_MADE, _OTHER)),
+        State("written", "made", (_WRITTEN,)),
         State("made on", "on", (_MADE,)),
         State("lun", "made on", (_VOLUME,)),
         State("foreign", "off", (native("guest.forget", of=THIRD),)),
@@ -262,11 +264,11 @@ NATIVE = (
     _case("volume.detach", "lun", {"volume": "data"}),
     _case("volume.create", "off", {"name": "data", "pool": "p1", "size_gb": 1}),
     _case("volume.create", "made on", {"name": "copy", "pool": "p1", "size_gb": 1, "source": "data"}, variant="source"),
-    _case("volume.delete", "made", item="data"),
+    _case("volume.delete", "written", item="data"),
     _case("volume.extend", "made", {"size_gb": 2}, item="data"),
-    _case("volume.copy", "made", {"source": "data"}, item="other"),
-    _case("volume.write", "made", _fetched, item="data", same=True),
-    _case("volume.send", "made", lambda facts: {"url": facts["url"]}, item="data", same=True),
+    _case("volume.copy", "written", {"source": "data"}, item="other"),
+    _case("volume.write", "made", _fetched, item="data"),
+    _case("volume.send", "written", lambda facts: {"url": facts["url"]}, item="data", same=True),
     _case("volume.rename", "made", {"name": "logs"}, item="data"),
     _case("volume.release", "made", item="data"),
     _case("volume.adopt", "off", {"name": "data", "pool": "p1", "lun": f"{LUN}-{PORT}"}),

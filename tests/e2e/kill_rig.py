@@ -139,6 +139,8 @@ class Rig:
         for key, disk in system.disks.items():
             if disk.owner in STATES_OWN:
                 found[f"{system.name} content of {key}"] = self._digest(storage.file_of(system, disk))
+        for lun in system.luns.values():
+            found[f"{system.name} content of LUN {lun.lun}"] = self._digest(system.lun_folder / luns.file_name(lun))
 
     def _add_spool(self, system: System, found: Snapshot) -> None:
         """Spool files by their place in the queue: their numbers tell how many there have been."""
@@ -150,15 +152,15 @@ class Rig:
                     found[f"{system.name} file {place} of {owner} {queue}"] = f"{row} {content}"
 
     def _digest(self, path: Path) -> str:
-        """SHA-256 of a file; it is read again when it has changed."""
+        """SHA-256 of what is written to a file; it is read again when it has changed."""
         try:
             status = path.stat()
         except FileNotFoundError:
-            return "(no file)"
+            return _NOTHING_WRITTEN
         version = status.st_mtime_ns, status.st_size
         known = self._digests.get(str(path))
         if known is None or known[0] != version:
-            known = version, hashlib.sha256(path.read_bytes()).hexdigest()
+            known = version, _written(path)
             self._digests[str(path)] = known
         return known[1]
 
@@ -393,6 +395,26 @@ class Rig:
         await until(ended, lambda: json.dumps(new) + self.manager.log() + self.fleet.agent.log(), PATIENCE)
         return new
 
+
+def _written(path: Path) -> str:
+    """SHA-256 of the pieces of a file that are not zeros, and where they are: a hole is as good as zeros."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        at = 0
+        while True:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA) // _PIECE * _PIECE
+            except OSError:  # no data behind this place
+                return digest.hexdigest()
+            file.seek(at)
+            piece = file.read(_PIECE)
+            if piece.strip(b"\0"):
+                digest.update(f"{at} ".encode() + piece)
+            at += _PIECE
+
+
+_PIECE = 65536
+_NOTHING_WRITTEN = hashlib.sha256().hexdigest()
 
 STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01"}
 """The guests of the campaign, whose disks are compared byte by byte."""

@@ -16,6 +16,7 @@ from cinder.volume import driver as base
 from oslo_config import generator
 
 from cinder_world import BACKEND, CONNECT, FOREIGN, OTHER, POOL, TOKEN, Storage, driver_of, storage
+from zvmcloud.client import ProblemError
 from zvmcloud.openstack import connection
 from zvmcloud.openstack.cinder import options
 from zvmcloud.openstack.cinder.driver import ZVMVolumeDriver
@@ -389,6 +390,26 @@ def test_the_end_of_a_connection_takes_the_volume_from_its_guest_only(zvm: Stora
     assert having(zvm, volume) == []
     zvm.driver.terminate_connection(volume, other)
     zvm.driver.terminate_connection(zvm.volume(), None)
+
+
+def test_a_guest_whose_system_is_down_keeps_its_volume_when_the_connection_ends(
+    zvm: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = zvm.made()
+    one = zvm.guest("WEB01")
+    zvm.attach("WEB01", volume)
+    problem = {"code": "agent-unreachable", "detail": "the agent of ZVM1 does not answer"}
+
+    def refused(*_words: object) -> None:
+        raise ProblemError(problem, 503)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zvm.driver._volumes._changes, "run", refused)
+        zvm.driver.terminate_connection(volume, one)
+        problem["code"] = "smapi-refused"
+        with pytest.raises(exception.VolumeDriverException, match="does not answer"):
+            zvm.driver.terminate_connection(volume, one)
+    assert having(zvm, volume) == ["WEB01"]
 
 
 def having(zvm: Storage, volume: objects.Volume) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 def test_the_cinder_driver_does_what_cinder_asks() -> None:
-    cases = Path(__file__).with_name("driver_cases.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
+    cases = [str(Path(__file__).with_name(name)) for name in ("driver_cases.py", "pool_cases.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *cases]
     environment = {**os.environ, "OS_CINDER_DISABLE_EVENTLET_PATCHING": "1"}
     root = Path(__file__).parents[3]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
