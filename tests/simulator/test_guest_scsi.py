@@ -266,9 +266,12 @@ def test_the_machine_port_brings_a_disk_online(vm: System) -> None:
     answer = session.answer((request % "true").encode())
     assert answer == {"ok": True, "device": f"ccw-0.0.b200-zfcp-{WWPN}:{LUN}", "changed": True}
     assert session.answer((request % "true").encode()) == answer | {"changed": False}
+    look = request.replace(',"online":%s', "").encode()
+    assert session.answer(look) == {"ok": True, "online": True}
     assert (vm.device_folder / "ZHCP" / str(answer["device"])).stat().st_size == 8192 * 512
     assert session.answer((request % "false").encode())["ok"]
     assert not vm.machines["ZHCP"].units
+    assert session.answer(look) == {"ok": True, "online": False}
     for bad, words in (
         (request.replace("b200", "dead") % "true", "Device 0.0.dead not found"),
         (request.replace("b200", "b2") % "true", "fcp 'b2' is not 4 hexadecimal digits"),

@@ -14,6 +14,7 @@ from zvmcloud.zhcp.journal import Journal, digest
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch
+from zvmcloud.zhcp.seams import Opened
 
 UNREACHABLE = AgentError(503, "machine-unreachable", "nobody is there", retryable=True)
 COUPLE = CoupleNic(userid="LINUX01", vdev="1000", vswitch="VSW1", vlan=12)
@@ -84,6 +85,8 @@ async def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "j.sqlite")
     db.execute("CREATE TABLE link (vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL)")
     db.execute("INSERT INTO link VALUES ('F000', 'A', '0100')")
+    db.execute("CREATE TABLE volume (lun TEXT PRIMARY KEY, place TEXT NOT NULL, run TEXT NOT NULL)")
+    db.execute("""INSERT INTO volume VALUES ('L', '[["1A00", "1B00"], ["5005"]]', 'R')""")
     db.commit()
     db.close()
     journal = Journal(tmp_path / "j.sqlite")
@@ -91,6 +94,7 @@ async def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert (link.vdev, link.owner, link.disk, link.run) == ("F000", "A", "0100", "")
     await journal.unlinked(link.vdev, link.run)
     assert journal.links() == ()
+    assert journal.volumes() == (Opened("L", (("1A00", "5005"), ("1B00", "5005"))),)
 
 
 async def with_nic(agent: Agent) -> None:

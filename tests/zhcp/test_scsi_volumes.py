@@ -130,6 +130,23 @@ async def test_a_path_on_which_a_volume_was_online_before_stays_so(agent: Agent)
     assert agent.runner.journal.volumes() == ()
 
 
+async def test_recovery_leaves_a_volume_on_the_path_on_which_it_was_before_the_crash(agent: Agent) -> None:
+    await with_devices(agent)
+    lun(agent)
+    system = agent.simulator.system
+    before = f"1A00 {PORT.upper()} {FIRST}"
+    with system.transaction():
+        luns.set_online(system, "ZHCP", "1A00", online=True)
+        luns.add(system, "ZHCP", before)
+    crashed = agent.runner.context("job/step").volume(volume())
+    await crashed.__aenter__()
+    assert len(online(agent)) == 4
+    agent.restart()
+    assert await agent.runner.recover() == (FIRST,)
+    assert online(agent) == (before,)
+    assert agent.runner.journal.volumes() == ()
+
+
 async def test_an_empty_volume_does_not_boot_and_its_boot_map_says_so(agent: Agent) -> None:
     await with_devices(agent)
     agent.runner.settings = dataclasses.replace(

@@ -13,8 +13,9 @@ connection with JSON objects, one per line, one answer for one request:
                                                 -> {"ok":true,"device":"ccw-0.0.1a00-zfcp-...","changed":true}
 
 `device` stands for chccwdev on a disk that the machine has linked, `scsi` for chccwdev and zfcp's unit_add (or
-unit_remove) on an FCP device of it; the name is that of the disk's file in the folder of devices. A refusal is
-{"ok":false,"error":"..."}. Links and spool files survive the connection, as on hardware.
+unit_remove) on an FCP device of it; the name is that of the disk's file in the folder of devices. Without `online` it
+stands for a look into sysfs: {"ok":true,"online":false}. A refusal is {"ok":false,"error":"..."}. Links and spool files
+survive the connection, as on hardware.
 """
 
 from __future__ import annotations
@@ -223,21 +224,23 @@ class Session:
 
     def _scsi(self, request: Mapping[str, object]) -> dict[str, Json]:
         path = fabric.normal_path(" ".join(_digits(request, name, size) for name, size in _UNIT.items()))
-        online = request.get("online")
-        if path is None or not isinstance(online, bool):
+        wanted = request.get("online")
+        if path is None or not isinstance(wanted, bool | None):
             raise BadRequest("fcp has 4 hexadecimal digits, wwpn and lun 16, online is true or false")
         self._logged_on()
-        changed = (path in self.system.machines[self.userid].units) != online
+        online = path in self.system.machines[self.userid].units
+        if wanted is None:
+            return {"ok": True, "online": online}
         with self.journal.timed("scsi", self.userid, luns.device_name(path), ""), self.system.transaction():
-            if online:
+            if wanted:
                 luns.set_online(self.system, self.userid, path.split()[0], online=True)
                 luns.add(self.system, self.userid, path)
             else:
                 luns.remove(self.system, self.userid, path)
         name = luns.device_name(path)
-        if online:
+        if wanted:
             self._come_online(self.system.device_folder / self.userid / name, ".".join(path.upper().split()[1:]))
-        return {"ok": True, "device": name, "changed": changed}
+        return {"ok": True, "device": name, "changed": wanted != online}
 
     def _luns(self, request: Mapping[str, object]) -> dict[str, Json]:
         """What REPORT LUNS would say, port by port."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import sqlite3
 import uuid
@@ -30,7 +31,7 @@ from pathlib import Path
 
 from zvmcloud.zhcp.commits import Commits
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.seams import Notes, Opened
+from zvmcloud.zhcp.seams import FcpPaths, Notes, Opened
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS operation (
@@ -164,6 +165,10 @@ class Journal(Notes):
         """The entry of an operation."""
         return _row(self._db, key)
 
+    def unfinished(self) -> tuple[str, ...]:
+        """The keys of operations that run, or were cut off."""
+        return tuple(str(key) for (key,) in self._db.execute("SELECT key FROM operation WHERE state = 'running'"))
+
     async def finish(self, key: str, state: str, outcome: dict[str, Json]) -> None:
         """Record the end of an operation; its notes are no longer needed."""
         body = json.dumps(outcome)
@@ -208,7 +213,7 @@ class Journal(Notes):
 
     async def opening(self, volume: Opened) -> None:
         """See Notes."""
-        row = (volume.lun, json.dumps([volume.devices, volume.wwpns]), self._run)
+        row = (volume.lun, json.dumps({"paths": volume.paths}), self._run)
         await self._change(lambda db: db.execute("INSERT OR REPLACE INTO volume VALUES (?, ?, ?)", row))
 
     async def closed(self, volume: Opened) -> None:
@@ -218,8 +223,7 @@ class Journal(Notes):
     def volumes(self) -> tuple[Opened, ...]:
         """Every SCSI volume not yet given back."""
         rows = self._db.execute("SELECT lun, place FROM volume ORDER BY lun").fetchall()
-        places = [(lun, *json.loads(place)) for lun, place in rows]
-        return tuple(Opened(lun, tuple(devices), tuple(wwpns)) for lun, devices, wwpns in places)
+        return tuple(Opened(lun, _paths(json.loads(place))) for lun, place in rows)
 
     async def locking(self, userid: str) -> bool:
         """See Notes."""
@@ -258,6 +262,13 @@ class Journal(Notes):
         """Drop operations that were over more than KEEP_DAYS ago; returns how many."""
         query = "DELETE FROM operation WHERE state != 'running' AND changed < julianday('now') - ?"
         return await self._change(lambda db: db.execute(query, (KEEP_DAYS,)).rowcount, sync=False)
+
+
+def _paths(place: dict[str, list[list[str]]] | list[list[str]]) -> FcpPaths:
+    """The paths of a row; an earlier version named the devices and the ports that it was going to try."""
+    if isinstance(place, list):
+        return tuple(itertools.product(*place))  # type: ignore[arg-type]  # two lists
+    return tuple((device, wwpn) for device, wwpn in place["paths"])
 
 
 def _fence(db: sqlite3.Connection, epoch: int) -> None:

@@ -13,7 +13,7 @@ import binascii
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Protocol
 
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.joining import to_its_end
+from zvmcloud.zhcp.seams import FcpPaths
 
 _LINE_LIMIT = 192 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
@@ -117,8 +118,11 @@ class Machine(Protocol):
         no path leads to it.
         """
 
-    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
-        """Take a SCSI volume offline that a crash left; one that is not there is fine."""
+    async def volume_paths(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> FcpPaths:
+        """The paths on which a SCSI volume is online now, of those through these devices to these ports."""
+
+    async def drop_volume(self, paths: FcpPaths, lun: str) -> None:
+        """Take a SCSI volume off paths on which a crash left it online; where it is not, that is fine."""
 
     async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
         """The LUNs that the storage shows FCP devices of ours, one for each path; nothing is online after it that was
@@ -147,8 +151,9 @@ def lun_unreachable(devices: Sequence[str], lun: str, why: str) -> AgentError:
     )  # fmt: skip
 
 
-def _scsi(device: str, wwpn: str, lun: str, *, online: bool) -> dict[str, object]:
-    return {"op": "scsi", "fcp": device, "wwpn": wwpn, "lun": lun, "online": online}
+def _scsi(device: str, wwpn: str, lun: str, *, online: bool | None = None) -> dict[str, object]:
+    """Without ``online`` nothing is changed: the answer tells whether it is."""
+    return {"op": "scsi", "fcp": device, "wwpn": wwpn, "lun": lun, **({} if online is None else {"online": online})}
 
 
 class SimulatedMachine:
@@ -262,13 +267,15 @@ class SimulatedMachine:
                 raise lun_unreachable(devices, lun, why)
             yield self._devices / found
         finally:
-            await to_its_end(self._drop(ours, lun))
+            await to_its_end(self.drop_volume(ours, lun))
 
-    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+    async def volume_paths(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> FcpPaths:
         """See Machine."""
-        await self._drop(itertools.product(devices, wwpns), lun)
+        paths = itertools.product(devices, wwpns)
+        return [path for path in paths if (await self._ask(_scsi(*path, lun)))["online"]]
 
-    async def _drop(self, paths: Iterable[tuple[str, str]], lun: str) -> None:
+    async def drop_volume(self, paths: FcpPaths, lun: str) -> None:
+        """See Machine."""
         for device, wwpn in paths:
             await self._ask(_scsi(device, wwpn, lun, online=False))
 

@@ -57,7 +57,7 @@ class Recovery(Leftovers):
                 self._disks.pop(0)
             while self._volumes:
                 volume = self._volumes[0]
-                await self._machine.drop_volume(volume.devices, volume.wwpns, volume.lun)
+                await self._machine.drop_volume(volume.paths, volume.lun)
                 log.warning("took LUN %s offline, which a crash left online", volume.lun)
                 await self._journal.closed(volume)
                 self._volumes.pop(0)

@@ -34,13 +34,16 @@ class Smapi(ABC):
         """Be the one that does a thing which only one may do at a time. A userid stands for its entry."""
 
 
+FcpPaths = Sequence[tuple[str, str]]
+"""Paths to a SCSI volume: an FCP device and a target port each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A SCSI volume that is, or may be, online in the agent's machine."""
+    """A SCSI volume that is, or may be, online in the agent's machine, on paths on which it was not before."""
 
     lun: str
-    devices: tuple[str, ...]
-    wwpns: tuple[str, ...]
+    paths: FcpPaths
 
 
 class Notes(ABC):

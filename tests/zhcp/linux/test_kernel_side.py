@@ -297,7 +297,7 @@ async def test_a_lun_that_is_there_already_stays(kernel: FakeKernel) -> None:
     assert await Ccw(kernel).is_online("1a00")
 
 
-async def test_a_volume_that_a_crash_left_is_taken_off_every_path(kernel: FakeKernel) -> None:
+async def test_a_volume_that_a_crash_left_is_taken_off_its_paths(kernel: FakeKernel) -> None:
     """What the dead agent had made is gone: SCSI disks first, then units. Its FCP devices stay as they are."""
     kernel.volumes += [Volume(LUN, WWPNS), Volume(OTHER, WWPNS[:1])]
     kernel.multipath = True
@@ -308,13 +308,16 @@ async def test_a_volume_that_a_crash_left_is_taken_off_every_path(kernel: FakeKe
     await crashed.__aenter__()
     await kernel.write(f"{ZFCP}/0.0.1a00/{WWPNS[0]}/unit_add", OTHER)
     again, _ = machine(kernel)
-    await again.drop_volume(("1a00", "1b00"), WWPNS, LUN)
+    paths = [(device, wwpn) for device in ("1a00", "1b00") for wwpn in WWPNS]
+    assert await again.volume_paths(("1a00", "1b00", "1c00"), WWPNS, LUN) == [paths[0], paths[2]]
+    await again.drop_volume(paths, LUN)
+    assert await again.volume_paths(("1a00", "1b00"), WWPNS, LUN) == []
     for device in ("1a00", "1b00"):
         assert not kernel.path(f"{ZFCP}/0.0.{device}/{WWPNS[0]}/{LUN}").exists()
         assert await Ccw(kernel).is_online(device)
     assert kernel.path(f"{ZFCP}/0.0.1a00/{WWPNS[0]}/{OTHER}").is_dir(), "another LUN stays"
     assert len(await kernel.names("/sys/bus/scsi/devices")) == 1
-    await again.drop_volume(("1a00", "1c00"), WWPNS, LUN)
+    await again.drop_volume([("1a00", WWPNS[0]), ("1c00", WWPNS[0])], LUN)
     await crashed.__aexit__(None, None, None)
 
 

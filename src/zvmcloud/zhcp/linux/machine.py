@@ -15,6 +15,7 @@ from zvmcloud.zhcp.linux.kernel import Kernel
 from zvmcloud.zhcp.linux.reader import PUNCH, READER, UnitRecord
 from zvmcloud.zhcp.linux.zfcp import Zfcp
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, Identity, SeenLun, SpoolFile
+from zvmcloud.zhcp.seams import FcpPaths
 
 
 class LinuxMachine:
@@ -100,9 +101,13 @@ class LinuxMachine:
         async with self._zfcp.volume(devices, wwpns, lun) as path:
             yield path
 
-    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
-        """Take a SCSI volume offline that a crash left."""
-        await self._zfcp.drop(devices, wwpns, lun)
+    async def volume_paths(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> FcpPaths:
+        """The paths on which a SCSI volume is online."""
+        return await self._zfcp.paths(devices, wwpns, lun)
+
+    async def drop_volume(self, paths: FcpPaths, lun: str) -> None:
+        """Take a SCSI volume off paths on which a crash left it."""
+        await self._zfcp.drop(paths, lun)
 
     async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
         """The LUNs behind FCP devices; see report_luns."""

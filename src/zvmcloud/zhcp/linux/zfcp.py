@@ -15,6 +15,7 @@ reference/connector/flows.md section 7 for the order.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.linux.ccw import Ccw, busid
 from zvmcloud.zhcp.linux.kernel import Kernel
 from zvmcloud.zhcp.machine import lun_unreachable
+from zvmcloud.zhcp.seams import FcpPaths
 
 _DRIVER = "/sys/bus/ccw/drivers/zfcp"
 _SCSI = "/sys/bus/scsi/devices"
@@ -60,13 +62,21 @@ class Zfcp:
                 raise lun_unreachable(devices, lun, why)
             yield await self._over(disks)
 
-    async def drop(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
-        """Take a LUN off every path on which it is; the FCP devices stay as they are."""
-        for device in devices:
-            for wwpn in wwpns:
-                port = f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"
-                if await self._kernel.exists(port):
-                    await self._remove(port, device, wwpn, lun)
+    async def paths(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> FcpPaths:
+        """The paths on which a LUN is in use: as a unit that was added, or a disk that automatic scanning found."""
+        found: list[tuple[str, str]] = []
+        for device, wwpn in itertools.product(devices, wwpns):
+            added = await self._kernel.exists(f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}/{_hex(lun)}")
+            if added or (await self.scsi(device, wwpn, lun))[0]:
+                found.append((device, wwpn))
+        return found
+
+    async def drop(self, paths: FcpPaths, lun: str) -> None:
+        """Take a LUN off these paths, where it is; the FCP devices stay as they are."""
+        for device, wwpn in paths:
+            port = f"{_DRIVER}/{busid(device)}/{_hex(wwpn)}"
+            if await self._kernel.exists(port):
+                await self._remove(port, device, wwpn, lun)
 
     async def online(self, made: AsyncExitStack, device: str) -> None:
         """Have an FCP device online until the end of the block."""

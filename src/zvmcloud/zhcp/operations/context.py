@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -233,9 +234,11 @@ class Context:
         devices = volume.devices or self.settings.storage.fcps
         if not devices:
             raise FieldError("volume.devices", "", "FCP devices of the agent, or storage.fcps in its settings")
-        opened = Opened(volume.lun, devices, volume.wwpns)
         await self._recovery.disks()
         with self.links.only(volume.lun):
+            online = await self.machine.volume_paths(devices, volume.wwpns, volume.lun)
+            tried = itertools.product(devices, volume.wwpns)
+            opened = Opened(volume.lun, tuple(path for path in tried if path not in online))
             await self.journal.opening(opened)
             given_back = AsyncExitStack()
             try:

@@ -16,7 +16,7 @@ from zvmcloud.zhcp.errors import AgentError, Call, from_smapi
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Identity, Machine, SeenLun, SpoolFile
 from zvmcloud.zhcp.rehearsal import directory, kinds, running
 from zvmcloud.zhcp.rehearsal.world import Linked, World, file_lines
-from zvmcloud.zhcp.seams import Leftovers, Notes, Opened, Record, Smapi
+from zvmcloud.zhcp.seams import FcpPaths, Leftovers, Notes, Opened, Record, Smapi
 from zvmcloud.zhcp.smapi_port import parameters
 
 R = TypeVar("R", bound=Reply)
@@ -210,7 +210,11 @@ class RehearsedMachine(Machine):
         """No device: nobody opens it."""
         yield Path()
 
-    async def drop_volume(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> None:
+    async def volume_paths(self, devices: Sequence[str], wwpns: Sequence[str], lun: str) -> FcpPaths:
+        """None: nothing is opened."""
+        return ()
+
+    async def drop_volume(self, paths: FcpPaths, lun: str) -> None:
         """Nothing was brought online."""
 
     async def luns(self, devices: Sequence[str]) -> tuple[SeenLun, ...]:
