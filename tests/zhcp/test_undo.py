@@ -234,6 +234,30 @@ async def test_what_was_changed_before_a_crash_is_undone_after_it(
     await first.bury()
 
 
+@pytest.mark.parametrize(
+    ("function", "left"), [("Image_Lock_DM", "FIRST"), ("Image_Replace_DM", "SECOND")], ids=["before", "after"]
+)
+async def test_of_a_change_of_only_a_password_it_is_said_when_the_one_of_before_is_lost(
+    agent: Agent, function: str, left: str
+) -> None:
+    """Without its passwords the entry is the same before and after; the agent dies before or after it is replaced."""
+    await agent.run(agent.guest())
+    await agent.run(ChangeGuest(userid="LINUX01", password="FIRST"))
+    operation = ChangeGuest(userid="LINUX01", password="SECOND")
+    first = Dying(agent)
+    first.after_function(function)
+    await first.begin(operation, "dying")
+    agent.simulator.faults.add(Rule(function="Image_Lock_DM", rc=596, rs=77, count=1))
+    with pytest.raises(ZhcpError) as caught:
+        await agent.run(operation, step="dying")
+    detail = caught.value.problem.detail
+    assert ("password of LINUX01: a crash came in between" in detail) == (left == "SECOND")
+    assert ("give it the password that is wanted" in detail) == (left == "SECOND")
+    record = agent.simulator.system.entries["LINUX01"]
+    assert (record.entry.password, record.locked_by) == (left, "")
+    await first.bury()
+
+
 # -- a crash in guest.restore -----------------------------------------------------------------------------------------
 
 

@@ -19,18 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import json
-import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
 
 from zvmcloud.directory.entry import Entry
-from zvmcloud.directory.statements import COLUMNS, DirectoryError
+from zvmcloud.directory.statements import DirectoryError
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries, queries, switch_queries, system_queries
+from zvmcloud.zhcp import entries, entry_digests, queries, switch_queries, system_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations import fcps
 from zvmcloud.zhcp.operations.context import Context
@@ -65,7 +61,7 @@ class Inventory:
             context.call(f.ImageStatusQuery(target="*"), allow=_NONE_ON),
         )
         rest, missing = await _parts(context)
-        key = await asyncio.to_thread(entry_key, context.settings.state)
+        key = await asyncio.to_thread(entry_digests.key, context.settings.state)
         found = await self._entries(directory.reply.directory_entries_array, key)
         document: dict[str, Json] = {
             "system": me.system,
@@ -109,7 +105,7 @@ async def some(context: Context, named: str) -> dict[str, Json]:
     userids = tuple(dict.fromkeys(queries.checked_userid(userid) for userid in named.split(",")))
     if len(userids) > _MOST:
         raise FieldError("userids", f"{len(userids)} userids", f"at most {_MOST}")
-    key = await asyncio.to_thread(entry_key, context.settings.state)
+    key = await asyncio.to_thread(entry_digests.key, context.settings.state)
     found: list[Json] = []
     for at in range(0, len(userids), _AT_ONCE):
         part = userids[at : at + _AT_ONCE]
@@ -127,27 +123,6 @@ async def some(context: Context, named: str) -> dict[str, Json]:
     }
 
 
-def entry_key(state: Path) -> bytes:
-    """The key of entries' digests, made when there is none yet; readable by the agent only. Blocking."""
-    path = state / "inventory.key"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        state.mkdir(parents=True, exist_ok=True)
-        data = secrets.token_bytes(32)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        return data
-
-
-def digest(records: Sequence[str], key: bytes) -> str:
-    """What stands for the content of an entry: 64 hexadecimal digits. Padding and the directory manager's own comments
-    do not count."""
-    counted = [record[:COLUMNS].rstrip() for record in records]
-    text = "\n".join(record for record in counted if record and not record.startswith("*DVHOPT"))
-    return hmac.new(key, text.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()
-
-
 def _described(name: str, kind: str, records: Sequence[str], key: bytes) -> dict[str, Json]:
     found = _named(name, kind, records, key)
     try:
@@ -158,7 +133,7 @@ def _described(name: str, kind: str, records: Sequence[str], key: bytes) -> dict
 
 
 def _named(name: str, kind: str, records: Sequence[str], key: bytes) -> dict[str, Json]:
-    return {"userid": name, "kind": kind, "digest": digest(records, key)}
+    return {"userid": name, "kind": kind, "digest": entry_digests.digest(records, key)}
 
 
 def _facts(entry: Entry) -> dict[str, Json]:

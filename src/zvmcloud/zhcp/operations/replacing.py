@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError, Statement
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import entries
+from zvmcloud.zhcp import entries, entry_digests
 from zvmcloud.zhcp.errors import AgentError, FieldError
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.context import Context
@@ -25,20 +26,33 @@ async def entry_before(context: Context, userid: str, *, password: bool = False)
     """The entry before the operation, and as it is now: after a crash they may differ. AgentError 404.
 
     The journal keeps no passwords: those of the first are the present ones. Undo says that one is lost when the
-    operation gives another (`password`), or a statement with one is not there any more.
+    operation gives another (`password`) and the entry has changed since it began, be it in nothing else (the journal
+    keeps a digest of all of it, with a key of the agent's), or a statement with one is not there any more.
     """
     now = await entries.must_exist(context, userid)
     shown = entries.shown(now)
     kept: list[str] = json.loads(await context.remember("entry", json.dumps(shown)))
-    if kept == shown:
-        return now, now
-    if password or any(MASK in text.split() and text not in shown for text in kept):
+    lost = any(MASK in text.split() and text not in shown for text in kept)
+    if password:
+        digest = await _digest(context, now)
+        lost = lost or await context.remember("digest", digest) != digest
+    if lost:
         context.on_undo(f"password of {userid}", _password_lost)
-    return unmasked(kept, now), now
+    return (now if kept == shown else unmasked(kept, now)), now
+
+
+async def _digest(context: Context, entry: Entry) -> str:
+    """What stands for the entry with its passwords."""
+    key = await asyncio.to_thread(entry_digests.key, context.settings.state)
+    return entry_digests.digest(entry.render(), key)
 
 
 async def _password_lost() -> None:
-    raise AgentError(409, "password-lost", "a crash came in between, and the journal keeps no passwords")
+    raise AgentError(
+        409, "password-lost",
+        "a crash came in between, and the journal keeps no passwords: what the entry has now stays; "
+        "give it the password that is wanted, with guest.change",
+    )  # fmt: skip
 
 
 def unmasked(texts: Sequence[str], now: Entry) -> Entry:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from zvmcloud.directory.entry import Entry
-from zvmcloud.zhcp import inventory
+from zvmcloud.zhcp import entry_digests
 from zvmcloud.zhcp.entry_messages import RestoreGuest
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
@@ -23,11 +23,11 @@ async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
         before, present = await entry_before(context, userid)
         wanted = restored(present, request.entry)
         if wanted != before:
-            key = await asyncio.to_thread(inventory.entry_key, context.settings.state)
+            key = await asyncio.to_thread(entry_digests.key, context.settings.state)
             context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, lambda _: before))
 
             def change(now: Entry) -> Entry:
-                if request.digest and inventory.digest(now.render(), key) != request.digest and now != wanted:
+                if request.digest and entry_digests.digest(now.render(), key) != request.digest and now != wanted:
                     raise AgentError(
                         409, "entry-changed", f"the entry of {userid} is not the one that was looked at",
                         remedy="look at it again, then repeat",
