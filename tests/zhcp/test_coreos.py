@@ -25,6 +25,8 @@ from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.coreos_messages import PrepareCoreos
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.journal import digest
+from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.operations.places import Disk
 
 CONFIG = json.dumps({"ignition": {"version": "3.2.0"}}).encode()
@@ -152,6 +154,11 @@ async def test_what_a_crash_left_half_is_brought_back_and_done(written: Agent) -
     coreos_disk.keep(kept, changes)
     with pytest.raises(OSError, match="No space"):
         half_of_it(place, changes)
+    body = digest("volume.ignition", operation_json(asked()))
+    await written.runner.journal.admit("job", "cut", 1, "volume.ignition", body)
+    written.restart()
+    await written.runner.recover()
+    assert kept.exists(), "it is asked for again"
     outcome = await written.run(asked(), step="cut")
     assert outcome.result is not None
     assert outcome.result["command_line"] == FIRST_LINE
@@ -160,7 +167,8 @@ async def test_what_a_crash_left_half_is_brought_back_and_done(written: Agent) -
 
 
 async def test_old_bytes_are_not_brought_back_over_what_somebody_else_wrote(written: Agent) -> None:
-    """The guest was started between a crash and the next try of the same operation."""
+    """The guest was started between a crash and the next try of the same operation. Then nobody asks for it any more,
+    and the next start of the agent forgets them."""
     place, folder = on_lun(written), written.settings.state / "coreos"
     changes = await coreos_disk.changes(
         place, coreos_disk.look(place), coreos_disk.Wanted(CONFIG, EACH, FIRST), folder / "scratch"
@@ -173,7 +181,12 @@ async def test_old_bytes_are_not_brought_back_over_what_somebody_else_wrote(writ
     with pytest.raises(ZhcpError) as caught:
         await written.run(asked(), step="cut")
     assert (caught.value.problem.status, caught.value.problem.code) == (409, "volume-changed")
+    assert f"could not undo: the boot partition of LUN 0x{FIRST_LUN}" in caught.value.problem.detail
     assert content(written) == before
+    assert any(folder.iterdir())
+    written.restart()
+    await written.runner.recover()
+    assert not any(folder.iterdir())
 
 
 def on_lun(agent: Agent) -> Disk:

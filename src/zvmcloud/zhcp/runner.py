@@ -31,6 +31,7 @@ from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
 from zvmcloud.zhcp.messages import OperationOutcome, parse_operation, parse_outcome
+from zvmcloud.zhcp.operations import ignition
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.handlers import HANDLERS
 from zvmcloud.zhcp.recovery import Recovery
@@ -232,7 +233,8 @@ class Runner:
             log.info("%s: %s is done", running.key, kind)
 
     async def recover(self) -> tuple[str, ...]:
-        """Give back the disks and the locks that a crash left; returns the device numbers of the disks.
+        """Give back the disks and the locks that a crash left, and forget what nobody needs any more; returns the
+        device numbers of the disks.
 
         May run while operations do, and may be repeated after an AgentError: what is given back was read before
         anything ran.
@@ -240,6 +242,9 @@ class Runner:
         returned = await self._recovery.disks()
         await self._recovery.locks()
         await self.journal.forget_old()
+        unfinished = self.journal.unfinished()
+        if gone := await asyncio.to_thread(ignition.forget, self.settings.state, unfinished):
+            log.warning("removed %s, which a crash left", ", ".join(gone))
         return returned
 
     def leave(self) -> None:

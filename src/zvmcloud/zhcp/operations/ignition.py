@@ -6,8 +6,9 @@ import base64
 import binascii
 import hashlib
 import json
+import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -29,11 +30,11 @@ _TOOLS = ("debugfs", "e2fsck")
 async def prepare(context: Context, request: PrepareCoreos) -> dict[str, Json]:
     """Everything is made ready beside the volume first. After a crash its old bytes are brought back, then it begins
     anew; a volume that is as wanted is left alone."""
+    kept = _kept(context.settings.state, context.key)
+    context.on_undo(f"the boot partition of {request.place}", lambda: _put_back(context, request, kept))
     wanted = Wanted(_config(request.ignition), request.each_start, request.first_start)
     for tool in _TOOLS:
         formatting.must_have(tool, "CoreOS")
-    name = hashlib.sha256(context.key.encode()).hexdigest()[:32]
-    kept = context.settings.state / "coreos" / f"{name}.old"
     async with _volume(context, request) as disk:
         if disk.kind == "FBA":
             raise AgentError(
@@ -60,7 +61,6 @@ async def _prepare(context: Context, request: PrepareCoreos, disk: Disk, wanted:
     context.report(0.2, "changing a copy of the boot partition")
     changes = await coreos_disk.changes(disk, system, wanted, kept.with_suffix(".scratch"))
     await in_thread(partial(coreos_disk.keep, kept, changes))
-    context.on_undo(f"the boot partition of {disk.name}", lambda: _put_back(context, request, kept))
     context.report(0.8, f"writing {len(changes)} pieces")
     started = time.monotonic()
     await in_thread(partial(coreos_disk.overwrite, disk, changes))
@@ -70,9 +70,30 @@ async def _prepare(context: Context, request: PrepareCoreos, disk: Disk, wanted:
 
 
 async def _put_back(context: Context, request: PrepareCoreos, kept: Path) -> None:
+    """Bring back what was overwritten, if anything was: in this run, or in one that a crash ended."""
+    if not await in_thread(kept.exists):
+        return
     async with _volume(context, request) as disk:
         await in_thread(partial(coreos_disk.put_back, kept, disk))
     await in_thread(partial(kept.unlink, missing_ok=True))
+
+
+def _kept(state: Path, key: str) -> Path:
+    """The file with the old bytes of an operation."""
+    return state / "coreos" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.old"
+
+
+def forget(state: Path, unfinished: Collection[str]) -> tuple[str, ...]:
+    """Remove what a crash left of operations that are over: nobody asks for them again. ``unfinished``: keys of those
+    that may be. Returns the names. Blocking."""
+    needed = {_kept(state, key).stem for key in unfinished}
+    gone = [path for path in (state / "coreos").glob("*") if path.name.partition(".")[0] not in needed]
+    for path in gone:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return tuple(path.name for path in gone)
 
 
 @asynccontextmanager
