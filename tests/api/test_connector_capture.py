@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from api.native import ok
 from api.test_connector_road import add_image, create, done
 from manager.fake_zhcp import FakeZhcp, Refused
+from manager.support import image_file
 from zvmcloud.manager.core import IMAGE_TOKEN_HEADER
 from zvmcloud.manager.node import Node
+
+DISKS = [{"size": "10", "is_boot_disk": True}]
 
 
 async def act(door: httpx.AsyncClient, action: str, **fields: object) -> httpx.Response:
@@ -119,3 +125,54 @@ async def test_only_the_jobs_own_token_may_send_its_image(door: httpx.AsyncClien
     for given, path in ((token, job), ("", job), (f"{job}.0", job), (token, "other")):
         sent = await door.put(f"/v1/jobs/{path}/image", headers={IMAGE_TOKEN_HEADER: given}, content=zhcp.captured)
         assert sent.status_code == 401, "the job is over, or the token is not its own"
+
+
+async def taken_back(admin: httpx.AsyncClient, captured: httpx.Response) -> dict[str, Any]:
+    """The job of a capture, when its undo is over."""
+    job = captured.headers["zvm-job"]
+    await ok(await admin.post(f"/jobs/{job}/undo"), 202)
+    for _ in range(6000):
+        found: dict[str, Any] = await ok(await admin.get(f"/jobs/{job}"))
+        if found["state"] in {"undone", "failed"}:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError(found)
+
+
+@pytest.mark.usefixtures("running")
+async def test_the_undo_of_a_capture_removes_its_image(
+    door: httpx.AsyncClient, admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    zhcp.captured = image_file(node.settings.folder, "other.img", body=b"another").read_bytes()
+    before = done(await door.get("/images"))
+    captured = await act(door, "capture", image="snap")
+    (image,) = done(await door.get("/images", params={"imagename": "snap"}))
+    assert (await taken_back(admin, captured))["state"] == "undone"
+    assert done(await door.get("/images")) == before
+    assert not Path(image["image_path"]).exists()
+    assert zhcp.guests["LINUX01"]["state"] == "on"
+    told = (await admin.get("/events", params={"follow": False, "after": 0})).text
+    assert told.count("event: image.deleted") == 1
+
+
+@pytest.mark.usefixtures("running")
+async def test_an_image_that_is_needed_stays_when_its_capture_is_undone(
+    door: httpx.AsyncClient, admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    zhcp.captured = image_file(node.settings.folder, "other.img", body=b"another").read_bytes()
+    captured = await act(door, "capture", image="snap")
+    await ok(await admin.patch("/images/snap", json={"protected": True}))
+    job = await taken_back(admin, captured)
+    assert (job["state"], job["error"]["code"]) == ("failed", "not-undone")
+    assert "image snap is protected" in job["steps"][-1]["detail"]
+    await ok(await admin.patch("/images/snap", json={"protected": False}))
+    await door.post("/guests", json={"guest": {"userid": "linux02", "vcpus": 1, "memory": 512, "disk_list": DISKS}})
+    done(await door.post("/guests/linux02/action", json={"action": "deploy", "image": "snap"}))
+    job = await taken_back(admin, captured)
+    assert "guest LINUX02 was made from it" in job["steps"][-1]["detail"]
+    done(await door.delete("/guests/linux02"))
+    done(await door.delete("/images/snap"))
+    again = await act(door, "capture", image="snap")
+    assert (await taken_back(admin, captured))["state"] == "undone"
+    assert done(await door.get("/images", params={"imagename": "snap"})), "another capture's by now"
+    assert (await taken_back(admin, again))["state"] == "undone"

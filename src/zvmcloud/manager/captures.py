@@ -1,12 +1,14 @@
 """Captures: the boot disk of a guest becomes an image of the repository.
 
 A durable job, as a deploy is: shut the guest down, have its agent read the disk and send it here, start the guest
-again, record the image. Which disk it is the IPL statement of its directory entry says.
+again, record the image. Which disk it is the IPL statement of its directory entry says. An undo removes the image while
+nobody uses it; a guest that was shut down for it is on again anyway.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from zvmcloud.manager.core import Core, vdev
 from zvmcloud.manager.distributions import Distribution
@@ -18,11 +20,13 @@ from zvmcloud.manager.images import Images
 from zvmcloud.manager.images.about import About
 from zvmcloud.manager.images.about import check as check_about
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
+from zvmcloud.manager.jobs.work import WorkContext
 
 _VDEV = re.compile(r"[0-9A-Fa-f]{3,4}")
 _BUSY = ("guest.deploy", "guest.capture")
+_TAKEN_BACK = "manager.image_taken_back"
 
 
 class Captures:
@@ -32,6 +36,7 @@ class Captures:
         self._core = core
         self._guests = guests
         self._images = images
+        core.runner.works.offer(_TAKEN_BACK, self._taken_back)
 
     async def capture(
         self, system: str, name: str, image: str, *, kind: str = "rootonly", compression: int = 6, origin: str = ""
@@ -113,15 +118,30 @@ class Captures:
                 f"read disk {number} of {owner} as image {image}",
                 "disk.read_image",
                 {"userid": owner, "vdev": number, "compression": compression, "codec": codec},
+                NOTHING,
             ),
-            Step("record", f"record image {image}", "manager.image_captured", {**about.row(), "os_version": version}),
+            Step(
+                "record",
+                f"record image {image}",
+                "manager.image_captured",
+                {**about.row(), "os_version": version},
+                _TAKEN_BACK,
+                {"name": image},
+            ),
         ]
         if on:
             stop = {"userid": owner, "timeout": settings.softstop_seconds, "poll": settings.softstop_poll}
             start = {"userid": owner}
             steps.insert(0, Step("shutdown", f"shut {owner} down", "guest.shutdown", stop, "guest.start", start))
-            steps.insert(2, Step("start", f"start {owner} again", "guest.start", start))
+            steps.insert(2, Step("start", f"start {owner} again", "guest.start", start, NOTHING))
         return Plan("guest.capture", f"Capture {owner} as image {image}", system, tuple(steps), owner, durable=True)
+
+    async def _taken_back(self, context: WorkContext, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The undo of a capture: its image goes. Raises Conflict (image-in-use, image-protected)."""
+        recorded = context.results["record"]
+        name, created = str(parameters["name"]), float(str(recorded["created"]))
+        await self._images.take_back(name, str(recorded["sha256"]), created, context.job)
+        return {}
 
     async def _version(self, system: str, owner: str, on: bool, recorded: str) -> str:
         """The distribution: what the running guest says when clients know it, else what was deployed."""

@@ -17,7 +17,7 @@ from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import FINAL, Json
 from zvmcloud.manager.placing import into_place
-from zvmcloud.manager.tables import images, jobs, uploads
+from zvmcloud.manager.tables import guests, images, jobs, uploads
 
 RECEIVED = "received"
 """The file of a job that holds an image as it came in."""
@@ -45,8 +45,8 @@ async def image_captured(context: LocalContext, parameters: Mapping[str, Json]) 
     received = context.results["read-image"]["received"]
     if not isinstance(received, Mapping):
         raise ImageUnusable("the agent did not say what it sent", code="image-tag", subject=str(parameters["name"]))
-    await _place(context, CAPTURED, received, parameters)
-    return None
+    created = await _place(context, CAPTURED, received, parameters)
+    return {"sha256": received["sha256"], "created": created}
 
 
 @local("manager.image_deleted")
@@ -58,13 +58,39 @@ async def image_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
     if row is not None:
         if (job := await reader_of(context.connection, row.sha256)) is not None:
             raise in_use(name, job)
-        await context.connection.execute(sa.delete(images).where(images.c.name == name))
-        await audit.append(
-            context.connection, actor(), "image.delete", name, project=row.project, job=context.job,
-            detail={"sha256": row.sha256},
-        )  # fmt: skip
-        await tell(context.connection, "image.deleted", name, row.project, row.sha256, context.job)
+        await _forget(context.connection, name, row.project, row.sha256, context.job)
     return None
+
+
+async def take_back(connection: Connection, name: str, created: float, job: str) -> None:
+    """A name goes that was made then; when it has gone, or is another's by now, nothing does. Raises Conflict
+    (image-in-use, image-protected)."""
+    query = sa.select(images.c.sha256, images.c.project, images.c.protected)
+    row = (await connection.execute(query.where(images.c.name == name, images.c.created == created))).one_or_none()
+    if row is None:
+        return
+    if row.protected:
+        raise protected(name)
+    if (reader := await reader_of(connection, row.sha256)) is not None:
+        raise in_use(name, reader)
+    others = sa.select(images.c.name).where(images.c.sha256 == row.sha256, images.c.name != name).limit(1)
+    deployed = sa.select(guests.c.userid).where(guests.c.image_sha256 == row.sha256).limit(1)
+    guest = (await connection.execute(deployed)).scalar_one_or_none()
+    if guest is not None and (await connection.execute(others)).first() is None:
+        raise Conflict(
+            f"image {name} is in use: guest {guest} was made from it",
+            code="image-in-use",
+            remedy="delete the image, if no other guest is to be made from it",
+            subject=name,
+        )
+    await _forget(connection, name, row.project, row.sha256, job)
+
+
+async def _forget(connection: Connection, name: str, project: str, sha256: str, job: str) -> None:
+    await connection.execute(sa.delete(images).where(images.c.name == name))
+    told = {"sha256": sha256}
+    await audit.append(connection, actor(), "image.delete", name, project=project, job=job, detail=told)
+    await tell(connection, "image.deleted", name, project, sha256, job)
 
 
 async def tell(connection: Connection, kind: str, name: str, project: str, sha256: str, job: str = "") -> None:
@@ -102,15 +128,15 @@ def taken(name: str) -> Conflict:
     )
 
 
-async def _place(context: LocalContext, file: str, found: Mapping[str, Json], parameters: Mapping[str, Json]) -> None:
-    """Bytes and name in one transaction. Harmless when the file is in its place already."""
+async def _place(context: LocalContext, file: str, found: Mapping[str, Json], parameters: Mapping[str, Json]) -> float:
+    """Bytes and name in one transaction; when the name was made. Harmless when the file is in its place already."""
     sha256, size = str(found["sha256"]), int(str(found["bytes"]))
     target = context.folder / "images" / sha256[:2] / sha256
     await asyncio.to_thread(into_place, context.folder / "jobs" / context.job / file, target, size, keep=True)
-    await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters}, context.job)
+    return await _name(context.connection, {**{name: found[name] for name in _FACTS}, **parameters}, context.job)
 
 
-async def _name(connection: Connection, row: Mapping[str, Json], job: str) -> None:
+async def _name(connection: Connection, row: Mapping[str, Json], job: str) -> float:
     now = time.time()
     same = sa.select(images.c.name).where(images.c.name == row["name"])
     if (await connection.execute(same)).first() is not None:
@@ -118,3 +144,4 @@ async def _name(connection: Connection, row: Mapping[str, Json], job: str) -> No
     made = sa.insert(images).values({**row, "created": now, "last_used": now}).returning(images.c.project)
     project = (await connection.execute(made)).scalar_one()
     await tell(connection, "image.created", str(row["name"]), project, str(row["sha256"]), job)
+    return now

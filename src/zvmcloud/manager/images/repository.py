@@ -23,6 +23,7 @@ from zvmcloud.manager.downloads import Limits
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed, NotFound
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.images import records
 from zvmcloud.manager.images.about import check_name
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
 from zvmcloud.manager.images.localfiles import LocalFiles
@@ -246,6 +247,13 @@ class Images:
                 )
                 await self.drop_unused(self.path(image), image.sha256)
                 return job
+
+    async def take_back(self, name: str, sha256: str, created: float, job: str) -> None:
+        """Forget a name that a job made, and its bytes with it when no other has them; see records.take_back."""
+        async with self._core.image_lock(sha256):
+            async with self._core.database.write() as connection:
+                await records.take_back(connection, name, created, job)
+            await self.drop_unused(self.place(sha256), sha256)
 
     async def drop_unused(self, path: Path, sha256: str) -> None:
         """Remove bytes that no name has. In a write transaction, of which there is one at a time: a job places

@@ -189,10 +189,10 @@ class Runner:
                 item.step.undo_kind,
                 undo_parameters(item),
             )
+            left = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
             if backwards.kind in self.works:
-                outcome = await self.works.run(record, backwards, {}, _unheard)
+                outcome = await self.works.run(record, backwards, left, _unheard)
             elif backwards.local:
-                left = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
                 async with self.journal.database.write() as connection:
                     await self._local(connection, record, backwards, left)
                 outcome = Outcome("done", 1.0)

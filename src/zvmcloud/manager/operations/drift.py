@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -16,9 +16,10 @@ from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.drifting import MACHINES
-from zvmcloud.manager.inventory.tables import drift, seen_guests
-from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.inventory.tables import drift, seen_guests, seen_nics
+from zvmcloud.manager.jobs.plan import NOTHING, Json, Plan, Step
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
+from zvmcloud.manager.operations.nics import coupling
 from zvmcloud.manager.tables import nics
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ class Repair:
     "POST",
     f"{GUEST}/repair",
     Repair,
-    no_undo="what it mended was not as recorded, so there is no record to go back to",
+    undo_unless="an adapter that was coupled to a guest LAN",
 )
 async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> Prepared:
     """Make adapters, couplings and grants of a guest as they were recorded, then start it or shut it down as it was
-    left."""
+    left. Undone: they are as they were found."""
     owner, project = await guest_of(node, caller, target)
     for kind in wanted.kinds:
         if kind not in REPAIRED:
@@ -105,8 +106,10 @@ async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> 
     active = seen["state"] == "on"
     async with node.core.database.read() as connection:
         rows = await _drift(connection, target.system, owner, wanted.kinds or REPAIRED)
-        query = sa.select(nics).where(nics.c.system == target.system, nics.c.userid == owner)
-        recorded = {row["vdev"]: row for row in (await connection.execute(query)).mappings()}
+        meant, there = [
+            {row["vdev"]: row for row in (await connection.execute(_adapters(table, target.system, owner))).mappings()}
+            for table in (nics, seen_nics)
+        ]
     grants: list[Step] = []
     adapters: list[Step] = []
     power: list[Step] = []
@@ -116,7 +119,7 @@ async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> 
         elif row["kind"] == "state":
             power.append(_power(node, owner, row))
         else:
-            adapters += _adapter(owner, recorded[row["subject"]], active=active, missing=row["kind"] == "nic-missing")
+            adapters += _adapter(owner, meant[row["subject"]], there.get(row["subject"]), active=active)
     steps = [*grants, *adapters, *power]
     if not steps:
         raise Conflict(
@@ -135,11 +138,9 @@ def _grant(owner: str, row: sa.RowMapping) -> Step:
     if vlan is None:
         return Step(f"grant-{switch}", f"let {owner} use {switch}", "vswitch.grant", grant, "vswitch.revoke", grant)
     title = f"let {owner} use VLAN {vlan} of {switch}"
-    before = row["detail"].get("is", ())
-    if len(before) == 1:
-        undo = ("vswitch.set_vlan", {**grant, "vlan": before[0]})
-    else:
-        undo = ("vswitch.revoke", grant) if row["kind"] == "grant-missing" else ("", {})
+    right: Json = {"userid": owner, "vlans": [str(number) for number in row["detail"].get("is", ())]}
+    back: tuple[str, dict[str, Json]] = ("vswitch.restore", {"name": switch, "defined": False, "grants": [right]})
+    undo = ("vswitch.revoke", grant) if row["kind"] == "grant-missing" else back
     return Step(f"grant-{switch}", title, "vswitch.set_vlan", {**grant, "vlan": vlan}, *undo)
 
 
@@ -152,16 +153,25 @@ def _power(node: Node, owner: str, row: sa.RowMapping) -> Step:
     return Step("shutdown", f"shut {owner} down", "guest.shutdown", stop, "guest.start", {"userid": owner})
 
 
-def _adapter(owner: str, nic: sa.RowMapping, *, active: bool, missing: bool) -> list[Step]:
+def _adapters(table: sa.Table, system: str, owner: str) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.system == system, table.c.userid == owner)
+
+
+def _adapter(owner: str, nic: sa.RowMapping, there: sa.RowMapping | None, *, active: bool) -> list[Step]:
+    """An adapter as it was recorded. ``there``: as it is now, None when it is missing."""
     vdev, switch = nic["vdev"], nic["vswitch"]
     key = {"userid": owner, "vdev": vdev, "active": active}
     steps: list[Step] = []
-    if missing:
+    undo: tuple[str, dict[str, Any]] = (NOTHING, {})
+    if there is None:
         made = {**key, "mac": nic["mac"]}
         steps.append(Step(f"nic-{vdev}", f"make adapter {vdev}", "nic.create", made, "nic.delete", key))
     if switch:
         coupled = {**key, "vswitch": switch, "vlan": nic["vlan"]}
-        undo = ("", {}) if missing else ("nic.uncouple", key)
+        if there is not None:
+            vlan = int(there["vlan"]) if there["vlan"].isdecimal() else 0
+            on_a_lan = there["lan_owner"] not in {"", "SYSTEM"}
+            undo = ("", {}) if on_a_lan else coupling(owner, vdev, there["lan_name"], vlan, active=active)
         steps.append(Step(f"couple-{vdev}", f"couple adapter {vdev} to {switch}", "nic.couple", coupled, *undo))
     return steps
 

@@ -61,10 +61,10 @@ class Capture:
     "POST",
     f"{GUEST}/capture",
     Capture,
-    no_undo="the guest is as it was; the image may be another guest's by then: delete it when it is not wanted",
 )
 async def capture(node: Node, caller: Caller, target: Target, wanted: Capture) -> Prepared:
-    """Make the guest's boot disk an image of its project; a guest that is on is shut down for it and started again."""
+    """Make the guest's boot disk an image of its project; a guest that is on is shut down for it and started again.
+    Undone by removing the image, if it is neither protected nor in use."""
     owner, project = await guest_of(node, caller, target)
     if wanted.public:
         caller.needs(Role.OPERATOR)

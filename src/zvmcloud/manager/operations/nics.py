@@ -101,7 +101,7 @@ async def couple(node: Node, caller: Caller, target: Target, wanted: Coupling) -
     vlan = wanted.vlan or None
     plan = network_plans.plan_couple(target.system, owner, number, switch, vlan=vlan, active=on)
     before = nic.text("vswitch")
-    plan = _undone(plan, *_coupling(owner, number, before, nic.number("vlan"), active=on))
+    plan = _undone(plan, *coupling(owner, number, before, nic.number("vlan"), active=on))
     plan = await _recorded(node, target.system, owner, number, plan)
     return Prepared(plan, project, seen=(f"vswitch {switch}",))
 
@@ -115,11 +115,11 @@ async def uncouple(node: Node, caller: Caller, target: Target, _: Nothing) -> Pr
     on = await node.guests.is_on(target.system, owner)
     plan = network_plans.plan_uncouple(target.system, owner, number, active=on)
     if nic.text("vswitch"):
-        plan = _undone(plan, *_coupling(owner, number, nic.text("vswitch"), nic.number("vlan"), active=on))
+        plan = _undone(plan, *coupling(owner, number, nic.text("vswitch"), nic.number("vlan"), active=on))
     return Prepared(await _recorded(node, target.system, owner, number, plan), project)
 
 
-def _coupling(owner: str, number: str, switch: str, vlan: int, *, active: bool) -> tuple[str, dict[str, object]]:
+def coupling(owner: str, number: str, switch: str, vlan: int, *, active: bool) -> tuple[str, dict[str, object]]:
     """The operation that brings a coupling back."""
     parameters: dict[str, object] = {"userid": owner, "vdev": number, "active": active}
     if not switch:
