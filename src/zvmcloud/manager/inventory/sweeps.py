@@ -95,7 +95,8 @@ class Sweeps:
                     await _resources(connection, system, resources(answer), began)
                 await _done(connection, system, answer, began)
                 await baseline.keep(connection, system, began)
-                for part in _parts(ours):
+                moved = {entry.userid for entry in (*found.state, *found.changed)}
+                for part in _parts(sorted(moved.union(ours))):
                     await baseline.keep_state(connection, system, part, READING, began)
                 await drifting.measure(connection, system, self._core.settings.inventory.ignore, began)
             return found
