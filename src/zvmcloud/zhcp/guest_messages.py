@@ -66,7 +66,7 @@ class CreateGuest(OfGuest):
 class DeleteGuest(OfGuest):
     """Stop a virtual machine, and delete its reader files, disks and directory entry.
 
-    Undone: nothing: sent again, it goes on where it was.
+    Undone: a guest whose entry is not deleted is on again, if it was on. Its reader files are gone by then.
 
     Errors: 409 `guest-elsewhere`; 504 `still-on`.
     """
@@ -135,7 +135,7 @@ class UnpauseGuest(OfGuest):
 class ResetGuest(OfGuest):
     """Log off at once and on again.
 
-    Undone: nothing: one that is cancelled between off and on leaves the guest off.
+    Undone: a guest that was on is on again, also when it is cancelled between off and on.
 
     Errors: 404 `guest-unknown`; 409 `guest-elsewhere`, `guest-going-off`; 504 `still-on`.
     """

@@ -81,7 +81,7 @@ class OrderFiles(OfGuest):
 class TransferFiles(OfGuest):
     """Hand files of a guest's reader over to another userid's reader; undone when one cannot be handed over.
 
-    Undone: the files go back to the reader that they came from.
+    Undone: the files go back to where they were in the reader that they came from.
 
     Errors: 404 `guest-unknown`, `file-unknown`; 502 `file-lost`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
@@ -14,6 +15,8 @@ from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
 _GONE = ((400, 4),)
+_CLEAN_PAUSES = (0.1, 0.5, 0.0)
+"""Seconds after each try to clean up that was refused."""
 
 
 async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
@@ -54,25 +57,32 @@ async def delete_entry(context: Context, userid: str) -> bool:
 
 
 async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
-    """guest.delete: off, reader files, VSWITCH rights, entry. A guest that is gone already is done."""
+    """guest.delete: off, reader files, entry, VSWITCH rights. A guest that is gone already is done; one whose entry is
+    not deleted is on again, if it was on, with its rights. Its reader is empty then: files of a userid that has no
+    entry any more cannot be purged (396 53), so they go before it."""
     userid = request.userid
     async with context.writing(userid):
         state = await context.power(userid)
-        if state in (PowerState.ON, PowerState.GOING_OFF):
-            context.report(0.1, f"logging {userid} off")
-            await power.log_off(context, userid)
-        elif state is PowerState.ELSEWHERE:
+        if state is PowerState.ELSEWHERE:
             raise AgentError(
                 409,
                 "guest-elsewhere",
                 f"{userid} is on another member of the SSI cluster",
                 remedy="delete it through the agent of that member",
             )
+        coupled = (await context.remember("coupled", " ".join(sorted(await _coupled(context, userid))))).split()
+        if state is PowerState.ON:
+            await context.remember("was", "on")
+        if state in (PowerState.ON, PowerState.GOING_OFF):
+            context.report(0.1, f"logging {userid} off")
+            await power.log_off(context, userid)
+        if context.recall("was") == "on":
+            context.on_undo(f"{userid} is off", lambda: power.activate(context, userid))
         context.report(0.4, f"purging the reader of {userid}")
         await _tolerant(context, f.SystemRDRFileManage(target=userid, spoolids="ALL", action="PURGE"))
-        await _revoke(context, userid, await _coupled(context, userid))
         context.report(0.6, f"deleting entry {userid}")
         existed = await delete_entry(context, userid)
+        await _revoke(context, userid, coupled)
         if context.journal.granted(userid):
             await context.journal.revoked(userid)
         if not context.rehearsing:
@@ -81,12 +91,17 @@ async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
 
 
 async def _tolerant(context: Context, request: f.SystemRDRFileManage | f.VirtualNetworkVswitchSetExtended) -> None:
-    """Cleaning up: what cannot be cleaned is reported among the calls, and does not keep the guest alive."""
-    try:
-        await context.call(request)
-    except AgentError as problem:
-        if problem.problem.smapi is None:
-            raise
+    """Cleaning up, tried a few times: what cannot be cleaned is reported among the calls, and does not keep the guest
+    alive."""
+    for pause in _CLEAN_PAUSES:
+        try:
+            await context.call(request)
+        except AgentError as problem:
+            if problem.problem.smapi is None:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 async def _coupled(context: Context, userid: str) -> set[str]:
@@ -101,13 +116,13 @@ async def _coupled(context: Context, userid: str) -> set[str]:
     return {nic.lan_name for nic in nics if nic.lan_name and nic.lan_owner in ("", "SYSTEM")}
 
 
-async def _revoke(context: Context, userid: str, coupled: set[str]) -> None:
+async def _revoke(context: Context, userid: str, coupled: Sequence[str]) -> None:
     """Take away the rights on VSWITCHes: of the entry's adapters, and those that this agent gave the userid.
 
     A VSWITCH is not asked who has a right on it: with thousands of guests that answer has thousands of records. A right
     that others gave to a userid without an adapter stays theirs.
     """
-    for switch in sorted(coupled.union(context.journal.granted(userid))):
+    for switch in sorted({*coupled, *context.journal.granted(userid)}):
         change = f.VirtualNetworkVswitchSetExtended(
             target=userid, switch_name=switch, revoke_userid=userid, persist="YES"
         )

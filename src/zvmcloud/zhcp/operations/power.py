@@ -80,10 +80,10 @@ async def _must_be_off(context: Context, userid: str) -> None:
 
 async def start(context: Context, request: StartGuest) -> dict[str, Json]:
     """guest.start"""
-    return {"power_state": "on", "was_on": not await _activate(context, request.userid)}
+    return {"power_state": "on", "was_on": not await activate(context, request.userid)}
 
 
-async def _activate(context: Context, userid: str) -> bool:
+async def activate(context: Context, userid: str) -> bool:
     """Log the guest on; False when it was on. AgentError 409 `guest-elsewhere`, `guest-going-off`."""
     answer = await context.call(f.ImageActivate(target=userid), allow=(_ALREADY_ON,))
     if answer.rc and await context.power(userid) is PowerState.ELSEWHERE:
@@ -134,12 +134,17 @@ async def _pause(context: Context, userid: str, action: str) -> None:
 
 
 async def reset(context: Context, request: ResetGuest) -> dict[str, Json]:
-    """guest.reset. A run that a crash cut off between off and on finds the guest off and goes on."""
+    """guest.reset. A run that a crash cut off between off and on finds the guest off and goes on. A guest that was on
+    and cannot be started is tried again, so that it is on."""
+    userid = request.userid
+    was = await context.remember("was", str(await context.power(userid)))
+    if was == str(PowerState.ON):
+        context.on_undo(f"{userid} is off", lambda: activate(context, userid))
     if not context.intended("activate"):
-        await log_off(context, request.userid)
+        await log_off(context, userid)
         await context.intend("activate")
-    context.report(0.5, f"{request.userid} is off, starting it")
-    await _activate(context, request.userid)
+    context.report(0.5, f"{userid} is off, starting it")
+    await activate(context, userid)
     return {"power_state": "on"}
 
 

@@ -7,7 +7,6 @@ import binascii
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from zvmcloud.cp import commands
 from zvmcloud.smapi import functions as f
@@ -251,13 +250,16 @@ async def _must_have(context: Context, userid: str, spoolids: Sequence[str]) -> 
 async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
     """reader.transfer: through our own reader, since the agent may hand over only its own files.
 
-    A file that cannot be handed over goes back. One that a crash left in our reader is handed over by the next run.
+    When one cannot be handed over, all go back to where they were. One that a crash left in our reader is handed over
+    by the next run.
     """
     missing = [number for number in request.spoolids if context.recall(f"taken-{number}") is None]
     if missing:
         await entries.must_exist(context, request.to)
-        await _must_have(context, request.userid, missing)
+        there = await _must_have(context, request.userid, missing)
+        await context.remember("order", " ".join(file.spoolid for file in there))
     known = await context.remember("theirs", " ".join(file.spoolid for file in await files(context, request.to)))
+    context.on_undo(f"files of {request.userid}", lambda: _back_again(context, request, known.split()))
     taken = [await _take(context, request.userid, number) for number in request.spoolids]
     ours = {file.spoolid for file in await context.machine.reader()}
     for number in taken:
@@ -269,22 +271,49 @@ async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
     return {**told, "before": {"spoolids": [*arrived]}} if len(arrived) == len(taken) else told
 
 
-async def _take(context: Context, userid: str, number: str) -> str:
-    """Move a file into our own reader; its number there. It is known by its arrival, so one is moved at a time."""
-    taken = context.recall(f"taken-{number}")
-    if taken is None:
-        async with context.smapi.turn(OUR_READER):
-            before = {file.spoolid for file in await context.machine.reader()}
-            await manage(context, userid, "TRANSFER", [number])
-            arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in before]
-        if len(arrived) != 1:
+async def _back_again(context: Context, request: TransferFiles, known: Sequence[str]) -> None:
+    """The undo: what is in our reader and what was handed over go back, and the reader has its order of before.
+    ``known``: the files that the other one had. AgentError 409 `files-mixed`."""
+    taken = {number: at for number in request.spoolids if (at := context.recall(f"taken-{number}")) is not None}
+    ours = {file.spoolid for file in await context.machine.reader()}
+    gone = [number for number, at in taken.items() if at not in ours]
+    if gone:
+        arrived = [file.spoolid for file in await files(context, request.to) if file.spoolid not in known]
+        if len(arrived) != len(gone):
             raise AgentError(
-                502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
-                remedy="look at the agent's reader",
+                409, "files-mixed", f"{len(gone)} files were given to {request.to}, which has {len(arrived)} new ones",
+                remedy="look which of them are to go back",
             )  # fmt: skip
-        taken = await context.remember(f"taken-{number}", arrived[0])
-    context.on_undo(f"file {number}", partial(_hand_over, context, taken, userid))
-    return taken
+        for number, at in zip(gone, arrived, strict=True):
+            taken[number] = await _moved(context, request.to, at)
+    wanted = (context.recall("order") or "").split()
+    for number, at in taken.items():
+        before = {file.spoolid for file in await files(context, request.userid)}
+        await _hand_over(context, at, request.userid)
+        new = [file.spoolid for file in await files(context, request.userid) if file.spoolid not in before]
+        wanted[wanted.index(number)] = new[0] if len(new) == 1 else number
+    if taken:
+        await manage(context, request.userid, "ORDER", wanted, gone=True)
+
+
+async def _take(context: Context, userid: str, number: str) -> str:
+    """Move a file into our own reader, once; its number there."""
+    taken = context.recall(f"taken-{number}")
+    return taken or await context.remember(f"taken-{number}", await _moved(context, userid, number))
+
+
+async def _moved(context: Context, userid: str, number: str) -> str:
+    """Move a file into our own reader; its number there. It is known by its arrival, so one is moved at a time."""
+    async with context.smapi.turn(OUR_READER):
+        before = {file.spoolid for file in await context.machine.reader()}
+        await manage(context, userid, "TRANSFER", [number])
+        arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in before]
+    if len(arrived) != 1:
+        raise AgentError(
+            502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
+            remedy="look at the agent's reader",
+        )  # fmt: skip
+    return arrived[0]
 
 
 async def receive(context: Context, request: ReceiveFile) -> dict[str, Json]:
@@ -297,5 +326,7 @@ async def receive(context: Context, request: ReceiveFile) -> dict[str, Json]:
             f"file {request.spoolid} has {found.records} records, at most {RECEIVE_LIMIT // 80} are taken",
             remedy="transfer it to a userid that reads it",
         )  # fmt: skip
-    data = await context.machine.receive(await _take(context, userid, request.spoolid))
+    taken = await _take(context, userid, request.spoolid)
+    context.on_undo(f"file {request.spoolid}", lambda: _hand_over(context, taken, userid))
+    data = await context.machine.receive(taken)
     return {**found.to_json(), "bytes": len(data), "data": base64.b64encode(data).decode()}
