@@ -49,7 +49,7 @@ async def pair(
 ) -> AsyncIterator[Pair]:
     monkeypatch.setattr(webhooks, "_ROUND", 3600.0)
     url, zhcp = postgres_server.database(), FakeZhcp()
-    more = {"database": url, "shared": str(tmp_path / "shared"), "webhook_hosts": ["127.0.0.1"]}
+    more = {"database": postgres.patient(url), "shared": str(tmp_path / "shared"), "webhook_hosts": ["127.0.0.1"]}
     limits = {"directory_writers": 1, "image_copies": 1}
     async with AsyncExitStack() as opened:
         nodes: list[Node] = []

@@ -253,7 +253,7 @@ async def test_two_managers_of_one_database_never_hand_out_the_same_lun_or_devic
 ) -> None:
     zhcp = FakeZhcp()
     url = postgres_server.database()
-    words = {"database": url, "shared": str(tmp_path / "shared")}
+    words = {"database": postgres.patient(url), "shared": str(tmp_path / "shared")}
     try:
         async with (
             running(zhcp, node_settings(tmp_path / "one", node="one", **words)) as one,
