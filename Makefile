@@ -47,8 +47,8 @@ reference: $(STAMP)  ## write the pages of docs/reference that are made from the
 campaign-kills: $(STAMP)  ## kill the manager and the agent between all steps of all operations, and inside steps (KILLS=n|all|0, SEED=n, CASES=word)
 	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -s tests/e2e/test_kill_campaign.py $(ARGS)
 
-campaign-faults: $(STAMP)  ## refuse each SMAPI and CP call of every operation in turn, and look at the whole z/VM
-	FAULTS=all $(BIN)/python -m pytest tests/api/test_every_fault.py $(ARGS)
+campaign-faults: $(STAMP)  ## refuse each SMAPI and CP call of every operation in turn, and look at the whole z/VM (CASES=expression)
+	FAULTS=all $(BIN)/python -m pytest -n auto --dist load -rP tests/api/test_every_fault.py $(ARGS)
 
 lint: $(STACK)  ## ruff, mypy --strict, the import law
 	$(BIN)/ruff check .

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+from pathlib import Path
 from typing import Any
 
-from zvmcloud.simulator import storage
+from zvmcloud.simulator import luns, spool, storage
 from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
@@ -26,6 +28,8 @@ RECORDS = (
 )  # fmt: skip
 """What the manager has recorded, which has to be what z/VM is."""
 _MAC = re.compile(r"\b02:?00:?00:?(?:[0-9A-Fa-f]{2}:?){2}[0-9A-Fa-f]{2}\b")
+_PIECE = 65536
+_ZEROS = bytes(_PIECE)
 FILE_NUMBER = re.compile(r"-\d{6}\.")
 """In the name of a disk's file: how many disks there have been."""
 
@@ -74,18 +78,56 @@ def _ending(found: Any) -> Any:
     return [_ending(item) for item in found] if isinstance(found, list) else found
 
 
+def content(path: Path) -> str:
+    """What stands for the bytes of a disk: SHA-256 of its pieces that are not zeros, each with its place. Holes of the
+    file are not read; a disk that nobody has opened yet has no file, and is zeros."""
+    found = hashlib.sha256()
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return found.hexdigest()
+    try:
+        at, end = 0, os.fstat(file).st_size
+        while at < end:
+            try:
+                data = os.lseek(file, at, os.SEEK_DATA)
+            except OSError:  # only a hole is left
+                break
+            at = max(at, data - data % _PIECE)
+            piece = os.pread(file, _PIECE, at)
+            if piece != _ZEROS[: len(piece)]:
+                found.update(at.to_bytes(8) + piece)
+            at += _PIECE
+    finally:
+        os.close(file)
+    return found.hexdigest()
+
+
 def snapshot(system: System, userid: str) -> dict[str, str]:
     """Every row of the model, and what is on the guest's disks."""
     found: dict[str, str] = {}
     for name, collection in system.store._collections.items():
         if name in UNTOLD:
             continue
-        for number, (key, value) in enumerate(collection.items()):
-            shown = f"{name} {FILE_NUMBER.sub('-.', key)}" if name != "spool" else f"spool file {number}"
-            found[shown] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+        for key, value in collection.items():
+            if name != "spool":
+                found[f"{name} {FILE_NUMBER.sub('-.', key)}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
+    found |= spooled(system)
     for key, disk in system.disks.items():
         if userid in key:
-            found[f"content of {key}"] = hashlib.sha256(storage.file_of(system, disk).read_bytes()).hexdigest()
+            found[f"content of {key}"] = content(storage.file_of(system, disk))
+    for key, lun in system.luns.items():
+        found[f"content of LUN {key}"] = content(system.lun_folder / luns.file_name(lun))
+    return found
+
+
+def spooled(system: System) -> dict[str, str]:
+    """Spool files by their place in the queue: their numbers tell how many there have been."""
+    found: dict[str, str] = {}
+    for owner, queue in sorted({(file.owner, file.queue) for file in system.spool.values()}):
+        for place, file in enumerate(spool.files(system, owner, queue)):
+            row = json.dumps(scrubbed(to_json(file)), sort_keys=True)
+            found[f"spool file {place} of {owner} {queue}"] = f"{row} {content(system.spool_folder / file.file)}"
     return found
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.native import As
+from api.refusing import Refusals
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file, running, settings
 from zvmcloud.api.connector.tokens import make_secret
@@ -69,3 +70,11 @@ def client(node: Node) -> As:
 @pytest.fixture
 def admin(client: As, node: Node) -> httpx.AsyncClient:
     return client(str(node.new_admin_token))
+
+
+@pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
+    """Every CP command of an agent over a simulated z/VM comes by here, and can be refused."""
+    found = Refusals()
+    found.listen(monkeypatch)
+    return found

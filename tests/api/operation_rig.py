@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 import socket
@@ -21,7 +22,7 @@ import httpx
 import uvicorn
 
 from api.native import ok
-from e2e.kill_cases import NEW, SECOND, STATES, THIRD, USERID, Ask, State
+from e2e.kill_cases import NATIVE, NEW, SECOND, STATES, THIRD, USERID, Ask, State, images
 from manager.over_simulator import Managed, managed
 from manager.support import settings
 from whole_system import RECORDS, differences, numbered, recorded, snapshot, unordered
@@ -29,6 +30,7 @@ from zhcp.image_server import ImageServer
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.images.sample import write_sample_image
+from zvmcloud.simulator import luns
 from zvmcloud.simulator.cp.interpreter import execute
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.smapi import registry
@@ -38,12 +40,21 @@ from zvmcloud.zhcp.rehearsal.rehearse import shown
 from zvmcloud.zhcp.smapi_port import parameters
 
 Snapshot = dict[str, str]
+CASES = {
+    state: tuple(found) for state, found in itertools.groupby(sorted(NATIVE, key=lambda c: c.state), lambda c: c.state)
+}
+"""The cases of the native operations, by the state in which each is asked for."""
 _LINK = re.compile(r"(LINK \S+ \S+) ([0-9A-F]{4} )")
 """As the journal has it: without the word AS."""
 _SEEN_AT_Z_VM = {"smapi", "cp", "punch", "guest"}
 FCPS = ("1A03", "1B03")
 """The FCP devices by which agents reach volumes."""
 _DATA = b"a file that a guest is booted from" * 100
+
+
+def states(cluster: bool) -> list[str]:
+    """The states that have cases, of a z/VM alone or of a cluster."""
+    return [state for state in sorted(CASES) if STATES[state].cluster == cluster]
 
 
 @dataclass(slots=True)
@@ -146,6 +157,7 @@ class Rig:
             with member.system.transaction():
                 for device in FCPS:
                     execute(member.system, "ZHCP", f"ATTACH {device} TO * AS {device}")
+                    luns.set_online(member.system, "ZHCP", device, online=True)
         return await self.settled()
 
     async def _back(self, state: State) -> None:
@@ -257,8 +269,8 @@ async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
             image = folder / "sample.img"
             write_sample_image(image)
-            body = {"image_name": "sample", "url": image.as_uri(), "image_meta": {"os_version": "rhel8.6"}}
-            await ok(await client.post("/images", json={"image": body}))
+            for body in images(image, folder):
+                await ok(await client.post("/images", json={"image": body}))
             yield Rig(zvm, client, folder, file)
 
 

@@ -1,124 +1,134 @@
 """An operation whose SMAPI or CP call is refused, whichever it is, leaves z/VM as before or as if nothing was refused.
 
-Without FAULTS one call of some operations is refused, with FAULTS=all (`make campaign-faults`) each
-call of each operation in each state, one after the other.
+Without FAULTS one call of some operations is refused, with FAULTS=all (`make campaign-faults`) each call of each
+operation in each state, one after the other; CASES=expression takes those cases whose names have a match.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from api.operation_rig import Rig, Snapshot, rig
-from api.test_every_operation import CASES, states
-from e2e.kill_cases import Case
+import repeatable
+from api.operation_rig import CASES, Rig, Snapshot, rig, states
+from api.refusing import KINDS, Refusals
+from e2e.kill_cases import STATES, Case
 from whole_system import differences
-from zvmcloud.simulator.faults import Rule
-from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 
 WHOLE = os.environ.get("FAULTS") == "all"
+WORD = os.environ.get("CASES", "")
 EACH = 5
 """Without FAULTS one of so many cases is tried."""
 MOST = 80
 """More calls than an operation makes."""
-GUESTS_OWN = {"guest.reboot", "guest.reset", "guest.shutdown", "guest.capture", "guest.netboot", "guest.start"}
-"""What a guest did when it ran stays: files on its disk, its reader read."""
+RUNS = {
+    "guest.reboot", "guest.reset", "guest.shutdown", "guest.capture", "guest.netboot", "guest.start", "guest.delete",
+}  # fmt: skip
+GUESTS_OWN = ("memories", "spool file", "machines LINUX01", "content of LINUX01")
+"""What a guest does when it is started again stays: files on its disk, its reader read (guest.delete purges it)."""
 
 
 @dataclass(slots=True)
-class Commands:
-    """Which CP command is refused next: the one after ``skip`` others; ``struck`` when it was."""
+class Tally:
+    """How the faults of an operation went."""
 
-    skip: int = -1
-    struck: bool = False
-    seen: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
-    found, real = Commands(), SimulatedMachine.cp
-
-    async def cp(self: SimulatedMachine, command: str) -> CpAnswer:
-        found.seen.append(command)
-        if found.skip == 0:
-            found.skip, found.struck = -1, True
-            return CpAnswer(1, (f"HCPCMD001E Unknown CP command: {command.split(maxsplit=1)[0]}",))
-        found.skip -= 1
-        return await real(self, command)
-
-    monkeypatch.setattr(SimulatedMachine, "cp", cp)
-    return found
+    faults: int = 0
+    done: int = 0
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
 
 
-async def asked(zvm: Rig, case: Case) -> str:
-    """How the operation ended: done, failed, or that it was refused before it began."""
+async def asked(zvm: Rig, case: Case) -> tuple[str, str]:
+    """How the operation ended: done, failed, or that it was refused before it began; and what it said."""
     answer = await zvm.send(case.ask)
     if answer.status_code != 202:
         assert 400 <= answer.status_code <= 503, answer.text
-        return "refused"
-    return str((await zvm.job(answer))["state"])
+        return "refused", answer.text
+    job = await zvm.job(answer)
+    return str(job["state"]), "; ".join(f"{step['name']} {step['state']}: {step['detail']}" for step in job["steps"])
 
 
-async def struck(zvm: Rig, case: Case, commands: Commands, kind: str, number: int) -> tuple[bool, str]:
-    """Refuse that call of the operation: whether there was one, and how the operation ended."""
-    rule = None
-    if kind == "SMAPI":
-        rule = zvm.zvm.simulator.faults.add(Rule(skip=number, count=1, rc=620, rs=77))
-    else:
-        commands.skip, commands.struck = number, False
-    try:
-        state = await asked(zvm, case)
-        return commands.struck if rule is None else bool(zvm.zvm.simulator.faults._rules[rule.number].struck), state
-    finally:
-        zvm.zvm.simulator.faults.clear()
-        commands.skip = -1
+async def struck(zvm: Rig, case: Case, refusals: Refusals, kind: str, number: int) -> tuple[bool, str, str]:
+    """Refuse that call of the operation: whether there was one, how the operation ended, and what it said."""
+    with refusals.of(zvm.zvm.simulator.faults, kind, number) as refused:
+        state, said = await asked(zvm, case)
+    return refused.hit, state, said
 
 
 def own(case: Case, left: list[str]) -> list[str]:
     """Differences that are not the guest's own."""
-    if case.of not in GUESTS_OWN:
-        return left
-    names = ("memories", "spool file", "machines LINUX01", "content of LINUX01")
+    names = GUESTS_OWN if case.of in RUNS else ()
     return [text for text in left if not any(name in text.partition("\n")[0] for name in names)]
 
 
-async def held(zvm: Rig, case: Case, state: str, before: Snapshot, after: Snapshot, what: str) -> None:
-    """z/VM is as before when it failed, and as if nothing had been refused when it did not."""
-    now = await zvm.settled()
-    left = own(case, differences(after if state == "done" else before, now))
-    assert not left, "\n".join((f"{case.name} {state}: {what}", *left))
-
-
-@pytest.mark.parametrize("cluster", [False, True] if WHOLE else [False], ids=lambda c: "cluster" if c else "alone")
+@pytest.mark.parametrize("state", sorted(CASES) if WHOLE else ["some"])
 async def test_a_refused_call_leaves_z_vm_as_before_or_as_done(
-    cluster: bool, tmp_path: Path, commands: Commands
+    state: str, tmp_path: Path, refusals: Refusals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cases = [case for state in states(cluster) for case in CASES[state]]
-    async with rig(tmp_path, cluster=cluster) as zvm:
-        for place, case in enumerate(cases if WHOLE else cases[::EACH]):
-            if WHOLE:
-                await each(zvm, case, commands)
-            else:
-                before = await zvm.bring(case.state)
-                kind, number = ("SMAPI", "CP")[place % 2], place % 4 + 1
-                _, ended = await struck(zvm, case, commands, kind, number)
-                if ended != "done":
-                    await held(zvm, case, ended, before, before, f"{kind} call {number}")
+    for name, value in repeatable.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    await (campaign(state, tmp_path, refusals) if WHOLE else a_few(tmp_path, refusals))
 
 
-async def each(zvm: Rig, case: Case, commands: Commands) -> None:
+async def a_few(tmp_path: Path, refusals: Refusals) -> None:
+    """One call of some operations."""
+    cases = [case for state in states(cluster=False) for case in CASES[state]]
+    async with rig(tmp_path) as zvm:
+        for place, case in enumerate(cases[::EACH]):
+            before = await zvm.bring(case.state)
+            kind, number = KINDS[place % 2], place % 4 + 1
+            _, ended, said = await struck(zvm, case, refusals, kind, number)
+            if ended != "done":
+                left = own(case, differences(before, await zvm.settled()))
+                assert not left, "\n".join((f"{case.name} {ended}: {kind} call {number}: {said}", *left))
+
+
+async def campaign(state: str, tmp_path: Path, refusals: Refusals) -> None:
+    """Each call of each operation in that state."""
+    tallies: dict[str, Tally] = {}
+    async with rig(tmp_path, cluster=STATES[state].cluster) as zvm:
+        for case in (case for case in CASES[state] if re.search(WORD, case.name)):
+            tally = tallies[case.name] = Tally()
+            begun = time.monotonic()
+            try:
+                await each(zvm, case, refusals, tally)
+            except AssertionError as problem:
+                tally.wrong.append(f"{case.name}: the campaign could not go on: {problem}"[:8000])
+            tally.seconds = time.monotonic() - begun
+            sys.stdout.write(
+                f"{case.name}: {tally.faults} faults, {tally.done} done all the same, {len(tally.wrong)} wrong, "
+                f"{tally.seconds:.1f} s\n"
+            )
+            sys.stdout.flush()
+    wrong = [text for tally in tallies.values() for text in tally.wrong]
+    assert not wrong, "\n\n".join(wrong)
+
+
+async def each(zvm: Rig, case: Case, refusals: Refusals, tally: Tally) -> None:
+    """z/VM is as before when it failed, and as if nothing had been refused when it did not."""
     before = await zvm.bring(case.state)
-    assert await asked(zvm, case) == "done", case.name
+    state, said = await asked(zvm, case)
+    assert state == "done", said
     after = await zvm.settled()
-    for kind in ("SMAPI", "CP"):
+    for kind in KINDS:
         for number in range(MOST):
             await zvm.bring(case.state)
-            hit, ended = await struck(zvm, case, commands, kind, number)
+            refusals.commands.clear()
+            hit, ended, said = await struck(zvm, case, refusals, kind, number)
             if not hit:
                 break
-            await held(zvm, case, ended, before, after, f"{kind} call {number}: {commands.seen[-3:]}")
+            tally.faults += 1
+            tally.done += ended == "done"
+            wanted: Snapshot = after if ended == "done" else before
+            if left := own(case, differences(wanted, await zvm.settled())):
+                commands = ", ".join(refusals.commands[-3:])
+                told = f"{case.name} {ended}: {kind} call {number} (last commands: {commands}): {said}"
+                tally.wrong.append("\n".join((told, *left)))
         else:
             raise AssertionError(f"{case.name}: more than {MOST} {kind} calls")

@@ -3,7 +3,6 @@ to be undone is as before when it was undone."""
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,11 @@ from typing import Any
 import pytest
 
 from api.native import ok, refused
-from api.operation_rig import Rig, rig, told
-from e2e.kill_cases import NATIVE, STATES, Ask, Case
+from api.operation_rig import CASES, Rig, rig, states, told
+from e2e.kill_cases import Ask, Case
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.operations import OPERATIONS
 
-CASES = {
-    state: tuple(found) for state, found in itertools.groupby(sorted(NATIVE, key=lambda c: c.state), lambda c: c.state)
-}
 LEFT = {
     "guest.deploy": ("content of GUEST02.0100",),  # undone by emptying the disk: what was on it is lost
     "guest.start": ("memories LINUX01", "spool file"),  # a guest that has booted has read its reader
@@ -74,11 +70,6 @@ async def test_a_plan_shows_what_z_vm_gets_and_an_undo_leaves_what_was(cluster: 
     async with rig(tmp_path, cluster=cluster) as zvm:
         for case in (case for state in states(cluster) for case in CASES[state]):
             await as_planned(zvm, case)
-
-
-def states(cluster: bool) -> list[str]:
-    """The states that have cases, of a z/VM alone or of a cluster."""
-    return [state for state in sorted(CASES) if STATES[state].cluster == cluster]
 
 
 async def as_planned(zvm: Rig, case: Case) -> None:

@@ -11,13 +11,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from api.refusing import KINDS, Refusals
 from api.test_enrollment import listening, served
 from manager.over_simulator import Managed, managed
 from manager.support import settings
@@ -27,9 +28,7 @@ from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator import storage
-from zvmcloud.simulator.faults import Rule
 from zvmcloud.simulator.presets import PRESETS
-from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 
 MOST_CALLS = 60
 ONE = "/guests/linux01"
@@ -164,31 +163,6 @@ CASES = (
 )  # fmt: skip
 
 
-@dataclass
-class Refusals:
-    """Which CP command is refused next: the one after `skip` others; `struck` when it was."""
-
-    skip: int = -1
-    struck: bool = False
-    seen: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
-    found, real = Refusals(), SimulatedMachine.cp
-
-    async def cp(self: SimulatedMachine, command: str) -> CpAnswer:
-        found.seen.append(command)
-        if found.skip == 0:
-            found.skip, found.struck = -1, True
-            return CpAnswer(1, (f"HCPCMD001E Unknown CP command: {command.split(maxsplit=1)[0]}",))
-        found.skip -= 1
-        return await real(self, command)
-
-    monkeypatch.setattr(SimulatedMachine, "cp", cp)
-    return found
-
-
 @asynccontextmanager
 async def opened(folder: Path, preset: str = "lpar") -> AsyncIterator[Managed]:
     """A manager over a simulated z/VM, whose connector is open to this machine, and an image and a drive for it."""
@@ -262,20 +236,11 @@ async def test_a_call_that_fails_anywhere_leaves_everything_as_before(
     await prepared(zvm, door, case)
     await door.get("/host")  # the agent's virtual machine is logged on from here on
     before = await now(zvm, door)
-    faults = zvm.simulator.faults
-    for kind in ("SMAPI", "CP"):
+    for kind in KINDS:
         for number in range(MOST_CALLS):
-            rule = None
-            if kind == "SMAPI":
-                rule = faults.add(Rule(skip=number, count=1, rc=620, rs=77))
-            else:
-                refusals.skip, refusals.struck = number, False
-            refusals.seen.clear()
-            answer = await send(door, case.call)
-            struck = refusals.struck if rule is None else bool(faults._rules[rule.number].struck)
-            faults.clear()
-            refusals.skip = -1
-            if not struck:
+            with refusals.of(zvm.simulator.faults, kind, number) as refused:
+                answer = await send(door, case.call)
+            if not refused.hit:
                 break
             if answer.status_code == 200:
                 before = await led_back(zvm, door, case, before)
@@ -299,22 +264,17 @@ async def test_a_move_that_fails_anywhere_leaves_the_guest_where_it_is(
     zvm: Managed, door: httpx.AsyncClient, refusals: Refusals
 ) -> None:
     """Each repetition has a guest of its own: one that moved is in nobody's reach here."""
-    systems, faults = zvm.simulator.cluster.systems, zvm.simulator.faults
-    stayed = 0
-    for kind in ("SMAPI", "CP"):
+    systems, stayed = zvm.simulator.cluster.systems, 0
+    for kind in KINDS:
         for number in range(MOST_CALLS):
             userid = f"{kind[0]}{number:02d}"
             await done(door, ("POST", "/guests", {"guest": {**ROOT, "userid": userid}}))
             write_image(storage.file_of(systems["VM1"], systems["VM1"].disks[f"{userid}.0100"]))
             ask = f"/guests/{userid}/action"
             await done(door, ("POST", ask, {"action": "start", "timeout": 60}))
-            rule = faults.add(Rule(skip=number, count=1, rc=620, rs=77)) if kind == "SMAPI" else None
-            refusals.skip, refusals.struck = number if rule is None else -1, False
             move = {"action": "live_migrate_vm", "destination": "VM2", "operation": "move", "parms": {}}
-            answer = await send(door, ("POST", ask, move))
-            struck = refusals.struck if rule is None else bool(faults._rules[rule.number].struck)
-            faults.clear()
-            refusals.skip = -1
+            with refusals.of(zvm.simulator.faults, kind, number) as refused:
+                answer = await send(door, ("POST", ask, move))
             where = [name for name, system in systems.items() if userid in system.machines]
             comments = (await zvm.node.core.owned("ZVM1", userid))["comments"]
             if answer.status_code == 200:
@@ -325,7 +285,7 @@ async def test_a_move_that_fails_anywhere_leaves_the_guest_where_it_is(
                 running = systems["VM1"].machines[userid].system
                 assert running is not None
                 assert running.phase == "up"
-            if not struck:
+            if not refused.hit:
                 assert answer.status_code == 200, answer.text
                 break
     assert stayed >= 2, "a call of each kind is needed for a move"

@@ -16,15 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
+from api.refusing import Refusals
 from api.test_connector_road import add_image, create
-from api.test_undo_of_calls import ACTIVE_NIC, ONE, Refusals, Wish, action, opened, send
+from api.test_undo_of_calls import ACTIVE_NIC, ONE, Wish, action, opened, send
 from manager.fake_zhcp import FakeZhcp
 from manager.over_simulator import Managed
 from simulator.support import write_image
 from zvmcloud.api.program import doors
 from zvmcloud.simulator import storage
 from zvmcloud.simulator.faults import Rule
-from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "connector.md"
@@ -45,19 +45,6 @@ def test_each_weakness_has_a_row_and_each_row_a_test_that_there_is() -> None:
         for file, name in tests:
             found = [path.read_text() for path in (ROOT / "tests").glob(f"*/{file}.py")]
             assert any(re.search(rf"def {name}\(", text) for text in found), f"{row}: {file} has no {name}"
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Refusals:
-    """The CP commands of the agent."""
-    found, real = Refusals(), SimulatedMachine.cp
-
-    async def cp(self: SimulatedMachine, command: str) -> CpAnswer:
-        found.seen.append(command)
-        return await real(self, command)
-
-    monkeypatch.setattr(SimulatedMachine, "cp", cp)
-    return found
 
 
 @pytest.fixture
@@ -96,7 +83,7 @@ MOST = (
 
 
 async def test_no_call_starts_a_program_and_each_asks_z_vm_less_often(
-    zvm: Managed, real: httpx.AsyncClient, asked: Refusals, monkeypatch: pytest.MonkeyPatch
+    zvm: Managed, real: httpx.AsyncClient, refusals: Refusals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a program was started")
@@ -106,24 +93,28 @@ async def test_no_call_starts_a_program_and_each_asks_z_vm_less_often(
     monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
     monkeypatch.setattr(asyncio, "create_subprocess_shell", refuse)
     for name, wish, theirs in MOST:
-        counted = zvm.simulator.faults.add(Rule(action="delay", delay=0.0001))
-        asked.seen.clear()
+        zvm.simulator.faults.add(Rule(action="delay", delay=0.0001))
+        refusals.commands.clear()
         answer = await send(real, wish)
         assert answer.status_code == 200, answer.text
-        smapi = zvm.simulator.faults._rules[counted.number].matched
+        (counted,) = zvm.simulator.faults.rules
         zvm.simulator.faults.clear()
-        assert smapi + len(asked.seen) < theirs, (name, smapi, asked.seen)
-        assert len(asked.seen) == len(set(asked.seen)), (name, "nothing is asked of CP twice", asked.seen)
+        assert counted.matched + len(refusals.commands) < theirs, (name, counted.matched, refusals.commands)
+        assert len(refusals.commands) == len(set(refusals.commands)), (
+            name,
+            "nothing is asked of CP twice",
+            refusals.commands,
+        )
 
 
 async def test_channel_paths_are_asked_once_each_and_not_for_each_device(
-    real: httpx.AsyncClient, asked: Refusals
+    real: httpx.AsyncClient, refusals: Refusals
 ) -> None:
     await send(real, ("POST", "/volumes/fcptemplates", {"name": "t", "fcp_devices": "1a00-1a03;1b00-1b03"}))
-    asked.seen.clear()
+    refusals.commands.clear()
     answer = await real.get("/volumes/fcptemplates/detail?sync_with_zvm=true&raw=true")
     devices = [row for path in answer.json()["output"]["fcp_templates"][0]["raw"].values() for row in path]
-    paths = [command for command in asked.seen if command.startswith("QUERY CHPID")]
+    paths = [command for command in refusals.commands if command.startswith("QUERY CHPID")]
     assert len(devices) == 8
     assert len(paths) == len(set(paths)) <= len({row[7] for row in devices}) == 2
 
@@ -151,10 +142,10 @@ async def test_a_reset_and_a_soft_stop_take_as_long_as_the_guest_does(zvm: Manag
 
 
 async def test_statistics_need_no_name_list(zvm: Managed, real: httpx.AsyncClient) -> None:
-    rule = zvm.simulator.faults.add(Rule(function="Name_List*"))
+    zvm.simulator.faults.add(Rule(function="Name_List*"))
     await up(zvm, real)
     assert (await real.get("/guests/stats?userid=linux01")).json()["output"]["LINUX01"]["guest_cpus"] == 1
-    assert zvm.simulator.faults._rules[rule.number].matched == 0
+    assert [rule.matched for rule in zvm.simulator.faults.rules] == [0]
 
 
 async def test_no_password_of_an_entry_is_answered(zvm: Managed, real: httpx.AsyncClient) -> None:

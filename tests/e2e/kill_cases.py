@@ -12,8 +12,10 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import coreos_image
 from zvmcloud.api.connector.routes import RULES
 from zvmcloud.api.connector.schemas import ACTIONS
 from zvmcloud.manager.operations import OPERATIONS
@@ -22,6 +24,8 @@ USERID, SECOND, THIRD, NEW = "LINUX01", "GUEST02", "GUEST03", "NEW01"
 PORT, LUN, LUN2 = "500507630708d3b3", "4000400100000000", "4000400200000000"
 """A target port and two disks of the simulated fabric."""
 OSV = "rhel8.6"
+COREOS = "rhcos4.16"
+"""What the images sample and rhcos hold, which both rigs import."""
 
 Body = Mapping[str, Any]
 Facts = Mapping[str, Any]
@@ -59,6 +63,11 @@ class Case:
     ask: Ask
     variant: str = ""
     same: bool = False
+
+    @property
+    def together(self) -> bool:
+        """Whether it does several guests at the same time."""
+        return self.of.startswith("bulk.")
 
     @property
     def name(self) -> str:
@@ -115,6 +124,13 @@ _OTHER = native("volume.create", {"name": "other", "pool": "p1", "size_gb": 1})
 _WRITTEN = native("volume.write", _fetched, item="data")
 _VOLUME = native("volume.attach", {"volume": "data", "mount_point": "/dev/data"})
 
+_FROM_LUN = {
+    "userid": USERID, "vcpus": 1, "memory": 1024, "ipl_from": "1A00", "dedicate_vdevs": ["1A00"],
+    "loaddev": {"portname": PORT.upper(), "lun": LUN},
+}  # fmt: skip
+_ADDRESS = Ask("POST", f"/guests/{USERID}/interface", {"interface": {**_INTERFACE["interface"], "os_version": COREOS}})
+_IGNITION = base64.b64encode(b'{"ignition": {"version": "3.2.0"}}').decode()
+
 _POOL = "".join(f"free,{PORT},{lun},2G,,,,\n" for lun in (LUN, LUN2))
 
 STATES = {
@@ -146,6 +162,7 @@ STATES = {
                 _LOOK,
             ),
         ),
+        State("coreos", "base", (Ask("POST", "/guests", {"guest": _FROM_LUN}), _ADDRESS)),
         State("on", "off", (native("guest.start"),)),
         State("paused", "on", (native("guest.pause"),)),
         State(
@@ -229,6 +246,10 @@ NATIVE = (
     _case("lan.delete", "base", {}, item="LAN1"),
     _case("guest.clone", "off", {"userid": NEW, "networks": [{"network": "VSW1"}]}),
     _case("guest.deploy", "off", {"image": "sample", "hostname": "second"}, of=SECOND),
+    _case(
+        "guest.deploy", "coreos", {"image": "rhcos", "hostname": "w1", "ignition": _IGNITION, "vdev": "1a00"},
+        variant="CoreOS",
+    ),
     _case("guest.capture", "off", {"image": "captured", "os_version": OSV}),
     _case("guest.capture", "on", {"image": "captured"}),
     _case("guest.delete", "off"),
@@ -282,6 +303,12 @@ NATIVE = (
     _case("guest.relocate", "moving", {"destination": "VM2"}),
     _case("system.evacuate", "moving", {}),
 )  # fmt: skip
+TREES = (
+    _case("bulk.deploy", "base", {"names": "new[01-02]", "image": "sample"}),
+    _case("bulk.power", "off", {"verb": "start", "names": "linux01,guest02"}),
+    _case("bulk.delete", "off", {"names": "linux01,guest02"}),
+)
+"""Jobs that run others: all that they ask for is done, or nothing of it."""
 CONNECTOR = (
     _call(
         Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [_ROOT]}}),
@@ -346,7 +373,17 @@ CONNECTOR = (
     _act(action("register_vm", THIRD, meta=f"os_version={OSV}", net_set="0"), "foreign"),
     _act(action("live_migrate_vm", dest_zcc_userid="ZHCP", destination="VM2", parms={}, operation="move"), "moving"),
 )  # fmt: skip
-CASES = (*NATIVE, *CONNECTOR)
+CASES = (*NATIVE, *TREES, *CONNECTOR)
+
+
+def images(sample: Path, folder: Path) -> tuple[Body, ...]:
+    """The images that the cases need, as the connector is asked to import them. ``folder``: where one is made."""
+    coreos = coreos_image.build(folder / "rhcos.raw")
+    return (
+        {"image_name": "sample", "url": sample.as_uri(), "image_meta": {"os_version": OSV}},
+        {"image_name": "rhcos", "url": coreos.as_uri(), "image_meta": {"os_version": COREOS, "disk_type": "SCSI"}},
+    )
+
 
 CHANGES_NO_ZVM = {
     "POST /volumes/fcptemplates", "PUT /volumes/fcptemplates/{template}", "DELETE /volumes/fcptemplates/{template}",
@@ -355,11 +392,9 @@ CHANGES_NO_ZVM = {
 }  # fmt: skip
 """What only the manager's own records and files know of, or what asks; the actions of the connector have cases of their
 own. A guest is moved in one transaction of the manager's database."""
-TREES = {"bulk.deploy", "bulk.power", "bulk.delete"}
-"""They begin jobs of guest.provision, of power and of guest.delete, which have cases; they are not killed."""
 
 
 def wanted() -> set[str]:
     """The names of everything that must have a case."""
     calls = {f"{rule.method} {rule.path}" for rule in RULES if rule.method != "GET"}
-    return {*OPERATIONS, *calls, *(f"action {name}" for name in ACTIONS)} - CHANGES_NO_ZVM - TREES
+    return {*OPERATIONS, *calls, *(f"action {name}" for name in ACTIONS)} - CHANGES_NO_ZVM

@@ -7,23 +7,24 @@ import contextlib
 import hashlib
 import itertools
 import json
-import os
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from e2e.kill_cases import STATES, USERID, Ask, Case, State
+import repeatable
+from e2e.kill_cases import STATES, USERID, Ask, Case, State, images
+from e2e.kill_places import Known, Point, Snapshot, Tally, told
 from e2e.programs import OVER, Fleet, Manager, Nursery, Program, fleet, until
 from e2e.stack import zvm
-from whole_system import FILE_NUMBER, RECORDS, UNTOLD, differences, numbered, recorded, scrubbed
+from whole_system import FILE_NUMBER, RECORDS, UNTOLD, content, differences, numbered, recorded, scrubbed, spooled
 from zhcp.image_server import ImageServer
-from zvmcloud.simulator import luns, spool, storage
+from zvmcloud.simulator import luns, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.presets import Model
 from zvmcloud.simulator.store import Collection
@@ -31,73 +32,6 @@ from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
 PATIENCE = 60.0
-Snapshot = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Where somebody is killed: behind a ``call`` that reached z/VM, before or after a commit of the ``zhcp`` or the
-    ``manager``, or at a moment (``number`` of them is then the part of the usual time that has passed, in percent)."""
-
-    where: str
-    number: int
-    victims: tuple[str, ...]
-    label: str = ""
-    when: str = "after"
-
-    def __str__(self) -> str:
-        place = f"{self.number} %" if self.where == "moment" else f"{self.where} {self.number} {self.label}".strip()
-        return f"{'+'.join(self.victims)} killed {self.when} {place}"
-
-
-@dataclass(slots=True)
-class Known:
-    """A case when nobody is killed: z/VM before and after, what was called and committed, and how long it took."""
-
-    before: Snapshot
-    after: Snapshot
-    calls: list[str]
-    commits: dict[str, list[str]]
-    seconds: float
-
-    def boundaries(self) -> list[Point]:
-        """Between any two steps, before the first, and behind the last one: the manager has just written it down."""
-        ends = {"begin", "step", "resume", "close"}
-        found = [place for place, label in enumerate(self.commits["manager"], 1) if label in ends]
-        both = itertools.cycle((("manager",), ("manager", "zhcp")))
-        return [Point("manager", place, next(both), self.commits["manager"][place - 1]) for place in found]
-
-    def inside(self) -> list[Point]:
-        """All other places: around every commit of the two, and behind every call."""
-        points = [
-            Point(program, place, (program,), label, when)
-            for program, labels in self.commits.items()
-            for place, label in enumerate(labels, 1)
-            for when in ("before", "after")
-        ]
-        turns = itertools.cycle((("zhcp",), ("zhcp", "manager"), ("manager",)))
-        points += [Point("call", place, next(turns), name) for place, name in enumerate(self.calls, 1)]
-        return sorted(set(points) - set(self.boundaries()), key=str)
-
-
-@dataclass(slots=True)
-class Tally:
-    """How the kills of an operation went."""
-
-    kills: int = 0
-    done: int = 0
-    never: int = 0
-    seconds: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-
-
-def told(job: dict[str, Any]) -> str:
-    """A job in a few lines."""
-    lines = [f"  {job['kind']} {job['state']} {json.dumps(job['error'] and job['error'].get('detail'))}"]
-    for step in job["steps"]:
-        calls = [f"{call['name']} {call['rc']}/{call['rs']}" for call in step["calls"]]
-        lines.append(f"    {step['name']} {step['state']}, {step['attempts']} tries: {step['detail']} {calls}"[:1500])
-    return "\n".join(lines)
 
 
 class Rig:
@@ -131,7 +65,7 @@ class Rig:
             if collection.name in UNTOLD:
                 continue
             if collection.name == "spool":
-                self._add_spool(system, found)
+                found |= {f"{system.name} {place}": text for place, text in spooled(system).items()}
                 continue
             for key, value in collection.items():
                 row = json.dumps(scrubbed(to_json(value)), sort_keys=True)
@@ -139,28 +73,19 @@ class Rig:
         for key, disk in system.disks.items():
             if disk.owner in STATES_OWN:
                 found[f"{system.name} content of {key}"] = self._digest(storage.file_of(system, disk))
-        for lun in system.luns.values():
-            found[f"{system.name} content of LUN {lun.lun}"] = self._digest(system.lun_folder / luns.file_name(lun))
-
-    def _add_spool(self, system: System, found: Snapshot) -> None:
-        """Spool files by their place in the queue: their numbers tell how many there have been."""
-        for owner in sorted({file.owner for file in system.spool.values()}):
-            for queue in ("RDR", "PUN", "PRT"):
-                for place, file in enumerate(spool.files(system, owner, queue)):
-                    row = json.dumps(scrubbed(to_json(file)), sort_keys=True)
-                    content = self._digest(system.spool_folder / file.file)
-                    found[f"{system.name} file {place} of {owner} {queue}"] = f"{row} {content}"
+        for key, lun in system.luns.items():
+            found[f"{system.name} content of LUN {key}"] = self._digest(system.lun_folder / luns.file_name(lun))
 
     def _digest(self, path: Path) -> str:
-        """SHA-256 of what is written to a file; it is read again when it has changed."""
+        """What is in a file; it is read again when it has changed."""
         try:
             status = path.stat()
         except FileNotFoundError:
-            return _NOTHING_WRITTEN
+            return content(path)
         version = status.st_mtime_ns, status.st_size
         known = self._digests.get(str(path))
         if known is None or known[0] != version:
-            known = version, _written(path)
+            known = version, content(path)
             self._digests[str(path)] = known
         return known[1]
 
@@ -191,12 +116,12 @@ class Rig:
         files = [item for item in system.spool.values() if item.owner == USERID and item.queue == "RDR"]
         return {**self._file, **self._reserved, "spool": [item.spoolid for item in files]}
 
-    async def ask(self, ask: Ask) -> httpx.Response:
+    async def ask(self, ask: Ask, **query: str) -> httpx.Response:
         body = ask.body(self._facts()) if callable(ask.body) else ask.body
         if ask.text:
             headers = {"content-type": "text/plain"}
             return await self.manager.client.request(ask.method, ask.path, content=ask.text, headers=headers)
-        return await self.manager.client.request(ask.method, ask.path, json=body)
+        return await self.manager.client.request(ask.method, ask.path, json=body, params=query)
 
     async def run(self, ask: Ask) -> None:
         """Ask, and wait until it is done."""
@@ -213,11 +138,11 @@ class Rig:
     # -- states ----------------------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Start the programs for the first time, and give the manager an image."""
+        """Start the programs for the first time, and give the manager images."""
         await self._start(*self.programs.values())
-        body = {"image_name": "sample", "url": self._image.as_uri(), "image_meta": {"os_version": "rhel8.6"}}
-        answer = await self.manager.client.post("/images", json={"image": body})
-        assert answer.status_code == 200, answer.text
+        for body in images(self._image, self._folder):
+            answer = await self.manager.client.post("/images", json={"image": body})
+            assert answer.status_code == 200, answer.text
 
     async def bring(self, state: State) -> Snapshot:
         """To that state, as it was when it was first reached; the whole z/VM then."""
@@ -250,17 +175,18 @@ class Rig:
             await asyncio.to_thread(shutil.copytree, place / name, self.fleet.folder / name)
         self._reserved = json.loads((place / "reserved.json").read_text())
         await self._start(*self.programs.values())
-        now = await self._becomes(self._kept[state.name])
+        now = await self.becomes(self._kept[state.name])
         assert now == self._kept[state.name], differences(self._kept[state.name], now)
 
-    async def _becomes(self, wanted: Snapshot) -> Snapshot:
-        """What there is, as soon as it is what is wanted, or when that takes too long."""
+    async def becomes(self, wanted: Snapshot, together: bool = False) -> Snapshot:
+        """What there is, as soon as it is what is wanted, or when that takes too long. ``together``: see
+        :func:`anywhere`."""
         now: Snapshot = {}
 
         async def same() -> bool:
             nonlocal now
             now = await self.whole()
-            return now == wanted
+            return now == wanted or (together and anywhere(now) == anywhere(wanted))
 
         with contextlib.suppress(AssertionError):
             await until(same, str, 20, pause=0.2)
@@ -276,13 +202,14 @@ class Rig:
     # -- killing ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _counting(self, at: int, victims: tuple[str, ...]) -> Iterator[list[str]]:
-        """Kill the victims right behind so many calls (0: never), before their answer is sent; what was called."""
+    def _counting(self, at: int | str, victims: tuple[str, ...]) -> Iterator[list[str]]:
+        """Kill the victims right behind so many calls (0: never), or behind calls of that name, before their answer is
+        sent; what was called."""
         calls: list[str] = []
 
         def heard(line: str) -> None:
             calls.append(str(json.loads(line)["function"]).split(" ")[0])
-            if len(calls) == at:
+            if at in (len(calls), calls[-1]):
                 self._strike(victims)
 
         journals = [member.journal for member in self.fleet.vm.members]
@@ -360,7 +287,9 @@ class Rig:
         jobs = await self._all_over(jobs_before)
         done = any(job["state"] == "done" and not job["parent"] for job in jobs)
         wanted = known.after if done else known.before
-        found = await self._becomes(wanted)
+        found = await self.becomes(wanted, case.together)
+        if case.together:
+            wanted, found = anywhere(wanted), anywhere(found)
         tally.kills += 1
         tally.done += done
         tally.never += not done
@@ -373,6 +302,31 @@ class Rig:
             )
             tally.wrong.append("\n".join([said, *differences(wanted, found), *shown]))
         return found == known.before
+
+    async def cut_off(self, case: Case, call: str) -> dict[str, Any]:
+        """Kill the manager behind a call of the job's first step, and the agent when it has done that step; start the
+        manager, have it cancel the job, start the agent. The job, when it is over."""
+        plan = (await self.ask(case.ask, dry_run="true")).json()
+        job, step = plan["id"], plan["steps"][0]["name"]
+        with self._counting(call, ("manager",)):
+            await self._asked(Ask("POST", f"/v1/plans/{job}/apply"))
+            await until(lambda: self._is_gone("manager"), self.manager.log)
+
+        async def over() -> bool:
+            found = (await self.fleet.agent.client.get(f"/v1/operations/{job}/{step}")).json()
+            return bool(found["state"] == "done")
+
+        await until(over, self.fleet.agent.log)
+        await self.fleet.agent.end()
+        await self.manager.end()
+        await self.manager.start()
+        await self.manager.client.post(f"/v1/jobs/{job}/cancel")  # 503: the agent cannot be told
+        assert (await self.manager.job(job))["state"] not in OVER
+        await self.fleet.agent.start()
+        return await self.manager.over(job)
+
+    async def _is_gone(self, name: str) -> bool:
+        return self._gone(name)
 
     def _gone(self, name: str) -> bool:
         process = self.programs[name].process
@@ -396,41 +350,24 @@ class Rig:
         return new
 
 
-def _written(path: Path) -> str:
-    """SHA-256 of the pieces of a file that are not zeros, and where they are: a hole is as good as zeros."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        at = 0
-        while True:
-            try:
-                at = os.lseek(file.fileno(), at, os.SEEK_DATA) // _PIECE * _PIECE
-            except OSError:  # no data behind this place
-                return digest.hexdigest()
-            file.seek(at)
-            piece = file.read(_PIECE)
-            if piece.strip(b"\0"):
-                digest.update(f"{at} ".encode() + piece)
-            at += _PIECE
+def anywhere(found: Snapshot) -> Snapshot:
+    """Without the places of new guests' minidisks: of guests that are made together one takes what the other left."""
+    return {
+        key: _PLACE.sub(r"\1 -", text) if key.partition(" ")[2].startswith(_PLACED) else text
+        for key, text in found.items()
+    }
 
 
-_PIECE = 65536
-_NOTHING_WRITTEN = hashlib.sha256().hexdigest()
-
-STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01"}
+_PLACE = re.compile(r'("start":|MDISK \S+ \S+) \d+')
+_PLACED = ("disks NEW", "entries NEW")
+STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01", "NEW02"}
 """The guests of the campaign, whose disks are compared byte by byte."""
 
 
 @contextlib.contextmanager
 def nursery(folder: Path) -> Iterator[Nursery]:
-    """Where programs are started that find a mkfs.ext4 which gives the same bytes every time."""
-    real = shutil.which("mkfs.ext4", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    assert real is not None, "mkfs.ext4 (e2fsprogs) is needed"
-    script = folder / "mkfs.ext4"
-    uuid = "6a0e8f0c-0000-4000-8000-000000000001"
-    seeded = f"$(echo \"$@\" | sed 's/-E \\([^ ]*\\)/-E \\1,hash_seed={uuid}/')"
-    script.write_text(f"#!/bin/sh\nexport E2FSPROGS_FAKE_TIME=1700000000\nexec {real} -U {uuid} {seeded}\n")
-    script.chmod(0o755)
-    made = Nursery({"PATH": f"{folder}:{os.environ['PATH']}"})
+    """Where programs are started whose file systems have the same bytes every time."""
+    made = Nursery(repeatable.environment(folder))
     try:
         yield made
     finally:
