@@ -43,6 +43,8 @@ _LOG_LIMIT = 32 * 2**20
 """Bytes of SQLite's write-ahead log after which it is brought into the database file. A POST of a guest writes 167 KB
 of log, most of it the same pages, and writers wait meanwhile; after a crash the log is read once."""
 
+_READERS = 8
+"""Connections to a SQLite file that are kept for reading."""
 _IDLE = 5.0
 """Seconds after which PostgreSQL ends a transaction whose manager does nothing with it."""
 _STOOD_STILL = "25P03"
@@ -186,7 +188,10 @@ class _Sqlite(Database):
             yield Connection(connection)
         finally:
             _end(connection, driver)
-            self._readers.append(connection)
+            if len(self._readers) < _READERS:
+                self._readers.append(connection)
+            else:
+                connection.close()
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
@@ -300,7 +305,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         "busy_timeout=10000",
         "wal_autocheckpoint=0",
-        "cache_size=-65536",
+        "cache_size=-16384",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
