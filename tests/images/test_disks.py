@@ -111,6 +111,24 @@ def test_label_records_have_the_lengths_the_layout_asks_for() -> None:
     assert [(len(r.key), len(r.data)) for r in vtoc.records] == [(44, 96)] * 12
 
 
+@pytest.mark.parametrize("cylinders", [20, 65_600])
+def test_a_disk_has_up_to_three_partitions_each_to_the_next_one(tmp_path: Path, cylinders: int) -> None:
+    with EckdDisk.create(tmp_path / "disk", cylinders) as disk:
+        cdl.write_labels(disk, "ZVM001", starts=(2, 100, 200))
+        found = [(part.first_track, part.last_track) for part in cdl.partitions(disk)]
+        vtoc = disk.read_track(0, 1).records
+    assert found == [(2, 99), (100, 199), (200, cylinders * 15 - 1)]
+    highest, unused = vtoc[0].data[5], int.from_bytes(vtoc[0].data[6:8], "big")
+    assert vtoc[highest - 1].key.decode(cdl.EBCDIC).strip() == "LINUX.VZVM001.PART0003.NATIVE"
+    assert unused == sum(not any(record.key + record.data) for record in vtoc)
+
+
+@pytest.mark.parametrize("starts", [(2, 3, 4, 5), (2, 2), (1,), (2, 300)])
+def test_partitions_that_do_not_follow_each_other_on_the_disk_are_refused(starts: tuple[int, ...]) -> None:
+    with pytest.raises(cdl.LayoutError, match="partitions at tracks"):
+        cdl.label_tracks(20, "ZVM001", starts=starts)
+
+
 @pytest.mark.parametrize(
     ("cylinders", "shown", "counted", "formats"),
     [(65_534, 65_534, 0, "f4f5f1"), (65_535, 65_534, 65_535, "f4f5f7f8f9"), (262_668, 65_534, 262_668, "f4f5f7f8f9")],
