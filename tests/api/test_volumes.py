@@ -321,3 +321,22 @@ async def test_wrong_lines_of_a_file_are_named(admin: httpx.AsyncClient, node: N
     await refused(await admin.get("/systems/zvm1/volume-pools/none"), 404, "volume-pool-unknown")
     member = client(await token_of(admin, "mel", "member"))
     await refused(await member.get(POOL), 403, "role")
+
+
+async def test_luns_that_the_storage_shows_are_told_and_added(
+    admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    await ready(admin, node)
+    new = "4010406000000000"
+    rows = [{"device": "1A03", "wwpn": PORTS[0], "lun": lun, "uuid": lun, "bytes": 10 * 2**30} for lun in (SMALL, new)]
+    zhcp.answers["luns"] = {"luns": rows}
+    told = await ok(await admin.post(f"{POOL}/discover", json={}))
+    assert {item["lun"]: (item["state"], item["pool"]) for item in told} == {
+        SMALL: ("known", "p1"), LARGE: ("unseen", "p1"), new: ("new", ""),
+    }  # fmt: skip
+    assert (await ok(await admin.get(POOL)))["free"] == 2
+    added = await ok(await admin.post(f"{POOL}/discover", json={"add": True, "luns": [f"{new}-{PORTS[0]}"]}))
+    assert [item["state"] for item in added if item["lun"] == new] == ["added"]
+    assert (await ok(await admin.get(POOL)))["free"] == 3
+    await refused(await admin.post(f"{POOL}/discover", json={"add": True, "luns": ["none"]}), 400, "bad-input")
+    await refused(await admin.post(f"{POOL}/discover", json={"luns": ["x" * 65]}), 400, "bad-input")

@@ -31,7 +31,7 @@ from zvmcloud.simulator.store import Collection
 from zvmcloud.simulator.system import System
 from zvmcloud.simulator.values import to_json
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 class Rig:
@@ -129,7 +129,7 @@ class Rig:
         assert answer.is_success, f"{ask.method} {ask.path}: {answer.text}"
         found = answer.json()
         if ask.path.startswith("/v1") and answer.status_code == 202:
-            job = await self.manager.over(found["id"])
+            job = await self.manager.over(found["id"], PATIENCE)
             assert job["state"] == "done", job
         elif isinstance(found, dict) and isinstance(found.get("output"), dict) and "zvm_fcp" in found["output"]:
             told = found["output"]
