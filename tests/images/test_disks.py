@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zvmcloud.images import cdl, ckd, cpio, diskfile, header, sample, tracks
-from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk, set_room
+from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.ipl import is_bootable, read_ipl_record
+from zvmcloud.images.sparsefile import DiskFileError, set_room
 from zvmcloud.images.tracks import DEFAULT_TRACK, RAW_TRACK_BYTES, Record, Track
 
 

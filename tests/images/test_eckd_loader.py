@@ -9,8 +9,9 @@ import pytest
 from s390_machine import Machine, Stopped
 from zvmcloud.images import blocks, cdl, eckd_loader
 from zvmcloud.images.blocks import DasdBlocks
-from zvmcloud.images.diskfile import DiskFileError, EckdDisk
+from zvmcloud.images.diskfile import EckdDisk
 from zvmcloud.images.eckd_loader import Linux, LoaderError, Run
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import BLOCK_BYTES
 
 KERNEL, INITIAL = bytes(range(256)) * 16 * 21, b"\xa5\x5a\x17" * 30_000

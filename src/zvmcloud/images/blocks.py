@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from zvmcloud.images import cdl
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK, TRACKS_PER_CYLINDER, Record, Track, TrackError
 
 FACTOR = BLOCK_BYTES // FBA_BLOCK_BYTES

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 
 from zvmcloud.images import cdl, eckd_loader, gpt, zipl
 from zvmcloud.images.blocks import FACTOR, Blocks, DasdBlocks
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, FbaDisk
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, FbaDisk
 from zvmcloud.images.eckd_loader import Linux, Run
 from zvmcloud.images.ext4 import FileSystem, FileSystemError
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK
 from zvmcloud.images.zipl import Component, Extent
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zvmcloud.images import cdl, gpt
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import BLOCK_BYTES, CYLINDER_DATA_BYTES, TRACK_DATA_BYTES, TRACKS_PER_CYLINDER
 
 SECTOR = BLOCK_BYTES

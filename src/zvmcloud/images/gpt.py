@@ -19,7 +19,8 @@ import zlib
 from dataclasses import dataclass
 
 from zvmcloud.images.blocks import Blocks
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES
+from zvmcloud.images.sparsefile import DiskFileError
 
 MAGIC = b"EFI PART"
 _HEADER = struct.Struct("<8sIII52xQIII")

@@ -28,8 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zvmcloud.images import cdl, ckd, cpio, header, zipl
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, EckdDisk, FbaDisk
 from zvmcloud.images.ipl import is_bootable
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import (
     BLOCK_BYTES,
     BLOCKS_PER_TRACK,

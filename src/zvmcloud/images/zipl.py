@@ -23,7 +23,8 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, DiskFileError, FbaDisk
+from zvmcloud.images.diskfile import FBA_BLOCK_BYTES, FbaDisk
+from zvmcloud.images.sparsefile import DiskFileError
 
 MAGIC = b"zIPL"
 MAX_PROGRAM = 30

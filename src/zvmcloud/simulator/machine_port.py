@@ -31,7 +31,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zvmcloud.directory import statements
-from zvmcloud.images.diskfile import set_room
+from zvmcloud.images.sparsefile import set_room
 from zvmcloud.simulator import fabric, guest_agent, guests, luns, spool, storage
 from zvmcloud.simulator.cp import execute
 from zvmcloud.simulator.errors import SystemFault

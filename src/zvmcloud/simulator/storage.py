@@ -29,7 +29,7 @@ from pathlib import Path
 from zvmcloud.cp import messages
 from zvmcloud.directory import Volume
 from zvmcloud.directory.devices import Mdisk
-from zvmcloud.images.diskfile import set_room
+from zvmcloud.images.sparsefile import set_room
 from zvmcloud.simulator.errors import CpRefused
 from zvmcloud.simulator.model import Dasd, Disk, Machine
 from zvmcloud.simulator.system import System, safe_name

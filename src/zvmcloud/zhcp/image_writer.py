@@ -26,11 +26,12 @@ from typing import Protocol
 
 from zvmcloud.images import ckd, formats
 from zvmcloud.images.compression import PIECE_BYTES, Codec, CompressionError, Expander, zstd_size
-from zvmcloud.images.diskfile import DiskFileError, EckdDisk, FbaDisk
+from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.formats import Format
 from zvmcloud.images.header import ImageKind
 from zvmcloud.images.ipl import is_bootable
 from zvmcloud.images.qcow2 import Hole, Qcow2, Qcow2Error
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import TRACKS_PER_CYLINDER, TrackError
 from zvmcloud.zhcp import image_plan
 from zvmcloud.zhcp.image_bodies import BlockBody, Body, CkdBody, RawEckdBody

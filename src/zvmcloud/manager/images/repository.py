@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from zvmcloud.images import coreos, eckd_image, facts, header
 from zvmcloud.images.coreos import CoreosError
-from zvmcloud.images.diskfile import DiskFileError, FbaDisk
+from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.facts import Facts, FactsError, examine
 from zvmcloud.images.formats import Format
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed, NotFound

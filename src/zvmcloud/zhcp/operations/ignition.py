@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from zvmcloud.images import coreos
-from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.zhcp import coreos_disk, formatting
 from zvmcloud.zhcp.coreos_disk import Wanted
 from zvmcloud.zhcp.coreos_messages import PrepareCoreos

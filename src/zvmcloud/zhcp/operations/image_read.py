@@ -12,7 +12,7 @@ from functools import partial
 import httpx
 
 from zvmcloud.images.compression import Codec
-from zvmcloud.images.diskfile import DiskFileError
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import TrackError
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.image_messages import ReadImage

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 from zvmcloud.images import formats
-from zvmcloud.images.diskfile import DiskFileError
 from zvmcloud.images.formats import Format
 from zvmcloud.images.qcow2 import Qcow2, Qcow2Error
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.zhcp import image_plan, image_sizes, sources
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.fetched import Fetched

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zvmcloud.cp import answers, commands
-from zvmcloud.images.diskfile import DiskFileError, FbaDisk
+from zvmcloud.images.diskfile import FbaDisk
+from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.image_messages import Place, Volume
 from zvmcloud.zhcp.joining import in_thread
