@@ -127,6 +127,20 @@ async def test_a_retry_of_a_tree_counts_the_guests_that_are_not_done(
     assert (await over(sam, answer))["children"] == {"done": 3}
 
 
+async def test_guests_of_the_connector_count_in_its_project_and_are_refused_there(
+    admin: httpx.AsyncClient, door: httpx.AsyncClient, zhcp: FakeZhcp
+) -> None:
+    await ok(await admin.patch("/projects/default", json={"quota": {"guests": 1}}))
+    guest = {"vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}
+    bodies = [{"guest": {"userid": name, **guest}} for name in ("LINUX01", "LINUX02")]
+    answers = await asyncio.gather(*(door.post("/guests", json=body) for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    (refusal,) = (answer.json() for answer in answers if answer.status_code == 409)
+    assert "may use 1 guests and uses 1; this needs 1" in refusal["errmsg"]
+    assert len(zhcp.guests) == 1
+    await refused(await admin.post(GUESTS, json={**GUEST, "userid": "linux03"}), 403, "quota")
+
+
 async def test_a_guest_is_given_only_to_a_project_where_it_fits(admin: httpx.AsyncClient, client: As) -> None:
     await ok(await admin.post("/projects", json={"name": "shop", "quota": {"guests": 1}}), 201)
     for name in ("linux01", "linux02"):

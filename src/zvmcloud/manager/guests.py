@@ -132,7 +132,8 @@ class Guests:
     ) -> tuple[tuple[Disk, ...], JobRecord]:
         """Define a guest with its disks. Everything is made or nothing.
 
-        Raises BadInput, Conflict / AgentFailure (guest-exists), AgentFailure (pool full, profile unknown, ...).
+        Raises BadInput, QuotaExceeded (quota), Conflict / AgentFailure (guest-exists), AgentFailure (pool full,
+        profile unknown, ...).
         """
         disks, plan = self.plan_create(system, request)
         return disks, await self._core.runner.run(plan, origin)
@@ -199,7 +200,9 @@ class Guests:
                 {"gone": True},
             ),
         )
-        return disks, Plan("guest.create", f"Create guest {name}", system, steps, name)
+        uses = {"guests": 1, "vcpus": request.vcpus, "memory_mb": request.memory_mb}
+        uses["disk_mb"] = sum(disk.megabytes for disk in disks)
+        return disks, Plan("guest.create", f"Create guest {name}", system, steps, name, uses=uses)
 
     async def delete(self, system: str, name: str, *, origin: str = "") -> JobRecord | None:
         """Delete a guest of ours. One that neither we nor z/VM know is fine (None). Raises NotFound for a foreign

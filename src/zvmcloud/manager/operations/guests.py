@@ -94,10 +94,9 @@ async def create(node: Node, caller: Caller, target: Target, wanted: NewGuest) -
         relocation_domain=wanted.relocation_domain,
         tags=wanted.tags,
     )
-    disks, plan = node.guests.plan_create(target.system, request)
+    _, plan = node.guests.plan_create(target.system, request)
     await must_be_new(node, target.system, plan.userid)
-    megabytes = sum(disk.megabytes for disk in disks)
-    return Prepared(plan, project, uses=Uses(1, wanted.vcpus, wanted.memory_mb, megabytes))
+    return Prepared(plan, project, uses=Uses(**plan.uses))
 
 
 @operation("guest.delete", "DELETE", GUEST, Nothing, no_undo="what was on its disks is gone")
