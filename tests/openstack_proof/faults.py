@@ -96,7 +96,7 @@ class Faults:
     async def _full(self) -> None:
         """Placement counts nova's servers only, so nova-compute is asked, and says what z/VM says. The next host would
         be asked then, but the server is to be on this one."""
-        takers = [f"TAKER{number}" for number in range(9)]
+        takers = [f"TAKER{number}" for number in range(32)]
         log = self._cloud.daemons[f"nova-compute-{self._cloud.hosts['ZVM1']}"].log
         begin = log.stat().st_size
         try:
