@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -59,7 +60,9 @@ async def _main(arguments: argparse.Namespace) -> int:
         if arguments.hold:
             told(f"the cloud is up; settings are in {folder}; Enter stops it")
             await asyncio.to_thread(sys.stdin.readline)
-    print(f"\n{len(report.steps) - len(report.failed)} of {len(report.steps)} steps hold", *report.failed, sep="\n  ")
+    print("", report.table(), "", sep="\n")
+    print(f"{len(report.steps) - len(report.failed)} of {len(report.steps)} steps hold", *report.failed, sep="\n  ")
+    print(f"load of the machine {min(report.loads):.0f} to {max(report.loads):.0f}, {os.cpu_count()} processors")
     print("MiB:", ", ".join(f"{name} {size}" for name, size in sorted(memory.items(), key=lambda item: -item[1])))
     print(f"{sum(memory.values())} MiB in all, {time.monotonic() - begin:.0f} s")
     return 1 if report.failed else 0

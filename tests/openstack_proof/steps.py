@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 import traceback
@@ -24,6 +25,8 @@ class Report:
 
     told: Callable[[str], None]
     steps: list[tuple[str, float, str]] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
+    """Of the machine in the last minute, at the end of each step: what the times have to be read with."""
 
     async def step(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Run a step; False when it failed. The proof goes on, so that one run shows all that does not hold."""
@@ -37,12 +40,18 @@ class Report:
             problem = traceback.format_exc()
         took = time.monotonic() - begin
         self.steps.append((name, took, problem))
+        self.loads.append(os.getloadavg()[0])
         self.told(f"{'FAILED' if problem else 'holds '} {took:6.1f} s  {name}" + (f"\n{problem}" if problem else ""))
         return not problem
 
     @property
     def failed(self) -> list[str]:
         return [name for name, _, problem in self.steps if problem]
+
+    def table(self) -> str:
+        """The steps as the guide has them."""
+        rows = [f"| {name} | {'failed' if problem else 'holds'} | {took:.0f} |" for name, took, problem in self.steps]
+        return "\n".join(["| step | | s |", "|---|---|---|", *rows])
 
 
 class Proof:
