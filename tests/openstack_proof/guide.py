@@ -1,6 +1,6 @@
 """What the operator's guide (docs/openstack.md) has an operator do at the manager and at nova, done as it says.
 
-The commands are in the transcript with what they print; the guide's outputs are copies of one run's.
+The commands are in the transcript with what they print; the guide's outputs are copied from there.
 """
 
 from __future__ import annotations
