@@ -189,6 +189,10 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
     data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
     data = compute.driver.check_can_live_migrate_source(compute.context, server, data, devices)
     data = target.driver.pre_live_migration(compute.context, server, devices, None, None, data)
+    planned = compute.client.ask(
+        "POST", f"/guests/VM1/{userid}/relocate", body={"destination": "VM2"}, query={"dry_run": "true"}
+    )
+    assert [step["kind"] for step in planned["steps"]][2:4] == ["guest.relocate", "fcp.follow"]
     calls: list[str] = []
     compute.driver.live_migration(
         compute.context, server, "compute2", lambda *_a, **_k: calls.append("done"),
