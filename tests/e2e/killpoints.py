@@ -69,15 +69,25 @@ def watch(start: str) -> None:
     """Watch the commits of this program. ``start``: its folder and name."""
     import sqlalchemy as sa
 
+    from zvmcloud.manager import database
     from zvmcloud.zhcp.commits import Commits
 
     points = Points(start)
     commit, change = sa.engine.default.DefaultDialect.do_commit, Commits.change
+    at_the_driver = database._run
 
     def do_commit(self: Any, connection: Any) -> None:
         label = _job_of(sys._getframe(1))
         dies = bool(label) and points.around(label)
         commit(self, connection)  # type: ignore[no-untyped-call]
+        if dies:
+            points.die()
+
+    def run(driver: Any, command: str) -> None:
+        """A transaction of the manager's that went past SQLAlchemy ends so."""
+        label = _job_of(sys._getframe(1)) if command == "COMMIT" else ""
+        dies = bool(label) and points.around(label)
+        at_the_driver(driver, command)
         if dies:
             points.die()
 
@@ -89,6 +99,7 @@ def watch(start: str) -> None:
         return outcome
 
     sa.engine.default.DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+    database._run = run
     Commits.change = journal_change  # type: ignore[method-assign]
 
 
