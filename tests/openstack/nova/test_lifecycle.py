@@ -348,6 +348,8 @@ def test_a_rescue_that_fails_leaves_the_server_as_it_was(compute: Compute) -> No
             compute.driver.rescue(compute.context, server, None, rescue, "s3cret", None, None)
         assert struck() > 0
     assert compute.stack.entry(userid) == before
+    reader = compute.stack.smapi(f.SystemRDRFileQuery(target=userid), allow=((8, 4),))
+    assert (reader.rc, reader.rs) == (8, 4), "the reader is empty: the rescue's config drive is not read later"
     compute.driver.power_on(compute.context, server, None)
     compute.up(userid)
 
@@ -366,8 +368,6 @@ def test_rescue_boots_another_image_and_unrescue_the_own_disk(compute: Compute) 
     compute.driver.unrescue(compute.context, server)
     compute.up(userid)
     assert compute.stack.entry(userid) == before
-    reader = compute.stack.smapi(f.SystemRDRFileQuery(target=userid), allow=((8, 4),))
-    assert (reader.rc, reader.rs) == (8, 4), "the reader is empty: the rescue's config drive is not read again"
     compute.driver.power_off(server)
     missing = objects.ImageMeta.from_dict({"id": str(uuid.uuid4()), "properties": {}})
     compute.glance.add(str(missing.id), b"not what the digest says", os_hash_value="0" * 128)
