@@ -103,8 +103,8 @@ def content(path: Path) -> str:
     return found.hexdigest()
 
 
-def snapshot(system: System, userid: str) -> dict[str, str]:
-    """Every row of the model, and what is on the guest's disks."""
+def snapshot(system: System, *userids: str) -> dict[str, str]:
+    """Every row of the model, and what is on the disks of guests whose userids have one of these in them."""
     found: dict[str, str] = {}
     for name, collection in system.store._collections.items():
         if name in UNTOLD:
@@ -114,7 +114,7 @@ def snapshot(system: System, userid: str) -> dict[str, str]:
                 found[f"{name} {FILE_NUMBER.sub('-.', key)}"] = json.dumps(scrubbed(to_json(value)), sort_keys=True)
     found |= spooled(system)
     for key, disk in system.disks.items():
-        if userid in key:
+        if any(userid in key for userid in userids):
             found[f"content of {key}"] = content(storage.file_of(system, disk))
     for key, lun in system.luns.items():
         found[f"content of LUN {key}"] = content(system.lun_folder / luns.file_name(lun))

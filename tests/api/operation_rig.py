@@ -29,6 +29,7 @@ from whole_system import RECORDS, differences, numbered, recorded, snapshot, uno
 from zhcp.image_server import ImageServer
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
+from zvmcloud.directory import Entry
 from zvmcloud.images.sample import write_sample_image
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.cp.interpreter import execute
@@ -93,6 +94,8 @@ class Rig:
         self._folder = folder
         self._facts: dict[str, Any] = {"url": url, "sha256": hashlib.sha256(_DATA).hexdigest()}
         self._kept: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Snapshot] = {}
+        """States that were reached: what bodies are made from, and the whole z/VM."""
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -137,28 +140,29 @@ class Rig:
         state = STATES[name]
         if name in self._kept:
             await self._back(state)
-            return await self._found()
+            await self._ready()
+            return await self.settled(self._known[name])
         if state.parent:
             await self.bring(state.parent)
         for ask in state.asks:
             await self.run(ask)
-        found = await self._found()
+        await self._ready()
+        self._known[name] = await self.settled()
         place = self._folder / f"state-{name}"
         place.mkdir()
         await asyncio.to_thread(self.zvm.simulator.save, place / "vm.tar")
         self._copy(self._database, place / "manager.sqlite")
         self._kept[name] = dict(self._facts)
-        return found
+        return self._known[name]
 
-    async def _found(self) -> Snapshot:
-        """What there is, with all agents logged on, which have FCP devices to reach volumes by."""
+    async def _ready(self) -> None:
+        """All agents are logged on, and have FCP devices to reach volumes by."""
         for name, member in zip(self.zvm.node.core.agents.names, self.zvm.simulator.members, strict=True):
             await self.zvm.node.core.agent(name).get("/v1/system")
             with member.system.transaction():
                 for device in FCPS:
                     execute(member.system, "ZHCP", f"ATTACH {device} TO * AS {device}")
                     luns.set_online(member.system, "ZHCP", device, online=True)
-        return await self.settled()
 
     async def _back(self, state: State) -> None:
         place = self._folder / f"state-{state.name}"
@@ -181,10 +185,9 @@ class Rig:
         """Every row of z/VM, and what the manager has recorded of it."""
         found: Snapshot = {}
         for member in self.zvm.simulator.members:
-            for userid in (USERID, SECOND, THIRD, NEW):
-                for key, text in snapshot(member.system, userid).items():
-                    rows = key.startswith(("machines", "entries", "texts"))
-                    found[f"{member.name} {key}"] = unordered(text) if rows else text
+            for key, text in snapshot(member.system, USERID, SECOND, THIRD, NEW).items():
+                rows = key.startswith(("machines", "entries", "texts"))
+                found[f"{member.name} {key}"] = unordered(text) if rows else text
         found = numbered(found)
         for path in RECORDS:
             answer = await self.client.get(path.replace("ZVM1", self.name))
@@ -192,9 +195,9 @@ class Rig:
             found[f"records {path}"] = recorded(answer.json())
         return found
 
-    async def settled(self) -> Snapshot:
-        """The same, once nothing moves any more."""
-        last: Snapshot = {}
+    async def settled(self, wanted: Snapshot | None = None) -> Snapshot:
+        """The same, as soon as it is as wanted, or once nothing moves any more."""
+        last = wanted or {}
         for _ in range(3000):
             now = await self.whole()
             if now == last and not any('"phase": "booting"' in text for text in now.values()):
@@ -205,7 +208,41 @@ class Rig:
 
     async def becomes(self, wanted: Snapshot) -> list[str]:
         """What differs from what is wanted, as soon as nothing does, or when nothing moves any more."""
-        return differences(wanted, await self.settled())
+        return differences(wanted, await self.settled(wanted))
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def changed(self, name: str) -> Iterator[None]:
+        """z/VM with another entry of a userid, or without a network ("vswitch NAME", "lan OWNER NAME"); what is not
+        there has come."""
+        system = self.zvm.simulator.members[0].system
+        kind, _, what = name.partition(" ")
+        collection: Any = {"vswitch": system.vswitches, "lan": system.guest_lans}.get(kind, system.entries)
+        key = what.replace(" ", ".") or name
+        was = collection.get(key)
+        if collection is system.entries:
+            lines = was.entry.render() if was else [f"USER {key} NOLOG 32M 32M G"]
+            record = was or system.entries["MAINT"]
+            now = dataclasses.replace(record, entry=Entry.parse([*lines, "* BY ANOTHER"]))
+        else:
+            now = (
+                None if was else dataclasses.replace(next(iter(collection.values())), name=name.rsplit(maxsplit=1)[-1])
+            )
+        with system.transaction():
+            self._put(collection, key, now)
+        try:
+            yield
+        finally:
+            with system.transaction():
+                self._put(collection, key, was)
+
+    @staticmethod
+    def _put(collection: Any, key: str, row: Any) -> None:
+        if row is None:
+            collection.remove(key)
+        else:
+            collection.put(key, row)
 
     # -- listening -------------------------------------------------------------------------------------------------
 

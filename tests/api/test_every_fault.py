@@ -19,7 +19,6 @@ import repeatable
 from api.operation_rig import CASES, Rig, Snapshot, rig, states
 from api.refusing import KINDS, Refusals
 from e2e.kill_cases import STATES, Case
-from whole_system import differences
 
 WHOLE = os.environ.get("FAULTS") == "all"
 WORD = os.environ.get("CASES", "")
@@ -85,7 +84,7 @@ async def a_few(tmp_path: Path, refusals: Refusals) -> None:
             kind, number = KINDS[place % 2], place % 4 + 1
             _, ended, said = await struck(zvm, case, refusals, kind, number)
             if ended != "done":
-                left = own(case, differences(before, await zvm.settled()))
+                left = own(case, await zvm.becomes(before))
                 assert not left, "\n".join((f"{case.name} {ended}: {kind} call {number}: {said}", *left))
 
 
@@ -126,7 +125,7 @@ async def each(zvm: Rig, case: Case, refusals: Refusals, tally: Tally) -> None:
             tally.faults += 1
             tally.done += ended == "done"
             wanted: Snapshot = after if ended == "done" else before
-            if left := own(case, differences(wanted, await zvm.settled())):
+            if left := own(case, await zvm.becomes(wanted)):
                 commands = ", ".join(refusals.commands[-3:])
                 told = f"{case.name} {ended}: {kind} call {number} (last commands: {commands}): {said}"
                 tally.wrong.append("\n".join((told, *left)))

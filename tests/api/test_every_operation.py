@@ -14,6 +14,7 @@ from api.native import ok, refused
 from api.operation_rig import CASES, Rig, rig, states, told
 from e2e.kill_cases import Ask, Case
 from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.operations import OPERATIONS
 
 LEFT = {
@@ -75,6 +76,7 @@ async def test_a_plan_shows_what_z_vm_gets_and_an_undo_leaves_what_was(cluster: 
 async def as_planned(zvm: Rig, case: Case) -> None:
     before = await zvm.bring(case.state)
     plan = await ok(await zvm.send(case.ask, dry_run="true"))
+    await refused_when_stale(zvm, case, str(plan["id"]))
     was, files = await entries(zvm, plan), zvm.files()
     with zvm.listening() as heard:
         job = await zvm.job(await zvm.client.post(f"/v1/plans/{plan['id']}/apply"))
@@ -84,6 +86,16 @@ async def as_planned(zvm: Rig, case: Case) -> None:
     assert heard.calls == [call for step in plan["steps"] for call in told(step["calls"], files)], case.name
     assert await entries(zvm, plan) == foretold(plan, was), case.name
     await undone(zvm, case, job, before)
+
+
+async def refused_when_stale(zvm: Rig, case: Case, plan: str) -> None:
+    """A plan is refused while anything that it was made from is another; then it is as it was shown again."""
+    kept = await zvm.zvm.node.plans.get(SYSTEM, plan)
+    assert kept.entries or any(not name.startswith("nics ") for name in kept.seen), case.name
+    for name in (*kept.entries, *(name for name in kept.seen if name.startswith(("vswitch ", "lan ")))):
+        with zvm.changed(name):
+            problem = await refused(await zvm.client.post(f"/v1/plans/{plan}/apply"), 409, "plan-stale")
+            assert problem["detail"].startswith(f"since plan {plan} was made: "), (case.name, name)
 
 
 async def undone(zvm: Rig, case: Case, job: Mapping[str, Any], before: Mapping[str, str]) -> None:

@@ -92,11 +92,13 @@ async def rehearse(core: Core, plans: Sequence[tuple[str, Plan]]) -> Mapping[str
 
 
 async def digest(node: Node, system: str, name: str) -> str:
-    """The digest of something a plan was made from: ``nics USERID``, ``vswitch NAME``, ``volume NAME``,
-    ``lun POOL NAME``."""
+    """The digest of something a plan was made from: ``nics USERID``, ``vswitch NAME``, ``lan OWNER NAME``,
+    ``volume NAME``, ``lun POOL NAME``."""
     kind, _, what = name.partition(" ")
     if kind == "vswitch":
         return await _vswitch(node, system, what)
+    if kind == "lan":
+        return await _lan(node, system, *what.split())
     async with node.core.database.read() as connection:
         if kind == "volume":
             return await _volume(connection, system, what)
@@ -125,6 +127,13 @@ async def _vswitch(node: Node, system: str, name: str) -> str:
     attributes = {key: value for key, value in switch.document("attributes").items() if key not in _PASSING}
     devices = [device.text("real_device_address") for device in switch.documents("real_devices")]
     return _digest([attributes, devices])
+
+
+async def _lan(node: Node, system: str, owner: str, name: str) -> str:
+    """A guest LAN with the adapters that are coupled to it."""
+    answer = Document(await node.core.agent(system).get("/v1/lans"))
+    found = [lan for lan in answer.documents("lans") if (lan.text("owner"), lan.text("name")) == (owner, name)]
+    return _digest([dict(lan.items()) for lan in found]) if found else GONE
 
 
 def _digest(document: Json) -> str:

@@ -41,7 +41,8 @@ class Uses:
 class Prepared:
     """A plan and what belongs to it. ``files``: bulk data of its steps, by name. ``entries``: the userids whose
     directory entries the plan was made from, besides the plan's own. ``seen``: what else it was made from, as
-    ``vswitch NAME`` or ``volume NAME``; adapters that were recorded belong to each guest of ``entries``."""
+    ``vswitch NAME``, ``lan OWNER NAME`` or ``volume NAME``; adapters that were recorded belong to each guest of
+    ``entries``."""
 
     plan: Plan
     project: str

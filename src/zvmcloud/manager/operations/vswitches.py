@@ -164,7 +164,8 @@ async def create_lan(node: Node, caller: Caller, target: Target, wanted: NewLan)
         "name": wanted.name.upper(),
         "owner": userid(wanted.owner, "owner"),
     }
-    return Prepared(network_plans.plan_create_lan(target.system, parameters), caller.project)
+    plan = network_plans.plan_create_lan(target.system, parameters)
+    return Prepared(plan, caller.project, seen=(f"lan {parameters['owner']} {parameters['name']}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,5 +181,6 @@ async def delete_lan(node: Node, caller: Caller, target: Target, wanted: DeleteL
     """Remove a guest LAN. An undo defines it again with its users, and couples the adapters of guests that run then."""
     del node
     owner = userid(wanted.owner, "owner")
-    plan = network_plans.plan_delete_lan(target.system, target.item.upper(), owner, force=wanted.force)
-    return Prepared(plan, caller.project)
+    name = target.item.upper()
+    plan = network_plans.plan_delete_lan(target.system, name, owner, force=wanted.force)
+    return Prepared(plan, caller.project, seen=(f"lan {owner} {name}",))
