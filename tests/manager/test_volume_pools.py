@@ -21,9 +21,9 @@ from zvmcloud.manager.operations import OPERATIONS, Target
 from zvmcloud.manager.storage import claims, rows
 
 
-async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(tmp_path: Path) -> None:
+async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(tmp_path: Path, database: str) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         for name in ("one", "two"):
             await create(node, name, 15)
@@ -43,10 +43,10 @@ async def test_a_second_volume_goes_through_the_same_devices_over_two_channels(t
         assert await node.fcp.of_guest("ZVM1", "A") == ()
 
 
-async def test_four_wishes_at_once_get_four_luns(tmp_path: Path) -> None:
+async def test_four_wishes_at_once_get_four_luns(tmp_path: Path, database: str) -> None:
     """Each is planned for the same smallest LUN; all but one are planned anew."""
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp)
         await asyncio.gather(*(create(node, f"v{number}", 1) for number in range(4)))
         assert len({item.lun.name for item in (await volumes(node)).values()}) == 4
@@ -54,10 +54,12 @@ async def test_four_wishes_at_once_get_four_luns(tmp_path: Path) -> None:
             await create(node, "more", 1)
 
 
-async def test_what_is_claimed_and_never_come_to_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_claimed_and_never_come_to_is_given_back(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Jobs that are cancelled before their first step; the manager looks for what they claimed by itself."""
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         for name in ("there", "other"):
             await create(node, name, 1)
@@ -86,9 +88,9 @@ async def test_what_is_claimed_and_never_come_to_is_given_back(tmp_path: Path, m
         assert await node.fcp.of_guest("ZVM1", "A") == ()
 
 
-async def test_a_job_that_is_overtaken_does_not_begin(tmp_path: Path) -> None:
+async def test_a_job_that_is_overtaken_does_not_begin(tmp_path: Path, database: str) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp)
         operation = OPERATIONS["volume.create"]
         plans = []
@@ -104,9 +106,9 @@ async def test_a_job_that_is_overtaken_does_not_begin(tmp_path: Path) -> None:
         assert list(await volumes(node)) == ["faster"]
 
 
-async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile(tmp_path: Path) -> None:
+async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile(tmp_path: Path, database: str) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         await create(node, "source", 1)
         zhcp.delay = 0.3
@@ -127,9 +129,9 @@ async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile
         await done(node, "volume.delete", item="source")
 
 
-async def test_an_import_is_all_or_nothing_and_contradicts_no_volume(tmp_path: Path) -> None:
+async def test_an_import_is_all_or_nothing_and_contradicts_no_volume(tmp_path: Path, database: str) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         text = await node.pools.export("ZVM1", "p1")
         await node.pools.load("ZVM1", "p1", text)
@@ -153,10 +155,10 @@ async def test_an_import_is_all_or_nothing_and_contradicts_no_volume(tmp_path: P
             await node.pools.load("ZVM1", "p1", "#" * (2**24 + 1))
 
 
-async def test_a_lun_that_an_old_file_says_is_used_is_handed_out_to_nobody(tmp_path: Path) -> None:
+async def test_a_lun_that_an_old_file_says_is_used_is_handed_out_to_nobody(tmp_path: Path, database: str) -> None:
     """The pool that a driver without a manager filled: its guest keeps the LUN, as a volume with the LUN's name."""
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         line = "used,5005076306138499,4010400700000000,10G,,a,1a00,replace_root\n"
         kept = "reserved,5005076306138499,4010400800000000,10G,,,,\n"
@@ -171,9 +173,9 @@ async def test_a_lun_that_an_old_file_says_is_used_is_handed_out_to_nobody(tmp_p
         await done(node, "volume.create", name="x", pool="old", size_gb=1)
 
 
-async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path) -> None:
+async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path, database: str) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         await node.pools.load("ZVM1", "p3", f"free,{PORTS},4010400500000000,1G,1a02;1b03,,,\n")
         await node.pools.load("ZVM1", "p4", f"free,{PORTS},4010400600000000,1G,9a02,,,\n")
@@ -186,10 +188,10 @@ async def test_the_devices_are_of_the_range_of_the_lun(tmp_path: Path) -> None:
 
 
 async def test_what_a_pool_says_is_checked_against_z_vm_and_mended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zhcp = FakeZhcp()
-    async with running(zhcp, node_settings(tmp_path / "state")) as node:
+    async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A", "B")
         for name, guest in (("one", "A"), ("two", "B")):
             await create(node, name, 1)
@@ -224,9 +226,9 @@ async def test_what_a_pool_says_is_checked_against_z_vm_and_mended(
         assert device.connections == 1
 
 
-async def test_the_members_of_a_cluster_share_a_pool_and_hand_out_no_lun_twice(tmp_path: Path) -> None:
+async def test_the_members_of_a_cluster_share_a_pool_and_hand_out_no_lun_twice(tmp_path: Path, database: str) -> None:
     one, two = FakeZhcp(), FakeZhcp()
-    async with running(one, node_settings(tmp_path / "state", **CLUSTER), ZVM2=two) as node:
+    async with running(one, node_settings(tmp_path / "state", database=database, **CLUSTER), ZVM2=two) as node:
         await prepared(node, one, "A")
         await clustered(node, one, two)
         with pytest.raises(Conflict, match="of pool p1 of ZVM1 already"):
