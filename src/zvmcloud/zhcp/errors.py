@@ -7,6 +7,7 @@ AgentError                       carries a Problem: status, code, detail, retrya
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -178,3 +179,12 @@ def from_cp(
     return AgentError(
         status, code, f"CP refused {command}: {text}", cp={"command": command, "rc": rc, "lines": list(lines)}
     )
+
+
+def lun_unreachable(devices: Sequence[str], lun: str, why: str) -> AgentError:
+    """No path leads to a LUN: 409 `lun-unreachable`."""
+    what = f"LUN 0x{lun} has no path" if lun else "there is no path to any LUN"
+    return AgentError(
+        409, "lun-unreachable", f"{what} through {', '.join(devices)}: {why}",
+        remedy="give the agent's virtual machine the FCP devices; see the zoning and the LUN masking",
+    )  # fmt: skip

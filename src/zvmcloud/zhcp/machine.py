@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.errors import AgentError, lun_unreachable
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.seams import FcpPaths
 
@@ -140,15 +140,6 @@ def _unreachable(detail: str) -> AgentError:
         retryable=True,
         remedy="see whether the system runs and the agent's settings name its machine port",
     )
-
-
-def lun_unreachable(devices: Sequence[str], lun: str, why: str) -> AgentError:
-    """No path leads to a LUN: 409 `lun-unreachable`."""
-    what = f"LUN 0x{lun} has no path" if lun else "there is no path to any LUN"
-    return AgentError(
-        409, "lun-unreachable", f"{what} through {', '.join(devices)}: {why}",
-        remedy="give the agent's virtual machine the FCP devices; see the zoning and the LUN masking",
-    )  # fmt: skip
 
 
 def _scsi(device: str, wwpn: str, lun: str, *, online: bool | None = None) -> dict[str, object]:

@@ -16,10 +16,10 @@ import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.errors import AgentError, lun_unreachable
 from zvmcloud.zhcp.linux.kernel import Kernel
 from zvmcloud.zhcp.linux.zfcp import Zfcp
-from zvmcloud.zhcp.machine import SeenLun, lun_unreachable
+from zvmcloud.zhcp.machine import SeenLun
 
 WELL_KNOWN = "c101000000000000"
 _SCSI = "/sys/bus/scsi/devices"

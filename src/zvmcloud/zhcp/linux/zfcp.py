@@ -20,10 +20,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.errors import AgentError, lun_unreachable
 from zvmcloud.zhcp.linux.ccw import Ccw, busid
 from zvmcloud.zhcp.linux.kernel import Kernel
-from zvmcloud.zhcp.machine import lun_unreachable
 from zvmcloud.zhcp.seams import FcpPaths
 
 _DRIVER = "/sys/bus/ccw/drivers/zfcp"
