@@ -101,7 +101,7 @@ SITUATIONS: tuple[Situation, ...] = (
     action((300, 10, 300, 3), "deploy", fields={"image": "sample"}, code="disk-io"),
     action((300, 10, 300, 4), "deploy", fields={"image": "sample", "transportfiles": "/none"}),
     action((300, 10, 300, 12), "deploy", fields={**IGNITED, "vdev": "0100"}, words="no adapter of LINUX01 has one"),
-    action((300, 10, 300, 14), "deploy", fields=IGNITED, words="LOADDEV"),
+    action((300, 10, 300, 14), "deploy", fields={**IGNITED, "vdev": "1a00"}, words="LOADDEV"),
     action((300, 10, 300, 13), "deploy", fields=COREOS, words="ignition file is required"),
     action((300, 10, 300, 5), "capture", 409, fields={"image": "x"}, code="capture-failed", actions=("start",)),
     action((300, 10, 300, 6), "resize_cpus", fields=CPUS, code="refused", smapi=("Image_Definition_Update_DM", 8, 5)),
