@@ -119,6 +119,24 @@ async def test_a_step_that_was_begun_before_a_crash_is_asked_for_its_end_though_
     assert zhcp.kinds() == ["guest.start"]
 
 
+async def test_an_undo_that_fails_by_a_mistake_of_ours_leaves_no_job_running(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    step = Step("start", "start", "guest.start", {"userid": "LINUX01"}, "guest.stop", {"userid": "LINUX01"})
+    job = new_job()
+    await node.journal.begin(Plan("guest.start", "Start", "ZVM1", (step,), "LINUX01", durable=True), job=job)
+    assert await node.runner.step(job, 0) == "done"
+    with monkeypatch.context() as patch:
+        patch.setattr(node.runner.turns, "take", broken)
+        await node.runner.undo(job, 0)
+    (item,) = (await node.journal.get(job)).steps
+    assert item.state == "done"
+    assert "the manager failed" in item.detail
+
+
 async def test_the_files_of_an_interrupted_job_are_kept_until_it_is_over(
     node: Node, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

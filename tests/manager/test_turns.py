@@ -124,6 +124,17 @@ async def test_a_copy_does_not_wait_for_directory_updates(queue: Queue) -> None:
     assert await queue.detail("D1") == "waiting: it is next for a directory update on ZVM1"
 
 
+async def test_a_job_that_goes_on_at_another_system_leaves_the_queue_of_the_first(queue: Queue) -> None:
+    await queue.ask("A0", "anna", UPDATE)
+    await queue.ask("A1", "anna", UPDATE)
+    await queue.until(1)
+    there = replace(queue.records["A0"], system="ZVM2")
+    await queue.turns.take(there, UPDATE, cancels=False)
+    assert (await queue.turns.counts("ZVM2"))[DIRECTORY] == (1, 0)
+    queue.turns.freed()
+    assert await queue.until(2) == ["A0", "A1"]
+
+
 async def test_what_was_begun_goes_on_before_what_was_not(queue: Queue) -> None:
     for number in range(3):
         await queue.ask(f"A{number}", "anna", UPDATE)

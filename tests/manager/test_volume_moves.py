@@ -193,6 +193,17 @@ async def test_a_relocation_that_fails_leaves_the_devices_of_others_online(tmp_p
         assert await them.devices("ZVM1") == {"1a00": "1a00", "1b00": "1b00"}
 
 
+async def test_a_relocation_whose_entry_is_refused_there_is_taken_back(tmp_path: Path) -> None:
+    async with two(tmp_path) as them:
+        them.two.refuse_next = Refused(502, "smapi-refused", "as it pleases", ("Image_Device_Dedicate", 396, 1))
+        with pytest.raises(ManagerError, match="as it pleases"):
+            await done(them.node, "guest.relocate", "A", destination="ZVM2")
+        assert them.one.guests["A"]["member"] == "ZVM1"
+        assert await them.devices("ZVM1") == {"1a00": "1a00", "1b00": "1b00"}
+        assert await them.devices("ZVM2") == {}
+        assert (await them.attachment()).system == "ZVM1"
+
+
 async def test_a_device_that_z_vm_gave_away_is_found_by_the_check(tmp_path: Path) -> None:
     async with two(tmp_path) as them:
         await off_with_a_volume(them)

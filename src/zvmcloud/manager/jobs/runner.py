@@ -158,15 +158,11 @@ class Runner:
                 outcome = await self.works.run(record, item.step, results, progress)
             else:
                 outcome = await self._remote.patiently(_at(record, item.step.system), _keyed(record, item), progress)
-        except Replaced:
-            raise
         except (ManagerError, SQLAlchemyError) as error:
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise
-            outcome = _failed(error)
-        except Exception:  # a mistake of ours must not leave the job running for ever
+            outcome = _ended_by(error)
+        except Exception:
             log.exception("job %s: step %s failed", job, item.step.name)
-            outcome = _failed(ManagerError("the manager failed in this step", remedy="see its log", job=job))
+            outcome = _mistake(job)
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, job, [(number, outcome)], step=item.step.name)
         self.journal.published(job)
@@ -200,10 +196,11 @@ class Runner:
                 outcome = await self._remote.patiently(there, replace(item, step=backwards), backwards=True)
             else:
                 outcome = await self._remote.once(there, replace(item, step=backwards))
-        except Replaced:
-            raise
-        except ManagerError as error:
-            outcome = Outcome("failed", detail=error.detail)
+        except (ManagerError, SQLAlchemyError) as error:
+            outcome = _ended_by(error)
+        except Exception:
+            log.exception("job %s: undo of step %s failed", job, item.step.name)
+            outcome = _mistake(job)
         if outcome.state != "done":
             outcome = replace(outcome, detail=str((outcome.error or {}).get("detail") or outcome.detail))
             log.warning("job %s: undo of step %s failed: %s", job, item.step.name, outcome.detail)
@@ -340,6 +337,19 @@ def _at(record: JobRecord, system: str) -> JobRecord:
 
 def _keyed(record: JobRecord, item: StepRecord) -> StepRecord:
     return replace(item, step=replace(item.step, name=keyed(item.step.name, record.run)))
+
+
+def _ended_by(error: ManagerError | SQLAlchemyError) -> Outcome:
+    """The outcome of a step, or of an undo, that this error ended. Raises it again when nobody knows yet: this manager
+    was replaced, or its database is away."""
+    if isinstance(error, Replaced) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        raise error
+    return _failed(error)
+
+
+def _mistake(job: str) -> Outcome:
+    """A mistake of ours, which must not leave the job running for ever."""
+    return _failed(ManagerError("the manager failed in this step", remedy="see its log", job=job))
 
 
 def _failed(error: ManagerError | SQLAlchemyError) -> Outcome:

@@ -247,7 +247,8 @@ async def waiting_for(connection: Connection, job: str) -> str:
 
 
 async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits) -> bool:
-    """The job's row says what it needs; it is made, with its tag, when there is none. Whether it has its turn now."""
+    """The job's row says what it needs; it is made, with its tag, when there is none at this system. Whether it has its
+    turn now."""
     queue = await _queue(connection, record.system)
     mine = next((place for place in queue if place.job == record.id), None)
     if mine is not None and mine.granted and mine.kind == kind:
@@ -263,6 +264,7 @@ async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Lim
     chosen = _chosen(queue, limits)
     now = record.id in chosen
     if mine is None:
+        await leave(connection, record.id)  # a step, or an undo, at another system has made its place there
         values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": now}
         await connection.run(_NEW, {**values, "tag": place.tag, "since": place.since})
         chosen = [job for job in chosen if job != record.id]
