@@ -48,7 +48,7 @@ class FakeSystem(FakeFcps, FakeLuns):
 
     def _do_guest_start(self, parameters: dict[str, Any]) -> dict[str, Any]:
         guest = self._known(parameters)
-        guest |= {"state": "on", "console": f"{parameters['userid'].lower()} login: "}
+        guest |= {"state": "on", "member": self.member, "console": f"{parameters['userid'].lower()} login: "}
         return {}
 
     def _do_guest_stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
