@@ -323,7 +323,7 @@ class RawTracks:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.copied = 0
         self._open, self._pwrite, self._preadv = os.open, os.pwrite, os.preadv
-        patch.setattr(diskfile, "_is_device", lambda path: path.suffix == ".raw")
+        patch.setattr(diskfile, "is_device", lambda path: path.suffix == ".raw")
         for name in ("open", "pwrite", "preadv"):
             patch.setattr(os, name, getattr(self, name))
         for name in ("pread", "pwritev", "posix_fadvise"):
