@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -106,21 +107,33 @@ async def test_a_job_that_is_overtaken_does_not_begin(tmp_path: Path, database: 
         assert list(await volumes(node)) == ["faster"]
 
 
+class SlowCopies(FakeZhcp):
+    """Copies wait until they may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def _run(self, key: str, kind: str, parameters: dict[str, Any], state: dict[str, Any]) -> None:
+        if kind == "disk.clone":
+            await self.go_on.wait()
+        await super()._run(key, kind, parameters, state)
+
+
 async def test_a_volume_that_is_copied_is_neither_attached_nor_deleted_meanwhile(tmp_path: Path, database: str) -> None:
-    zhcp = FakeZhcp()
+    zhcp = SlowCopies()
     async with running(zhcp, node_settings(tmp_path / "state", database=database)) as node:
         await prepared(node, zhcp, "A")
         await create(node, "source", 1)
-        zhcp.delay = 0.3
         copies = [
             await begun(node, "volume.create", name=f"c{n}", pool="p1", size_gb=1, source="source") for n in (1, 2)
         ]
-        zhcp.delay = 0.0
         for name, guest, words in (
             ("volume.attach", "A", {"volume": "source"}), ("volume.delete", "", {}), ("volume.release", "", {}),
         ):  # fmt: skip
             with pytest.raises(Conflict, match="by job"):
                 await done(node, name, guest, "" if guest else "source", **words)
+        zhcp.go_on.set()
         for job in copies:
             async for record in node.journal.watch(job.id):
                 if record.over:
