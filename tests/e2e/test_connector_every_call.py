@@ -175,7 +175,6 @@ SCHEMA = (400, 120, 400, 400)
 CLIENT = (101, 110, 101, 1)
 """... that the client itself makes, before it sends anything."""
 BOOT: dict[str, object] = {"fcpchannels": ["1a00"], "wwpn": ["5" * 16], "lun": "4" * 16}
-COREOS = {"os_version": "rhcos4.12", "disk_type": "DASD"}
 LOST_VOLUME = {
     "assigner_id": "nobody", "zvm_fcp": ["1a00"], "target_wwpn": ["0x5005076802100c1a"],
     "target_lun": "0x4010400000000000", "os_version": "rhel8.6", "multipath": True, "mount_point": "/dev/sdz",
@@ -268,7 +267,6 @@ REFUSED: list[tuple[str, tuple[object, ...], dict[str, object], Codes]] = [
         (300, 40, 300, 10),
     ),
     ("image_import", ("never", "ftp://x/y", {"os_version": "rhel8.6"}), {}, SCHEMA),
-    ("image_import", ("never", "file:///x/y", COREOS), {}, (300, 40, 300, 14)),
     ("image_query", (), {"imagename": "nothing"}, (404, 40, 404, 1)),
     ("image_delete", ("a/b",), {}, (400, 120, 400, 404)),
     ("image_export", ("nothing", "file:///x/y"), {}, (404, 40, 404, 1)),
