@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from zvmcloud.smapi import layout
+from zvmcloud.smapi import layout, spelling
 from zvmcloud.smapi.declare import Function, Message, Request, Style
 
-WIRE_TEXT = "".join(bytes([code]).decode(layout.ENCODING) for code in range(1, 256))
+WIRE_TEXT = "".join(bytes([code]).decode(spelling.ENCODING) for code in range(1, 256))
 
 
 def text(spec: layout.Limited, *, keep_limits: bool) -> st.SearchStrategy[str]:

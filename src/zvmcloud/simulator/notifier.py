@@ -19,7 +19,7 @@ from zvmcloud.simulator.directory_changes import Change
 from zvmcloud.simulator.model_directory import Subscription
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import ebcdic
-from zvmcloud.smapi.layout import ENCODING
+from zvmcloud.smapi.spelling import ENCODING
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ and its core (layouts, declarations, connections) does no I/O. Only `client` and
 
 ===================  ==========================================================================================
 `functions`          one declaration per SMAPI function; everything else is derived from these
+`spelling`           the bytes of one message, walked over or collected, and how its peer spelled it
 `layout`             the field types of the wire and their limits
 `declare`            from an annotated class to a `Function`: encode, decode, check
 `registry`           all known functions; sites register their own here

@@ -30,7 +30,7 @@ from typing import Any
 
 from zvmcloud.smapi.declare import Answering, Framing, Function, Request
 from zvmcloud.smapi.errors import ParameterError, WireError
-from zvmcloud.smapi.layout import CANONICAL, Shape, decode_text, encode_text
+from zvmcloud.smapi.spelling import CANONICAL, Shape, decode_text, encode_text
 
 MAX_REQUEST = 16 * 1024 * 1024
 """Bytes of a request that a server takes unless told otherwise."""

@@ -24,7 +24,8 @@ from enum import Enum
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 from zvmcloud.smapi.errors import ParameterError, WireError
-from zvmcloud.smapi.layout import CANONICAL, Asciiz, Field, Key, Raw, Reader, Repeat, Shape, Text, Writer, encode_text
+from zvmcloud.smapi.layout import Asciiz, Field, Key, Raw, Repeat, Text
+from zvmcloud.smapi.spelling import CANONICAL, Reader, Shape, Writer, encode_text
 
 # Which number a parameter has in the reason code of rc 24 is stated nowhere; counted here as they stand in a request.
 TARGET_NUMBER = 4

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from zvmcloud.smapi import ebcdic
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.smapi.layout import ENCODING
+from zvmcloud.smapi.spelling import ENCODING
 
 VMEVENT, SMAPI_EVENT = 0, 1
 DIRECTORY_CHANGED, DEFINITION_DONE, FIRST_USER_EVENT = 1, 500, 16777216

@@ -15,149 +15,27 @@
     Group(c)        the fields of class c, no length
     Key             an item `name=value` NUL of a key area; keys come in any order and either case
 
-Text is ISO 8859-15 on the wire, which maps all 256 bytes, so no text is ever lost in decoding. Limits (lengths, ranges,
-character sets) are checked by `check`, not by decoding: a z/VM is known to exceed its documented limits.
-
-A peer has some freedom in spelling a message: the case and the order of keys, the NUL behind a last item, trailing data
-that may be left out. `Shape` holds what was chosen, so that a decoded message can be written back to the same bytes.
+Limits (lengths, ranges, character sets) are checked by `check`, not by decoding: a z/VM is known to exceed its
+documented limits. The bytes themselves are walked over and collected by `spelling`.
 """
 
 from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from zvmcloud.smapi.charsets import CHAR_NA, Charset
 from zvmcloud.smapi.errors import ParameterError, WireError
+from zvmcloud.smapi.spelling import INT4, Reader, Writer, decode_text, encode_text
 
-ENCODING = "iso8859-15"
-
-_INT4 = struct.Struct(">I")
-_INTS = {1: struct.Struct(">B"), 4: _INT4, 8: struct.Struct(">Q")}
+_INTS = {1: struct.Struct(">B"), 4: INT4, 8: struct.Struct(">Q")}
 _SIGNED_INTS = {1: struct.Struct(">b"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
 
 # Details of rc 24 (the last two digits of its reason code).
 TOO_LONG, TOO_SHORT, BELOW_MINIMUM, ABOVE_MAXIMUM, NOT_A_CHOICE = 13, 14, 15, 18, 19
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a peer spelled a message where the protocol leaves it free. `Shape()` is the canonical spelling."""
-
-    keys: tuple[str, ...] = ()
-    """Keys as spelled, in the order they came."""
-    unterminated: frozenset[int] = frozenset()
-    """Which NUL-terminated areas (numbered as they come) lacked the last NUL."""
-    absent: bool = False
-    """Parameters that may be left out as a whole were left out."""
-    spare_nul: bool = False
-    """One NUL followed that no length counts."""
-
-
-CANONICAL = Shape()
-
-
-class Reader:
-    """Walks over the bytes of one message. `end` is the end of the area being read."""
-
-    __slots__ = ("areas", "choices", "data", "end", "pos", "unterminated")
-
-    def __init__(self, data: bytes, choices: Mapping[str, str] | None = None) -> None:
-        self.data = data
-        self.pos = 0
-        self.end = len(data)
-        self.choices = choices or {}
-        self.areas = 0
-        self.unterminated: set[int] = set()
-
-    def take(self, count: int) -> bytes:
-        start = self.pos
-        stop = start + count
-        if stop > self.end:
-            raise WireError(f"{count} bytes expected at offset {start}, {self.end - start} left")
-        self.pos = stop
-        return self.data[start:stop]
-
-    def int4(self) -> int:
-        start = self.pos
-        if start + 4 > self.end:
-            raise WireError(f"4 bytes expected at offset {start}, {self.end - start} left")
-        self.pos = start + 4
-        value: int = _INT4.unpack_from(self.data, start)[0]
-        return value
-
-    def enter(self, length: int) -> int:
-        """Narrow to an area of `length` bytes; returns the outer end for `leave`."""
-        outer = self.end
-        if self.pos + length > outer:
-            raise WireError(f"an area of {length} bytes at offset {self.pos} passes the end at {outer}")
-        self.end = self.pos + length
-        return outer
-
-    def leave(self, outer: int) -> None:
-        if self.pos != self.end:
-            raise WireError(f"{self.end - self.pos} bytes left over at offset {self.pos}")
-        self.end = outer
-
-    def rest(self) -> bytes:
-        return self.take(self.end - self.pos)
-
-    def strings(self) -> tuple[str, ...]:
-        """All NUL-terminated strings up to the end of the area; the last NUL may be missing."""
-        area = self.areas
-        self.areas += 1
-        chunk = decode_text(self.rest())
-        if not chunk:
-            return ()
-        if chunk[-1] == "\0":
-            return tuple(chunk[:-1].split("\0"))
-        self.unterminated.add(area)
-        return tuple(chunk.split("\0"))
-
-
-class Writer:
-    """Collects the bytes of one message in the given shape."""
-
-    __slots__ = ("areas", "choices", "out", "shape")
-
-    def __init__(self, shape: Shape = CANONICAL, choices: Mapping[str, str] | None = None) -> None:
-        self.out = bytearray()
-        self.shape = shape
-        self.choices = choices or {}
-        self.areas = 0
-
-    def strings(self, values: Sequence[str], name: str) -> None:
-        area = self.areas
-        self.areas += 1
-        for value in values:
-            if "\0" in value:
-                raise ParameterError(name, "a NUL cannot stand inside a NUL-terminated string")
-        if not values:
-            return
-        self.out += encode_text("\0".join(values), name)
-        if area not in self.shape.unterminated:
-            self.out.append(0)
-        elif not values[-1]:
-            raise ParameterError(name, "an empty last string needs its NUL")
-
-
-def decode_text(data: bytes) -> str:
-    """Text from the wire. What is ASCII, as nearly all of it, needs no codec, of which Python's is slow."""
-    return data.decode("ascii") if data.isascii() else data.decode(ENCODING)
-
-
-def encode_text(value: str, name: str) -> bytes:
-    """Text for the wire. ParameterError for a character that it lacks."""
-    if value.isascii():
-        return value.encode("ascii")
-    try:
-        return value.encode(ENCODING)
-    except UnicodeEncodeError as error:
-        bad = value[error.start]
-        raise ParameterError(name, f"the character {bad!r} does not exist on z/VM (ISO 8859-15)") from None
 
 
 class Spec(ABC):
@@ -260,7 +138,7 @@ class Text(Limited):
 
     def encode(self, value: Any, name: str, writer: Writer) -> None:
         data = encode_text(value, name)
-        writer.out += _INT4.pack(len(data))
+        writer.out += INT4.pack(len(data))
         writer.out += data
 
     def decode(self, reader: Reader) -> str:
@@ -369,7 +247,7 @@ class _counted_bytes:
         return None
 
     def __exit__(self, *_exception: object) -> None:
-        _INT4.pack_into(self.writer.out, self.start, len(self.writer.out) - self.start - 4)
+        INT4.pack_into(self.writer.out, self.start, len(self.writer.out) - self.start - 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +263,7 @@ class Repeat(Spec):
         elif type(item) is Text:
             for one in value:
                 data = encode_text(one, name)
-                writer.out += _INT4.pack(len(data)) + data
+                writer.out += INT4.pack(len(data)) + data
         else:
             for one in value:
                 item.encode(one, name, writer)
@@ -424,7 +302,7 @@ class Counted(Repeat):
     """Items behind an int4 item count."""
 
     def encode(self, value: Any, name: str, writer: Writer) -> None:
-        writer.out += _INT4.pack(len(value))
+        writer.out += INT4.pack(len(value))
         for one in value:
             self.item.encode(one, name, writer)
 

@@ -24,8 +24,8 @@ from zvmcloud.smapi.connection import (
 )
 from zvmcloud.smapi.declare import Answer, Answering, Function, Request
 from zvmcloud.smapi.errors import WireError
-from zvmcloud.smapi.layout import Shape
 from zvmcloud.smapi.registry import REGISTRY
+from zvmcloud.smapi.spelling import Shape
 
 
 @dataclass(frozen=True, slots=True)

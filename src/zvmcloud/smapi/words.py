@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zvmcloud.smapi import layout
+from zvmcloud.smapi import layout, spelling
 from zvmcloud.smapi.declare import Function, Message, Request, Style
 from zvmcloud.smapi.errors import ParameterError
 
@@ -80,7 +80,7 @@ def _value(member: layout.Field, texts: Sequence[str]) -> object:
             return int(text, 0)
         except ValueError:
             raise ParameterError(member.name, f"{text!r} is not a whole number") from None
-    return text.encode(layout.ENCODING, "replace") if isinstance(spec, layout.Raw) else text
+    return text.encode(spelling.ENCODING, "replace") if isinstance(spec, layout.Raw) else text
 
 
 def _structure(name: str, structure: type[Message], text: str) -> Message:

@@ -59,8 +59,8 @@ from zvmcloud.simulator.system import System
 from zvmcloud.smapi.connection import ReplyFrame, RequestFrame, decode_request
 from zvmcloud.smapi.declare import Answering, Function, Request
 from zvmcloud.smapi.errors import ParameterError, WireError
-from zvmcloud.smapi.layout import ENCODING
 from zvmcloud.smapi.registry import REGISTRY
+from zvmcloud.smapi.spelling import ENCODING
 
 log = logging.getLogger(__name__)
 

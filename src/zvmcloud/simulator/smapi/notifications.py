@@ -16,7 +16,7 @@ from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import ebcdic
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.events import FIRST_USER_EVENT, UserEvent
-from zvmcloud.smapi.layout import ENCODING
+from zvmcloud.smapi.spelling import ENCODING
 
 NO_ENTRY = (400, 4)
 DUPLICATE = (428, 4)

@@ -9,7 +9,7 @@ from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.simulator.storage import key as disk_key
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi import functions as f
-from zvmcloud.smapi.layout import Shape
+from zvmcloud.smapi.spelling import Shape
 
 NO_DEVICE = (8, 8)
 NOT_ATTACHABLE = (8, 10)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.system import System
 from zvmcloud.smapi.declare import Reply, Request
-from zvmcloud.smapi.layout import CANONICAL, Shape
+from zvmcloud.smapi.spelling import CANONICAL, Shape
 
 
 class Pending:

@@ -19,7 +19,7 @@ from zvmcloud.simulator.errors import Refused
 from zvmcloud.simulator.smapi.registry import Call, Done, handles
 from zvmcloud.smapi import ebcdic
 from zvmcloud.smapi import functions as f
-from zvmcloud.smapi.layout import ENCODING
+from zvmcloud.smapi.spelling import ENCODING
 
 NO_LOADDEV = (456, 4)
 BAD_DATA = (520, 2826)
