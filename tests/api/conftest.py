@@ -1,4 +1,4 @@
-"""Fixtures of the doors' tests: a node over a fake agent, and a client of its ASGI application."""
+"""Fixtures of the doors' tests: a node over a fake agent or a simulated z/VM, and clients of its ASGI application."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from api.native import As
 from api.refusing import Refusals
 from manager.fake_zhcp import FakeZhcp
+from manager.over_simulator import Managed, managed
 from manager.support import image_file, running, settings
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
@@ -28,6 +29,14 @@ async def node(tmp_path: Path, zhcp: FakeZhcp, database: str) -> AsyncIterator[N
     make_secret(tmp_path / "state" / "connector.token")
     async with running(zhcp, found) as opened:
         yield opened
+
+
+@pytest.fixture
+async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
+    """A simulated z/VM, its agent, and a node that manages it; a file makes that its `node`."""
+    make_secret(tmp_path / "state" / "connector.token")
+    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,21 +10,12 @@ import sqlalchemy as sa
 
 from api.native import As, ok, refused, token_of
 from api.test_inventory import create, look
-from manager.over_simulator import Managed, managed
-from manager.support import settings
-from zvmcloud.api.connector.tokens import make_secret
+from manager.over_simulator import Managed
 from zvmcloud.manager.inventory.tables import seen_resources
 from zvmcloud.manager.node import Node
 
 ODD = "a\"'.$[0]%' OR 1"
 """A name of a tag that means something in SQL and in JSON paths."""
-
-
-@pytest.fixture
-async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
-    make_secret(tmp_path / "state" / "connector.token")
-    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
-        yield found
 
 
 @pytest.fixture

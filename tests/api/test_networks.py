@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import httpx
 import pytest
 
 from api.native import As, ok, refused, token_of
 from api.test_inventory import done
-from manager.over_simulator import Managed, managed
-from manager.support import settings
-from zvmcloud.api.connector.tokens import make_secret
+from manager.over_simulator import Managed
 from zvmcloud.manager.node import Node
 
 GUEST = "/guests/ZVM1/LINUX01"
 SWITCHES = "/systems/zvm1/vswitches"
-
-
-@pytest.fixture
-async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
-    make_secret(tmp_path / "state" / "connector.token")
-    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
-        yield found
 
 
 @pytest.fixture

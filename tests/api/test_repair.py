@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,19 +11,10 @@ import pytest
 
 from api.native import ok, refused
 from api.test_inventory import GUEST, create, done, drift, look
-from manager.over_simulator import Managed, managed
-from manager.support import settings
-from zvmcloud.api.connector.tokens import make_secret
+from manager.over_simulator import Managed
 from zvmcloud.directory import Entry
 from zvmcloud.manager.node import Node
 from zvmcloud.simulator import guests
-
-
-@pytest.fixture
-async def zvm(tmp_path: Path, database: str) -> AsyncIterator[Managed]:
-    make_secret(tmp_path / "state" / "connector.token")
-    async with managed(tmp_path, settings(tmp_path / "state", database=database)) as found:
-        yield found
 
 
 @pytest.fixture

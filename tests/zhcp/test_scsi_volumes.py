@@ -116,14 +116,20 @@ async def test_a_volume_behind_which_storage_is_full_is_erased_and_offline(agent
     assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
 
 
+def online_before(agent: Agent) -> str:
+    """Somebody has brought the volume online on one path; which."""
+    system = agent.simulator.system
+    path = f"1A00 {PORT.upper()} {FIRST}"
+    with system.transaction():
+        luns.set_online(system, "ZHCP", "1A00", online=True)
+        luns.add(system, "ZHCP", path)
+    return path
+
+
 async def test_a_path_on_which_a_volume_was_online_before_stays_so(agent: Agent) -> None:
     await with_devices(agent)
     lun(agent)
-    system = agent.simulator.system
-    before = f"1A00 {PORT.upper()} {FIRST}"
-    with system.transaction():
-        luns.set_online(system, "ZHCP", "1A00", online=True)
-        luns.add(system, "ZHCP", before)
+    before = online_before(agent)
     await agent.run(WriteImage(source=an_image(agent), volume=volume()))
     assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
     assert online(agent) == (before,), "the other three paths are gone again"
@@ -133,11 +139,7 @@ async def test_a_path_on_which_a_volume_was_online_before_stays_so(agent: Agent)
 async def test_recovery_leaves_a_volume_on_the_path_on_which_it_was_before_the_crash(agent: Agent) -> None:
     await with_devices(agent)
     lun(agent)
-    system = agent.simulator.system
-    before = f"1A00 {PORT.upper()} {FIRST}"
-    with system.transaction():
-        luns.set_online(system, "ZHCP", "1A00", online=True)
-        luns.add(system, "ZHCP", before)
+    before = online_before(agent)
     crashed = agent.runner.context("job/step").volume(volume())
     await crashed.__aenter__()
     assert len(online(agent)) == 4

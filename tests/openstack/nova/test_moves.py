@@ -10,7 +10,7 @@ import pytest
 from nova import exception, objects
 from nova.objects.migrate_data import VMwareLiveMigrateData
 
-from nova_world import IMAGE, Compute, flavor, migrating, vif
+from nova_world import IMAGE, Compute, flavor, migrating, moved, vif
 from zvmcloud.client import ImageUpload, change
 
 Make = Callable[[str], Compute]
@@ -164,21 +164,6 @@ def checked(source: Compute, target: Compute, server: objects.Instance) -> VMwar
         target.driver.cleanup_live_migration_destination_check(target.context, data)
         assert not granted(target, source.userid(server)), "the check leaves nothing"
     return target.driver.pre_live_migration(target.context, server, None, None, None, data)
-
-
-def moved(source: Compute, server: objects.Instance, data: VMwareLiveMigrateData) -> list[str]:
-    """What became of the move: done, or recover."""
-    calls: list[str] = []
-    source.driver.live_migration(
-        source.context,
-        server,
-        "compute2",
-        lambda *_args, **_more: calls.append("done"),
-        lambda *_args, **_more: calls.append("recover"),
-        False,
-        data,
-    )
-    return calls
 
 
 def test_a_live_migration_there_and_back(source: Compute, target: Compute) -> None:

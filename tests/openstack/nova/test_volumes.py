@@ -12,7 +12,7 @@ from nova import exception, objects
 from nova.compute import vm_states
 from nova.volume import cinder
 
-from nova_world import IMAGE, LUNS, POOL, Compute, flavor, migrating
+from nova_world import IMAGE, LUNS, POOL, Compute, flavor, migrating, moved
 from zvmcloud.client import ConnectionFailed, change
 from zvmcloud.images.diskfile import FbaDisk
 from zvmcloud.images.sample import write_sample_blocks
@@ -193,12 +193,7 @@ def test_a_live_migration_takes_the_volumes_along_and_back(
         "POST", f"/guests/VM1/{userid}/relocate", body={"destination": "VM2"}, query={"dry_run": "true"}
     )
     assert [step["kind"] for step in planned["steps"]][2:4] == ["guest.relocate", "fcp.follow"]
-    calls: list[str] = []
-    compute.driver.live_migration(
-        compute.context, server, "compute2", lambda *_a, **_k: calls.append("done"),
-        lambda *_a, **_k: calls.append("recover"), False, data,
-    )  # fmt: skip
-    assert calls == ["done"]
+    assert moved(compute, server, data) == ["done"]
     compute.driver.post_live_migration(compute.context, server, devices, data)
     target.driver.post_live_migration_at_destination(target.context, server, None, False, devices)
     assert having(compute, found) == [("VM2", userid)]
@@ -231,12 +226,7 @@ def test_a_live_migration_that_fails_leaves_the_volumes_where_they_were(
     before = dedicated(compute, userid)
     data = target.driver.check_can_live_migrate_destination(compute.context, server, {}, {}, False, False)
     compute.driver.power_off(server)
-    calls: list[str] = []
-    compute.driver.live_migration(
-        compute.context, server, "compute2", lambda *_a, **_k: calls.append("done"),
-        lambda *_a, **_k: calls.append("recover"), False, data,
-    )  # fmt: skip
-    assert calls == ["recover"]
+    assert moved(compute, server, data) == ["recover"]
     target.driver.rollback_live_migration_at_destination(target.context, server, None, devices)
     assert having(compute, found) == [("VM1", userid)]
     assert dedicated(compute, userid) == before
