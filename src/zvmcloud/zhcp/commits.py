@@ -17,9 +17,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import queue
 import sqlite3
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +29,7 @@ LOG_LIMIT = 16 * 2**20
 """Bytes of the log after which it is brought into the file."""
 
 T = TypeVar("T")
+_Then = Callable[[Exception | None], object]
 
 
 class Commits:
@@ -49,17 +52,17 @@ class Commits:
             os.fsync(folder)  # the names of the file and its log
         finally:
             os.close(folder)
-        self._thread = ThreadPoolExecutor(1, "journal")
+        self._disk = _Thread("journal")
         self._waiting: list[asyncio.Future[None]] = []
-        self._flushing: asyncio.Task[None] | None = None
         self._emptying: asyncio.Future[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._lost: OSError | None = None
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
-        while self._flushing is not None:
-            await asyncio.wait([self._flushing])
-        self._thread.shutdown()
+        await self._idle.wait()
+        self._disk.end()
         os.close(self._log)
         self.db.close()
 
@@ -85,53 +88,85 @@ class Commits:
     def _long(self) -> bool:
         return self._lost is None and os.fstat(self._log).st_size > LOG_LIMIT
 
-    def _begin(self) -> None:
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._work())
-
     async def _flushed(self) -> None:
         """Wait for a flush that begins from now on."""
+        if self._lost is not None:
+            raise self._lost
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._begin()
         await future
 
-    async def _work(self) -> None:
-        """Flush for those who wait, until nobody does."""
-        try:
-            while True:
-                await self._flush()
-                if self._long:
-                    await self._empty()
-                if not self._waiting:
-                    return
-        finally:
-            self._flushing = None
+    def _begin(self) -> None:
+        if self._idle.is_set():
+            self._idle.clear()
+            self._go_on(may_empty=not self._waiting)
 
-    async def _flush(self) -> None:
-        batch, self._waiting = self._waiting, []
-        if batch and self._lost is None:
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._log)
-            except OSError as error:
-                # What was not written is dropped by Linux, and the next flush would say that all is well.
-                self._lost = error
+    def _go_on(self, *, may_empty: bool) -> None:
+        """Give the thread its next work: a flush for those who wait; before further ones, a log that became long."""
+        if self._waiting and not (may_empty and self._long):
+            batch, self._waiting = self._waiting, []
+            self._disk.do(partial(os.fdatasync, self._log), partial(self._over, batch))
+        elif may_empty and self._long:
+            self._emptying = asyncio.get_running_loop().create_future()
+            self._disk.do(partial(_empty, self._path), self._emptied)
+        else:
+            self._idle.set()
+
+    def _over(self, batch: list[asyncio.Future[None]], error: Exception | None) -> None:
+        """A flush is over."""
+        if isinstance(error, OSError):
+            # What was not written is dropped by Linux, and the next flush would say that all is well.
+            self._lost = error
+            batch, self._waiting = batch + self._waiting, []
         for future in batch:
             if future.done():  # who waited was cancelled
                 continue
-            if self._lost is not None:
-                future.set_exception(self._lost)
+            if error is not None:
+                future.set_exception(error)
             else:
                 future.set_result(None)
+        self._go_on(may_empty=True)
 
-    async def _empty(self) -> None:
-        """Bring the log into the file. Nobody changes anything meanwhile: a log that grows is never begun anew."""
-        self._emptying = asyncio.get_running_loop().run_in_executor(self._thread, _empty, self._path)
-        try:
-            with contextlib.suppress(sqlite3.Error):  # somebody reads it from outside: the next change tries again
-                await self._emptying
-        finally:
+    def _emptied(self, _: Exception | None) -> None:
+        """The log was brought into the file, or somebody reads it from outside: then the next change tries again.
+
+        Nobody has changed anything meanwhile: a log that grows is never begun anew.
+        """
+        if self._emptying is not None:
+            self._emptying.set_result(None)
             self._emptying = None
+        self._go_on(may_empty=False)
+
+
+class _Thread:
+    """Does one thing after the other, and tells the event loop; the futures of a pool cost more than that."""
+
+    def __init__(self, name: str) -> None:
+        self._work: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Callable[[], object], _Then] | None]
+        self._work = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def do(self, work: Callable[[], object], then: _Then) -> None:
+        """Do the work; ``then`` is called in the event loop, with what the work raised."""
+        self._work.put((asyncio.get_running_loop(), work, then))
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            loop, work, then = item
+            problem: Exception | None = None
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 (told to who asked for the work)
+                problem = error
+            with contextlib.suppress(RuntimeError):  # the event loop is closed, and so is what was waited for
+                loop.call_soon_threadsafe(then, problem)
+
+    def end(self) -> None:
+        """Finish what was begun. Blocking."""
+        self._work.put(None)
+        self._thread.join()
 
 
 def _empty(path: Path) -> None:
