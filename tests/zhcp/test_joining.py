@@ -123,8 +123,8 @@ async def test_a_second_cancel_does_not_close_the_disk_that_is_being_erased(
     feeding.go_on.set()
     await until(aborting.begun)
     running = agent.runner._running["j/write"]
-    assert running.work is not None
-    running.work.cancel()
+    assert running.task is not None
+    running.task.cancel()
     second = asyncio.create_task(agent.http.delete("/v1/operations/j/write?epoch=1"))
     await asyncio.sleep(0.05)
     assert order == []

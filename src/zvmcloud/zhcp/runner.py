@@ -5,9 +5,8 @@
     PUT of a key that is over    its outcome again
     PUT of a key a crash cut off run again; the operation observes first and knows its own traces by its notes
 
-The work of an operation is a task of its own, and only this one is ever cancelled, once. Undo and the entry in the
-journal follow in the task that waits for it: nobody cuts them off. The entries an operation changes are its own until
-it is undone.
+An operation is a task, which is cancelled only while it works, and once. Undo and the entry in the journal follow in
+the same task: nobody cuts them off. The entries an operation changes are its own until it is undone.
 
 A stop of the service cancels what runs: disks are detached, nothing is undone, and the journal still says "running",
 so that the next PUT of the key takes it up again.
@@ -48,17 +47,41 @@ class _Running:
         self.operation = operation
         self.context = context
         self.outcome: OperationOutcome | None = None
-        self.work: asyncio.Task[dict[str, Json]] | None = None
         self.task: asyncio.Task[None] | None = None
+        self.working = False
         self.cancelled = False
         self.stopped = False
 
     def cancel(self, *, stop: bool = False) -> None:
         """Cancel the work, once, and not its undo. With `stop` there will be no undo."""
-        if self.work is not None and not self.cancelled:
+        if not self.cancelled:
             self.cancelled = True
             self.stopped = stop
-            self.work.cancel()
+            if self.working and self.task is not None:
+                self.task.cancel()
+
+    async def work(self, wanted: Mapping[str, str]) -> dict[str, Json]:
+        """The operation's work, once the entries are what was expected. AgentError 409 `entry-changed`;
+        asyncio.CancelledError when it was cancelled, which its undo need not know."""
+        if self.cancelled:  # before it could begin
+            raise asyncio.CancelledError
+        self.working = True
+        try:
+            for userid, looked_at in sorted(wanted.items()):
+                await self._unchanged(userid, looked_at)
+            return await HANDLERS[self.operation.kind](self.context, self.operation)
+        finally:
+            self.working = False
+
+    async def _unchanged(self, userid: str, looked_at: str) -> None:
+        async with self.context.writing(userid):
+            entry = await entries.query(self.context, userid)
+            now = expected.ABSENT if entry is None else expected.entry_digest(entries.shown(entry))
+            if now != looked_at:
+                raise AgentError(
+                    409, "entry-changed", f"the entry of {userid} is not the one that was looked at",
+                    remedy="look at it again, then repeat",
+                )  # fmt: skip
 
     def now(self) -> OperationOutcome:
         """The outcome, or the present state."""
@@ -113,25 +136,9 @@ class Runner:
             return key
         running = _Running(key, operation, self.context(key, self.journal.notes(key) if known is not None else None))
         self._running[key] = running
-        held = {} if known is not None else expected.taken_out(parameters)[1]
-        work = self._held(running.context, operation, held)
-        running.work = asyncio.ensure_future(work)
-        running.task = asyncio.create_task(self._run(running, running.work), name=f"operation {key}")
+        wanted = {} if known is not None else expected.taken_out(parameters)[1]
+        running.task = asyncio.create_task(self._run(running, wanted), name=f"operation {key}")
         return key
-
-    @staticmethod
-    async def _held(context: Context, operation: Operation, wanted: Mapping[str, str]) -> dict[str, Json]:
-        """The operation's work, once the entries are what was expected. AgentError 409 `entry-changed`."""
-        for userid, looked_at in sorted(wanted.items()):
-            async with context.writing(userid):
-                entry = await entries.query(context, userid)
-                now = expected.ABSENT if entry is None else expected.entry_digest(entries.shown(entry))
-                if now != looked_at:
-                    raise AgentError(
-                        409, "entry-changed", f"the entry of {userid} is not the one that was looked at",
-                        remedy="look at it again, then repeat",
-                    )  # fmt: skip
-        return await HANDLERS[operation.kind](context, operation)
 
     async def _moved(self, running: _Running | None, operation: Operation) -> None:
         """Another manager goes on with a job whose image comes from the one before it, which may stand still."""
@@ -167,29 +174,31 @@ class Runner:
             return running.now()
         return await self.outcome(key, 0)
 
-    async def _run(self, running: _Running, work: asyncio.Task[dict[str, Json]]) -> None:
-        context, kind = running.context, running.operation.kind
-        log.info("%s: %s begins", running.key, kind)
+    async def _run(self, running: _Running, wanted: Mapping[str, str]) -> None:
+        context = running.context
+        log.info("%s: %s begins", running.key, running.operation.kind)
         try:
-            await asyncio.wait([work])
-            if work.cancelled() and running.stopped:
-                log.warning("%s: cut off by the stop of the agent", running.key)
-                return
-            problem = self._problem(running, work)
-            if problem is not None:
-                problem = await self._undo(context, problem)
-            await self._finish(running, None if problem else work.result(), problem)
+            result: dict[str, Json] | None = None
+            problem: Problem | None = None
+            try:
+                result = await running.work(wanted)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (told in the outcome)
+                if running.stopped and isinstance(error, asyncio.CancelledError):
+                    log.warning("%s: cut off by the stop of the agent", running.key)
+                    return
+                problem = await self._undo(context, self._problem(running, error))
+            await self._finish(running, result, problem)
         finally:
             await context.close()
 
     @staticmethod
-    def _problem(running: _Running, work: asyncio.Task[dict[str, Json]]) -> Problem | None:
-        """Why the work failed; None when it did not."""
-        if work.cancelled():
+    def _problem(running: _Running, error: BaseException) -> Problem:
+        """Why the work failed. Raises what did not come from it: the event loop ends."""
+        if isinstance(error, asyncio.CancelledError):
+            task = running.task
+            if task is not None and task.cancelling() and not running.cancelled:
+                raise error
             return Problem(409, "cancelled", "the operation was cancelled and undone")
-        error = work.exception()
-        if error is None:
-            return None
         if isinstance(error, AgentError):
             return error.problem
         if isinstance(error, OperandError):
