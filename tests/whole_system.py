@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,20 @@ UNTOLD = {"counters", "activities", "operations", "monitor", "thresholds", "samp
 """Collections that remember what was asked, and not what there is."""
 _MANAGERS = VOLATILE | {"id", "last_used"}
 """Members of what the manager has recorded that are not compared."""
-RECORDS = (
-    "/v1/guests?limit=500", "/v1/systems/ZVM1/fcp-devices", "/v1/systems/ZVM1/volume-pools", "/guests/nics",
-    "/v1/images", "/v1/systems/ZVM1/volumes", "/v1/systems/ZVM1/volume-pools/p1",
-)  # fmt: skip
-"""What the manager has recorded, which has to be what z/VM is."""
 _MAC = re.compile(r"\b02:?00:?00:?(?:[0-9A-Fa-f]{2}:?){2}[0-9A-Fa-f]{2}\b")
+_PLACE = re.compile(r'("start":|MDISK \S+ \S+) \d+')
+_PLACED = ("disks NEW", "entries NEW")
 _PIECE = 65536
 _ZEROS = bytes(_PIECE)
 FILE_NUMBER = re.compile(r"-\d{6}\.")
 """In the name of a disk's file: how many disks there have been."""
+
+
+def records(systems: Iterable[str]) -> tuple[str, ...]:
+    """Where a manager tells what it has recorded of these systems, which has to be what z/VM is."""
+    kinds = ("fcp-devices", "volume-pools", "volumes", "volume-pools/p1")
+    own = (f"/v1/systems/{system}/{kind}" for system in systems for kind in kinds)
+    return ("/v1/guests?limit=500", "/guests/nics", "/v1/images", *own)
 
 
 def scrubbed(value: Any, without: set[str] = VOLATILE) -> Any:
@@ -51,6 +56,14 @@ def numbered(found: dict[str, str]) -> dict[str, str]:
         return known.setdefault(mac[0], f"MAC {len(known)}")
 
     return {key: _MAC.sub(named, found[key]) for key in sorted(found)}
+
+
+def anywhere(found: dict[str, str]) -> dict[str, str]:
+    """Without the places of new guests' minidisks: of guests that are made together one takes what the other left."""
+    return {
+        key: _PLACE.sub(r"\1 -", text) if key.partition(" ")[2].startswith(_PLACED) else text
+        for key, text in found.items()
+    }
 
 
 def unordered(text: str) -> str:

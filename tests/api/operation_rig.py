@@ -22,10 +22,11 @@ import httpx
 import uvicorn
 
 from api.native import ok
-from e2e.kill_cases import NATIVE, NEW, SECOND, STATES, THIRD, USERID, Ask, State, images
+from e2e.kill_cases import NATIVE, images
+from e2e.kill_states import MEMBERS, NEW, SECOND, STATES, THIRD, USERID, Ask, State
 from manager.over_simulator import Managed, managed
 from manager.support import settings
-from whole_system import RECORDS, differences, numbered, recorded, snapshot, unordered
+from whole_system import differences, numbered, recorded, records, snapshot, unordered
 from zhcp.image_server import ImageServer
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
@@ -89,8 +90,6 @@ class Rig:
     def __init__(self, zvm: Managed, client: httpx.AsyncClient, folder: Path, url: str) -> None:
         self.zvm = zvm
         self.client = client
-        self.name = zvm.node.core.agents.names[0]
-        """Of the first system: that of its z/VM, as members of a cluster must be named."""
         self._folder = folder
         self._facts: dict[str, Any] = {"url": url, "sha256": hashlib.sha256(_DATA).hexdigest()}
         self._kept: dict[str, dict[str, Any]] = {}
@@ -103,10 +102,9 @@ class Rig:
         system = self.zvm.simulator.system
         files = [item.spoolid for item in system.spool.values() if item.owner == USERID and item.queue == "RDR"]
         body = ask.body({**self._facts, "spool": files}) if callable(ask.body) else ask.body
-        path = ask.path.replace("ZVM1", self.name)
         if ask.text:
-            return await self.client.request(ask.method, path, content=ask.text)
-        return await self.client.request(ask.method, path, json=body, params=query or None)
+            return await self.client.request(ask.method, ask.path, content=ask.text)
+        return await self.client.request(ask.method, ask.path, json=body, params=query or None)
 
     def files(self) -> set[str]:
         """The numbers of all spool files."""
@@ -189,9 +187,9 @@ class Rig:
                 rows = key.startswith(("machines", "entries", "texts"))
                 found[f"{member.name} {key}"] = unordered(text) if rows else text
         found = numbered(found)
-        for path in RECORDS:
-            answer = await self.client.get(path.replace("ZVM1", self.name))
-            assert answer.status_code in {200, 404}, answer.text  # a cluster has no pool of volumes
+        for path in records(self.zvm.node.core.agents.names):
+            answer = await self.client.get(path)
+            assert answer.status_code in {200, 404}, answer.text  # before a pool is made
             found[f"records {path}"] = recorded(answer.json())
         return found
 
@@ -284,8 +282,8 @@ class Rig:
 
 @asynccontextmanager
 async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
-    """A z/VM, or a cluster of two whose members are both managed, and the sample image."""
-    names = ("VM1", "VM2") if cluster else ("ZVM1",)
+    """A z/VM, or a cluster whose members are all managed, and the sample image."""
+    names = MEMBERS if cluster else MEMBERS[:1]
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     found = settings(

@@ -18,7 +18,8 @@ import pytest
 import repeatable
 from api.operation_rig import CASES, Rig, Snapshot, rig, states
 from api.refusing import KINDS, Refusals
-from e2e.kill_cases import STATES, Case
+from e2e.kill_cases import Case
+from e2e.kill_states import STATES
 
 WHOLE = os.environ.get("FAULTS") == "all"
 WORD = os.environ.get("CASES", "")

@@ -12,7 +12,8 @@ import pytest
 
 from api.native import ok, refused
 from api.operation_rig import CASES, Rig, rig, states, told
-from e2e.kill_cases import Ask, Case
+from e2e.kill_cases import Case
+from e2e.kill_states import Ask
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.operations import OPERATIONS
@@ -30,6 +31,8 @@ WITHOUT = {
     "nic.detach": r'"qeths": \[[^]]*\](, )?',  # what the guest's Linux knew of an adapter that it lost
 }
 """Parts of texts that may differ after an undo: z/VM does not tell them, or they are the guest's."""
+GIVEN = {"guest.relocate", "system.evacuate"}
+"""What has z/VM choose FCP devices, which the entry is to name then: the plan cannot tell which."""
 NOT_NOW = {"disk.attach (live)": "disks are removed from a guest that is off"}
 """Cases whose undo is refused in the state that they lead to, with the reason."""
 
@@ -47,7 +50,7 @@ async def entries(zvm: Rig, plan: Mapping[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for userid in {entry["userid"] for step in plan["steps"] for entry in step["entries"]}:
         try:
-            facts = await zvm.zvm.node.guests.facts(zvm.name, userid)
+            facts = await zvm.zvm.node.guests.facts("ZVM1", userid)
         except NotFound:
             found[userid] = []
         else:
@@ -81,9 +84,12 @@ async def as_planned(zvm: Rig, case: Case) -> None:
     with zvm.listening() as heard:
         job = await zvm.job(await zvm.client.post(f"/v1/plans/{plan['id']}/apply"))
     assert job["state"] == "done", (case.name, job)
+    calls = []
     for step, did in zip(plan["steps"], job["steps"], strict=True):
-        assert told(step["calls"], files) == told(did["calls"], files), (case.name, step["title"])
-    assert heard.calls == [call for step in plan["steps"] for call in told(step["calls"], files)], case.name
+        unforeseeable = step["kind"] == "fcp.follow" and case.of in GIVEN
+        assert unforeseeable or told(step["calls"], files) == told(did["calls"], files), (case.name, step["title"])
+        calls += told((did if unforeseeable else step)["calls"], files)
+    assert heard.calls == calls, case.name
     assert await entries(zvm, plan) == foretold(plan, was), case.name
     await undone(zvm, case, job, before)
 
@@ -134,36 +140,36 @@ async def test_an_evacuation_brings_back_who_can_go_and_says_why_another_cannot(
     async with rig(tmp_path, cluster=True) as zvm:
         await zvm.bring("moving")
         other = {"userid": "GUEST02", "disks": [], "vcpus": 1, "memory_mb": 512}
-        await zvm.run(Ask("POST", "/v1/systems/VM1/guests", other))
-        await zvm.run(Ask("POST", "/v1/guests/VM1/GUEST02/start", {}))
-        job = await zvm.job(await zvm.send(Ask("POST", "/v1/systems/VM1/evacuate", {})))
+        await zvm.run(Ask("POST", "/v1/systems/ZVM1/guests", other))
+        await zvm.run(Ask("POST", "/v1/guests/ZVM1/GUEST02/start", {}))
+        job = await zvm.job(await zvm.send(Ask("POST", "/v1/systems/ZVM1/evacuate", {"destinations": ["ZVM2"]})))
         assert job["state"] == "done", job
-        one, two = (member.system for member in zvm.zvm.simulator.members)
+        one, two, _ = (member.system for member in zvm.zvm.simulator.members)
         assert {"LINUX01", "GUEST02"} <= set(two.machines)
-        await zvm.run(Ask("POST", "/v1/guests/VM2/GUEST02/stop", {}))
+        await zvm.run(Ask("POST", "/v1/guests/ZVM2/GUEST02/stop", {}))
         back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
         assert (back["state"], back["error"]["code"]) == ("failed", "not-undone")
         told = {step["name"]: step["detail"] for step in back["steps"]}
         assert "is off" in told["relocate-guest02"]
-        assert "GUEST02 is still with VM2" in told["keep-guest02"]
+        assert "GUEST02 is still with ZVM2" in told["keep-guest02"]
         assert (told["relocate-linux01"], told["keep-linux01"]) == ("undone", "undone")
         assert "LINUX01" in one.machines
         recorded = (await ok(await zvm.client.get("/v1/guests")))["items"]
-        assert {row["userid"]: row["system"] for row in recorded} == {"LINUX01": "VM1", "GUEST02": "VM2"}
+        assert {row["userid"]: row["system"] for row in recorded} == {"LINUX01": "ZVM1", "GUEST02": "ZVM2"}
 
 
 async def test_a_guest_that_moved_while_it_was_off_is_moved_back_only_when_it_is_off(tmp_path: Path) -> None:
     async with rig(tmp_path, cluster=True) as zvm:
         await zvm.bring("moving")
-        await zvm.run(Ask("POST", "/v1/guests/VM1/LINUX01/stop", {}))
-        job = await zvm.job(await zvm.send(Ask("POST", "/v1/guests/VM1/LINUX01/move", {"destination": "VM2"})))
-        await zvm.run(Ask("POST", "/v1/guests/VM2/LINUX01/start", {}))
-        await ok(await zvm.client.post("/v1/systems/VM2/look"))
+        await zvm.run(Ask("POST", "/v1/guests/ZVM1/LINUX01/stop", {}))
+        job = await zvm.job(await zvm.send(Ask("POST", "/v1/guests/ZVM1/LINUX01/move", {"destination": "ZVM2"})))
+        await zvm.run(Ask("POST", "/v1/guests/ZVM2/LINUX01/start", {}))
+        await ok(await zvm.client.post("/v1/systems/ZVM2/look"))
         back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
         assert back["state"] == "failed"
-        assert "LINUX01 is on at VM2" in back["steps"][0]["detail"]
-        await zvm.run(Ask("POST", "/v1/guests/VM2/LINUX01/stop", {}))
-        await ok(await zvm.client.post("/v1/systems/VM2/look"))
+        assert "LINUX01 is on at ZVM2" in back["steps"][0]["detail"]
+        await zvm.run(Ask("POST", "/v1/guests/ZVM2/LINUX01/stop", {}))
+        await ok(await zvm.client.post("/v1/systems/ZVM2/look"))
         back = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo"))
         assert back["state"] == "undone"
-        await zvm.run(Ask("POST", "/v1/guests/VM1/LINUX01/start", {}))
+        await zvm.run(Ask("POST", "/v1/guests/ZVM1/LINUX01/start", {}))

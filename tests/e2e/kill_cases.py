@@ -1,8 +1,7 @@
-"""What the kill campaign asks for: states of a z/VM system, and in each the operations that may be killed there.
+"""What the kill campaign asks for: the operations that may be killed, each in a state of z/VM.
 
-A state is reached from another one by requests. Every operation of the native API and every call of the connector that
-changes z/VM has a case; :func:`wanted` is the list of them, made from the registers, so a new one without a case fails
-a test.
+Every operation of the native API and every call of the connector that changes z/VM has a case; :func:`wanted` is the
+list of them, made from the registers, so a new one without a case fails a test.
 """
 
 from __future__ import annotations
@@ -16,42 +15,33 @@ from pathlib import Path
 from typing import Any
 
 import coreos_image
+from e2e.kill_states import (
+    ATTACH,
+    BOOT,
+    COREOS,
+    INTERFACE,
+    LUN,
+    NEW,
+    OSV,
+    PORT,
+    SECOND,
+    THIRD,
+    USERID,
+    Ask,
+    Body,
+    Facts,
+    action,
+    connection,
+    fetched,
+    native,
+    on,
+)
 from zvmcloud.api.connector.routes import RULES
 from zvmcloud.api.connector.schemas import ACTIONS
 from zvmcloud.manager.operations import OPERATIONS
 
-USERID, SECOND, THIRD, NEW = "LINUX01", "GUEST02", "GUEST03", "NEW01"
-PORT, LUN, LUN2 = "500507630708d3b3", "4000400100000000", "4000400200000000"
-"""A target port and two disks of the simulated fabric."""
-OSV = "rhel8.6"
-COREOS = "rhcos4.16"
-"""What the images sample and rhcos hold, which both rigs import."""
-
-Body = Mapping[str, Any]
-Facts = Mapping[str, Any]
-"""What bodies are made from: `spool` (numbers of the files in LINUX01's reader), `fcps`, `template`, `url` and
-`sha256` of a file on a web server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request. ``body``: JSON, or what makes it from what is known when it is asked."""
-
-    method: str
-    path: str
-    body: Body | Callable[[Facts], Body] | None = None
-    text: str = ""
-    """Sent instead of JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How a z/VM system is brought where cases begin."""
-
-    name: str
-    parent: str
-    asks: tuple[Ask, ...]
-    cluster: bool = False
+ROOT = {"size": "10", "is_boot_disk": True}
+_IGNITION = base64.b64encode(b'{"ignition": {"version": "3.2.0"}}').decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,124 +62,6 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.of} ({self.variant or self.state})"
-
-
-def native(name: str, body: Body | Callable[[Facts], Body] | None = None, *, of: str = USERID, item: str = "") -> Ask:
-    """The request of an operation of the native API."""
-    operation = OPERATIONS[name]
-    words = {"system": "ZVM1", "userid": of}
-    path = operation.path
-    for word, value in words.items():
-        path = path.replace(f"{{{word}}}", value)
-    if "{" in path:
-        path = path[: path.index("{")] + item + path[path.index("}") + 1 :]
-    return Ask(operation.method, f"/v1{path}", {} if body is None else body)
-
-
-def action(name: str, of: str = USERID, **fields: Any) -> Ask:
-    """The request of an action of the connector."""
-    return Ask("POST", f"/guests/{of}/action", {"action": name, **fields})
-
-
-def _on(name: str, **body: Any) -> Body:
-    return {"userid": name, "vcpus": 2, "memory_mb": 1024, "max_cpus": 8, "max_memory_mb": 4096, **body}
-
-
-_ROOT = {"size": "10", "is_boot_disk": True}
-_BOOT = {"size": "10", "boot": True}
-_NET = {"ip_addr": "192.0.2.77", "gateway_addr": "192.0.2.1", "cidr": "192.0.2.0/24"}
-_INTERFACE = {"interface": {"os_version": OSV, "guest_networks": [_NET]}}
-_LOOK = Ask("POST", "/v1/systems/ZVM1/look", {})
-_TEMPLATE = {"name": "t1", "description": "d", "fcp_devices": "1a00-1a03;1b00-1b03", "host_default": True}
-
-
-def _connection(facts: Facts) -> Body:
-    found = {
-        "assigner_id": USERID, "zvm_fcp": facts["fcps"], "target_wwpn": [f"0x{PORT}"], "target_lun": f"0x{LUN}",
-        "os_version": OSV, "multipath": True, "mount_point": "/dev/sdz", "fcp_template_id": facts["template"],
-    }  # fmt: skip
-    return {"info": {"connection": found}}
-
-
-_ATTACH = Ask("POST", "/guests/volumes", _connection)
-
-
-def _fetched(facts: Facts) -> Body:
-    """What the web server has."""
-    return {"url": facts["url"], "sha256": facts["sha256"]}
-
-
-_MADE = native("volume.create", {"name": "data", "pool": "p1", "size_gb": 1})
-_OTHER = native("volume.create", {"name": "other", "pool": "p1", "size_gb": 1})
-_WRITTEN = native("volume.write", _fetched, item="data")
-_VOLUME = native("volume.attach", {"volume": "data", "mount_point": "/dev/data"})
-
-_FROM_LUN = {
-    "userid": USERID, "vcpus": 1, "memory": 1024, "ipl_from": "1A00", "dedicate_vdevs": ["1A00"],
-    "loaddev": {"portname": PORT.upper(), "lun": LUN},
-}  # fmt: skip
-_ADDRESS = Ask("POST", f"/guests/{USERID}/interface", {"interface": {**_INTERFACE["interface"], "os_version": COREOS}})
-_IGNITION = base64.b64encode(b'{"ignition": {"version": "3.2.0"}}').decode()
-
-_POOL = "".join(f"free,{PORT},{lun},2G,,,,\n" for lun in (LUN, LUN2))
-
-STATES = {
-    state.name: state
-    for state in (
-        State(
-            "base",
-            "",
-            (
-                native("vswitch.create", {"name": "VSW1", "connection": "DISCONNECT"}),
-                native("vswitch.create", {"name": "VLANSW", "connection": "DISCONNECT", "vid": "100"}),
-                native("lan.create", {"name": "LAN1"}),
-                Ask("POST", "/volumes/fcptemplates", _TEMPLATE),
-                Ask("PUT", "/v1/systems/ZVM1/volume-pools/p1/file", text=_POOL),
-            ),
-        ),
-        State(
-            "off",
-            "base",
-            (
-                native("guest.create", _on(USERID, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
-                native("guest.deploy", {"image": "sample", "hostname": "linux01"}),
-                native("nic.attach", {"network": "VSW1"}),
-                Ask("POST", f"/guests/{USERID}/interface", _INTERFACE),
-                native("guest.create", _on(SECOND, disks=[_BOOT])),
-                native("guest.create", _on(THIRD)),
-                _LOOK,
-                native("guest.reconfigure", {"comments": ["CHANGED"]}, of=THIRD),
-                _LOOK,
-            ),
-        ),
-        State("coreos", "base", (Ask("POST", "/guests", {"guest": _FROM_LUN}), _ADDRESS)),
-        State("on", "off", (native("guest.start"),)),
-        State("paused", "on", (native("guest.pause"),)),
-        State(
-            "reserved",
-            "on",
-            (Ask("GET", f"/volumes/conn/{USERID}", {"info": {"reserve": True}}),),
-        ),
-        State("volume", "reserved", (_ATTACH,)),
-        State("made", "off", (_MADE, _OTHER)),
-        State("written", "made", (_WRITTEN,)),
-        State("made on", "on", (_MADE,)),
-        State("lun", "made on", (_VOLUME,)),
-        State("foreign", "off", (native("guest.forget", of=THIRD),)),
-        State("revoked", "off", (native("vswitch.revoke", {"userid": USERID}, item="VSW1"),)),
-        State("members", "", (), cluster=True),
-        State(
-            "moving",
-            "members",
-            (
-                native("guest.create", _on(USERID, disks=[_BOOT])),
-                native("guest.deploy", {"image": "sample", "hostname": "linux01"}),
-                native("guest.start"),
-            ),
-            cluster=True,
-        ),
-    )
-}  # fmt: skip
 
 
 def _case(name: str, state: str, body: Body | Callable[[Facts], Body] | None = None, **more: Any) -> Case:
@@ -227,7 +99,7 @@ _NIC = f"/guests/{USERID}/nic"
 _SWITCH = "/vswitches/{name}"
 
 NATIVE = (
-    _case("guest.create", "base", _on(NEW, disks=[_BOOT, {"size": "5", "format": "ext4"}])),
+    _case("guest.create", "base", on(NEW, disks=[BOOT, {"size": "5", "format": "ext4"}])),
     _case(
         "guest.provision", "base",
         {
@@ -288,7 +160,7 @@ NATIVE = (
     _case("volume.delete", "written", item="data"),
     _case("volume.extend", "made", {"size_gb": 2}, item="data"),
     _case("volume.copy", "written", {"source": "data"}, item="other"),
-    _case("volume.write", "made", _fetched, item="data"),
+    _case("volume.write", "made", fetched, item="data"),
     _case("volume.send", "written", lambda facts: {"url": facts["url"]}, item="data", same=True),
     _case("volume.rename", "made", {"name": "logs"}, item="data"),
     _case("volume.release", "made", item="data"),
@@ -300,8 +172,15 @@ NATIVE = (
     _case("guest.forget", "off", of=THIRD),
     _case("guest.repair", "revoked"),
     _case("guest.restore", "off", {"version": 1}, of=THIRD),
-    _case("guest.relocate", "moving", {"destination": "VM2"}),
-    _case("system.evacuate", "moving", {}),
+    _case("guest.relocate", "moving", {"destination": "ZVM3"}, variant="to a member without an agent"),
+    _case("guest.relocate", "volumes at both", {"destination": "ZVM2"}),
+    _case("guest.move", "volumes at both, off", {"destination": "ZVM2"}),
+    _case(
+        "guest.move", "volumes at both, off", {"destination": "ZVM1"}, of=SECOND, system="ZVM2",
+        variant="volumes at both, back",
+    ),
+    _case("system.evacuate", "moving", {"destinations": ["ZVM3"]}),
+    _case("system.evacuate", "volumes at both", {}),
 )  # fmt: skip
 TREES = (
     _case("bulk.deploy", "base", {"names": "new[01-02]", "image": "sample"}),
@@ -311,7 +190,7 @@ TREES = (
 """Jobs that run others: all that they ask for is done, or nothing of it."""
 CONNECTOR = (
     _call(
-        Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [_ROOT]}}),
+        Ask("POST", "/guests", {"guest": {"userid": NEW, "vcpus": 1, "memory": 512, "disk_list": [ROOT]}}),
         "base", "/guests",
     ),
     _call(Ask("DELETE", f"/guests/{USERID}"), "off", "/guests/{userid}"),
@@ -326,7 +205,7 @@ CONNECTOR = (
         Ask("PUT", f"{_NIC}/1003", {"info": {"couple": True, "vswitch": "VSW1"}}), "off", "/guests/{userid}/nic/{vdev}",
     ),
     _call(
-        Ask("POST", f"/guests/{SECOND}/interface", _INTERFACE),
+        Ask("POST", f"/guests/{SECOND}/interface", INTERFACE),
         "off", "/guests/{userid}/interface",
     ),
     _call(
@@ -342,8 +221,8 @@ CONNECTOR = (
         "off", "/guests/{userid}/disks",
     ),
     _call(Ask("DELETE", _DISKS, {"vdev_info": {"vdev_list": ["0101"]}}), "off", "/guests/{userid}/disks"),
-    _call(_ATTACH, "reserved", "/guests/volumes"),
-    _call(Ask("DELETE", "/guests/volumes", _connection), "volume", "/guests/volumes"),
+    _call(ATTACH, "reserved", "/guests/volumes"),
+    _call(Ask("DELETE", "/guests/volumes", connection), "volume", "/guests/volumes"),
     _call(
         Ask("PUT", "/volumes/volume_refresh_bootmap", {"info": {"fcpchannel": ["1a00"], "wwpn": [PORT], "lun": LUN}}),
         "base", "/volumes/volume_refresh_bootmap", same=True,
@@ -371,7 +250,7 @@ CONNECTOR = (
     _act(action("live_resize_mem", size="2g"), "on"),
     _act(action("deregister_vm", THIRD), "off"),
     _act(action("register_vm", THIRD, meta=f"os_version={OSV}", net_set="0"), "foreign"),
-    _act(action("live_migrate_vm", dest_zcc_userid="ZHCP", destination="VM2", parms={}, operation="move"), "moving"),
+    _act(action("live_migrate_vm", dest_zcc_userid="ZHCP", destination="ZVM3", parms={}, operation="move"), "moving"),
 )  # fmt: skip
 CASES = (*NATIVE, *TREES, *CONNECTOR)
 
@@ -388,10 +267,10 @@ def images(sample: Path, folder: Path) -> tuple[Body, ...]:
 CHANGES_NO_ZVM = {
     "POST /volumes/fcptemplates", "PUT /volumes/fcptemplates/{template}", "DELETE /volumes/fcptemplates/{template}",
     "PUT /volumes/fcp/{fcp_id}", "POST /images", "PUT /images/{name}", "DELETE /images/{name}", "PUT /files",
-    "POST /files", "POST /guests/{userid}/action", "action get_console_output", "action grow_root_volume", "guest.move",
+    "POST /files", "POST /guests/{userid}/action", "action get_console_output", "action grow_root_volume",
 }  # fmt: skip
 """What only the manager's own records and files know of, or what asks; the actions of the connector have cases of their
-own. A guest is moved in one transaction of the manager's database."""
+own."""
 
 
 def wanted() -> set[str]:

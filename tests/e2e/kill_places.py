@@ -12,7 +12,7 @@ Snapshot = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where somebody is killed: behind a ``call`` that reached z/VM, before or after a commit of the ``zhcp`` or the
+    """Where somebody is killed: behind a ``call`` that reached z/VM, before or after a commit of an agent or of the
     ``manager``, or at a moment (``number`` of them is then the part of the usual time that has passed, in percent)."""
 
     where: str
@@ -26,13 +26,21 @@ class Point:
         return f"{'+'.join(self.victims)} killed {self.when} {place}"
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call that reached z/VM, and the agent of that member."""
+
+    function: str
+    agent: str
+
+
 @dataclass(slots=True)
 class Known:
     """A case when nobody is killed: z/VM before and after, what was called and committed, and how long it took."""
 
     before: Snapshot
     after: Snapshot
-    calls: list[str]
+    calls: list[Called]
     commits: dict[str, list[str]]
     seconds: float
 
@@ -40,8 +48,12 @@ class Known:
         """Between any two steps, before the first, and behind the last one: the manager has just written it down."""
         ends = {"begin", "step", "resume", "close"}
         found = [place for place, label in enumerate(self.commits["manager"], 1) if label in ends]
-        both = itertools.cycle((("manager",), ("manager", "zhcp")))
-        return [Point("manager", place, next(both), self.commits["manager"][place - 1]) for place in found]
+        turns = itertools.cycle((("manager",), ("manager", *self.agents)))
+        return [Point("manager", place, next(turns), self.commits["manager"][place - 1]) for place in found]
+
+    @property
+    def agents(self) -> list[str]:
+        return [program for program in self.commits if program != "manager"]
 
     def inside(self) -> list[Point]:
         """All other places: around every commit of the two, and behind every call."""
@@ -51,8 +63,9 @@ class Known:
             for place, label in enumerate(labels, 1)
             for when in ("before", "after")
         ]
-        turns = itertools.cycle((("zhcp",), ("zhcp", "manager"), ("manager",)))
-        points += [Point("call", place, next(turns), name) for place, name in enumerate(self.calls, 1)]
+        for place, call in enumerate(self.calls):
+            victims = ((call.agent,), (call.agent, "manager"), ("manager",))[place % 3]
+            points.append(Point("call", place + 1, victims, call.function))
         return sorted(set(points) - set(self.boundaries()), key=str)
 
 

@@ -1,4 +1,4 @@
-"""A z/VM whose agent and manager are killed at chosen places, then brought back, and looked at as a whole."""
+"""A z/VM whose agents and manager are killed at chosen places, then brought back, and looked at as a whole."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ import contextlib
 import hashlib
 import itertools
 import json
-import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-import repeatable
-from e2e.kill_cases import STATES, USERID, Ask, Case, State, images
-from e2e.kill_places import Known, Point, Snapshot, Tally, told
+from e2e.kill_cases import Case, images
+from e2e.kill_places import Called, Known, Point, Snapshot, Tally, told
+from e2e.kill_states import MEMBERS, STATES, USERID, Ask, State
 from e2e.programs import OVER, Fleet, Manager, Nursery, Program, fleet, until
 from e2e.stack import zvm
-from whole_system import FILE_NUMBER, RECORDS, UNTOLD, content, differences, numbered, recorded, scrubbed, spooled
+from whole_system import (
+    FILE_NUMBER,
+    UNTOLD,
+    anywhere,
+    content,
+    differences,
+    numbered,
+    recorded,
+    records,
+    scrubbed,
+    spooled,
+)
 from zhcp.image_server import ImageServer
 from zvmcloud.simulator import luns, storage
 from zvmcloud.simulator.cp import execute
@@ -35,12 +45,13 @@ PATIENCE = 240.0
 
 
 class Rig:
-    """One z/VM with its agent and manager."""
+    """One z/VM, or a cluster, with its agents and manager."""
 
     def __init__(self, fleet: Fleet, manager: Manager, folder: Path, image: Path, url: str, sha256: str) -> None:
         self.fleet = fleet
         self.manager = manager
-        self.programs: dict[str, Program] = {"zhcp": fleet.agent, "manager": manager}
+        self.programs: dict[str, Program] = {agent.name: agent for agent in fleet.agents.values()}
+        self.programs["manager"] = manager
         self._folder = folder
         self._image = image
         self._file = {"url": url, "sha256": sha256}
@@ -92,9 +103,9 @@ class Rig:
     async def whole(self) -> Snapshot:
         """z/VM, and what the manager has recorded of it."""
         found = self.zvm()
-        for path in RECORDS:
+        for path in records(self.fleet.agents):
             answer = await self.manager.client.get(path)
-            assert answer.status_code in {200, 404}, answer.text  # a cluster has no pool of volumes
+            assert answer.status_code in {200, 404}, answer.text  # before a pool is made
             found[f"records {path}"] = recorded(answer.json())
         return found
 
@@ -202,23 +213,29 @@ class Rig:
     # -- killing ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _counting(self, at: int | str, victims: tuple[str, ...]) -> Iterator[list[str]]:
+    def _counting(self, at: int | str, victims: tuple[str, ...]) -> Iterator[list[Called]]:
         """Kill the victims right behind so many calls (0: never), or behind calls of that name, before their answer is
         sent; what was called."""
-        calls: list[str] = []
+        calls: list[Called] = []
 
-        def heard(line: str) -> None:
-            calls.append(str(json.loads(line)["function"]).split(" ")[0])
-            if at in (len(calls), calls[-1]):
-                self._strike(victims)
+        def hears(agent: str) -> Callable[[str], None]:
+            def heard(line: str) -> None:
+                calls.append(Called(str(json.loads(line)["function"]).split(" ")[0], agent))
+                if at in (len(calls), calls[-1].function):
+                    self._strike(victims)
 
-        journals = [member.journal for member in self.fleet.vm.members]
-        for journal in journals:
+            return heard
+
+        listeners = [
+            (member.journal, hears(agent.name))
+            for member, agent in zip(self.fleet.vm.members, self.fleet.agents.values(), strict=False)
+        ]
+        for journal, heard in listeners:
             journal.listeners.add(heard)
         try:
             yield calls
         finally:
-            for journal in journals:
+            for journal, heard in listeners:
                 journal.listeners.discard(heard)
 
     @contextlib.contextmanager
@@ -350,45 +367,29 @@ class Rig:
         return new
 
 
-def anywhere(found: Snapshot) -> Snapshot:
-    """Without the places of new guests' minidisks: of guests that are made together one takes what the other left."""
-    return {
-        key: _PLACE.sub(r"\1 -", text) if key.partition(" ")[2].startswith(_PLACED) else text
-        for key, text in found.items()
-    }
-
-
-_PLACE = re.compile(r'("start":|MDISK \S+ \S+) \d+')
-_PLACED = ("disks NEW", "entries NEW")
 STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01", "NEW02"}
 """The guests of the campaign, whose disks are compared byte by byte."""
 
 
-@contextlib.contextmanager
-def nursery(folder: Path) -> Iterator[Nursery]:
-    """Where programs are started whose file systems have the same bytes every time."""
-    made = Nursery(repeatable.environment(folder))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 @asynccontextmanager
 async def rig(folder: Path, nursery: Nursery, *, cluster: bool = False) -> AsyncIterator[Rig]:
-    """A z/VM, or a cluster of two, with its agent and a manager that has the sample image."""
+    """A z/VM with its agent, or a cluster of three of which two are managed, and a manager that has the sample
+    image."""
     folder.mkdir()
-    model = Model(ssi="SSI", members=("VM1", "VM2")) if cluster else None
+    model = Model(ssi="SSI", members=MEMBERS) if cluster else None
     data = b"a file that a guest is booted from" * 100
-    async with fleet(folder, model) as found, ImageServer(data).running() as url:
-        with found.vm.system.transaction():
-            for device in ("1A03", "1B03"):
-                execute(found.vm.system, "ZHCP", f"ATTACH {device} TO * AS {device}")
-                luns.set_online(found.vm.system, "ZHCP", device, online=True)
+    async with fleet(folder, model, 2 if cluster else 1) as found, ImageServer(data).running() as url:
+        for system in (member.system for member in found.vm.members if member.name in found.agents):
+            with system.transaction():
+                for device in ("1A03", "1B03"):
+                    execute(system, "ZHCP", f"ATTACH {device} TO * AS {device}")
+                    luns.set_online(system, "ZHCP", device, online=True)
         manager = found.manager("manager", more="[inventory]\nseconds = 0\n")
         image = json.loads((await asyncio.to_thread(zvm, "image", "sample", str(folder / "sample.img"))).stdout)
-        found.agent.nursery = manager.nursery = nursery
-        await found.agent.end()
+        for program in (manager, *found.agents.values()):
+            program.nursery = nursery
+        for agent in found.agents.values():
+            await agent.end()
         made = Rig(found, manager, folder, Path(image["path"]), url, hashlib.sha256(data).hexdigest())
         await made.begin()
         yield made

@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from zvmcloud.simulator.embed import Simulator
+import repeatable
+from zvmcloud.simulator.embed import Member, Simulator
 from zvmcloud.simulator.presets import Model
 
 TOKEN = "a-token-for-this-test"
@@ -92,6 +93,16 @@ class Nursery:
 
     def close(self) -> None:
         self._process.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def nursery(folder: Path) -> Iterator[Nursery]:
+    """Where programs are started whose file systems have the same bytes every time."""
+    made = Nursery(repeatable.environment(folder))
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 class Program:
@@ -198,35 +209,47 @@ async def until(
 
 
 class Fleet:
-    """One z/VM system with its agent, and managers."""
+    """z/VM systems with an agent each, and managers."""
 
-    def __init__(self, folder: Path, vm: Simulator) -> None:
+    def __init__(self, folder: Path, vm: Simulator, agents: int = 1) -> None:
         self.folder = folder
         self.vm = vm
-        self.socket = folder / "zhcp.sock"
         (folder / "password").write_text("ZHCP")
-        self.agent = Program(
-            folder,
-            "zhcp",
-            "zvmcloud.zhcp.program",
-            f'[smapi]\nhost = "127.0.0.1"\nport = {vm.smapi_port}\nuserid = "ZHCP"\n'
-            f'password_file = "{folder / "password"}"\n'
-            f'[machine]\nhost = "127.0.0.1"\nport = {vm.machine_port}\n'
-            f'[listen]\nunix = "{self.socket}"\n[storage]\nstate = "{folder / "zhcp"}"\nfcps = ["1A03", "1B03"]\n',
-            "http://zhcp",
-            uds=str(self.socket),
-        )
+        self.agents = {member.name: self._agent(member) for member in vm.members[:agents]}
         self.managers: list[Manager] = []
+
+    @property
+    def agent(self) -> Program:
+        """The first system's."""
+        return next(iter(self.agents.values()))
+
+    def _agent(self, member: Member) -> Program:
+        name = "zhcp" if member is self.vm.members[0] else f"zhcp-{member.name}"
+        socket = self._socket(member.name)
+        return Program(
+            self.folder,
+            name,
+            "zvmcloud.zhcp.program",
+            f'[smapi]\nhost = "127.0.0.1"\nport = {member.smapi_port}\nuserid = "ZHCP"\n'
+            f'password_file = "{self.folder / "password"}"\n'
+            f'[machine]\nhost = "127.0.0.1"\nport = {member.machine_port}\n'
+            f'[listen]\nunix = "{socket}"\n[storage]\nstate = "{self.folder / name}"\nfcps = ["1A03", "1B03"]\n',
+            "http://zhcp",
+            uds=str(socket),
+        )
+
+    def _socket(self, system: str) -> Path:
+        return self.folder / f"{system}.sock"
 
     def manager(self, name: str, more: str = "") -> Manager:
         port = free_port()
+        systems = (f'[[systems]]\nname = "{item}"\nurl = "unix:{self._socket(item)}"\n' for item in self.agents)
         found = Manager(
             self.folder,
             name,
             "zvmcloud.api.program",
             f'state = "{self.folder / name}"\nport = {port}\nnode = "{name}"\n'
-            f'import_folders = ["{self.folder}"]\n{more}\n[connector]\nmode = "open"\n'
-            f'[[systems]]\nname = "ZVM1"\nurl = "unix:{self.socket}"\n',
+            f'import_folders = ["{self.folder}"]\n{more}\n[connector]\nmode = "open"\n{"".join(systems)}',
             f"http://127.0.0.1:{port}",
         )
         self.managers.append(found)
@@ -234,15 +257,17 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def fleet(folder: Path, model: Model | None = None) -> AsyncIterator[Fleet]:
-    """A z/VM and its agent; all programs end with the block. Of a cluster the agent is the first member's."""
+async def fleet(folder: Path, model: Model | None = None, agents: int = 1) -> AsyncIterator[Fleet]:
+    """A z/VM and its agent; all programs end with the block. Of a cluster so many members, the first ones, have an
+    agent and are systems of the managers."""
     async with Simulator(state=folder / "vm", model=model) as vm:
-        found = Fleet(folder, vm)
-        await found.agent.start()
+        found = Fleet(folder, vm, agents)
+        for agent in found.agents.values():
+            await agent.start()
         try:
             yield found
         finally:
-            for program in (*found.managers, found.agent):
+            for program in (*found.managers, *found.agents.values()):
                 if program.process is not None:
                     await program.end()
                 await program.client.aclose()

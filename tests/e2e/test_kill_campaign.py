@@ -15,9 +15,11 @@ import random
 import sys
 from pathlib import Path
 
-from e2e.kill_cases import CASES, CHANGES_NO_ZVM, STATES, Case, wanted
+from e2e.kill_cases import CASES, CHANGES_NO_ZVM, Case, wanted
 from e2e.kill_places import Known, Point, Snapshot, Tally
-from e2e.kill_rig import Rig, nursery, rig
+from e2e.kill_rig import Rig, rig
+from e2e.kill_states import STATES
+from e2e.programs import nursery
 from whole_system import differences
 from zvmcloud.api.connector.routes import RULES
 from zvmcloud.api.connector.schemas import ACTIONS
@@ -46,7 +48,7 @@ def chosen(cases: tuple[Case, ...], known: Known, rng: random.Random) -> list[Po
         return []
     each = -(-int(KILLS) // len(cases))
     wanted_inside = max(1, each - len(boundaries))
-    victims = rng.choice((("zhcp",), ("manager",), ("zhcp", "manager")))
+    victims = rng.choice((tuple(known.agents), ("manager",), (*known.agents, "manager")))
     moment = Point("moment", rng.randrange(5, 100), victims, when="at")
     return [*boundaries, *rng.sample(inside, min(len(inside), wanted_inside)), moment]
 
