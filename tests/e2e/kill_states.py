@@ -158,6 +158,7 @@ STATES = {
         State("made on", "on", (_MADE,)),
         State("lun", "made on", (_VOLUME,)),
         State("foreign", "off", (native("guest.forget", of=THIRD),)),
+        State("granted", "off", (native("vswitch.grant", {"userid": SECOND, "vlan": 101}, item="VLANSW"),)),
         State("revoked", "off", (native("vswitch.revoke", {"userid": USERID}, item="VSW1"),)),
         State(
             "members",

@@ -7,8 +7,9 @@ from zhcp.test_resize import entry, running
 from zvmcloud.cp import commands
 from zvmcloud.simulator import guest_lans
 from zvmcloud.simulator.faults import Rule
-from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.errors import FieldError, Json
+from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.messages import OperationOutcome, parse_operation
 from zvmcloud.zhcp.network_messages import (
     AccessLan,
     AttachNic,
@@ -16,6 +17,10 @@ from zvmcloud.zhcp.network_messages import (
     CreateLan,
     CreateVswitch,
     DeleteLan,
+    GrantVswitch,
+    RestoreVswitch,
+    RevokeVswitch,
+    Right,
     SetVswitchVlan,
 )
 from zvmcloud.zhcp.switch_queries import ranges
@@ -99,6 +104,85 @@ async def test_a_right_of_before_stays_when_a_later_part_fails(agent: Agent) -> 
     agent.simulator.faults.add(Rule(function="Virtual_Network_Adapter_Connect_Vswitch", rc=396, rs=1, count=1))
     await agent.refused(AttachNic(userid="LINUX01", vdev="1000", network="VSW1", vlans=("8",), active=True))
     assert grants(agent)["LINUX01"][0] == ("7",)
+
+
+def before_of(done: OperationOutcome) -> dict[str, Json]:
+    """What an undo takes."""
+    assert done.result is not None
+    before = done.result["before"]
+    assert isinstance(before, dict)
+    return before
+
+
+def rights(agent: Agent) -> dict[str, object]:
+    return {grant.userid: grant for grant in agent.simulator.system.vswitches["VSW1"].grants}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        GrantVswitch(name="VSW1", userid="LINUX01"),
+        SetVswitchVlan(name="VSW1", userid="LINUX01", vlan=8),
+        RevokeVswitch(name="VSW1", userid="LINUX01"),
+    ],
+    ids=["grant", "VLAN", "revoke"],
+)
+@pytest.mark.parametrize("was", ["", "VLANs", "promiscuous"])
+async def test_a_changed_right_tells_the_one_of_before_which_comes_back_whole(
+    agent: Agent, change: Operation, was: str
+) -> None:
+    await running(agent)
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",), vid="AWARE"))
+    if was:
+        right = Right("LINUX01", ("7", "20-22"), promiscuous=was == "promiscuous", osd_sim=was == "promiscuous")
+        await agent.run(RestoreVswitch(name="VSW1", defined=False, grants=(right,)))
+    before = rights(agent)
+    assert bool(before) == bool(was)
+    done = await agent.run(change)
+    assert rights(agent) != before or not was
+    await agent.run(parse_operation("vswitch.restore", {"name": "VSW1", **before_of(done)}))
+    assert rights(agent) == before
+
+
+async def test_a_right_that_comes_back_couples_what_its_loss_uncoupled(agent: Agent) -> None:
+    await running(agent)
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
+    await agent.run(AttachNic(userid="LINUX01", vdev="1000", network="VSW1", active=True))
+    done = await agent.run(RevokeVswitch(name="VSW1", userid="LINUX01"))
+    assert await live_nics(agent) == [("1000", None)]
+    await agent.run(parse_operation("vswitch.restore", {"name": "VSW1", **before_of(done)}))
+    assert await live_nics(agent) == [("1000", "VSW1")]
+
+
+async def test_an_adapter_that_goes_again_leaves_the_right_of_before_whole(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",), vid="AWARE"))
+    right = Right("LINUX01", ("7",), promiscuous=True)
+    await agent.run(RestoreVswitch(name="VSW1", defined=False, grants=(right,)))
+    before = rights(agent)
+    done = await agent.run(AttachNic(userid="LINUX01", vdev="1000", network="VSW1", vlans=("8",)))
+    assert rights(agent) != before
+    await agent.run(parse_operation("nic.delete", {"userid": "LINUX01", "vdev": "1000", **before_of(done)}))
+    assert rights(agent) == before
+
+
+@pytest.mark.parametrize("action", ["drop-after-id", "drop-after-work"])
+async def test_a_change_of_a_right_whose_answer_is_lost_is_looked_for(agent: Agent, action: str) -> None:
+    await agent.run(agent.guest())
+    await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
+    for change, left in ((GrantVswitch, {"LINUX01"}), (RevokeVswitch, set())):
+        agent.simulator.faults.add(Rule(function="Virtual_Network_Vswitch_Set_Extended", action=action, count=1))
+        agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
+        await agent.run(change(name="VSW1", userid="LINUX01"))
+        assert set(rights(agent)) == left
+
+
+async def test_a_right_on_a_vswitch_that_has_gone_is_left_alone(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    right = Right("LINUX01", ("7",))
+    await agent.run(RestoreVswitch(name="NOSW", defined=False, grants=(right,), revoked=("MAINT",)))
+    with pytest.raises(FieldError, match="revoked"):
+        parse_operation("vswitch.restore", {"name": "VSW1", "defined": False, "revoked": ["NOT A USERID"]})
 
 
 def test_vlans_are_granted_as_ranges() -> None:

@@ -187,8 +187,13 @@ def plan_set_vlan(system: str, switch: str, guest: str, vlan: int, coupled: Sequ
 
 
 def _right(system: str, kind: str, title: str, switch: str, parameters: Mapping[str, Json]) -> Plan:
-    step = Step(kind.partition(".")[2], title, kind, {"name": switch, **parameters})
+    step = right_step(kind.partition(".")[2], kind, title, switch, parameters)
     return Plan(kind, title[0].upper() + title[1:], system, (step,), str(parameters["userid"]))
+
+
+def right_step(name: str, kind: str, title: str, switch: str, parameters: Mapping[str, Json]) -> Step:
+    """Change a userid's right on a VSWITCH; undone, it is the one of before, or none, as the agent found it."""
+    return Step(name, title, kind, {"name": switch, **parameters}, "vswitch.restore", {"name": switch})
 
 
 # -- guest LANs -------------------------------------------------------------------------------------------------------

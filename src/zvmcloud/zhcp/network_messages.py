@@ -213,8 +213,8 @@ class CreateNic(OfDevice):
 class DeleteNic(OfDevice):
     """Remove an adapter; one that is not there is fine. `osa`: it consists of dedicated OSA devices.
 
-    With `network`, a VSWITCH, the guest's right there becomes what it was before nic.attach, which told it: `granted`
-    with `vlans`, or none. It stays when another adapter of the guest is for that VSWITCH.
+    With `network`, a VSWITCH, the guest's right there becomes what it was before nic.attach, which told it: `grants`
+    has it, or nothing. It stays when another adapter of the guest is for that VSWITCH.
 
     Undone: nothing: sent again, it goes on where it was.
 
@@ -224,8 +224,7 @@ class DeleteNic(OfDevice):
     active: bool = False
     osa: bool = False
     network: str = fields.name(default="")
-    granted: bool = False
-    vlans: tuple[str, ...] = fields.limits(default=(), pattern=r"[0-9]{1,4}(-[0-9]{1,4})?", rule="VLANs, such as 10")
+    grants: tuple[Right, ...] = ()
     persist: bool = True
 
 
@@ -301,7 +300,8 @@ class DeleteVswitch(Operation):
 @dataclass(frozen=True, slots=True)
 class RestoreVswitch(CreateVswitch):
     """Define a VSWITCH that was deleted again, with its grants, and couple the adapters of guests that run. What it
-    takes is what vswitch.delete tells as `before`; with `defined` false there was none, and nothing is done.
+    takes is what vswitch.delete, vswitch.grant, vswitch.revoke and vswitch.set_vlan tell as `before`: with `defined`
+    false only the rights on one that is there, which are again as they were: `grants`, and none of those `revoked`.
 
     Undone: the VSWITCH is deleted, if this operation made it.
 
@@ -315,13 +315,14 @@ class RestoreVswitch(CreateVswitch):
     ip_timeout: int = fields.limits(default=0, low=0, high=240)
     mac: str = fields.limits(default="", pattern=r"([0-9A-F]{6})?", upper=True, rule="six hexadecimal digits")
     grants: tuple[Right, ...] = ()
+    revoked: tuple[str, ...] = fields.limits(default=(), pattern=fields.USERID, upper=True, rule="userids")
     adapters: tuple[Adapter, ...] = ()
 
 
 @kind("vswitch.grant")
 @dataclass(frozen=True, slots=True)
 class GrantVswitch(_UserOfVswitch):
-    """Let a userid couple to a VSWITCH.
+    """Let a userid couple to a VSWITCH. The result has the right of `before`, as vswitch.restore takes it.
 
     Undone: nothing: it is one call, made or refused.
 
@@ -334,7 +335,8 @@ class GrantVswitch(_UserOfVswitch):
 @kind("vswitch.revoke")
 @dataclass(frozen=True, slots=True)
 class RevokeVswitch(_UserOfVswitch):
-    """Take that right away; a userid without it is fine.
+    """Take that right away; a userid without it is fine. The result has the right of `before`, as vswitch.restore
+    takes it, with the adapters that CP uncouples.
 
     Undone: nothing: it is one call, made or refused.
 
@@ -347,7 +349,8 @@ class RevokeVswitch(_UserOfVswitch):
 @kind("vswitch.set_vlan")
 @dataclass(frozen=True, slots=True)
 class SetVswitchVlan(_UserOfVswitch):
-    """Grant a userid one VLAN of a VSWITCH that is VLAN aware.
+    """Grant a userid one VLAN of a VSWITCH that is VLAN aware. The result has the right of `before`, as vswitch.restore
+    takes it.
 
     Undone: nothing: it is one call, made or refused.
 

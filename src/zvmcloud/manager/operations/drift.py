@@ -18,6 +18,7 @@ from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.drifting import MACHINES
 from zvmcloud.manager.inventory.tables import drift, seen_guests, seen_nics
 from zvmcloud.manager.jobs.plan import NOTHING, Json, Plan, Step
+from zvmcloud.manager.network_plans import right_step
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.operations.nics import coupling
 from zvmcloud.manager.tables import nics
@@ -132,16 +133,13 @@ async def repair(node: Node, caller: Caller, target: Target, wanted: Repair) -> 
 
 
 def _grant(owner: str, row: sa.RowMapping) -> Step:
-    """The right to couple, into the VLAN that was recorded. What was there of a VLAN before is put back by an undo."""
+    """The right to couple, into the VLAN that was recorded."""
     switch, vlan = row["subject"], row["detail"].get("vlan")
-    grant = {"name": switch, "userid": owner}
     if vlan is None:
-        return Step(f"grant-{switch}", f"let {owner} use {switch}", "vswitch.grant", grant, "vswitch.revoke", grant)
+        title = f"let {owner} use {switch}"
+        return right_step(f"grant-{switch}", "vswitch.grant", title, switch, {"userid": owner})
     title = f"let {owner} use VLAN {vlan} of {switch}"
-    right: Json = {"userid": owner, "vlans": [str(number) for number in row["detail"].get("is", ())]}
-    back: tuple[str, dict[str, Json]] = ("vswitch.restore", {"name": switch, "defined": False, "grants": [right]})
-    undo = ("vswitch.revoke", grant) if row["kind"] == "grant-missing" else back
-    return Step(f"grant-{switch}", title, "vswitch.set_vlan", {**grant, "vlan": vlan}, *undo)
+    return right_step(f"grant-{switch}", "vswitch.set_vlan", title, switch, {"userid": owner, "vlan": vlan})
 
 
 def _power(node: Node, owner: str, row: sa.RowMapping) -> Step:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from zvmcloud.manager import network_plans
 from zvmcloud.manager.core import userid
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.identity.roles import Caller, Role
-from zvmcloud.manager.jobs.plan import Json, Plan
+from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.operations.declare import Nothing, Prepared, Target, operation
 
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ class Grant:
 
 @operation("vswitch.grant", "POST", f"{SWITCH}/grant", Grant, Role.OPERATOR)
 async def grant(node: Node, caller: Caller, target: Target, wanted: Grant) -> Prepared:
-    """Let a userid couple to a virtual switch."""
+    """Let a userid couple to a virtual switch. An undo puts back the right that it had before, or none."""
     name, guest = await _known(node, target), userid(wanted.userid)
     if wanted.vlan:
         plan = network_plans.plan_set_vlan(target.system, name, guest, wanted.vlan)
     else:
         plan = network_plans.plan_grant(target.system, name, guest)
-    return Prepared(_undone(plan, "vswitch.revoke", name, guest), caller.project, seen=(f"vswitch {name}",))
+    return Prepared(plan, caller.project, seen=(f"vswitch {name}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +125,11 @@ class Revoke:
 
 @operation("vswitch.revoke", "POST", f"{SWITCH}/revoke", Revoke, Role.OPERATOR)
 async def revoke(node: Node, caller: Caller, target: Target, wanted: Revoke) -> Prepared:
-    """Take the right to couple to a virtual switch away from a userid."""
+    """Take the right to couple to a virtual switch away from a userid; its adapters are not coupled to it any more. An
+    undo gives the right back with its VLANs, and couples the adapters if the guest runs then."""
     name, guest = await _known(node, target), userid(wanted.userid)
-    plan = _undone(network_plans.plan_revoke(target.system, name, guest), "vswitch.grant", name, guest)
+    plan = network_plans.plan_revoke(target.system, name, guest)
     return Prepared(plan, caller.project, seen=(f"vswitch {name}",))
-
-
-def _undone(plan: Plan, kind: str, name: str, guest: str) -> Plan:
-    """A right comes back, or goes again."""
-    (step,) = plan.steps
-    return replace(plan, steps=(replace(step, undo_kind=kind, undo_parameters={"name": name, "userid": guest}),))
 
 
 async def _known(node: Node, target: Target) -> str:

@@ -8,18 +8,20 @@ query; `make bench ARGS=agent` prints them beside those of reference/connector/f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from functools import partial
 
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp import switch_queries
+from zvmcloud.zhcp import fields, switch_queries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.network_messages import AttachNic, Right
+from zvmcloud.zhcp.operations.before import right_of
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.lans import admit
 from zvmcloud.zhcp.operations.nics import has_nic
 from zvmcloud.zhcp.operations.states import is_active
-from zvmcloud.zhcp.operations.vswitches import put_back, set_switch
+from zvmcloud.zhcp.operations.vswitches import granted, put_back, set_switch
 
 _DEVICES = "3"
 _ALREADY_GRANTED = (212, 44)
@@ -36,12 +38,12 @@ async def attach(context: Context, request: AttachNic) -> dict[str, Json]:
     userid, vdev = request.userid, request.vdev
     async with context.writing(userid):
         active = await is_active(context, userid, request.active)
-        before = await _right(context, request) if request.lan_owner == "SYSTEM" else None
+        now = await _right(context, request) if request.lan_owner == "SYSTEM" else None
         await _define(context, request)
         right: dict[str, Json] = {}
-        if before is not None:
+        if request.lan_owner == "SYSTEM":
             context.report(0.3, f"{userid} may use {request.network}")
-            right = await _grant(context, request, before)
+            right = await _grant(context, request, now)
         if active:
             context.report(0.6, f"NIC {vdev} in the running {userid}")
             await _live(context, request)
@@ -49,15 +51,7 @@ async def attach(context: Context, request: AttachNic) -> dict[str, Json]:
     return {**told, "mac_id": request.mac_id, "before": right}
 
 
-@dataclass(frozen=True, slots=True)
-class _Right:
-    """Whether a userid may couple to a VSWITCH, and in which VLANs."""
-
-    granted: bool
-    vlans: tuple[str, ...] = ()
-
-
-async def _right(context: Context, request: AttachNic) -> _Right:
+async def _right(context: Context, request: AttachNic) -> Right | None:
     """What the userid may do now. AgentError 404 without such a VSWITCH, 409 for VLANs on one that knows none."""
     switch = await switch_queries.vswitch(context, request.network)
     attributes = switch["attributes"]
@@ -67,14 +61,7 @@ async def _right(context: Context, request: AttachNic) -> _Right:
             409, "vlan-unaware", f"VSWITCH {request.network} is not VLAN aware",
             remedy="leave vlans and TRUNK out, or choose a VSWITCH that is",
         )  # fmt: skip
-    users = switch["authorized_users"]
-    for user in users if isinstance(users, list) else []:
-        if isinstance(user, dict) and user.get("grant_userid") == request.userid:
-            vlans = user.get("user_vlan_ids")
-            return _Right(
-                True, switch_queries.ranges(int(str(item)) for item in vlans) if isinstance(vlans, list) else ()
-            )
-    return _Right(False)
+    return right_of(switch, request.userid)
 
 
 async def _define(context: Context, request: AttachNic) -> None:
@@ -109,16 +96,16 @@ async def _define(context: Context, request: AttachNic) -> None:
         )  # fmt: skip
 
 
-async def _grant(context: Context, request: AttachNic, before: _Right) -> dict[str, Json]:
+async def _grant(context: Context, request: AttachNic, now: Right | None) -> dict[str, Json]:
     """The right to couple, with port type and VLANs; undone by the right of before, which is told as nic.delete takes
     it."""
     userid, name = request.userid, request.network
-    if before == _Right(True, request.vlans) and request.port_type == "ACCESS" and context.recall("right") is None:
+    enough = now is not None and now.vlans == request.vlans and request.port_type == "ACCESS"
+    if enough and context.recall("rights") is None:
         return {}
-    recalled = await context.remember("right", f"{before.granted:d} {' '.join(before.vlans)}".strip())
-    granted, _, vlans = recalled.partition(" ")
+    grants: list[Json] = json.loads(await context.remember("rights", json.dumps([asdict(now)] if now else [])))
+    was = fields.read(Right, grants[0]) if grants else None
     persist = "YES" if request.persist else "NO"
-    was = Right(userid, tuple(vlans.split())) if granted == "1" else None
     right = f.VirtualNetworkVswitchSetExtended(
         target=name,
         switch_name=name,
@@ -128,14 +115,10 @@ async def _grant(context: Context, request: AttachNic, before: _Right) -> dict[s
         persist=persist,
     )
 
-    async def granted_now() -> bool:
-        now = await _right(context, request)
-        return now.granted and set(now.vlans) >= set(request.vlans)
-
     back = partial(put_back, context, name, userid, was, persist=request.persist)
     context.on_undo(f"right of {userid} on {name}", back)
-    await set_switch(context, right, _ALREADY_GRANTED, done=granted_now)
-    return {"network": name, "granted": was is not None, "vlans": [*vlans.split()], "persist": request.persist}
+    await set_switch(context, right, _ALREADY_GRANTED, done=granted(context, name, userid, request.vlans))
+    return {"network": name, "grants": grants, "persist": request.persist}
 
 
 async def _live(context: Context, request: AttachNic) -> None:

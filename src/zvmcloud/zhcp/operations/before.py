@@ -1,5 +1,6 @@
 """What networks were before they are changed or deleted, as their undo takes it: told in the results of vswitch.change,
-vswitch.delete and lan.delete, and looked at once, before the change: a run after a crash tells what the first one saw.
+vswitch.delete, vswitch.grant, vswitch.revoke, vswitch.set_vlan and lan.delete, and looked at once, before the change: a
+run after a crash tells what the first one saw.
 
 z/VM does not tell all: not the controller of a VSWITCH without an uplink that works, nor whether one without devices
 is to connect, its LACP, nor the port type of a grant (replies of Virtual_Network_Vswitch_Query_Extended,
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import switch_queries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.network_messages import Adapter, ChangeVswitch
+from zvmcloud.zhcp.network_messages import Adapter, ChangeVswitch, Right
 from zvmcloud.zhcp.operations.context import Context
 
 _COUPLED = (204, 20)
@@ -61,14 +63,41 @@ async def whole(context: Context, name: str) -> Json:
             "vid": ("AWARE" if int(vid) <= 1 else str(int(vid))) if aware else "UNAWARE",
             **({"native_vid": int(str(told.get("native_vlan_id", "1")))} if aware else {}),
             "mac": "".join(part for part in mac if part.isalnum())[-6:].upper(),
-            "grants": [_grant(user) for user in _rows(found, "authorized_users")],
-            "adapters": [
-                {"userid": row.get("adapter_owner"), "vdev": row.get("adapter_vdev")}
-                for row in _rows(found, "adapters")
-            ],
+            "grants": [asdict(_grant(user)) for user in _rows(found, "authorized_users")],
+            "adapters": _adapters(found),
         }
 
     return await remembered(context, look)
+
+
+async def the_right(context: Context, name: str, userid: str, *, persist: bool, adapters: bool = False) -> Json:
+    """The right of a userid on a VSWITCH as vswitch.restore takes it. ``adapters``: with what it has coupled there,
+    which CP uncouples when the right goes. AgentError 404 `vswitch-unknown`."""
+
+    async def look() -> Json:
+        found = await _switch(context, name)
+        was = right_of(found, userid)
+        rights: dict[str, Json] = {"grants": [asdict(was)]} if was is not None else {"revoked": [userid]}
+        return {
+            "defined": False,
+            "persist": persist,
+            **rights,
+            **({"adapters": _adapters(found, userid)} if adapters else {}),
+        }
+
+    return await remembered(context, look)
+
+
+def right_of(switch: Mapping[str, Json], userid: str) -> Right | None:
+    """What a userid may do with a VSWITCH, as switch_queries tells of that; None for nothing."""
+    mine = [user for user in _rows(switch, "authorized_users") if user.get("grant_userid") == userid]
+    return _grant(mine[0]) if mine else None
+
+
+def _adapters(switch: Mapping[str, Json], userid: str = "") -> list[Json]:
+    """What is coupled to it, of one userid or of all."""
+    rows = [row for row in _rows(switch, "adapters") if userid in ("", row.get("adapter_owner"))]
+    return [{"userid": row.get("adapter_owner"), "vdev": row.get("adapter_vdev")} for row in rows]
 
 
 async def _switch(context: Context, name: str) -> Mapping[str, Json]:
@@ -107,14 +136,14 @@ def _values(switch: Mapping[str, Json]) -> dict[str, Json]:
     return values
 
 
-def _grant(user: Mapping[str, Json]) -> Json:
+def _grant(user: Mapping[str, Json]) -> Right:
     vlans = user.get("user_vlan_ids")
-    return {
-        "userid": user.get("grant_userid"),
-        "vlans": [*switch_queries.ranges(int(str(number)) for number in vlans)] if isinstance(vlans, list) else [],
-        "promiscuous": user.get("promiscuous_mode") == "PROM",
-        "osd_sim": user.get("osd_sim") == "OSDSIM",
-    }
+    return Right(
+        str(user.get("grant_userid")),
+        switch_queries.ranges(int(str(number)) for number in vlans) if isinstance(vlans, list) else (),
+        user.get("promiscuous_mode") == "PROM",
+        user.get("osd_sim") == "OSDSIM",
+    )
 
 
 async def coupled_again(context: Context, adapters: Sequence[Adapter], name: str, owner: str = "") -> Json:

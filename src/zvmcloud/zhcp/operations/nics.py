@@ -14,7 +14,7 @@ from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
-from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, Right, UncoupleNic
+from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
 from zvmcloud.zhcp.operations import osas
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
@@ -101,7 +101,7 @@ async def _right_back(context: Context, request: DeleteNic) -> None:
     userid, name = request.userid, request.network
     entry = await entries.query(context, userid)
     if entry is None or not any(nic.lan_name == name and nic.lan_owner in ("", "SYSTEM") for nic in entry.nicdefs):
-        was = Right(userid, request.vlans) if request.granted else None
+        was = request.grants[0] if request.grants else None
         await put_back(context, name, userid, was, persist=request.persist)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 
 from zvmcloud.smapi import functions as f
+from zvmcloud.zhcp import switch_queries
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.network_messages import (
     ChangeVswitch,
@@ -17,11 +18,12 @@ from zvmcloud.zhcp.network_messages import (
     Right,
     SetVswitchVlan,
 )
-from zvmcloud.zhcp.operations.before import as_before, coupled_again, whole
+from zvmcloud.zhcp.operations.before import as_before, coupled_again, right_of, the_right, whole
 from zvmcloud.zhcp.operations.context import Context
 
 _MISSING = (212, 40)
 _ALREADY_GRANTED = (212, 44)
+_NO_RIGHT = ((212, 4), (212, 8))
 # CP messages of SET VSWITCH that say the request does not go with the switch as it is.
 _CONFLICTS = frozenset({2838, 2846, 2853, 2856, 2858, 3022, 3033})
 
@@ -55,15 +57,29 @@ async def set_switch(
 
 async def put_back(context: Context, name: str, userid: str, was: Right | None, *, persist: bool) -> None:
     """The right of a userid as it was before: None for none. A VSWITCH that has gone is fine."""
+    if was is not None:
+        await context.journal.granting(name, userid)
     right = f.VirtualNetworkVswitchSetExtended(
         target=name,
         switch_name=name,
         grant_userid=userid if was else None,
         user_vlan_id=(" ".join(was.vlans) or None) if was else None,
+        promiscuous="YES" if was and was.promiscuous else None,
+        osd_sim="YES" if was and was.osd_sim else None,
         revoke_userid=None if was else userid,
         persist=_yes(persist),
     )
-    await set_switch(context, right, _ALREADY_GRANTED, (212, 4), (212, 8), _MISSING)
+    await set_switch(context, right, _ALREADY_GRANTED, *_NO_RIGHT, _MISSING)
+
+
+def granted(context: Context, name: str, userid: str, vlans: Sequence[str] = ()) -> Callable[[], Awaitable[bool]]:
+    """Looks whether a userid has a right with these VLANs: what a grant has made whose answer was lost."""
+
+    async def look() -> bool:
+        now = right_of(await switch_queries.vswitch(context, name), userid)
+        return now is not None and set(now.vlans) >= set(vlans)
+
+    return look
 
 
 async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
@@ -97,7 +113,7 @@ async def create(context: Context, request: CreateVswitch) -> dict[str, Json]:
 
 
 async def restore(context: Context, request: RestoreVswitch) -> dict[str, Json]:
-    """vswitch.restore: the switch first, then what only a change can set, its grants, and who was coupled. A run after
+    """vswitch.restore: the switch first, then what only a change can set, the rights, and who was coupled. A run after
     a crash does again what there may be already."""
     name = request.name
     definition = CreateVswitch(**{item.name: getattr(request, item.name) for item in fields(CreateVswitch)})
@@ -118,17 +134,9 @@ async def restore(context: Context, request: RestoreVswitch) -> dict[str, Json]:
         )
         await set_switch(context, changes)
     for right in request.grants:
-        await context.journal.granting(name, right.userid)
-        given = f.VirtualNetworkVswitchSetExtended(
-            target=name,
-            switch_name=name,
-            grant_userid=right.userid,
-            user_vlan_id=" ".join(right.vlans) or None,
-            promiscuous="YES" if right.promiscuous else None,
-            osd_sim="YES" if right.osd_sim else None,
-            persist=_yes(request.persist),
-        )
-        await set_switch(context, given, _ALREADY_GRANTED)
+        await put_back(context, name, right.userid, right, persist=request.persist)
+    for userid in request.revoked:
+        await put_back(context, name, userid, None, persist=request.persist)
     return {"name": name, "left": await coupled_again(context, request.adapters, name)}
 
 
@@ -176,32 +184,38 @@ async def delete(context: Context, request: DeleteVswitch) -> dict[str, Json]:
 
 async def grant(context: Context, request: GrantVswitch) -> dict[str, Json]:
     """vswitch.grant"""
-    await context.journal.granting(request.name, request.userid)
+    name, userid = request.name, request.userid
+    before = await the_right(context, name, userid, persist=request.persist)
+    await context.journal.granting(name, userid)
     right = f.VirtualNetworkVswitchSetExtended(
-        target=request.name, switch_name=request.name, grant_userid=request.userid, persist=_yes(request.persist)
+        target=name, switch_name=name, grant_userid=userid, persist=_yes(request.persist)
     )
-    changed = await set_switch(context, right, _ALREADY_GRANTED)
-    return {"name": request.name, "userid": request.userid, "changed": changed}
+    changed = await set_switch(context, right, _ALREADY_GRANTED, done=granted(context, name, userid))
+    return {"name": name, "userid": userid, "changed": changed, "before": before}
 
 
 async def revoke(context: Context, request: RevokeVswitch) -> dict[str, Json]:
     """vswitch.revoke"""
+    name, userid = request.name, request.userid
+    before = await the_right(context, name, userid, persist=request.persist, adapters=True)
     right = f.VirtualNetworkVswitchSetExtended(
-        target=request.name, switch_name=request.name, revoke_userid=request.userid, persist=_yes(request.persist)
+        target=name, switch_name=name, revoke_userid=userid, persist=_yes(request.persist)
     )
-    changed = await set_switch(context, right, (212, 4), (212, 8))
-    return {"name": request.name, "userid": request.userid, "changed": changed}
+
+    async def gone() -> bool:
+        return right_of(await switch_queries.vswitch(context, name), userid) is None
+
+    changed = await set_switch(context, right, *_NO_RIGHT, done=gone)
+    return {"name": name, "userid": userid, "changed": changed, "before": before}
 
 
 async def set_vlan(context: Context, request: SetVswitchVlan) -> dict[str, Json]:
     """vswitch.set_vlan"""
-    await context.journal.granting(request.name, request.userid)
+    name, userid, vlan = request.name, request.userid, str(request.vlan)
+    before = await the_right(context, name, userid, persist=request.persist)
+    await context.journal.granting(name, userid)
     right = f.VirtualNetworkVswitchSetExtended(
-        target=request.name,
-        switch_name=request.name,
-        grant_userid=request.userid,
-        user_vlan_id=str(request.vlan),
-        persist=_yes(request.persist),
+        target=name, switch_name=name, grant_userid=userid, user_vlan_id=vlan, persist=_yes(request.persist)
     )
-    await set_switch(context, right)
-    return {"name": request.name, "userid": request.userid, "vlan": request.vlan}
+    await set_switch(context, right, done=granted(context, name, userid, [vlan]))
+    return {"name": name, "userid": userid, "vlan": request.vlan, "before": before}
