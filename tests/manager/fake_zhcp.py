@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from manager.fake_fcps import Refused, fcp
 from manager.fake_system import FakeSystem
+from zvmcloud.zhcp.http import LostError
 
 __all__ = ["FakeZhcp", "Refused"]
 
@@ -133,7 +134,7 @@ class FakeZhcp(FakeSystem):
         while state["state"] == "running" and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         if state["state"] == "killed":
-            raise ConnectionResetError("the agent was killed")
+            raise LostError("the agent was killed", sent=True)
         return JSONResponse(state)
 
     def killed(self) -> None:
