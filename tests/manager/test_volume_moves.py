@@ -171,6 +171,16 @@ async def off_with_a_volume(them: Two) -> None:
     assert await them.devices("ZVM2", "B") == {"1a00": "1a00", "1b00": "1b00"}
 
 
+async def test_a_guest_that_only_reserved_devices_takes_none_of_another_s_where_it_comes(tmp_path: Path) -> None:
+    async with two(tmp_path) as them:
+        await them.node.fcp.reserve("ZVM1", "B")
+        assert await them.devices("ZVM1", "B") == {"1a01": "1a01", "1b01": "1b01"}
+        await them.taken("ZVM2", "1a01", "C")
+        await done(them.node, "guest.relocate", "B", destination="ZVM2")
+        assert await them.devices("ZVM2", "C") == {"1a01": "1a01"}
+        assert await them.devices("ZVM2", "B") == {"1b01": "1b01"}
+
+
 async def test_a_relocation_gives_away_no_device_of_a_guest_that_is_off(tmp_path: Path) -> None:
     async with two(tmp_path) as them:
         await off_with_a_volume(them)

@@ -196,8 +196,8 @@ async def follow(
     connection: Connection, userid: str, system: str, to: str, given: Pairs, *, sure: bool = False
 ) -> None:
     """The guest's attachments and FCP devices are those of another system from now on. ``given``: its devices there,
-    ``sure`` when z/VM says so; of one that is not named nothing is known but its number. What an older record of it
-    there had, goes."""
+    ``sure`` when z/VM says so; of one that is not named nothing is known but its number, so it goes to nobody whom the
+    device of that number is not free for. What an older record of it there had, goes."""
     older = (attachments.c.system == to, attachments.c.userid == userid)
     await connection.execute(sa.delete(attachments).where(*older))
     key = (attachments.c.system == system, attachments.c.userid == userid)
@@ -210,7 +210,8 @@ async def follow(
     templates = (await fcp_rows.all_templates(connection, to)).values()
     for device in mine:
         fcp = given.get(device.at, device.at)
-        if fcp in known and known[fcp].assigner not in ("", userid) and not sure:
+        told = sure and device.at in given
+        if fcp in known and known[fcp].assigner not in ("", userid) and not told:
             continue
         values: dict[str, object] = {"assigner": userid, "reserved": device.reserved, "expires": device.expires}
         values |= {"connections": device.connections, "vdev": device.at if device.at != fcp else ""}
