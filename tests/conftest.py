@@ -18,6 +18,13 @@ from zvmcloud.manager.database import Database
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`, which `make test` uses: tests wait for a third of their time, for guests to boot and programs to
+    start."""
+    processors = len(os.sched_getaffinity(0))
+    return processors + processors // 2
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Bytes are named by their length: what gzip makes has the time in it, and all workers must find the same tests."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
