@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.native import ok
+from api.native import As, ok, refused, token_of
 from api.test_connector_road import add_image, create, done
 from manager.fake_zhcp import FakeZhcp, Refused
 from manager.support import image_file
@@ -64,6 +64,21 @@ async def test_a_running_guest_becomes_an_image_and_runs_on(
     done(await act(door, "stop"))
     done(await act(door, "deploy", image="snap"))
     assert zhcp.fetched[-1] == zhcp.captured
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_captured_image_is_of_the_guests_project_and_of_nobody_else(
+    admin: httpx.AsyncClient, client: As, door: httpx.AsyncClient, node: Node
+) -> None:
+    owner = client(await token_of(admin, "sam", "member", shop="member"))
+    stranger = client(await token_of(admin, "eve", "member", bank="member"))
+    await ok(await admin.patch("/guests/zvm1/linux01", json={"project": "shop"}))
+    done(await act(door, "capture", image="snap"))
+    image = await node.images.get("snap")
+    assert (image.project, image.public) == ("shop", False)
+    await ok(await owner.get("/images/snap"))
+    await refused(await stranger.get("/images/snap"), 404, "image-unknown")
+    assert done(await door.get("/images", params={"imagename": "snap"})), "the door is an operator's, who sees all"
 
 
 @pytest.mark.usefixtures("running")

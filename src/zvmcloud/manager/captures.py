@@ -58,8 +58,9 @@ class Captures:
     async def begin(
         self, system: str, name: str, image: str, *, kind: str = "rootonly", compression: int = 6, origin: str = ""
     ) -> str:
-        """Plan a capture and hand it to the engine; returns the job's id at once. Raises what :meth:`capture` says."""
-        await self._core.owned(system, name)
+        """Plan a capture and hand it to the engine; returns the job's id at once. The image is the guest's project's.
+        Raises what :meth:`capture` says."""
+        row = await self._core.owned(system, name)
         if kind != "rootonly":
             raise NotSupported(
                 "The requested function: capture with alldisks has not been implemented in current release"
@@ -67,7 +68,7 @@ class Captures:
         if not 0 <= compression <= 9:
             raise BadInput("compress_level", compression, "0 to 9")
         stopped = self._core.settings.connector.capture_stopped
-        about = About(image, self._core.settings.connector.project, public=True)
+        about = About(image, row["project"])
         plan = await self.plan_capture(system, name, about, compression=compression, stopped=stopped)
         owner = plan.userid
         check(plan)
