@@ -87,6 +87,18 @@ def test_settings_that_are_none_are_refused(tmp_path: Path, wrong: dict[str, obj
         settings(tmp_path / "state", images=wrong)
 
 
+async def test_a_file_that_came_by_itself_goes_when_an_upload_would(node: Node) -> None:
+    folder = node.settings.folder / "files" / "imported"
+    folder.mkdir(parents=True)
+    old, young = folder / "old", folder / "young"
+    for path in (old, young):
+        path.write_bytes(b"bytes")
+    then = time.time() - node.settings.images.upload_seconds - 60
+    os.utime(old, (then, then))
+    await node.forget_old()
+    assert [path.name for path in folder.iterdir()] == ["young"]
+
+
 async def test_a_start_removes_what_no_table_knows(tmp_path: Path, database: str) -> None:
     found = settings(tmp_path / "state", database=database)
     async with running(FakeZhcp(), found) as node:

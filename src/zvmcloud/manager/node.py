@@ -237,6 +237,8 @@ class Node:
         """Forget what is kept for a time: files of jobs, plans, answers, versions of entries. One manager at a time."""
         async with self._membership.alone_with("housekeeping"):
             await self.core.runner.forget_files()
+            if gone := await self.keeping.forget_files():
+                log.info("%d files that nobody imported are removed", gone)
             await self.plans.expire()
             await self.idempotency.expire()
             if (days := self.settings.job_days) and (gone := await self._forget_jobs(time.time() - days * 86400)):

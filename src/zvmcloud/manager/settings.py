@@ -86,7 +86,7 @@ class ConnectorSettings:
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
     """``limit``: bytes of all images together, 0 for no limit; ``upload_seconds``: how long an upload waits for its
-    next bytes."""
+    next bytes, and a file of the connector's ``PUT /files`` for what is done with it."""
 
     limit: int = 0
     upload_seconds: int = 86400

@@ -20,7 +20,7 @@
     import_seconds = 7200                # for a whole http(s) image
     reservation_seconds = 3600           # until FCP devices that nobody attaches are free again; 0: never
     [images]  limit = 0                  # bytes of all images; the least recently used go first; 0: no limit
-              upload_seconds = 86400     # after which an upload that nobody continues is forgotten
+              upload_seconds = 86400     # after which an upload that nobody continues, or a file of PUT /files, goes
     [tls]  certificate = "" , key = ""
     [defaults]  profile = "LNXDFLT", disk_pool = "ECKD:POOL1", root_vdev = "0100", nic_vdev = "1000"
     [connector]  mode = "token", role = "operator", project = "default", open_from = ["127.0.0.1"],

@@ -112,6 +112,12 @@ class Keeping:
             log.error("images without their bytes: %s", ", ".join(missing))
         return gone
 
+    async def forget_files(self) -> int:
+        """Remove files that came by themselves (the connector's ``PUT /files``) and were not touched for as long as an
+        upload waits for its next bytes; how many went."""
+        oldest = time.time() - self._core.settings.images.upload_seconds
+        return await asyncio.to_thread(_clean, self._core.settings.folder / "files" / "imported", frozenset(), oldest)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     async def _files(self) -> tuple[Kept, ...]:
