@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from api.native import As, ok, refused, token_of
-from api.test_connector_road import add_image
+from api.test_connector_road import add_image, done
 from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp, Refused
 from zvmcloud.manager.node import Node
@@ -139,6 +139,39 @@ async def test_guests_of_the_connector_count_in_its_project_and_are_refused_ther
     assert "may use 1 guests and uses 1; this needs 1" in refusal["errmsg"]
     assert len(zhcp.guests) == 1
     await refused(await admin.post(GUESTS, json={**GUEST, "userid": "linux03"}), 403, "quota")
+
+
+async def test_a_guest_that_is_registered_counts_with_its_size(
+    admin: httpx.AsyncClient, door: httpx.AsyncClient, node: Node
+) -> None:
+    await over(admin, await admin.post(GUESTS, json={**GUEST, "userid": "linux01"}))
+    before = await node.quotas.used("default")
+    done(await door.post("/guests/linux01/action", json={"action": "deregister_vm"}))
+    await ok(await admin.patch("/projects/default", json={"quota": {"guests": 0}}))
+    register = {"action": "register_vm", "meta": "os_version=rhel8.6", "net_set": "0"}
+    answer = await door.post("/guests/linux01/action", json=register)
+    assert answer.status_code == 409
+    assert "may use 0 guests and uses 0; this needs 1" in answer.json()["errmsg"]
+    assert done(await door.get("/guests")) == []
+    await ok(await admin.patch("/projects/default", json={"quota": {"guests": 1}}))
+    done(await door.post("/guests/linux01/action", json=register))
+    now = await node.quotas.used("default")
+    assert (now["guests"], now["vcpus"], now["memory_mb"]) == (1, before["vcpus"], before["memory_mb"])
+
+
+async def test_an_image_of_the_connector_counts_once_and_is_refused_where_it_does_not_fit(
+    admin: httpx.AsyncClient, door: httpx.AsyncClient, node: Node, sample: Path
+) -> None:
+    await ok(await admin.patch("/projects/default", json={"quota": {"image_mb": 0}}))
+    image = {"image_name": "sample", "url": sample.as_uri(), "image_meta": {"os_version": "rhel8.6"}}
+    answer = await door.post("/images", json={"image": image})
+    assert answer.status_code == 409
+    assert "may use 0 image_mb and uses 0; this needs 1" in answer.json()["errmsg"]
+    assert not [path for path in node.images.folder.rglob("*") if path.is_file()], "nothing is kept"
+    await ok(await admin.patch("/projects/default", json={"quota": {"image_mb": 1}}))
+    await add_image(door, sample)
+    await add_image(door, sample, "again")
+    assert (await node.quotas.used("default"))["image_mb"] == 1
 
 
 async def test_a_guest_is_given_only_to_a_project_where_it_fits(admin: httpx.AsyncClient, client: As) -> None:

@@ -29,6 +29,7 @@ from zvmcloud.manager.guest_plans import GuestRequest, Relocation, plan_delete, 
 from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.inventory.seen import sizes
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.tables import guests
 
@@ -222,7 +223,7 @@ class Guests:
         """Take over a guest that exists on z/VM; ``ports`` maps a caller's port id to the MAC address of a NIC.
         One that was ours, went to another member and is back is ours again.
 
-        Raises NotFound (guest-unknown), Conflict (guest-owned) when it is ours already.
+        Raises NotFound (guest-unknown), Conflict (guest-owned) when it is ours already, QuotaExceeded (quota).
         """
         owner = userid(name)
         try:
@@ -247,18 +248,18 @@ class Guests:
             }
             for nic in facts.documents("nics")
         ]
+        uses = sizes(facts)
         steps = (
             Step(
                 "record",
                 f"record {owner} as ours",
                 "manager.guest_created",
-                {"os_version": os_version, "net_set": net_set},
+                {"os_version": os_version, "net_set": net_set, **uses},
             ),
             Step("nics", f"record {len(rows)} NIC(s)", "manager.nics_set", {"nics": rows, "net_set": net_set}),
         )
-        return await self._core.runner.run(
-            Plan("guest.register", f"Register guest {owner}", system, steps, owner), origin
-        )
+        plan = Plan("guest.register", f"Register guest {owner}", system, steps, owner, uses={"guests": 1, **uses})
+        return await self._core.runner.run(plan, origin)
 
     async def deregister(self, system: str, name: str, *, origin: str = "") -> JobRecord:
         """Forget a guest of ours; z/VM is left as it is. Raises NotFound (guest-unknown)."""

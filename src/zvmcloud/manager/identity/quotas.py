@@ -28,6 +28,7 @@ from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, jo
 _RECORDING = (
     "manager.guest_created", "manager.guest_adopted", "manager.guest_sized", "manager.volume_reserved",
     "manager.volume_sized", "manager.volume_attached", "manager.image_received", "manager.image_captured",
+    "manager.image_added",
 )  # fmt: skip
 """Steps behind which a job's use is in other tables."""
 _LIMITED = Prepared(

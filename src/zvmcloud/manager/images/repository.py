@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -23,9 +23,11 @@ from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed, NotFound
 from zvmcloud.manager.identity import audit
+from zvmcloud.manager.identity.acting import actor
+from zvmcloud.manager.identity.quotas import megabytes
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.images import records
-from zvmcloud.manager.images.about import check_name
+from zvmcloud.manager.images.about import About, check_name
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
 from zvmcloud.manager.images.localfiles import LocalFiles
 from zvmcloud.manager.images.records import in_use, protected, taken, tell
@@ -139,9 +141,11 @@ class Images:
         origin: str = "",
     ) -> JobRecord:
         """Bring an image in from a ``file://``, ``http://`` or ``https://`` URL and give it ``name``. ``coreos_on``: it
-        is the disk of a CoreOS as it is published, for ECKD or SCSI disks, instead of a connector's image.
+        is the disk of a CoreOS as it is published, for ECKD or SCSI disks, instead of a connector's image. It belongs
+        to the project of who asks, and is public when an operator does.
 
-        Raises BadInput, Conflict (image-exists), NotAllowed (path or host), ImageUnusable (header, size, md5 mismatch).
+        Raises BadInput, Conflict (image-exists), NotAllowed (path or host), ImageUnusable (header, size, md5 mismatch),
+        QuotaExceeded (quota).
         """
         await self.must_be_new(name)
         incoming = self.folder / "incoming" / str(uuid.uuid4())
@@ -157,9 +161,16 @@ class Images:
                 digest = await fetch(url, incoming, limits)
             else:
                 raise BadInput("url", f"{parts.scheme}:", "file:///path, http://... or https://...")
-            about = {"os_version": os_version.lower(), "type": "rootonly", "comments": comments}
+            caller = actor()
+            about = About(
+                name,
+                caller.project or "default",
+                os_version,
+                comments=comments,
+                public=caller.role.everywhere,
+            )
             look = partial(_coreos, eckd=coreos_on == "ECKD") if coreos_on else _headed
-            return await self._keep(name, incoming, digest, about, md5, origin, look)
+            return await self._keep(about, incoming, digest, md5, origin, look)
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
@@ -264,16 +275,22 @@ class Images:
             if (await connection.execute(query)).first() is None:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    async def _has(self, project: str, sha256: str) -> bool:
+        """Whether the project has these bytes under some name: a quota counts each file once."""
+        query = sa.select(images.c.name).where(images.c.project == project, images.c.sha256 == sha256).limit(1)
+        async with self._core.database.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def _keep(
         self,
-        name: str,
+        about: About,
         incoming: Path,
         digest: Digest,
-        about: Mapping[str, Json],
         md5: str,
         origin: str,
         look: Callable[[str, Path, Digest], dict[str, Json]],
     ) -> JobRecord:
+        name = about.name
         if md5 and md5.lower() != digest.md5:
             raise ImageUnusable(
                 f"the md5 of the received bytes is {digest.md5}, announced was {md5.lower()}",
@@ -282,23 +299,18 @@ class Images:
             )
         found = await asyncio.to_thread(look, name, incoming, digest)
         target = self.place(digest.sha256)
-        row = {
-            "name": name,
-            "sha256": digest.sha256,
-            "md5": digest.md5,
-            "bytes": digest.length,
-            **found,
-            **about,
-        }
+        row = {"sha256": digest.sha256, "md5": digest.md5, "bytes": digest.length, **found, **about.row()}
         step = Step(
             "record",
             f"record image {name}: {found['units']} {found['kind']}, sha256 {digest.sha256[:12]}",
             "manager.image_added",
             row,
         )
-        plan = Plan(kind="image.import", title=f"Import image {name}", system="", steps=(step,))
+        plan = Plan(kind="image.import", title=f"Import image {name}", system="", steps=(step,), project=about.project)
         async with self._core.image_lock(digest.sha256):
             try:
+                if not await self._has(about.project, digest.sha256):
+                    plan = replace(plan, uses={"image_mb": megabytes(digest.length)})
                 await asyncio.to_thread(into_place, incoming, target, digest.length)
                 return await self._core.runner.run(plan, origin)
             except OSError as error:

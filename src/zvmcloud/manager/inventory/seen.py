@@ -46,11 +46,9 @@ class SeenEntry:
             "kind": found.text("kind"),
             "digest": self.digest,
             "state": self.state,
-            "vcpus": found.number("vcpus"),
+            **sizes(found),
             "max_cpus": found.number("max_cpus"),
-            "memory_mb": found.number("memory_mb"),
             "max_memory_mb": found.number("max_memory_mb"),
-            "disk_mb": sum(_bytes(disk) for disk in found.documents("disks")) // 2**20,
             "profile": found.text("profile")[:8],
             "ipl": found.text("ipl")[:8],
             "unreadable": found.text("unreadable")[:255],
@@ -91,6 +89,15 @@ class SeenEntry:
             }
             for nic in self.document.documents("nics")
         ]
+
+
+def sizes(found: Document) -> dict[str, int]:
+    """What quotas count of an entry that an agent tells of."""
+    return {
+        "vcpus": found.number("vcpus"),
+        "memory_mb": found.number("memory_mb"),
+        "disk_mb": sum(_bytes(disk) for disk in found.documents("disks")) // 2**20,
+    }
 
 
 def places(disks: list[Row]) -> dict[str, list[object]]:
