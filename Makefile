@@ -44,7 +44,7 @@ fuzz-api: $(STAMP)  ## send the native API what nobody would, while its z/VM mis
 reference: $(STAMP)  ## write the pages of docs/reference that are made from the code
 	$(BIN)/python tests/reference.py
 
-campaign-kills: $(STAMP)  ## kill the manager and the agent between all steps of all operations, and inside steps (KILLS=n|all|0, SEED=n, CASES=word)
+campaign-kills: $(STAMP)  ## kill the manager and the agent between all steps of all operations, and inside steps (KILLS=n|all|0, SEED=n, CASES=word, DATABASE=postgresql)
 	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -s tests/e2e/test_kill_campaign.py $(ARGS)
 
 campaign-faults: $(STAMP)  ## refuse each SMAPI and CP call of every operation in turn, and look at the whole z/VM (CASES=expression)

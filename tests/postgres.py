@@ -56,6 +56,13 @@ class Server:
     def drop(self, url: str) -> None:
         self._admin(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
 
+    def copy(self, source: str, target: str) -> None:
+        """Make the database `target` what `source` is (URLs); who is connected to one of them is not any more."""
+        old, new = (str(sa.make_url(url).database) for url in (source, target))
+        self._admin(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
+        self._admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name", name=old)
+        self._admin(f"CREATE DATABASE {new} TEMPLATE {old}")
+
     def dump(self, url: str) -> bytes:
         """Everything in a database, as text."""
         name = str(sa.make_url(url).database)
@@ -72,11 +79,29 @@ class Server:
             _migrate(connection)
         engine.dispose()
 
-    def _admin(self, statement: str) -> None:
+    def _admin(self, statement: str, **values: str) -> None:
         engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(sa.text(statement))
+            connection.execute(sa.text(statement), values)
         engine.dispose()
+
+
+class Kept:
+    """A database of its own, of which copies are kept under names."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._copies: dict[str, str] = {}
+        self.url = server.database()
+
+    def save(self, name: str) -> None:
+        """Keep what is in it."""
+        self._copies[name] = f"{self.url.partition('?')[0].rpartition('/')[2]}_{len(self._copies)}"
+        self._server.copy(self.url, self._server.url(self._copies[name]))
+
+    def load(self, name: str) -> None:
+        """Have it hold what was kept."""
+        self._server.copy(self._server.url(self._copies[name]), self.url)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 
+import postgres
 from e2e.kill_cases import Case, images
 from e2e.kill_places import Called, Known, Point, Snapshot, Tally, told
 from e2e.kill_states import MEMBERS, STATES, USERID, Ask, State
@@ -169,8 +169,8 @@ class Rig:
         place = self._folder / "states" / state.name
         place.mkdir(parents=True)
         await asyncio.to_thread(self.fleet.vm.save, place / "vm.tar")
-        for name in self.programs:
-            await asyncio.to_thread(shutil.copytree, self.fleet.folder / name, place / name)
+        for program in self.programs.values():
+            await asyncio.to_thread(program.save, place)
         (place / "reserved.json").write_text(json.dumps(self._reserved))
         await self._start(*self.programs.values())
         self._kept[state.name] = await self.settled()
@@ -181,9 +181,8 @@ class Rig:
         await self._end()
         place = self._folder / "states" / state.name
         await self.fleet.vm.load(place / "vm.tar")
-        for name in self.programs:
-            await asyncio.to_thread(shutil.rmtree, self.fleet.folder / name)
-            await asyncio.to_thread(shutil.copytree, place / name, self.fleet.folder / name)
+        for program in self.programs.values():
+            await asyncio.to_thread(program.load, place)
         self._reserved = json.loads((place / "reserved.json").read_text())
         await self._start(*self.programs.values())
         now = await self.becomes(self._kept[state.name])
@@ -372,9 +371,11 @@ STATES_OWN = {"LINUX01", "GUEST02", "GUEST03", "NEW01", "NEW02"}
 
 
 @asynccontextmanager
-async def rig(folder: Path, nursery: Nursery, *, cluster: bool = False) -> AsyncIterator[Rig]:
-    """A z/VM with its agent, or a cluster of three of which two are managed, and a manager that has the sample
-    image."""
+async def rig(
+    folder: Path, nursery: Nursery, server: postgres.Server | None = None, *, cluster: bool = False
+) -> AsyncIterator[Rig]:
+    """A z/VM with its agent, or a cluster of three of which two are managed, and a manager that has the sample image;
+    on SQLite, or on a PostgreSQL server."""
     folder.mkdir()
     model = Model(ssi="SSI", members=MEMBERS) if cluster else None
     data = b"a file that a guest is booted from" * 100
@@ -384,7 +385,8 @@ async def rig(folder: Path, nursery: Nursery, *, cluster: bool = False) -> Async
                 for device in ("1A03", "1B03"):
                     execute(system, "ZHCP", f"ATTACH {device} TO * AS {device}")
                     luns.set_online(system, "ZHCP", device, online=True)
-        manager = found.manager("manager", more="[inventory]\nseconds = 0\n")
+        database = postgres.Kept(server) if server is not None else None
+        manager = found.manager("manager", "[inventory]\nseconds = 0\n", database)
         image = json.loads((await asyncio.to_thread(zvm, "image", "sample", str(folder / "sample.img"))).stdout)
         for program in (manager, *found.agents.values()):
             program.nursery = nursery

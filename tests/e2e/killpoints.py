@@ -68,13 +68,14 @@ def _job_of(frame: FrameType | None) -> str:
 def watch(start: str) -> None:
     """Watch the commits of this program. ``start``: its folder and name."""
     import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import AsyncTransaction
 
     from zvmcloud.manager import database
     from zvmcloud.zhcp.commits import Commits
 
     points = Points(start)
     commit, change = sa.engine.default.DefaultDialect.do_commit, Commits.change
-    at_the_driver = database._run
+    at_the_driver, at_the_server = database._run, AsyncTransaction.__aexit__
 
     def do_commit(self: Any, connection: Any) -> None:
         label = _job_of(sys._getframe(1))
@@ -91,6 +92,14 @@ def watch(start: str) -> None:
         if dies:
             points.die()
 
+    async def leave(self: Any, kind: Any, error: Any, trace: Any) -> None:
+        """One on PostgreSQL ends so; what it runs in the end has no caller that could be looked at."""
+        label = _job_of(sys._getframe(1)) if kind is None else ""
+        dies = bool(label) and points.around(label)
+        await at_the_server(self, kind, error, trace)
+        if dies:
+            points.die()
+
     async def journal_change(self: Any, work: Any, *, sync: bool = True) -> Any:
         dies = points.around(work.__qualname__.split(".")[1])
         outcome = await change(self, work, sync=sync)
@@ -100,6 +109,7 @@ def watch(start: str) -> None:
 
     sa.engine.default.DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
     database._run = run
+    AsyncTransaction.__aexit__ = leave  # type: ignore[method-assign,assignment]
     Commits.change = journal_change  # type: ignore[method-assign]
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import httpx
 
+import postgres
 import repeatable
 from zvmcloud.simulator.embed import Member, Simulator
 from zvmcloud.simulator.presets import Model
@@ -161,9 +163,31 @@ class Program:
     def log(self) -> str:
         return self._log.read_text()[-4000:] if self._log.exists() else ""
 
+    def save(self, place: Path) -> None:
+        """Keep its state folder there; it must not run."""
+        shutil.copytree(self.start_of_names, place / self.name)
+
+    def load(self, place: Path) -> None:
+        """Have the state that was kept there."""
+        shutil.rmtree(self.start_of_names)
+        shutil.copytree(place / self.name, self.start_of_names)
+
 
 class Manager(Program):
     """A manager, and what one asks of it."""
+
+    database: postgres.Kept | None = None
+    """Where it does not keep its tables in its state folder."""
+
+    def save(self, place: Path) -> None:
+        super().save(place)
+        if self.database is not None:
+            self.database.save(str(place))
+
+    def load(self, place: Path) -> None:
+        super().load(place)
+        if self.database is not None:
+            self.database.load(str(place))
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:
         answer = await self.client.post(f"/v1{path}", json=body)
@@ -241,7 +265,10 @@ class Fleet:
     def _socket(self, system: str) -> Path:
         return self.folder / f"{system}.sock"
 
-    def manager(self, name: str, more: str = "") -> Manager:
+    def manager(self, name: str, more: str = "", database: postgres.Kept | None = None) -> Manager:
+        if database is not None:
+            shared = self.folder / name / "shared"
+            more = f'database = "{database.url}"\nshared = "{shared}"\nheartbeat_seconds = 1\n{more}'
         port = free_port()
         systems = (f'[[systems]]\nname = "{item}"\nurl = "unix:{self._socket(item)}"\n' for item in self.agents)
         found = Manager(
@@ -252,6 +279,7 @@ class Fleet:
             f'import_folders = ["{self.folder}"]\n{more}\n[connector]\nmode = "open"\n{"".join(systems)}',
             f"http://127.0.0.1:{port}",
         )
+        found.database = database
         self.managers.append(found)
         return found
 
