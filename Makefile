@@ -26,8 +26,9 @@ $(STACK): $(STAMP)
 demo: $(STAMP)  ## deploy a Linux guest on a z/VM in software and show what happened (ARGS=--keep leaves it running)
 	$(BIN)/zvm demo $(ARGS)
 
+# Tests start hundreds of programs: none of them should compile what the one before has compiled.
 test: $(STACK)  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-openstack: $(STAMP)  ## real keystone, glance, placement, nova, neutron and cinder over two z/VM systems in software (ARGS='--logs FOLDER')
 	PYTHONPATH=tests $(BIN)/python -m openstack_proof $(ARGS)
