@@ -125,6 +125,13 @@ ALIKE = {
     "no host": [b"GET /echo HTTP/1.1\r\nX-Value: 1\r\n\r\n"],
     "two hosts": [b"GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"],
     "two lengths": [b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
+    "no length and then one": [b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 3\r\n\r\nabc"],
+    "a length and then none": [b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabc"],
+    "zero twice": [request("POST", "/echo", b"", "Content-Length: 0", "Content-Length: 0", CLOSE)],
+    "chunks and a length": [
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    ],
+    "two hosts that are one": [b"GET /echo HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"],
     "a length that is none": [b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"],
     "a length and chunks": [
         b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -141,6 +148,15 @@ ALIKE = {
 async def test_answers_are_those_of_h11(name: str) -> None:
     async with served() as quick, served("h11") as h11:
         assert await exchanged(quick, *ALIKE[name]) == await exchanged(h11, *ALIKE[name])
+
+
+REFUSED = ("two hosts", "two lengths", "no length and then one", "a length and then none", "two hosts that are one")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_request_whose_end_or_host_can_be_read_in_two_ways_is_refused(name: str) -> None:
+    async with served() as quick:
+        assert (await exchanged(quick, *ALIKE[name])).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_many_requests_on_one_connection_and_what_came_too_early_waits() -> None:

@@ -51,20 +51,21 @@ def _plain(data: bytes) -> _Head | None:
     line, *lines = data[: size - 4].split(b"\r\n")
     method, target, _ = line.split(b" ")
     fields: Fields = []
-    length, hosts = b"0", 0
+    length: bytes | None = None
+    hosts = 0
     for text in lines:
         name, _, value = text.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
         if name == b"host":
             hosts += 1
         elif name == b"content-length":
-            if length != b"0" or not _LENGTH.fullmatch(value):
+            if length is not None or not _LENGTH.fullmatch(value):
                 return None
             length = value
         elif name in _LEFT_TO_H11 or (name == b"connection" and value.lower() != b"keep-alive"):
             return None
         fields.append((name, value))
-    return _Head(method, target, fields, int(length), size) if hosts == 1 else None
+    return _Head(method, target, fields, int(length or 0), size) if hosts == 1 else None
 
 
 class QuickProtocol(H11Protocol):
