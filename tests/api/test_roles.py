@@ -184,7 +184,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /systems/{system}/guests/provision": {"userid": "nobody", "image": "x"},
     f"POST {GUEST}/config-drive": {"drive": "AA=="},
     f"POST {GUEST}/move": {"destination": "ZVM1"},
-    f"POST {GUEST}/clone": {"userid": "other"},
+    f"POST {GUEST}/clone": {"to": "other"},
     f"POST {GUEST}/capture": {"image": "x"},
     f"POST {GUEST}/resize-cpus": {"vcpus": 2},
     f"POST {GUEST}/resize-memory": {"memory_mb": 2048},

@@ -120,7 +120,7 @@ NATIVE = (
     _case("vswitch.revoke", "granted", {"userid": SECOND}, item="VLANSW"),
     _case("lan.create", "base", {"name": "LAN2"}),
     _case("lan.delete", "base", {}, item="LAN1"),
-    _case("guest.clone", "off", {"userid": NEW, "networks": [{"network": "VSW1"}]}),
+    _case("guest.clone", "off", {"to": NEW, "networks": [{"network": "VSW1"}]}),
     _case("guest.deploy", "off", {"image": "sample", "hostname": "second"}, of=SECOND),
     _case(
         "guest.deploy", "coreos", {"image": "rhcos", "hostname": "w1", "ignition": _IGNITION, "vdev": "1a00"},

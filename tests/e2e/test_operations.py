@@ -86,7 +86,7 @@ def test_a_guest_from_nothing_is_what_its_plan_shows(cloud: Cloud, native: httpx
     applied(native, "POST", f"{guest}/nics/1000/uncouple")
     applied(native, "POST", f"{guest}/nics/1000/couple", {"vswitch": "PLANSW"})
     applied(native, "POST", f"{guest}/reader/purge", {})
-    applied(native, "POST", f"{guest}/clone", {"userid": "plan2"})
+    applied(native, "POST", f"{guest}/clone", {"to": "plan2"})
     assert cloud.stack.disk_digest("plan2", "0100") == cloud.stack.disk_digest("plan1", "0100")
     applied(native, "POST", f"{guest}/capture", {"image": "plan-captured", "os_version": "rhel8.6"})
     assert native.get("/images/plan-captured").status_code == 200

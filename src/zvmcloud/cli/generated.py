@@ -142,7 +142,7 @@ def _common(operation: Operation) -> list[inspect.Parameter]:
     if operation.job:
         told = "Wait for the job to end, and show how far it is (default: on a terminal)."
         add("wait", bool | None, typer.Option("--wait/--no-wait", help=told), None)
-    if operation.method == "DELETE":
+    if operation.asks:
         add("yes", bool, typer.Option("--yes", "-y", help="Do not ask."), False)
     found.append(inspect.Parameter("output", keyword, annotation=output.Option, default=output.Format.TABLE))
     add("profile", str | None, typer.Option("--profile", help="The manager to ask; see `zvm login`."), None)
@@ -166,7 +166,7 @@ def _run(operation: Operation, options: Mapping[str, Parameter], given: dict[str
         else:
             places[parameter.place][parameter.name] = values.value_of(parameter, value)
     if given.get("yes") is False and sys.stdin.isatty() and not query.get("dry_run"):
-        _confirm(operation, path)
+        _confirm(operation, [str(given[name]) for name, one in options.items() if _is_argument(operation, one)])
     profile = profiles.current()
     with profile.client() as client:
         for name in [one.name for one in operation.parameters if one.place == "path"]:
@@ -223,8 +223,8 @@ _TEXTS = {"guest.command": "output", "guest.console": "text"}
 """Answers of which people want one member, as it is."""
 
 
-def _confirm(operation: Operation, path: Mapping[str, str]) -> None:
-    what = " ".join(path.values())
+def _confirm(operation: Operation, arguments: Iterable[str]) -> None:
+    what = " ".join(arguments)
     if not typer.confirm(f"{operation.noun} {operation.verb} {what}: sure?"):
         raise SystemExit(BAD_INPUT)
 

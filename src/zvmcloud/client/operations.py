@@ -38,7 +38,8 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A route. ``name`` is noun.verb. ``body``: media type of the body, "" without one. ``answers``: media types of
-    the successful answers. ``job``: it answers with a job; ``paged``: with a page of a list."""
+    the successful answers. ``job``: it answers with a job; ``paged``: with a page of a list. ``asks``: a person is
+    asked before it is done."""
 
     name: str
     method: str
@@ -50,6 +51,7 @@ class Operation:
     answers: tuple[str, ...]
     job: bool
     paged: bool
+    asks: bool
 
     @property
     def noun(self) -> str:
@@ -88,6 +90,7 @@ def _found(document: Schema) -> Iterator[Operation]:
                 answers=tuple(kind for answer in good.values() for kind in answer.get("content", {})),
                 job="Job" in names and "202" in good,
                 paged=any(name.startswith("Page_") for name in names),
+                asks=bool(item.get("x-asks")),
             )
 
 

@@ -20,11 +20,14 @@ Every route but /health and /login needs `Authorization: Bearer TOKEN`. Lists co
 `cursor` of the following one. Documents have an `ETag`; a change with `If-Match` is refused with 412 when the document
 is not that any more. A POST with `Idempotency-Key` can be sent again: it is done once. Changes of z/VM answer 202 with
 a job, or with `dry_run=true` 200 with a plan that `POST /plans/{plan}/apply` runs exactly so. Errors are problem
-documents (RFC 9457) with `causes`, z/VM's own words, and `remedy`."""
+documents (RFC 9457) with `causes`, z/VM's own words, and `remedy`. What has `x-asks` in this document takes something
+away for good: a program asks its user first."""
 EVENT_STREAM: Json = {
     "description": "server-sent events",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
+ASKS: Json = {"x-asks": True}
+"""What an operation has in the document when a person who types it is asked first, as every DELETE has."""
 OPEN = frozenset({"health.show", "session.login"})
 """Routes that need no token."""
 
@@ -125,6 +128,8 @@ def _complete(path: str, method: str, operation: Json) -> None:
         if example is not None and parameter["in"] == "path":
             parameter.setdefault("example", example)
         parameter["schema"].pop("title", None)
+    if method == "delete":
+        operation.update(ASKS)
     name = operation["operationId"]
     if method == "post" and name != "session.login":
         parameters.append(_header("Idempotency-Key", "a key of the caller's choice: with it, the request is done once"))

@@ -139,7 +139,7 @@ class BulkDelete:
     rate: int = 0
 
 
-@operation("bulk.delete", "POST", "/bulk/delete", BulkDelete, no_undo="what was on the disks is gone")
+@operation("bulk.delete", "POST", "/bulk/delete", BulkDelete, no_undo="what was on the disks is gone", asks=True)
 async def delete(node: Node, caller: Caller, target: Target, wanted: BulkDelete) -> Prepared:
     """Log many guests off, and delete their directory entries and their disks."""
     del target

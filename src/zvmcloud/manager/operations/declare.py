@@ -73,6 +73,8 @@ class Operation:
     """Why a job of it cannot be undone; "" when it can."""
     undo_unless: str = ""
     """With which parameters a job of it cannot be undone, and why."""
+    asks: bool = False
+    """Whether a person who types it is asked first, because it takes something away for good."""
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -89,16 +91,20 @@ def operation(
     *,
     no_undo: str = "",
     undo_unless: str = "",
+    asks: bool | None = None,
 ) -> Callable[[Prepare], Prepare]:
     """Register the function below as the one that plans operation ``name``; its docstring's first line is the
     summary. ``no_undo``: why its jobs cannot be undone, ``undo_unless``: which of them cannot, and why; who asks is
-    told it."""
+    told it. ``asks``: whether a person is asked first; None: when the method is DELETE."""
 
     def register(prepare: Prepare) -> Prepare:
         if name in OPERATIONS:
             raise ValueError(f"operation {name} is declared twice")
         summary = (prepare.__doc__ or "").strip()
-        OPERATIONS[name] = Operation(name, summary, role, parameters, method, path, prepare, no_undo, undo_unless)
+        sure = method == "DELETE" if asks is None else asks
+        OPERATIONS[name] = Operation(
+            name, summary, role, parameters, method, path, prepare, no_undo, undo_unless, asks=sure
+        )
         if no_undo:
             WHY_NOT[name] = no_undo
         if undo_unless:

@@ -141,10 +141,11 @@ def decoded(name: str, text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CloneGuest:
-    """A new guest with copies of this one's disks. What is 0 or "" is as this guest has it; ``pool``: where all the
-    copies lie. Adapters are not copied: ``networks`` are those of the new guest."""
+    """A new guest with copies of this one's disks. ``to``: userid of the new guest. What is 0 or "" is as
+    this guest has it; ``pool``: where all the copies lie. Adapters are not copied: ``networks`` are those of the new
+    guest."""
 
-    userid: str
+    to: str
     vcpus: int = 0
     memory_mb: int = 0
     pool: str = ""
@@ -160,9 +161,10 @@ async def clone(node: Node, caller: Caller, target: Target, wanted: CloneGuest) 
     """Make a new guest with copies of the disks of this one, which is off."""
     source, _ = await guest_of(node, caller, target)
     project = await project_for(node, caller, wanted.project)
-    await must_be_new(node, target.system, userid(wanted.userid))
+    to = userid(wanted.to, "to")
+    await must_be_new(node, target.system, to)
     request = GuestRequest(
-        userid=wanted.userid,
+        userid=to,
         vcpus=wanted.vcpus,
         memory_mb=wanted.memory_mb,
         account=wanted.account,

@@ -22,7 +22,7 @@ class Purge:
     spoolids: list[str] = field(default_factory=list)
 
 
-@operation("reader.purge", "POST", f"{GUEST}/reader/purge", Purge, no_undo="the files are gone")
+@operation("reader.purge", "POST", f"{GUEST}/reader/purge", Purge, no_undo="the files are gone", asks=True)
 async def purge(node: Node, caller: Caller, target: Target, wanted: Purge) -> Prepared:
     """Delete files of a guest's reader."""
     what = ", ".join(wanted.spoolids) or "all files"

@@ -171,7 +171,7 @@ class DeleteLan:
     force: bool = False
 
 
-@operation("lan.delete", "POST", f"{LANS}/{{lan}}/delete", DeleteLan, Role.OPERATOR)
+@operation("lan.delete", "POST", f"{LANS}/{{lan}}/delete", DeleteLan, Role.OPERATOR, asks=True)
 async def delete_lan(node: Node, caller: Caller, target: Target, wanted: DeleteLan) -> Prepared:
     """Remove a guest LAN. An undo defines it again with its users, and couples the adapters of guests that run then."""
     del node

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of
+from zvmcloud.api.v1.document import ASKS
 from zvmcloud.api.v1.models import Image, Job, Mirror
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import images as repository
@@ -186,7 +187,7 @@ async def storage(node: TheNode, _caller: Operator) -> ImageStorage:
     return ImageStorage.of(await node.keeping.report())
 
 
-@router.post("/image-storage/prune", name="image-storage.prune")
+@router.post("/image-storage/prune", name="image-storage.prune", openapi_extra=ASKS)
 async def prune(
     node: TheNode,
     caller: Operator,

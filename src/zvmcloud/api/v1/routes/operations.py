@@ -16,6 +16,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of, at_least
+from zvmcloud.api.v1.document import ASKS
 from zvmcloud.api.v1.models import Job, Mirror, Plan
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.jobs.plan import JobRecord
@@ -41,7 +42,7 @@ _TAGS = {"bulk": "bulk"}
 
 class OperationInfo(Mirror):
     """A change that can be asked for. ``no_undo``: why its jobs cannot be undone, empty when they can;
-    ``undo_unless``: which of them cannot, and why."""
+    ``undo_unless``: which of them cannot, and why; ``asks``: a person is to be asked first."""
 
     name: str
     summary: str
@@ -50,6 +51,7 @@ class OperationInfo(Mirror):
     path: str
     no_undo: str
     undo_unless: str
+    asks: bool
 
 
 @router.get("/operations", tags=["plans"])
@@ -133,4 +135,5 @@ for _operation in OPERATIONS.values():
         responses={200: {"model": Plan, "description": "the plan, with ?dry_run=true"}},
         tags=[_TAGS.get(_operation.name.partition(".")[0], _operation.name.partition(".")[0] + "s")],
         name=_operation.name,
+        openapi_extra=ASKS if _operation.asks else None,
     )

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from zvmcloud.api.v1.context import Operator, Reader, TheNode
+from zvmcloud.api.v1.document import ASKS
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, Tagged, key_of, page
 from zvmcloud.manager import tables
 from zvmcloud.manager.identity.roles import Role
@@ -345,7 +346,7 @@ async def repair_pool(node: TheNode, _caller: Operator, system: str, pool: str) 
     return [PoolFinding(**dataclasses.asdict(item)) for item in found]
 
 
-@router.post(f"{POOL}/luns/{{lun}}/free", name="volume-pool.free")
+@router.post(f"{POOL}/luns/{{lun}}/free", name="volume-pool.free", openapi_extra=ASKS)
 async def free_lun(node: TheNode, _caller: Operator, system: str, pool: str, lun: str) -> PoolLun:
     """Let a reserved LUN be handed out again, with the bytes that it has."""
     return PoolLun.of(await node.pools.free(node.core.system(system), pool, lun))
