@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs, running, settings
 from zvmcloud.api.program import doors
 from zvmcloud.manager.events import webhooks
+from zvmcloud.manager.identity.accounts import Accounts
+from zvmcloud.manager.identity.throttle import FREE
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.tables import leases, plans
 
@@ -107,6 +110,14 @@ async def test_a_request_with_one_key_that_comes_to_both_is_one_job(pair: Pair) 
     again = await pair.both("POST", GUESTS, GUEST, **{"idempotency-key": "order 4711"})
     assert [answer.json()["id"] for answer in again] == [job.id, job.id]
     assert pair.zhcp.kinds() == ["guest.create"]
+
+
+async def test_wrong_logins_that_come_to_both_at_once_are_counted_together(pair: Pair) -> None:
+    for node in pair.nodes:  # the clock stands still, so that no pause ends meanwhile
+        node.accounts = Accounts(node.core.database, node.tokens, lambda: 1e9)
+    wrong = {"user": "carla", "password": "wrong one"}
+    answers = await asyncio.gather(*(pair.both("POST", "/login", wrong) for _ in range(FREE)))
+    assert Counter(answer.status_code for two in answers for answer in two) == {401: FREE, 429: FREE}
 
 
 async def test_a_plan_that_both_apply_is_applied_once(pair: Pair) -> None:
