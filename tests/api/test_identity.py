@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.native import As, ok, refused, token_of
+from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.tables import api_tokens, audit, users
 from zvmcloud.manager.identity.throttle import FREE
 from zvmcloud.manager.identity.tokens import Tokens
@@ -43,6 +46,34 @@ async def test_every_failed_login_sounds_the_same_and_more_of_them_are_slowed_do
     right = await stranger.post("/login", json={"user": "carla", "password": PASSWORD})
     await refused(right, 429, "login-throttled")
     assert int(right.headers["retry-after"]) >= 1
+
+
+async def test_wrong_logins_that_come_at_once_are_counted_one_by_one(
+    client: As, admin: httpx.AsyncClient, node: Node
+) -> None:
+    await ok(await admin.post("/users", json={"name": "carla", "password": PASSWORD}), 201)
+    node.accounts = standing_still(node)
+    stranger, wrong = client(""), {"user": "carla", "password": "wrong one"}
+    answers = await asyncio.gather(*(stranger.post("/login", json=wrong) for _ in range(3 * FREE)))
+    assert Counter(answer.status_code for answer in answers) == {401: FREE, 429: 2 * FREE}
+
+
+async def test_a_login_that_goes_well_counts_for_nothing(client: As, admin: httpx.AsyncClient, node: Node) -> None:
+    await ok(await admin.post("/users", json={"name": "carla", "password": PASSWORD}), 201)
+    node.accounts = standing_still(node)
+    stranger, right = client(""), {"user": "carla", "password": PASSWORD}
+    for _ in range(FREE - 1):
+        await refused(await stranger.post("/login", json={**right, "password": "wrong one"}), 401, "login-refused")
+    for _ in range(3):
+        await ok(await stranger.post("/login", json=right))
+    last = await stranger.post("/login", json={"user": "nobody", "password": "wrong one"})
+    await refused(last, 401, "login-refused")
+    await refused(await stranger.post("/login", json=right), 429, "login-throttled")
+
+
+def standing_still(node: Node) -> Accounts:
+    """The accounts of a manager whose clock does not move, so that no pause ends meanwhile."""
+    return Accounts(node.core.database, node.tokens, lambda: 1e9)
 
 
 async def test_only_hashes_of_tokens_and_passwords_are_kept(
@@ -99,6 +130,28 @@ async def test_a_membership_that_ends_takes_its_tokens_reach_away(client: As, ad
     assert (await ok(await client(scoped).get("/whoami")))["projects"] == {}
     assert (await ok(await client(token).get("/whoami")))["projects"] == {"lab": "member"}
     await refused(await admin.delete("/projects/shop/members/carla"), 404, "member-unknown")
+
+
+async def test_a_token_of_one_project_makes_tokens_of_that_project_only(client: As, admin: httpx.AsyncClient) -> None:
+    token = await token_of(admin, "carla", "member", shop="member", lab="member")
+    scoped = client(
+        (await ok(await client(token).post("/tokens", json={"name": "s", "project": "shop"}), 201))["token"]
+    )
+    assert (await ok(await scoped.post("/tokens", json={"name": "again"}), 201))["project"] == "shop"
+    await refused(await scoped.post("/tokens", json={"name": "other", "project": "lab"}), 404, "not-found")
+    await ok(await admin.delete("/projects/shop/members/carla"), 204)
+    for body in ({"name": "all"}, {"name": "shop", "project": "shop"}, {"name": "lab", "project": "lab"}):
+        await refused(await scoped.post("/tokens", json=body), 404, "not-found")
+
+
+async def test_an_admins_token_of_one_project_makes_none_of_another(client: As, admin: httpx.AsyncClient) -> None:
+    await ok(await admin.post("/projects", json={"name": "shop"}), 201)
+    await ok(await admin.post("/projects", json={"name": "lab"}), 201)
+    await ok(await admin.post("/users", json={"name": "carla", "role": "operator"}), 201)
+    scoped = client((await ok(await admin.post("/tokens", json={"name": "s", "project": "shop"}), 201))["token"])
+    made = await ok(await scoped.post("/tokens", json={"name": "t", "user": "carla"}), 201)
+    assert (made["user"], made["project"]) == ("carla", "shop")
+    await refused(await scoped.post("/tokens", json={"name": "t", "user": "carla", "project": "lab"}), 404, "not-found")
 
 
 async def test_the_last_admin_stays_one(admin: httpx.AsyncClient) -> None:

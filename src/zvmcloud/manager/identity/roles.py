@@ -38,7 +38,8 @@ def least(one: Role, other: Role) -> Role:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, as found from a token. ``projects`` maps the projects of a caller that does not act everywhere to the
-    role there; ``project`` is where new things go when the request does not say. ``address`` is the peer's."""
+    role there; ``project`` is where new things go when the request does not say. ``address`` is the peer's. ``limit``:
+    the one project that the token is for, "" for all of the user's; what it makes is limited so as well."""
 
     user: str
     role: Role
@@ -46,6 +47,7 @@ class Caller:
     project: str = ""
     token: str = ""
     address: str = ""
+    limit: str = ""
 
     def role_in(self, project: str) -> Role | None:
         """The caller's role in a project, None for a stranger there."""

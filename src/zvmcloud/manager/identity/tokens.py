@@ -76,10 +76,14 @@ class Tokens:
         project: str = "",
         seconds: float | None = None,
     ) -> tuple[Token, str]:
-        """A token of ``user`` (at most with the user's role) and its text, which nobody can see again.
+        """A token of ``user`` (at most with the user's role) and its text, which nobody can see again. ``project``: the
+        only one that it is for, "" for all of the user's, or for that of a caller who is limited to one.
 
-        Raises NotFound (user-unknown, project-unknown), BadInput (name, seconds).
+        Raises NotFound (user-unknown, project-unknown, and one that the caller does not see), BadInput (name, seconds).
         """
+        project = project or caller.limit
+        if project:
+            caller.enters(project, Role.READER, f"project {project}")
         if not 1 <= len(name) <= 64:
             raise BadInput("name", name, "1 to 64 characters")
         if seconds is not None and not 1 <= seconds <= 10 * 366 * 86400:
@@ -179,7 +183,7 @@ class Tokens:
             async with self._database.write() as connection:
                 await connection.execute(sa.update(api_tokens).where(api_tokens.c.id == row["id"]).values(used=now))
         project = row["project"] or (next(iter(sorted(belongs)), "") if belongs else DEFAULT_PROJECT)
-        return Caller(row["user"], role, belongs, project, row["id"], address)
+        return Caller(row["user"], role, belongs, project, row["id"], address, row["project"] or "")
 
     async def _projects(self, connection: Connection, user: str, role: Role) -> dict[str, Role]:
         rows = await connection.execute(sa.select(members.c.project, members.c.role).where(members.c.user == user))

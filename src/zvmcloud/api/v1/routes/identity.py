@@ -7,7 +7,7 @@ import contextlib
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from zvmcloud.api.v1.context import Admin, Reader, TheNode, address_of
+from zvmcloud.api.v1.context import TELLS_SECRET, Admin, Reader, TheNode, address_of
 from zvmcloud.api.v1.paging import Cursor, InTime, Limit, Page, key_of, page
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity import accounts, tables, tokens
@@ -61,7 +61,7 @@ class NewToken(Token):
 
 class TokenRequest(Strict):
     """``seconds``: how long it lasts, absent for ever. ``role`` at most the user's; ``project`` "" for all of the
-    user's."""
+    user's, or for the only one of the token that asks."""
 
     name: str = Field(min_length=1, max_length=64)
     user: str = ""
@@ -142,7 +142,7 @@ class Verified(BaseModel):
     reason: str = ""
 
 
-@router.post("/login", name="session.login")
+@router.post("/login", name="session.login", dependencies=[TELLS_SECRET])
 async def login(node: TheNode, request: Request, body: Login) -> NewToken:
     """A token for twelve hours; needs none. Failed logins slow further ones down."""
     made, text = await node.accounts.login(body.user, body.password.get_secret_value(), address_of(request))
@@ -176,7 +176,7 @@ async def list_tokens(node: TheNode, caller: Reader) -> list[Token]:
     return [_token(token) for token in await node.tokens.list("" if caller.role is Role.ADMIN else caller.user)]
 
 
-@router.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201, dependencies=[TELLS_SECRET])
 async def make_token(node: TheNode, caller: Reader, body: TokenRequest) -> NewToken:
     """A new token of the caller, with at most the role of the token that asks; an admin may make one for anybody."""
     user = body.user or caller.user
@@ -185,13 +185,7 @@ async def make_token(node: TheNode, caller: Reader, body: TokenRequest) -> NewTo
     role = body.role or caller.role
     if user == caller.user:
         caller.needs(role)
-    project = body.project
-    if caller.sees is not None:
-        project = project or (caller.sees[0] if len(caller.sees) == 1 else "")
-        if project:
-            caller.enters(project, Role.READER, f"project {project}")
-    seconds = body.seconds
-    made, text = await node.tokens.make(caller, user, body.name, role=role, project=project, seconds=seconds)
+    made, text = await node.tokens.make(caller, user, body.name, role=role, project=body.project, seconds=body.seconds)
     return NewToken(**_token(made).model_dump(), token=text)
 
 
