@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 import httpx
+import pytest
 import sqlalchemy as sa
 
-from api.native import As, ok, refused
+from api.native import As, ok, refused, token_of
 from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs
+from zvmcloud.api.v1.app import document
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.tables import idempotency
 
@@ -55,11 +57,56 @@ async def test_a_refusal_is_kept_too(admin: httpx.AsyncClient) -> None:
     assert (second.status_code, second.json()) == (404, first.json())
 
 
-async def test_a_secret_is_not_kept(admin: httpx.AsyncClient, stored: Callable[[], bytes]) -> None:
-    made = await ok(await admin.post("/tokens", json={"name": "ci"}, headers=KEY), 201)
-    await refused(await admin.post("/tokens", json={"name": "ci"}, headers=KEY), 409, "idempotency-secret")
-    kept = stored()
-    assert made["token"].encode() not in kept
+TELLING: dict[str, dict[str, object]] = {
+    "/login": {"user": "carla", "password": "correct horse battery"},
+    "/tokens": {"name": "ci"},
+    "/systems/ZVM9/enrollment": {},
+}
+"""A request of every route that answers with a new secret."""
+
+
+def test_every_route_that_answers_with_a_secret_is_known() -> None:
+    found, whole = set(), document()
+    for path, methods in whole["paths"].items():
+        for status, answer in methods.get("post", {"responses": {}})["responses"].items():
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            shown = whole["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+            texts = {name for name, what in shown.get("properties", {}).items() if what.get("type") == "string"}
+            if status.startswith("2") and {"token", "secret", "password", "key"} & texts:
+                found.add(path.replace("{system}", "ZVM9"))
+    assert found == set(TELLING)
+
+
+@pytest.mark.parametrize("path", TELLING)
+async def test_a_secret_is_not_kept(path: str, admin: httpx.AsyncClient, stored: Callable[[], bytes]) -> None:
+    await ok(await admin.post("/users", json={"name": "carla", "password": "correct horse battery"}), 201)
+    answer = await admin.post(path, json=TELLING[path], headers=KEY)
+    assert answer.is_success, answer.text
+    await refused(await admin.post(path, json=TELLING[path], headers=KEY), 409, "idempotency-secret")
+    assert answer.json()["token"].encode() not in stored()
+
+
+async def test_a_stranger_leaves_nothing_behind(client: As, node: Node) -> None:
+    for token in ("", "wrong"):
+        for path in ("/login", GUESTS, "/nothing"):
+            answer = await client(token).post(path, json={"user": "x", "password": "y"}, headers=KEY)
+            assert answer.status_code in {401, 404}, path
+    async with node.core.database.read() as connection:
+        assert (await connection.execute(sa.select(idempotency.c.id))).all() == []
+
+
+async def test_what_a_role_did_not_allow_is_looked_at_again(admin: httpx.AsyncClient, client: As) -> None:
+    carla = client(await token_of(admin, "carla", "member", default="reader"))
+    await refused(await carla.post(GUESTS, json=GUEST, headers=KEY), 403, "role")
+    await ok(await admin.put("/projects/default/members/carla", json={"role": "member"}), 204)
+    await over(admin, await carla.post(GUESTS, json=GUEST, headers=KEY))
+
+
+async def test_a_token_that_was_revoked_has_no_kept_answers(admin: httpx.AsyncClient, client: As) -> None:
+    made = await ok(await admin.post("/tokens", json={"name": "ci"}), 201)
+    await over(admin, await client(made["token"]).post(GUESTS, json=GUEST, headers=KEY))
+    await ok(await admin.delete(f"/tokens/{made['id']}"), 204)
+    await refused(await client(made["token"]).post(GUESTS, json=GUEST, headers=KEY), 401, "unauthorized")
 
 
 async def test_a_request_that_a_crash_cut_off_finds_the_job_it_had_begun(

@@ -6,10 +6,12 @@ caller may do with one thing of one project is asked of the caller itself (``Cal
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.identity.acting import act_for
@@ -22,6 +24,18 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 NODE = "zvmcloud.node"
 """Where the scope of a request has the node that it is for."""
+ONCE = "zvmcloud.once"
+"""Where it has its :class:`Once`, when it came with an Idempotency-Key."""
+
+
+@dataclass(slots=True)
+class Once:
+    """A request that is done once. ``caller``: who holds its token; ``job``: the id of the job that it begins, if it
+    begins one; ``secret``: its answer holds one, and is not kept."""
+
+    caller: Caller
+    job: str
+    secret: bool = False
 
 
 class Unauthorized(ManagerError):
@@ -44,11 +58,41 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def caller_of(request: Request, credentials: Credentials) -> Caller:
+def once_of(request: Request) -> Once | None:
+    """How the request is done once; None for one without an Idempotency-Key."""
+    found: Once | None = request.scope.get(ONCE)
+    return found
+
+
+def job_of(request: Request) -> str:
+    """The id of the job that the request is to begin, "" for any."""
+    once = once_of(request)
+    return once.job if once is not None else ""
+
+
+def _tells(request: Request) -> None:
+    once = once_of(request)
+    if once is not None:
+        once.secret = True
+
+
+TELLS_SECRET: params.Depends = Depends(_tells)
+"""The mark of a route whose answer holds a new secret (``dependencies=[TELLS_SECRET]``): it is not kept under an
+Idempotency-Key."""
+
+
+async def holder_of(node: Node, request: Request) -> Caller | None:
+    """Who holds the request's bearer token; None for no token, or one that is not valid any more."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not token:
+        return None
+    return await node.tokens.caller(token, address_of(request))
+
+
+async def caller_of(request: Request, _shown: Credentials) -> Caller:
     """Who holds the bearer token; the manager acts for that caller from here on. Raises Unauthorized."""
-    found = None
-    if credentials is not None:
-        found = await node_of(request).tokens.caller(credentials.credentials, address_of(request))
+    once = once_of(request)
+    found = once.caller if once is not None else await holder_of(node_of(request), request)
     if found is None:
         raise Unauthorized(
             "no valid token",

@@ -1,7 +1,8 @@
 """``Idempotency-Key`` on POST: a request that is sent twice is done once and answered twice.
 
-The first answer is kept for a day, unless it is an error of ours (5xx) or tells the caller to wait (429): then the next
-request with the key tries again. An answer that holds a new secret is not kept; a repetition is told so.
+The first answer is kept for a day, unless it is an error of ours (5xx), tells the caller to wait (429), or that it may
+not (401, 403): then the next request with the key tries again. An answer that holds a new secret (of a route with
+``TELLS_SECRET``) is not kept; a repetition is told so. Answers are kept for who holds a token, as long as it is valid.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zvmcloud.api.v1 import problems
+from zvmcloud.api.v1.context import ONCE, Once, holder_of
 from zvmcloud.manager.errors import BadInput, Conflict, ManagerError
 from zvmcloud.manager.idempotency import Answer, Idempotency
 from zvmcloud.manager.node import Node
@@ -20,9 +22,8 @@ from zvmcloud.manager.node import Node
 REPLAYED = "idempotency-replayed"
 _MOST = 4 * 2**20
 """Bytes of a request's body; requests of the native API are small, and bulk data comes by PUT."""
-_SECRET = ("/tokens", "/login", "/enrollments")
 _KEPT_HEADERS = ("content-type", "location")
-_TOO_MANY = 429
+_NOT_KEPT = frozenset({401, 403, 429})
 
 
 class OnceOnly:
@@ -30,19 +31,20 @@ class OnceOnly:
 
     def __init__(self, app: ASGIApp, node: Node) -> None:
         self._app = app
+        self._node = node
         self._kept: Idempotency = node.idempotency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         key = request.headers.get("idempotency-key") if scope["type"] == "http" and scope["method"] == "POST" else None
-        if key is None:
+        caller = await holder_of(self._node, request) if key is not None else None
+        if key is None or caller is None:
             await self._app(scope, receive, send)
             return
         try:
             identity = self._kept.identify(request.headers.get("authorization", ""), key)
             body = await _body(request)
-            path = str(scope["path"])
-            said = f"{path}?{request.url.query}\n".encode() + body
+            said = f"{scope['path']}?{request.url.query}\n".encode() + body
             known = await self._kept.begin(identity, hashlib.sha256(said).hexdigest())
         except ManagerError as error:
             await problems.answer(error)(scope, receive, send)
@@ -50,10 +52,10 @@ class OnceOnly:
         if known is not None:
             await _again(known)(scope, receive, send)
             return
-        scope["zvmcloud.job"] = self._kept.job(identity)
-        await self._first(scope, body, send, identity, secret=path.endswith(_SECRET))
+        scope[ONCE] = once = Once(caller, self._kept.job(identity))
+        await self._first(scope, body, send, identity, once)
 
-    async def _first(self, scope: Scope, body: bytes, send: Send, identity: str, *, secret: bool) -> None:
+    async def _first(self, scope: Scope, body: bytes, send: Send, identity: str, once: Once) -> None:
         status, headers, parts = 500, dict[str, str](), list[bytes]()
         sent = False
 
@@ -75,7 +77,7 @@ class OnceOnly:
                 if not message.get(
                     "more_body"
                 ):  # kept before the last byte goes out: who has the answer can rely on it
-                    await self._keep(identity, Answer(status, headers, b"".join(parts).decode()), secret=secret)
+                    await self._keep(identity, Answer(status, headers, b"".join(parts).decode()), secret=once.secret)
             await send(message)
 
         try:
@@ -85,7 +87,7 @@ class OnceOnly:
             raise
 
     async def _keep(self, identity: str, answer: Answer, *, secret: bool) -> None:
-        if answer.status >= 500 or answer.status == _TOO_MANY:
+        if answer.status >= 500 or answer.status in _NOT_KEPT:
             await self._kept.forget(identity)
         elif secret and answer.status < 300:
             told = Conflict(

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of
+from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode, address_of, job_of
 from zvmcloud.api.v1.document import ASKS
 from zvmcloud.api.v1.models import Image, Job, Mirror
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
@@ -143,7 +143,7 @@ async def images(
 async def bring_in(node: TheNode, caller: Member, request: Request, body: ImageSource) -> Response:
     """Fetch an image from a URL, by a job; it is kept only if its digest is the announced one."""
     about = await body.about(node, caller)
-    job = request.scope.get("zvmcloud.job") or new_job()
+    job = job_of(request) or new_job()
     origin = f"v1 POST /v1/images from {address_of(request)}"
     record = await node.arrivals.import_url(
         caller, about, body.url, body.digests(), size=body.bytes, origin=origin, job=job

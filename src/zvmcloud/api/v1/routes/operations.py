@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of, at_least
+from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of, at_least, job_of
 from zvmcloud.api.v1.document import ASKS
 from zvmcloud.api.v1.models import Job, Mirror, Plan
 from zvmcloud.manager.identity.roles import Caller, Role
@@ -99,8 +99,8 @@ def _endpoint(operation: Operation) -> Callable[..., Awaitable[Response]]:
         if given["dry_run"]:
             plan = await node.plans.make(operation, caller, target, parameters)
             return JSONResponse(Plan.of(plan).model_dump(mode="json"), 200)
-        job = request.scope.get("zvmcloud.job", "")
-        return _started(await node.plans.run(operation, caller, target, parameters, origin=_origin(request), job=job))
+        origin, job = _origin(request), job_of(request)
+        return _started(await node.plans.run(operation, caller, target, parameters, origin=origin, job=job))
 
     arguments: dict[str, Any] = {
         "node": TheNode,

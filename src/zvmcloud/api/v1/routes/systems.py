@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from zvmcloud import __version__
-from zvmcloud.api.v1.context import Admin, Operator, Reader, TheNode, address_of
+from zvmcloud.api.v1.context import TELLS_SECRET, Admin, Operator, Reader, TheNode, address_of
 from zvmcloud.api.v1.models import Health, System
 from zvmcloud.api.v1.paging import Tagged
 from zvmcloud.api.v1.problems import Problem
@@ -193,7 +193,7 @@ async def remove(node: TheNode, caller: Admin, system: str) -> None:
     await node.systems.remove(caller, system)
 
 
-@router.post("/systems/{system}/enrollment", name="system.invite", status_code=201)
+@router.post("/systems/{system}/enrollment", name="system.invite", status_code=201, dependencies=[TELLS_SECRET])
 async def invite(node: TheNode, caller: Admin, system: str, body: Invitation) -> EnrollmentToken:
     """A one-time token with which an agent enrolls as this system, new or not: `zvm zhcp enroll`."""
     token, expires = await node.enrollment.invite(caller, system, body.seconds)

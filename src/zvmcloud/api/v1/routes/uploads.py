@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of
+from zvmcloud.api.v1.context import Member, Reader, TheNode, address_of, job_of
 from zvmcloud.api.v1.models import Mirror
 from zvmcloud.api.v1.routes.images import Described
 from zvmcloud.manager.errors import BadInput
@@ -63,7 +63,7 @@ async def uploads(node: TheNode, caller: Reader) -> list[Upload]:
 async def begin(node: TheNode, caller: Member, request: Request, body: NewUpload) -> Response:
     """Announce a file; its bytes follow with PUT."""
     about = await body.about(node, caller)
-    wanted = request.scope.get("zvmcloud.job") or new_job()
+    wanted = job_of(request) or new_job()
     found = await node.uploads.begin(caller, about, body.bytes, body.digests(), upload=wanted)
     return _told(found, 201)
 
