@@ -194,3 +194,43 @@ async def test_who_is_over_a_quota_that_was_lowered_may_do_what_uses_no_more(
     await over(sam, await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 1}))
     await refused(await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 2}), 403, "quota")
     await over(sam, await sam.delete(LINUX01))
+
+
+async def test_what_an_undo_takes_again_counts_from_its_acceptance_and_is_never_refused(
+    admin: httpx.AsyncClient, client: As, node: Node
+) -> None:
+    sam = client(await token_of(admin, "sam", "member", shop="member"))
+    for name in ("linux01", "linux02"):
+        await over(sam, await sam.post(GUESTS, json={**GUEST, "userid": name, "max_cpus": 8}))
+    smaller = await over(sam, await sam.post(f"{LINUX01}/resize-cpus", json={"vcpus": 1}))
+    await ok(await admin.post("/systems/zvm1/look"))
+    forgotten = await over(admin, await admin.post(f"{LINUX01}/forget"))
+    await ok(await admin.patch("/projects/shop", json={"quota": {"vcpus": 4, "guests": 2}}))
+    assert await used_of_shop(node) == (1, 2)
+    await node.core.runner.again(forgotten["id"], backwards=True)  # accepted, and no engine has it yet
+    assert await used_of_shop(node) == (2, 3), "the room of the guest that comes back is taken"
+    other = "/guests/zvm1/linux02/resize-cpus"
+    await refused(await sam.post(other, json={"vcpus": 4}), 403, "quota")
+    await ended(node, forgotten["id"])
+    assert await used_of_shop(node) == (2, 3)
+    await over(sam, await sam.post(other, json={"vcpus": 3}))
+    await node.core.runner.again(smaller["id"], backwards=True)
+    assert await used_of_shop(node) == (2, 5), "an undo is not refused where it breaks a limit"
+    await refused(await sam.post(other, json={"vcpus": 4}), 403, "quota")
+    await ended(node, smaller["id"])
+    assert await used_of_shop(node) == (2, 5)
+    await over(sam, await sam.post(other, json={"vcpus": 2}))
+
+
+async def used_of_shop(node: Node) -> tuple[int, int]:
+    used = await node.quotas.used("shop")
+    return used["guests"], used["vcpus"]
+
+
+async def ended(node: Node, job: str) -> None:
+    await node.core.engine.submit(job)
+    for _ in range(3000):
+        if (await node.journal.get(job)).over:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(job)

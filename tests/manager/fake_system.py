@@ -181,7 +181,13 @@ class FakeSystem(FakeFcps, FakeLuns):
             "memory_mb": guest["memory_mb"],
             "ipl": guest["ipl"],
             "disks": [
-                {"vdev": disk["vdev"], "size": disk["size_units"], "device_type": "3390", "type": disk["type"]}
+                {
+                    "vdev": disk["vdev"],
+                    "size": disk["size_units"],
+                    "unit": "CYL",
+                    "device_type": "3390",
+                    "type": disk["type"],
+                }
                 for disk in guest["disks"]
             ],
             "nics": [

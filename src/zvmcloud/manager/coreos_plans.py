@@ -20,10 +20,11 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zvmcloud.manager.disks import disk_kind
 from zvmcloud.manager.distributions import Distribution, subchannels
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guest_plans import disk_kind, powered
+from zvmcloud.manager.guest_plans import powered
 from zvmcloud.manager.images import Image
 from zvmcloud.manager.jobs.plan import NOTHING, Json, Step
 

@@ -16,11 +16,11 @@ from zvmcloud.images.coreos import MAX_CONFIG
 from zvmcloud.manager import coreos_plans
 from zvmcloud.manager.confined import Confined
 from zvmcloud.manager.core import Core, vdev
-from zvmcloud.manager.disks import punch_step
+from zvmcloud.manager.disks import disk_kind, punch_step
 from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.downloads import Limits, download
 from zvmcloud.manager.errors import BadInput, Conflict, ImageUnusable, NotFound, from_problem
-from zvmcloud.manager.guest_plans import disk_kind, powered
+from zvmcloud.manager.guest_plans import powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.journal import new_job

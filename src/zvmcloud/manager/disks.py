@@ -10,7 +10,7 @@ import asyncio
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from zvmcloud.images import doscript
@@ -18,6 +18,7 @@ from zvmcloud.images.tracks import MAX_CYLINDERS
 from zvmcloud.manager.core import Core, userid, vdev
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
+from zvmcloud.manager.inventory.seen import megabytes
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
@@ -124,7 +125,7 @@ class Disks:
         self, system: str, name: str, requests: Sequence[DiskRequest], *, origin: str = ""
     ) -> tuple[tuple[Disk, ...], JobRecord]:
         """Add disks after the highest virtual device number the guest's minidisks have. Raises NotFound
-        (guest-unknown)."""
+        (guest-unknown), QuotaExceeded (quota)."""
         owner = (await self._core.owned(system, name))["userid"]
         async with self._core.exclusive(system, owner):
             disks, plan = await self.plan_add(system, owner, requests)
@@ -147,15 +148,21 @@ class Disks:
             "disk.remove",
             {"userid": owner, "vdevs": [disk.vdev for disk in disks]},
         )
-        return disks, Plan("disk.add", f"Add {len(disks)} disk(s) to {owner}", system, (step,), owner)
+        title, more = f"Add {len(disks)} disk(s) to {owner}", sum(disk.megabytes for disk in disks)
+        steps = (step, _recorded(owner, more)) if more else (step,)
+        project = (await self._core.owned(system, owner))["project"]
+        return disks, Plan("disk.add", title, system, steps, owner, project=project, uses={"disk_mb": more})
 
     async def remove(self, system: str, name: str, vdevs: Iterable[str], *, origin: str = "") -> JobRecord:
         """Remove minidisks from a guest that is logged off; numbers it does not have are fine.
 
         Raises NotFound (guest-unknown), Conflict (guest-active).
         """
-        owner = (await self._core.owned(system, name))["userid"]
-        return await self._core.runner.run(plan_remove(system, owner, [vdev(number) for number in vdevs]), origin)
+        row = await self._core.owned(system, name)
+        owner, numbers = row["userid"], [vdev(number) for number in vdevs]
+        there = [disk for disk in await self.of_guest(system, owner) if disk.text("vdev").upper().zfill(4) in numbers]
+        plan = plan_remove(system, owner, numbers, sum(megabytes(disk) for disk in there))
+        return await self._core.runner.run(replace(plan, project=row["project"]), origin)
 
     async def configure(
         self, system: str, name: str, disks: Sequence[tuple[str, str, str]], *, origin: str = ""
@@ -198,11 +205,29 @@ def plan_configure(system: str, owner: str, mounts: Sequence[Mount], field: str)
     return Plan("disk.configure", title, system, steps, owner), {"aemod.doscript": data}
 
 
-def plan_remove(system: str, owner: str, numbers: Sequence[str]) -> Plan:
-    """Remove minidisks; what was on them is lost."""
+def plan_remove(system: str, owner: str, numbers: Sequence[str], size: int) -> Plan:
+    """Remove minidisks of so many MiB together; what was on them is lost."""
     title = f"remove {', '.join(numbers)} from {owner}"
     step = Step("remove", title, "disk.remove", {"userid": owner, "vdevs": list(numbers)})
-    return Plan("disk.remove", f"Remove disks of {owner}", system, (step,), owner)
+    steps = (step, _recorded(owner, -size)) if size else (step,)
+    return Plan("disk.remove", f"Remove disks of {owner}", system, steps, owner)
+
+
+def _recorded(owner: str, more: int) -> Step:
+    """What quotas count of the guest's disks changes by so many MiB."""
+    title = f"record {abs(more)} MB {'more' if more > 0 else 'less'} of {owner}"
+    now, back = {"more_disk_mb": more}, {"more_disk_mb": -more}
+    return Step("record", title, "manager.guest_sized", now, "manager.guest_sized", back)
+
+
+def disk_kind(disk: Document) -> str:
+    """ECKD or FBA, from a disk's type or device type; "" when the facts do not say."""
+    kind = disk.text("type", "device_type").upper()
+    if kind in {"ECKD", "3390"} or kind.startswith("3390"):
+        return "ECKD"
+    if kind in {"FBA", "9336"} or kind.startswith("FB"):
+        return "FBA"
+    return ""
 
 
 def configure_step(owner: str, scripts: str, *, or_at_boot: bool = False) -> Step:

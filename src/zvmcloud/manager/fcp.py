@@ -19,6 +19,7 @@ from zvmcloud.manager.errors import BadInput, Conflict, NotFound
 from zvmcloud.manager.facts import Document
 from zvmcloud.manager.fcp_choice import Device, FcpListError
 from zvmcloud.manager.fcp_rows import Template
+from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.storage.homes import homes_of
 from zvmcloud.manager.tables import fcp_devices, fcp_paths, fcp_templates
 
@@ -266,12 +267,16 @@ class FcpPool:
     ) -> Connector:
         """Give a guest one device of each path of a template; the same ones when it has some already.
 
-        Raises NotFound (fcp-template-unknown), Conflict (fcp-connector) without any template. Too few free devices
-        are no error: the connector is empty and says why.
+        Raises NotFound (fcp-template-unknown), Conflict (fcp-connector) without any template, QuotaExceeded (quota) of
+        the guest's project. Too few free devices are no error: the connector is empty and says why.
         """
         owner = userid(guest)
         await self.sync(system)
-        async with self._core.exclusive(system, _LOCK), self._core.database.write() as connection:
+        row = await self._core.owned_or_none(system, owner)
+        projects = [row["project"]] if row is not None else []
+        async with (
+            self._core.exclusive(system, _LOCK), self._core.database.write() as connection, kept(connection, projects),
+        ):  # fmt: skip
             chosen = _template_for(await fcp_rows.all_templates(connection, system), template, provider)
             held = tuple(
                 device for device in chosen.devices if device.assigner == owner and device.template == chosen.id

@@ -54,16 +54,6 @@ def powered(facts: Document) -> bool:
     return facts.text("power_state", "state").lower() == "on"
 
 
-def disk_kind(disk: Document) -> str:
-    """ECKD or FBA, from a disk's type or device type; "" when the facts do not say."""
-    kind = disk.text("type", "device_type").upper()
-    if kind in {"ECKD", "3390"} or kind.startswith("3390"):
-        return "ECKD"
-    if kind in {"FBA", "9336"} or kind.startswith("FB"):
-        return "FBA"
-    return ""
-
-
 def plan_delete(system: str, owner: str) -> Plan:
     """Delete a guest with its disks, and forget it."""
     steps = (

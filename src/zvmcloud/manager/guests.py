@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.inventory.seen import sizes
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
-from zvmcloud.manager.tables import guests
+from zvmcloud.manager.tables import fcp_devices, guests
 
 _MOST_TAGS = 64
 
@@ -131,12 +132,18 @@ class Guests:
     async def create(
         self, system: str, request: GuestRequest, *, origin: str = ""
     ) -> tuple[tuple[Disk, ...], JobRecord]:
-        """Define a guest with its disks. Everything is made or nothing.
+        """Define a guest with its disks. Everything is made or nothing. FCP devices that are reserved for its userid
+        already count with it.
 
         Raises BadInput, QuotaExceeded (quota), Conflict / AgentFailure (guest-exists), AgentFailure (pool full,
         profile unknown, ...).
         """
         disks, plan = self.plan_create(system, request)
+        mine = (fcp_devices.c.system == system, fcp_devices.c.assigner == plan.userid)
+        query = sa.select(sa.func.count()).select_from(fcp_devices).where(*mine)
+        async with self._core.database.read() as connection:
+            reserved = (await connection.execute(query)).scalar_one()
+        plan = replace(plan, uses={**plan.uses, "fcp_devices": reserved})
         return disks, await self._core.runner.run(plan, origin)
 
     def plan_create(self, system: str, request: GuestRequest) -> tuple[tuple[Disk, ...], Plan]:

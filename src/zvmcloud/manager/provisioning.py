@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.deploys import deployed_step, write_step
-from zvmcloud.manager.disks import BLOCK, CYLINDER, Disk, DiskRequest, units
+from zvmcloud.manager.disks import BLOCK, CYLINDER, Disk, DiskRequest, disk_kind, units
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guest_plans import GuestRequest, disk_kind, plan_power, powered
+from zvmcloud.manager.guest_plans import GuestRequest, plan_power, powered
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.images import Image, Images
 from zvmcloud.manager.jobs.plan import NOTHING, Json, Plan, Step

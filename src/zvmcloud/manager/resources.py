@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import string
 from collections.abc import Mapping
+from urllib.parse import quote
+
+import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.disks import punch_step
 from zvmcloud.manager.errors import BadInput
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
@@ -49,22 +53,41 @@ class Resources:
     ) -> JobRecord:
         """Give a guest `count` processors, and with ``live`` at once.
 
-        Raises NotFound (guest-unknown), BadInput, AgentFailure (cpu-limit, guest-inactive, guest-unreachable, ...).
+        Raises NotFound (guest-unknown), BadInput, QuotaExceeded (quota), AgentFailure (cpu-limit, guest-inactive,
+        guest-unreachable, ...).
         """
         if not 1 <= count <= 64:
             raise BadInput("cpu_cnt", count, "1 to 64")
+        async with self._core.exclusive(system, name.upper()):
+            return await self._core.runner.run(
+                await self.plan_cpus(system, name, count, share=share, live=live), origin
+            )
+
+    async def plan_cpus(self, system: str, name: str, count: int, *, share: str, live: bool) -> Plan:
+        """Raises NotFound (guest-unknown)."""
+        row, before = await self._now(system, name, "vcpus", 1)
         parameters: dict[str, Json] = {"count": count, "share": written_share(share), "live": live}
-        return await self._run(system, name, "guest.resize_cpus", f"{count} processor(s)", parameters, origin)
+        back = {**parameters, "count": before, "share": ""}
+        return _plan(system, row, ("vcpus", count), f"{count} processor(s)", "guest.resize_cpus", parameters, back)
 
     async def resize_memory(
         self, system: str, name: str, megabytes: int, *, live: bool = False, origin: str = ""
     ) -> JobRecord:
         """Give a guest so much storage, and with ``live`` at once.
 
-        Raises NotFound (guest-unknown), BadInput, AgentFailure (memory-limit, memory-shrink, guest-inactive, ...).
+        Raises NotFound (guest-unknown), BadInput, QuotaExceeded (quota), AgentFailure (memory-limit, memory-shrink,
+        guest-inactive, ...).
         """
+        async with self._core.exclusive(system, name.upper()):
+            return await self._core.runner.run(await self.plan_memory(system, name, megabytes, live=live), origin)
+
+    async def plan_memory(self, system: str, name: str, megabytes: int, *, live: bool) -> Plan:
+        """Raises NotFound (guest-unknown)."""
+        row, before = await self._now(system, name, "memory_mb", 0)
         parameters: dict[str, Json] = {"memory_mb": megabytes, "live": live}
-        return await self._run(system, name, "guest.resize_memory", f"{megabytes} MB", parameters, origin)
+        back: dict[str, Json] = {"memory_mb": before, "live": False}
+        size = ("memory_mb", megabytes)
+        return _plan(system, row, size, f"{megabytes} MB", "guest.resize_memory", parameters, back)
 
     async def grow_root_volume(self, system: str, name: str, *, origin: str = "") -> JobRecord:
         """Have the guest grow its root partition and file system to the size of the disk, at its next boot."""
@@ -76,19 +99,46 @@ class Resources:
         plan = Plan("guest.grow_root", f"Grow the root volume of {owner}", system, (step,), owner)
         return await self._core.runner.run(plan, origin, job)
 
-    async def _run(
-        self, system: str, name: str, kind: str, what: str, parameters: dict[str, Json], origin: str
-    ) -> JobRecord:
-        owner = (await self._core.owned(system, name))["userid"]
-        async with self._core.exclusive(system, owner):
-            return await self._core.runner.run(plan_resize(system, owner, kind, what, parameters), origin)
+    async def _now(self, system: str, name: str, member: str, default: int) -> tuple[sa.RowMapping, int]:
+        """What is recorded of a guest, and what z/VM says that it has."""
+        row = await self._core.owned(system, name)
+        facts = Document(await self._core.agent(system).get(f"/v1/guests/{quote(row['userid'], safe='')}"))
+        return row, facts.number(member, default=default)
 
 
-def plan_resize(system: str, owner: str, kind: str, what: str, parameters: Mapping[str, Json]) -> Plan:
-    """Processors (guest.resize_cpus) or storage (guest.resize_memory) of a guest."""
+def _plan(
+    system: str,
+    row: sa.RowMapping,
+    size: tuple[str, int],
+    what: str,
+    kind: str,
+    parameters: Mapping[str, Json],
+    back: Mapping[str, Json],
+) -> Plan:
+    """Another ``size`` (column of the guest's row, and its value), with what quotas count: what is more than recorded.
+    What an undo makes more again is counted, too, from its beginning."""
+    owner, (name, now) = row["userid"], size
     live = " at once" if parameters["live"] else ""
-    step = Step("resize", f"give {owner} {what}{live}", kind, {"userid": owner, **parameters})
-    return Plan(kind, f"Resize {owner} to {what}", system, (step,), owner)
+    steps = (
+        Step(
+            "resize",
+            f"give {owner} {what}{live}",
+            kind,
+            {"userid": owner, **parameters},
+            kind,
+            {"userid": owner, **back},
+        ),
+        Step(
+            "record",
+            f"record the size of {owner}",
+            "manager.guest_sized",
+            {name: now},
+            "manager.guest_sized",
+            {name: row[name]},
+        ),
+    )
+    uses = {name: now - row[name]}
+    return Plan(kind, f"Resize {owner} to {what}", system, steps, owner, project=row["project"], uses=uses)
 
 
 def written_share(text: str) -> str:

@@ -59,8 +59,8 @@ class Volumes:
         self._pool = pool
 
     async def attach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
-        """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown), BadInput, Conflict (fcp-owned), AgentFailure
-        (fcp-in-use, volume-script-failed); everything is as before then."""
+        """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown), BadInput, Conflict (fcp-owned), QuotaExceeded
+        (quota), AgentFailure (fcp-in-use, volume-script-failed); everything is as before then."""
         wish = await self._checked(system, wish)
         owner = wish.userid
         async with self._core.exclusive(system, owner):
@@ -85,12 +85,18 @@ class Volumes:
                     count,
                 )
             ]
-            if wish.record_only or wish.root:
-                return await self._run(system, "volume.attach", f"Record a volume of {owner}", steps, owner, origin)
-            if first:
-                steps.append(dedicate_step(owner, first, await self._pool.elsewhere(system, first)))
-            steps += await self._script(job := new_job(), owner, "atvol", attach_script(wish))
-            return await self._run(system, "volume.attach", f"Attach a volume to {owner}", steps, owner, origin, job)
+            title, job = f"Record a volume of {owner}", new_job()
+            if not (wish.record_only or wish.root):
+                title = f"Attach a volume to {owner}"
+                if first:
+                    steps.append(dedicate_step(owner, first, await self._pool.elsewhere(system, first)))
+                steps += await self._script(job, owner, "atvol", attach_script(wish))
+            plan = Plan("volume.attach", title, system, tuple(steps), owner)
+            row = await self._core.owned_or_none(system, owner)
+            if row is not None:
+                new = sum(device.assigner != owner for device in have)
+                plan = replace(plan, project=row["project"], uses={"fcp_devices": new})
+            return await self._core.runner.run(plan, origin, job)
 
     async def detach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
         """Disconnect a volume. Raises NotFound, BadInput, Conflict (fcp-owned, fcp-not-connected), AgentFailure."""

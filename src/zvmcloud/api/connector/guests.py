@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from zvmcloud.api.connector.ask import Ask, count, megabytes, objects, text, texts
 from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.api.connector.schemas import truth
-from zvmcloud.manager.disks import Disk, disk_request, human
+from zvmcloud.manager.disks import Disk, disk_kind, disk_request, human
 from zvmcloud.manager.errors import AgentFailure, BadInput, ManagerError
 from zvmcloud.manager.facts import Document
-from zvmcloud.manager.guest_plans import GuestRequest, disk_kind, powered
+from zvmcloud.manager.guest_plans import GuestRequest, powered
 from zvmcloud.manager.jobs.plan import Json
 
 _PLAIN = re.compile(r"\d+")

@@ -4,6 +4,9 @@ Use is counted from what the manager recorded when it made things (guests with t
 which count as disks by the size that was asked for; images), from the FCP devices assigned to guests of the project,
 and from what jobs that were accepted will use, each until its step has recorded that.
 
+What a job uses less is not counted as free before it is recorded. A job that is undone is never refused; what it takes
+again counts from the moment in which its undo is accepted.
+
 What uses more is written inside of :func:`kept`, which counts before and behind it in the same transaction. Writers
 queue, those of all managers of a database (:mod:`zvmcloud.manager.database`), so of two requests that fit alone and not
 together one is refused. :meth:`Quotas.check` says the same early, before a plan is made, and holds nothing.
@@ -28,7 +31,7 @@ from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, jo
 _RECORDING = (
     "manager.guest_created", "manager.guest_adopted", "manager.guest_sized", "manager.volume_reserved",
     "manager.volume_sized", "manager.volume_attached", "manager.image_received", "manager.image_captured",
-    "manager.image_added",
+    "manager.image_added", "manager.guest_forgotten", "manager.fcp_connected",
 )  # fmt: skip
 """Steps behind which a job's use is in other tables."""
 _LIMITED = Prepared(
@@ -131,29 +134,34 @@ async def _used(connection: Connection, project: str) -> Mapping[str, int]:
     assigned = sa.select(sa.func.count()).select_from(fcp_devices).join(guests, own).where(guests.c.project == project)
     fcps = (await connection.execute(assigned)).scalar_one()
     size = sa.select(sa.func.coalesce(sa.func.sum(volumes.c.size_gb), 0)).where(volumes.c.project == project)
-    disk_mb = row[3] + (await connection.execute(size)).scalar_one() * 1024
+    disk_mb = int(row[3] + (await connection.execute(size)).scalar_one() * 1024)  # PostgreSQL's sum is a Decimal
     file = sa.select(images.c.sha256, images.c.bytes).where(images.c.project == project).distinct().subquery()
     image_bytes = (await connection.execute(sa.select(sa.func.sum(file.c.bytes)))).scalar_one() or 0
     coming = sa.select(sa.func.sum(uploads.c.bytes)).where(uploads.c.project == project)
     image_bytes += (await connection.execute(coming)).scalar_one() or 0
     used = dict(zip(QUOTAS, (*row[:3], disk_mb, fcps, megabytes(int(image_bytes))), strict=True))
-    for uses in await _accepted(connection, project):
+    for uses, backwards in await _accepted(connection, project):
         for name in QUOTAS:
-            used[name] += uses.get(name, 0)
+            more = uses.get(name, 0)
+            used[name] += max(-more if backwards else more, 0)
     return used
 
 
-async def _accepted(connection: Connection, project: str) -> list[Mapping[str, int]]:
+async def _accepted(connection: Connection, project: str) -> list[tuple[Mapping[str, int], bool]]:
     """What jobs of the project that are not over will use, and that nothing else tells yet: no step has recorded it,
-    and it was not claimed when the job began."""
-    its_steps = sa.select(job_steps.c.number).where(job_steps.c.job_id == jobs.c.id)
-    recorded = its_steps.where(job_steps.c.kind.in_(_RECORDING), job_steps.c.state.in_(("done", "undone")))
+    and it was not claimed when the job began. Of those that are undone (True): what they have recorded and not yet
+    taken back."""
+
+    def recorded(*states: str) -> sa.ColumnElement[bool]:
+        steps = sa.select(job_steps.c.number).where(job_steps.c.job_id == jobs.c.id, job_steps.c.kind.in_(_RECORDING))
+        return steps.where(job_steps.c.state.in_(states)).correlate(jobs).exists()
+
     claims = [sa.select(table.c.job).where(table.c.job == jobs.c.id) for table in (volumes, attachments)]
-    query = sa.select(jobs.c.uses).where(
+    claimed = sa.or_(*(found.correlate(jobs).exists() for found in claims))
+    query = sa.select(jobs.c.uses, jobs.c.backwards).where(
         jobs.c.project == project,
         jobs.c.state.in_(OPEN),
         jobs.c.uses.is_not(None),
-        ~jobs.c.backwards,
-        *(~found.correlate(jobs).exists() for found in (recorded, *claims)),
+        sa.or_(jobs.c.backwards & recorded("done"), ~jobs.c.backwards & ~recorded("done", "undone") & ~claimed),
     )
-    return [uses for uses in (await connection.execute(query)).scalars() if uses]
+    return [(row.uses, row.backwards) for row in await connection.execute(query) if row.uses]

@@ -70,7 +70,8 @@ class Plan:
     project: str = ""
     """The project it is done for; "" for that of whom the manager acts for."""
     uses: Mapping[str, int] = field(default_factory=dict)
-    """What it adds to the use of the project's quotas, by quota; of a parent its children have it."""
+    """What it adds to the use of the project's quotas, by quota; below 0, what its undo adds. Of a parent its children
+    have it."""
 
 
 @dataclass(frozen=True, slots=True)

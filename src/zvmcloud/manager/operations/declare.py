@@ -27,7 +27,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What an operation adds to the use of its project's quotas."""
+    """What an operation adds to the use of its project's quotas; below 0, what its undo adds."""
 
     guests: int = 0
     vcpus: int = 0

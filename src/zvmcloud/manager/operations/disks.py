@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zvmcloud.manager.core import vdev
-from zvmcloud.manager.disks import BLOCK, CYLINDER, FORMATS, DiskRequest, Mount, plan_configure, plan_remove
+from zvmcloud.manager.disks import FORMATS, DiskRequest, Mount, plan_configure, plan_remove
 from zvmcloud.manager.errors import BadInput, Conflict, NotFound
-from zvmcloud.manager.guest_plans import disk_kind, powered
+from zvmcloud.manager.guest_plans import powered
 from zvmcloud.manager.identity.roles import Caller
-from zvmcloud.manager.jobs.plan import Step
+from zvmcloud.manager.inventory.seen import megabytes
 from zvmcloud.manager.operations.declare import GUEST, Nothing, Prepared, Target, Uses, guest_of, operation
 from zvmcloud.manager.operations.guests import NewDisk
 
@@ -23,9 +23,8 @@ async def attach(node: Node, caller: Caller, target: Target, wanted: NewDisk) ->
     """Give a guest a new minidisk, at once when it runs; undone once the guest is off."""
     owner, project = await guest_of(node, caller, target)
     request = DiskRequest(wanted.size, wanted.format, wanted.boot, wanted.vdev, wanted.pool)
-    (disk,), plan = await node.disks.plan_add(target.system, owner, [request])
-    plan = replace(plan, kind="disk.attach", steps=(*plan.steps, _record(owner, disk.megabytes)))
-    return Prepared(plan, project, uses=Uses(disk_mb=disk.megabytes))
+    _, plan = await node.disks.plan_add(target.system, owner, [request])
+    return Prepared(replace(plan, kind="disk.attach"), project, uses=Uses(**plan.uses))
 
 
 @operation("disk.detach", "DELETE", f"{GUEST}/disks/{{vdev}}", Nothing, no_undo="what was on the disk is gone")
@@ -44,9 +43,8 @@ async def detach(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
     disk = next((item for item in facts.documents("disks") if item.text("vdev").upper().zfill(4) == number), None)
     if disk is None:
         raise NotFound(f"guest {owner} has no minidisk {number}", code="disk-unknown", subject=number)
-    megabytes = -(-disk.number("size") * (CYLINDER if disk_kind(disk) == "ECKD" else BLOCK) // 2**20)
-    plan = plan_remove(target.system, owner, [number])
-    return Prepared(replace(plan, kind="disk.detach", steps=(*plan.steps, _record(owner, -megabytes))), project)
+    plan = plan_remove(target.system, owner, [number], megabytes(disk))
+    return Prepared(replace(plan, kind="disk.detach"), project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +83,3 @@ async def configure(node: Node, caller: Caller, target: Target, wanted: Configur
         mounts.append(Mount(number, disk.format, disk.folder))
     plan, files = plan_configure(target.system, owner, mounts, "mounts[{}].folder")
     return Prepared(plan, project, files)
-
-
-def _record(owner: str, megabytes: int) -> Step:
-    title = f"record {abs(megabytes)} MB {'more' if megabytes > 0 else 'less'} of {owner}"
-    more, less = {"more_disk_mb": megabytes}, {"more_disk_mb": -megabytes}
-    return Step("record", title, "manager.guest_sized", more, "manager.guest_sized", less)

@@ -73,7 +73,9 @@ async def forget(node: Node, caller: Caller, target: Target, _: Nothing) -> Prep
     except NotFound:
         gone = True
     step = _recorded_step("forget", f"forget {owner}", "manager.guest_forgotten", {"gone": gone})
-    return Prepared(Plan("guest.forget", f"Forget {owner}", target.system, (step,), owner), project)
+    row = await node.core.owned(target.system, owner)
+    uses = Uses(-1, -row["vcpus"], -row["memory_mb"], -row["disk_mb"])
+    return Prepared(Plan("guest.forget", f"Forget {owner}", target.system, (step,), owner), project, uses=uses)
 
 
 def _recorded_step(name: str, title: str, kind: str, parameters: Mapping[str, Json]) -> Step:

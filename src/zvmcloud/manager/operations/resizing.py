@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.identity.roles import Caller
-from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.jobs.plan import Plan, Step
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, Uses, guest_of, operation
-from zvmcloud.manager.resources import plan_resize, written_share
 
 if TYPE_CHECKING:
     from zvmcloud.manager.node import Node
@@ -31,12 +30,8 @@ async def resize_cpus(node: Node, caller: Caller, target: Target, wanted: Resize
     owner, project = await guest_of(node, caller, target)
     if not 1 <= wanted.vcpus <= 64:
         raise BadInput("vcpus", wanted.vcpus, "1 to 64")
-    before = (await node.guests.facts(target.system, owner)).number("vcpus", default=1)
-    parameters: dict[str, Json] = {"count": wanted.vcpus, "share": written_share(wanted.share), "live": wanted.live}
-    what = f"{wanted.vcpus} processor(s)"
-    plan = plan_resize(target.system, owner, "guest.resize_cpus", what, parameters)
-    plan = _recorded(plan, {**parameters, "count": before, "share": ""}, "vcpus", wanted.vcpus, before)
-    return Prepared(plan, project, uses=Uses(vcpus=max(wanted.vcpus - before, 0)))
+    plan = await node.resources.plan_cpus(target.system, owner, wanted.vcpus, share=wanted.share, live=wanted.live)
+    return Prepared(plan, project, uses=Uses(**plan.uses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +47,8 @@ async def resize_memory(node: Node, caller: Caller, target: Target, wanted: Resi
     """Give a guest another amount of memory. When it is undone, what a running guest got live goes at its next
     logon: CP takes no storage away."""
     owner, project = await guest_of(node, caller, target)
-    before = (await node.guests.facts(target.system, owner)).number("memory_mb")
-    parameters: dict[str, Json] = {"memory_mb": wanted.memory_mb, "live": wanted.live}
-    what = f"{wanted.memory_mb} MB"
-    plan = plan_resize(target.system, owner, "guest.resize_memory", what, parameters)
-    plan = _recorded(plan, {"memory_mb": before, "live": False}, "memory_mb", wanted.memory_mb, before)
-    return Prepared(plan, project, uses=Uses(memory_mb=max(wanted.memory_mb - before, 0)))
-
-
-def _recorded(plan: Plan, back: dict[str, Json], name: str, now: int, before: int) -> Plan:
-    """The plan with its undo, and with what quotas count."""
-    (step,) = plan.steps
-    step = replace(step, undo_kind=step.kind, undo_parameters={"userid": plan.userid, **back})
-    title = f"record the size of {plan.userid}"
-    record = Step("record", title, "manager.guest_sized", {name: now}, "manager.guest_sized", {name: before})
-    return replace(plan, steps=(step, record))
+    plan = await node.resources.plan_memory(target.system, owner, wanted.memory_mb, live=wanted.live)
+    return Prepared(plan, project, uses=Uses(**plan.uses))
 
 
 @dataclass(frozen=True, slots=True)
