@@ -6,12 +6,16 @@ import re
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.routing import Route
 
-from api.native import As, token_of
+from api.native import As, ok, token_of
 from zvmcloud.api.v1.app import ROUTERS, Native, document
 from zvmcloud.manager.identity.roles import Role
+from zvmcloud.manager.jobs.plan import NOTHING, Plan, Step
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.operations import OPERATIONS
+from zvmcloud.manager.tables import plans
 
 ANYBODY = None
 GUEST = "/guests/{system}/{userid}"
@@ -288,3 +292,27 @@ async def test_who_is_let_in(role: Role | None, admin: httpx.AsyncClient, client
         if not fine:
             wrong.append((route, str(role), answer.status_code, code))
     assert wrong == []
+
+
+async def test_to_run_a_job_or_a_plan_again_needs_the_role_of_its_operation(
+    admin: httpx.AsyncClient, client: As, node: Node
+) -> None:
+    member = client(await token_of(admin, "sam", "member", default="member"))
+    shown = await ok(await admin.post("/systems/ZVM1/vswitches?dry_run=true", json={"name": "VSWX"}))
+    asked, wrong = 0, []
+    for name, found in OPERATIONS.items():
+        if member_may := Role.MEMBER.covers(found.role):
+            asks = []
+        else:
+            async with node.core.database.write() as connection:
+                document = (await connection.execute(sa.select(plans.c.plan))).scalar_one()
+                await connection.execute(sa.update(plans).values(plan={**document, "kind": name}))
+            asks = [f"/plans/{shown['id']}/apply"]
+        job = await node.journal.begin(Plan(name, name, "ZVM1", (Step("x", "x", NOTHING, {}),), project="default"))
+        for path in (*asks, *(f"/jobs/{job}/{how}" for how in ("cancel", "retry", "undo"))):
+            code = (await member.post(path)).json().get("code")
+            asked += 1
+            if (code != "role") is not member_may:
+                wrong.append((name, path, code))
+    assert wrong == []
+    assert asked > 3 * len(OPERATIONS)

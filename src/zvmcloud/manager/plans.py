@@ -25,11 +25,12 @@ from zvmcloud.manager.core import NewChild
 from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound, guest_busy
 from zvmcloud.manager.facts import documents
 from zvmcloud.manager.gathering import gathered
-from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.operations import Operation, Prepared, Target
+from zvmcloud.manager.operations.rights import Asked, must_be_allowed
 from zvmcloud.manager.rehearsals import Rehearsed, digest, rehearse
 from zvmcloud.manager.storage import claims
 from zvmcloud.manager.tables import jobs, plans
@@ -160,8 +161,7 @@ class Plans:
         plan-child), QuotaExceeded (quota).
         """
         kept = await self.get(caller, plan)
-        for one in (kept, *kept.children):
-            caller.enters(one.project, Role.MEMBER, f"plan {plan}")
+        await must_be_allowed(self._node, caller, [_asked(one) for one in (kept, *kept.children)])
         if kept.parent:
             raise Conflict(
                 f"plan {plan} is a part of plan {kept.parent}", code="plan-child", remedy=f"apply plan {kept.parent}"
@@ -252,6 +252,11 @@ class Plans:
         except NotFound:
             return ABSENT
         return entry_digest(facts.texts("entry"))
+
+
+def _asked(kept: KeptPlan) -> Asked:
+    plan = kept.plan
+    return Asked(f"plan {kept.id}", plan.kind, kept.project, plan.system, plan.userid, plan.steps)
 
 
 def _durable(prepared: Prepared) -> Prepared:

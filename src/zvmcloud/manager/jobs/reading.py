@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.database import Database
 from zvmcloud.manager.errors import NotFound
-from zvmcloud.manager.jobs.plan import FINAL, OPEN, Call, Child, JobRecord
+from zvmcloud.manager.jobs.plan import FINAL, OPEN, Call, Child, JobRecord, StepRecord
 from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
 from zvmcloud.manager.jobs.turns import waiting_for
 from zvmcloud.manager.membership import Membership
@@ -42,7 +42,7 @@ class JournalReader:
         async with self.database.read() as connection:
             row = (await connection.execute(sa.select(jobs).where(jobs.c.id == job))).mappings().one_or_none()
             if row is None:
-                raise NotFound(f"no job has the id {job!r}", code="job-unknown", subject=job)
+                raise _unknown(job)
             steps = (
                 (
                     await connection.execute(
@@ -77,6 +77,22 @@ class JournalReader:
             tuple(step_of(step, by_step.get(step["number"], ()), live(step["number"])) for step in steps),
             children,
         )
+
+    async def family(self, job: str) -> tuple[JobRecord, ...]:
+        """A job, then its children in their order, all with their steps and without calls. Raises NotFound
+        (job-unknown)."""
+        kin = sa.or_(jobs.c.id == job, jobs.c.parent == job)
+        members = sa.select(jobs).where(kin).order_by(jobs.c.id != job, jobs.c.created, jobs.c.id)
+        parts = sa.select(job_steps).join(jobs, jobs.c.id == job_steps.c.job_id).where(kin).order_by(job_steps.c.number)
+        async with self.database.read() as connection:
+            rows = (await connection.execute(members)).mappings().all()
+            steps = (await connection.execute(parts)).mappings().all()
+        if not rows or rows[0]["id"] != job:
+            raise _unknown(job)
+        of: dict[str, list[StepRecord]] = {}
+        for step in steps:
+            of.setdefault(step["job_id"], []).append(step_of(step, (), None))
+        return tuple(job_of(row, tuple(of.get(row["id"], ()))) for row in rows)
 
     async def children(self, job: str) -> tuple[Child, ...]:
         """The children of a job, in their order."""
@@ -174,3 +190,7 @@ class JournalReader:
     def _notify(self, job: str) -> None:
         for event in self._watchers.get(job, ()):
             event.set()
+
+
+def _unknown(job: str) -> NotFound:
+    return NotFound(f"no job has the id {job!r}", code="job-unknown", subject=job)

@@ -254,8 +254,7 @@ class Runner:
 
         Raises NotFound (job-unknown), Conflict (job-state, job-files-gone, job-not-undoable).
         """
-        record = await self.journal.get(job, with_calls=False)
-        kin = [await self.journal.get(child.id, with_calls=False) for child in await self.journal.children(job)]
+        record, *kin = await self.journal.family(job)
         if record.parent and not by_parent and not (await self.journal.get(record.parent, with_calls=False)).over:
             raise children_busy(record)
         again: list[JobRecord] = []

@@ -156,8 +156,11 @@ async def _each(
     children = await gathered(found.prepare(node, caller, target, parameters) for target in targets)
     if wanted.on_failure == "undo" and not all(step.undo_kind for child in children for step in child.plan.steps):
         raise BadInput("on_failure", "undo", f"stop or continue: {of_one} cannot be undone")
+    projects = sorted({child.project for child in children})
+    if len(projects) > 1:
+        raise BadInput("names", f"guests of {', '.join(projects)}", "guests of one project: ask for each by itself")
     title = f"{word} {len(children)} guests"
-    return _tree(name, title, caller.project, children, wanted.on_failure, wanted.rate)
+    return _tree(name, title, projects[0], children, wanted.on_failure, wanted.rate)
 
 
 async def _guests(node: Node, caller: Caller, names: Sequence[str], systems: Sequence[str]) -> list[Target]:

@@ -18,6 +18,7 @@ from zvmcloud.manager.jobs import log as job_log
 from zvmcloud.manager.jobs import rows as job_rows
 from zvmcloud.manager.listing import Listing
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.operations.rights import changeable
 
 router = APIRouter(tags=["jobs"])
 
@@ -87,24 +88,21 @@ async def job(node: TheNode, caller: Reader, job: str) -> Job:
 @router.post("/jobs/{job}/cancel")
 async def cancel(node: TheNode, caller: Member, job: str) -> Job:
     """Ask a job to stop and undo what it did."""
-    record = await node.journal.get(job, with_calls=False)
-    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    await changeable(node, caller, job)
     return Job.of(await node.runner.cancel(job))
 
 
 @router.post("/jobs/{job}/retry", status_code=202)
 async def retry(node: TheNode, caller: Member, job: str) -> Job:
     """Run a job that failed or was cancelled again, from the step that failed; what was undone then is done again."""
-    record = await node.journal.get(job, with_calls=False)
-    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    await changeable(node, caller, job)
     return Job.of(await node.core.again(job, backwards=False))
 
 
 @router.post("/jobs/{job}/undo", status_code=202)
 async def undo(node: TheNode, caller: Member, job: str) -> Job:
     """Take back a job that is done, its last step first; 409 when one of its steps cannot be taken back."""
-    record = await node.journal.get(job, with_calls=False)
-    caller.enters(record.project, Role.MEMBER, f"job {job}")
+    await changeable(node, caller, job)
     return Job.of(await node.core.again(job, backwards=True))
 
 
