@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.native import ok
 from manager.fake_zhcp import FakeZhcp
 from zvmcloud.images import doscript, netfiles
 from zvmcloud.manager.node import Node
@@ -346,6 +347,35 @@ async def test_two_deploys_to_one_guest_do_not_run_at_once(
     answers = await asyncio.gather(*(door.post("/guests/linux01/action", json=body) for _ in range(2)))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert zhcp.kinds().count("disk.write_image") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("DELETE", "/guests/linux01", None),
+        ("POST", "/guests/linux01/action", {"action": "stop"}),
+        ("POST", "/guests/linux01/action", {"action": "deregister_vm"}),
+        ("POST", "/guests/linux01/nic", {"nic": {}}),
+        ("POST", "/guests/linux01/disks", {"disk_info": {"disk_list": [{"size": "1g"}]}}),
+    ],
+    ids=str,
+)
+async def test_a_guest_that_a_job_is_changing_is_not_changed_by_another(
+    door: httpx.AsyncClient, admin: httpx.AsyncClient, zhcp: FakeZhcp, change: tuple[str, str, object]
+) -> None:
+    await create(door)
+    zhcp.delay = 2.0
+    job = await ok(await admin.post("/guests/zvm1/linux01/start"), 202)
+    before = list(zhcp.ran)
+    method, path, body = change
+    answer = await door.request(method, path, json=body)
+    assert answer.status_code == 409
+    assert job["id"] in answer.json()["errmsg"]
+    assert "is being changed by job" in answer.json()["errmsg"]
+    zhcp.delay = 0.0
+    assert list(zhcp.ran)[: len(before)] == before
+    assert "guest.delete" not in zhcp.kinds()
+    assert done(await door.get("/guests")) == ["LINUX01"]
 
 
 async def test_an_image_that_a_deploy_reads_is_not_deleted(

@@ -81,6 +81,14 @@ def by_hand(zvm: Managed, *more: str, userid: str = "LINUX01") -> None:
         zvm.simulator.system.entries.put(userid, replace(record, entry=entry))
 
 
+def foreign(zvm: Managed, userid: str) -> None:
+    """An administrator defines a virtual machine in z/VM."""
+    system = zvm.simulator.system
+    with system.transaction():
+        entry = Entry.parse([f"USER {userid} LBYONLY 32M 32M G"])
+        system.entries.put(userid, replace(system.entries["MAINT"], entry=entry))
+
+
 async def test_all_of_a_system_is_seen(zvm: Managed, admin: httpx.AsyncClient) -> None:
     await create(admin, zvm.node)
     detail = await look(admin)
@@ -193,23 +201,24 @@ async def test_a_foreign_guest_is_read_only_until_it_is_adopted(
     zvm: Managed, admin: httpx.AsyncClient, client: As
 ) -> None:
     member = client(await token_of(admin, "sam", "member", shop="member"))
+    foreign(zvm, "OLDBOX")
     await look(admin)
-    found = await ok(await admin.get("/drift", params={"kind": "foreign", "userid": "MAINT"}))
-    assert [row["userid"] for row in found["items"]] == ["MAINT"]
-    await refused(await admin.post("/guests/ZVM1/MAINT/stop"), 404, "guest-unknown")
-    await refused(await member.get("/guests/ZVM1/MAINT/history"), 404, "not-found")
+    found = await ok(await admin.get("/drift", params={"kind": "foreign", "userid": "OLDBOX"}))
+    assert [row["userid"] for row in found["items"]] == ["OLDBOX"]
+    await refused(await admin.post("/guests/ZVM1/OLDBOX/stop"), 404, "guest-unknown")
+    await refused(await member.get("/guests/ZVM1/OLDBOX/history"), 404, "not-found")
     assert (await ok(await member.get("/inventory/guests")))["items"] == []
-    await done(admin, await admin.post("/guests/ZVM1/MAINT/adopt", json={"project": "shop", "tags": {"role": "maint"}}))
+    await done(admin, await admin.post("/guests/ZVM1/OLDBOX/adopt", json={"project": "shop", "tags": {"a": "b"}}))
     await look(admin)
     (seen,) = (await ok(await member.get("/inventory/guests")))["items"]
-    assert (seen["userid"], seen["project"]) == ("MAINT", "shop")
-    assert (await ok(await member.get("/guests/ZVM1/MAINT")))["tags"] == {"role": "maint"}
-    assert await drift(admin, userid="MAINT") == set()
-    assert (await ok(await admin.get("/drift", params={"userid": "MAINT"})))["items"] == []
-    await done(admin, await admin.post("/guests/ZVM1/MAINT/forget"))
+    assert (seen["userid"], seen["project"]) == ("OLDBOX", "shop")
+    assert (await ok(await member.get("/guests/ZVM1/OLDBOX")))["tags"] == {"a": "b"}
+    assert await drift(admin, userid="OLDBOX") == set()
+    assert (await ok(await admin.get("/drift", params={"userid": "OLDBOX"})))["items"] == []
+    await done(admin, await admin.post("/guests/ZVM1/OLDBOX/forget"))
     await look(admin)
     assert (await ok(await member.get("/inventory/guests")))["items"] == []
-    assert "MAINT" in zvm.simulator.system.entries
+    assert "OLDBOX" in zvm.simulator.system.entries
     await refused(await admin.post("/guests/ZVM1/NOBODY/adopt", json={}), 404, "guest-unknown")
     await refused(await admin.post("/guests/ZVM1/LNXDFLT/adopt", json={}), 409, "not-a-guest")
 
@@ -264,8 +273,9 @@ async def test_no_door_and_no_operation_changes_a_foreign_guest(
 
 
 async def test_adopting_counts_for_the_quota(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    foreign(zvm, "OLDBOX")
     await ok(await admin.post("/projects", json={"name": "small", "quota": {"guests": 0}}), 201)
-    await refused(await admin.post("/guests/ZVM1/MAINT/adopt", json={"project": "small"}), 403, "quota")
+    await refused(await admin.post("/guests/ZVM1/OLDBOX/adopt", json={"project": "small"}), 403, "quota")
 
 
 async def test_a_grant_that_an_administrator_took_away_is_reported_and_repair_gives_it_back(

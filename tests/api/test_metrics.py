@@ -10,12 +10,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.native import As, ok, refused, token_of
+from api.test_inventory import foreign
 from manager.over_simulator import Managed, managed
 from manager.support import settings
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.manager.metrics.exposition import Page, labels
 from zvmcloud.manager.node import Node
+from zvmcloud.simulator import guests
 from zvmcloud.simulator.faults import Rule
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -75,8 +77,9 @@ def test_the_format_is_prometheus_own() -> None:
 
 
 async def test_manager_systems_and_guests_have_their_figures(zvm: Managed, admin: httpx.AsyncClient) -> None:
+    foreign(zvm, "OLDBOX")
     await ok(await admin.post("/systems/ZVM1/look"))
-    await ok(await admin.post("/guests/ZVM1/MAINT/adopt", json={}), 202)
+    await ok(await admin.post("/guests/ZVM1/OLDBOX/adopt", json={}), 202)
     found = await samples(admin)
     assert value(found, "zvm_up", system="ZVM1") == 1
     assert value(found, "process_resident_memory_bytes") > 10**6
@@ -95,7 +98,10 @@ async def test_a_reader_of_a_project_sees_its_own_guests_only(
     zvm: Managed, admin: httpx.AsyncClient, client: As
 ) -> None:
     reader = client(await token_of(admin, "sam", "reader", shop="reader"))
-    userid = min(zvm.simulator.system.machines)
+    userid = "OLDBOX"
+    foreign(zvm, userid)
+    with zvm.simulator.system.transaction():
+        guests.log_on(zvm.simulator.system, userid, ipl=False)
     await ok(await admin.post("/systems/ZVM1/look"))
     assert userids(await samples(reader)) == set()
     await ok(await admin.post(f"/guests/ZVM1/{userid}/adopt", json={"project": "shop"}), 202)

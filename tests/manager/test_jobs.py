@@ -82,7 +82,7 @@ async def test_a_job_that_the_engine_does_not_take_has_failed(node: Node, monkey
         await node.core.begin(deploy(), "", job := new_job(), {"f": b"x"})
     record = await node.journal.get(job)
     assert (record.state, (record.error or {})["code"]) == ("failed", "engine")
-    assert await node.journal.changes_guest("ZVM1", "LINUX01", "guest.deploy") is None
+    assert await node.journal.changing("ZVM1", "LINUX01") is None
     assert not (node.settings.state / "jobs" / job).exists()
 
 
@@ -262,7 +262,7 @@ async def test_a_deploy_and_a_deletion_of_its_image_do_not_both_happen(node: Nod
     await deleting
     with pytest.raises(NotFound, match="sample"):
         await deploying
-    assert await node.journal.changes_guest("ZVM1", "LINUX01", "guest.deploy") is None
+    assert await node.journal.changing("ZVM1", "LINUX01") is None
 
 
 def test_the_settings_of_exports_and_downloads_are_narrow_by_default(tmp_path: Path) -> None:

@@ -154,3 +154,12 @@ async def test_every_verb_in_every_state_is_done_or_refused_with_the_present_sta
             assert state != "off" or verb in AFTER
         if state != "unknown":
             assert (await agent.client.guest("LINUX01"))["state"] in ("on", "off", "going off")
+
+
+@pytest.mark.parametrize("name", ["ZHCP", "VSMWORK1", "VSMREQIN"])
+async def test_the_agent_stops_and_deletes_neither_itself_nor_a_server_of_smapi(agent: Agent, name: str) -> None:
+    for operation in (StopGuest(userid=name), DeleteGuest(userid=name)):
+        problem = await agent.refused(operation)
+        assert (problem.status, problem.code) == (409, "own-userid")
+    assert name in agent.simulator.system.entries
+    assert agent.simulator.system.active(name)

@@ -25,7 +25,6 @@ from zvmcloud.manager.jobs.remote import check
 from zvmcloud.manager.jobs.work import WorkContext
 
 _VDEV = re.compile(r"[0-9A-Fa-f]{3,4}")
-_BUSY = ("guest.deploy", "guest.capture")
 _TAKEN_BACK = "manager.image_taken_back"
 
 
@@ -70,20 +69,9 @@ class Captures:
         stopped = self._core.settings.connector.capture_stopped
         about = About(image, row["project"])
         plan = await self.plan_capture(system, name, about, compression=compression, stopped=stopped)
-        owner = plan.userid
         check(plan)
-        async with self._core.exclusive(system, owner):
-            for busy in _BUSY:
-                other = await self._core.journal.changes_guest(system, owner, busy)
-                if other is not None:
-                    raise Conflict(
-                        f"guest {owner} is being changed by job {other}",
-                        code="guest-busy",
-                        remedy="wait for that job to end, or cancel it",
-                        subject=owner,
-                    )
-            job = new_job()
-            await self._core.begin(plan, origin, job)
+        job = new_job()
+        await self._core.begin(plan, origin, job)
         return job
 
     async def plan_capture(

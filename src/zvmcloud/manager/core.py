@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager.agents import Agent, Agents
 from zvmcloud.manager.database import Connection, Database
-from zvmcloud.manager.errors import BadInput, ManagerError, NotFound, guest_busy
+from zvmcloud.manager.errors import BadInput, ManagerError, NotFound
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
 from zvmcloud.manager.jobs.runner import Runner
@@ -151,12 +151,7 @@ class Core:
 
         Raises NotFound (job-unknown), Conflict (guest-busy, job-state, job-files-gone, job-not-undoable).
         """
-        record = await self.journal.get(job, with_calls=False)
-        async with self.exclusive(record.system, record.userid):
-            other = await self.journal.changing(record.system, record.userid) if record.userid else None
-            if other is not None:
-                raise guest_busy(record.userid, other)
-            found = await self.runner.again(job, backwards=backwards)
+        found = await self.runner.again(job, backwards=backwards)
         await self.engine.submit(job)
         return found
 

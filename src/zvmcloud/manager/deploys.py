@@ -149,32 +149,23 @@ class Deploys:
     async def begin_deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> str:
         """Plan a deploy and hand it to the engine; returns the job's id at once.
 
-        Raises what :meth:`plan_deploy` raises, and Conflict (guest-busy) while another deploy to the guest is not over.
+        Raises what :meth:`plan_deploy` raises, and Conflict (guest-busy) while another job changes the guest.
         """
         plan, files = await self.plan_deploy(system, request)
         check(plan)
         job = new_job()
-        async with self._core.exclusive(system, plan.userid):
-            other = await self._core.journal.changes_guest(system, plan.userid, plan.kind)
-            if other is not None:
+        if plan.image_sha256 is None:
+            await self._core.begin(plan, origin, job, files)
+            return job
+        async with self._core.image_lock(plan.image_sha256):
+            if (await self._images.get(request.image)).sha256 != plan.image_sha256:
                 raise Conflict(
-                    f"guest {plan.userid} is being deployed already by job {other}",
-                    code="guest-busy",
-                    remedy="wait for that job to end, or cancel it",
-                    subject=plan.userid,
+                    f"image {request.image} was replaced just now",
+                    code="image-in-use",
+                    remedy="repeat the request",
+                    subject=request.image,
                 )
-            if plan.image_sha256 is None:
-                await self._core.begin(plan, origin, job, files)
-                return job
-            async with self._core.image_lock(plan.image_sha256):
-                if (await self._images.get(request.image)).sha256 != plan.image_sha256:
-                    raise Conflict(
-                        f"image {request.image} was replaced just now",
-                        code="image-in-use",
-                        remedy="repeat the request",
-                        subject=request.image,
-                    )
-                await self._core.begin(plan, origin, job, files)
+            await self._core.begin(plan, origin, job, files)
         return job
 
     async def deploy(self, system: str, request: DeployRequest, *, origin: str = "") -> JobRecord:

@@ -32,6 +32,7 @@ from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.inventory.seen import sizes
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.protected import protected
 from zvmcloud.manager.tables import fcp_devices, guests
 
 _MOST_TAGS = 64
@@ -230,9 +231,11 @@ class Guests:
         """Take over a guest that exists on z/VM; ``ports`` maps a caller's port id to the MAC address of a NIC.
         One that was ours, went to another member and is back is ours again.
 
-        Raises NotFound (guest-unknown), Conflict (guest-owned) when it is ours already, QuotaExceeded (quota).
+        Raises NotFound (guest-unknown), Conflict (guest-owned) when it is ours already, Conflict (guest-protected),
+        QuotaExceeded (quota).
         """
         owner = userid(name)
+        await self.must_be_no_agent(system, owner)
         try:
             facts = await self.facts(system, owner)
         except NotFound as error:
@@ -267,6 +270,11 @@ class Guests:
         )
         plan = Plan("guest.register", f"Register guest {owner}", system, steps, owner, uses={"guests": 1, **uses})
         return await self._core.runner.run(plan, origin)
+
+    async def must_be_no_agent(self, system: str, name: str) -> None:
+        """Raises Conflict (guest-protected) for the userid that the system's agent runs in."""
+        if name == Document(await self._core.agent(system).get("/v1/system")).text("userid").upper():
+            raise protected(name)
 
     async def deregister(self, system: str, name: str, *, origin: str = "") -> JobRecord:
         """Forget a guest of ours; z/VM is left as it is. Raises NotFound (guest-unknown)."""

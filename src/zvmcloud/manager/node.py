@@ -50,6 +50,7 @@ from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.metrics.collect import Metrics
 from zvmcloud.manager.networks import Networks
 from zvmcloud.manager.plans import Plans
+from zvmcloud.manager.protected import Protected
 from zvmcloud.manager.provisioning import Provisioning
 from zvmcloud.manager.resources import Resources
 from zvmcloud.manager.settings import Settings
@@ -146,7 +147,7 @@ class Node:
                 await Accounts(database, tokens).add_project(SYSTEM, settings.connector.project, "", {})
             agents = agents or Agents([Agent(system) for system in settings.systems])
             turns = Turns(database, settings)
-            journal = Journal(database, membership, turns.freed)
+            journal = Journal(database, membership, turns.freed, Protected(settings.protected))
             files = JobFiles(settings, key)
             runner = Runner(journal, agents, files, turns)
             core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))

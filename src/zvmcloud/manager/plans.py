@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from zvmcloud.manager.core import NewChild
-from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound, guest_busy
+from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
 from zvmcloud.manager.facts import documents
 from zvmcloud.manager.gathering import gathered
 from zvmcloud.manager.identity.roles import Caller
@@ -208,15 +208,11 @@ class Plans:
     async def _begin(
         self, plan: Plan, files: Mapping[str, bytes], origin: str, job: str, children: Sequence[NewChild] = ()
     ) -> JobRecord:
-        async with self._core.exclusive(plan.system, plan.userid):
-            other = await self._core.journal.changing(plan.system, plan.userid) if plan.userid else None
-            if other is not None:
-                raise guest_busy(plan.userid, other)
-            begun = ((job, plan), *((child.job, child.plan) for child in children))
-            folder = self._core.materials.folder
-            await self._core.begin(
-                plan, origin, job, files, children, also=lambda connection: claims.take(connection, begun, folder)
-            )
+        begun = ((job, plan), *((child.job, child.plan) for child in children))
+        folder = self._core.materials.folder
+        await self._core.begin(
+            plan, origin, job, files, children, also=lambda connection: claims.take(connection, begun, folder)
+        )
         return await self._core.journal.get(job)
 
     async def _still_true(self, kept: KeptPlan) -> None:

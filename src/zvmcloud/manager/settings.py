@@ -125,6 +125,8 @@ class Settings:
     import_limit: int = 2**40
     job_days: int = 30
     """For how many days jobs that are over are kept, 0 for ever."""
+    protected: tuple[str, ...] = ()
+    """Userids, with * and ?, that no job changes, besides the service machines of :mod:`zvmcloud.manager.protected`."""
     import_seconds: int = 7200
     reservation_seconds: int = 3600
     remote_hosts: tuple[str, ...] = ("127.0.0.1", "localhost.localdomain")

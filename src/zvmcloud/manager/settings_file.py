@@ -16,6 +16,7 @@
     import_hosts = []                    # http(s) images may come from these hosts even if not public
     webhook_hosts = []                   # webhooks may call these hosts even if not public
     import_limit = 1099511627776         # bytes of an http(s) image
+    protected = []                       # userids, with * and ?, that no job changes, besides z/VM's service machines
     job_days = 30                        # how long jobs that are over are kept; 0: for ever
     import_seconds = 7200                # for a whole http(s) image
     reservation_seconds = 3600           # until FCP devices that nobody attaches are free again; 0: never
@@ -107,6 +108,7 @@ def build(document: Mapping[str, object]) -> Settings:
         export_folders=_texts(rest.pop("export_folders", ()), "export_folders"),
         import_hosts=_texts(rest.pop("import_hosts", ()), "import_hosts"),
         webhook_hosts=_texts(rest.pop("webhook_hosts", ()), "webhook_hosts"),
+        protected=tuple(name.upper() for name in _texts(rest.pop("protected", ()), "protected")),
         job_days=_number(rest.pop("job_days", 30), "job_days", 0, 36500),
         import_limit=_number(rest.pop("import_limit", 2**40), "import_limit", 1, 2**50),
         reservation_seconds=_number(rest.pop("reservation_seconds", 3600), "reservation_seconds", 0, 366 * 86400),

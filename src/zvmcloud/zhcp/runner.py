@@ -21,12 +21,13 @@ from dataclasses import replace
 
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
+from zvmcloud.smapi.servers import SERVERS
 from zvmcloud.zhcp import entries, expected
 from zvmcloud.zhcp.errors import AgentError, Json, Problem
 from zvmcloud.zhcp.image_cache import ImageCache
 from zvmcloud.zhcp.image_messages import WriteImage
 from zvmcloud.zhcp.journal import Journal, digest
-from zvmcloud.zhcp.kinds import Operation
+from zvmcloud.zhcp.kinds import OfGuest, Operation
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import Machine
 from zvmcloud.zhcp.messages import OperationOutcome, parse_operation, parse_outcome
@@ -123,8 +124,10 @@ class Runner:
         )
 
     async def submit(self, job: str, step: str, epoch: int, kind: object, parameters: object) -> str:
-        """Start or join an operation; returns its key. FieldError, AgentError 409 (see Journal.admit)."""
+        """Start or join an operation; returns its key. FieldError, AgentError 409 `own-userid`, and see
+        Journal.admit."""
         operation = parse_operation(kind, parameters)
+        await self._check_guest(operation)
         key = f"{job}/{step}"
         body = digest(operation.kind, parameters)
         self._check_open()
@@ -145,6 +148,16 @@ class Runner:
         if running is not None and isinstance(operation, WriteImage) and operation != running.operation:
             running.operation = operation
             await self._images.moved(operation.source)
+
+    async def _check_guest(self, operation: Operation) -> None:
+        """No operation on a guest is on our own userid or on a server of SMAPI: it would cut us off from z/VM."""
+        if isinstance(operation, OfGuest):
+            name = operation.userid
+            if name in SERVERS or name == (await self.machine.identity()).userid.upper():
+                raise AgentError(
+                    409, "own-userid", f"{name} is the agent's own userid or a server of SMAPI, no guest",
+                    remedy="change it with z/VM's own means",
+                )  # fmt: skip
 
     def _check_open(self) -> None:
         if self._stopping:

@@ -22,6 +22,8 @@ _BY_CODE: dict[str, Code] = {
     "guest-inactive": Code(409, GUEST, 409, 1),
     "guest-owned": Code(409, GUEST, 409, 1),
     "guest-busy": Code(409, GUEST, 409, 1),
+    "guest-protected": Code(409, GUEST, 409, 1),
+    "own-userid": Code(409, GUEST, 409, 1),
     "quota": Code(409, GUEST, 409, 1),
     "guest-active": Code(300, GUEST, 300, 3),
     "not-reachable": Code(300, GUEST, 300, 16),

@@ -27,6 +27,7 @@ from zvmcloud.manager.jobs.rows import call_rows, row_of, step_rows
 from zvmcloud.manager.jobs.turns import end_turn, leave
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.prepared import Prepared
+from zvmcloud.manager.protected import Protected
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
 _PROGRESS_INTERVAL = 0.5
@@ -55,6 +56,17 @@ _END_OF_JOB = (
     .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project)
 )
 _END = Prepared(_END_OF_JOB)
+_SERVICE_MACHINES = Protected()
+_CHANGING = Prepared(
+    sa.select(jobs.c.id)
+    .where(
+        jobs.c.system == sa.bindparam("its_system"),
+        jobs.c.userid == sa.bindparam("its_userid"),
+        jobs.c.durable,
+        jobs.c.state.not_in(FINAL),
+    )
+    .limit(sa.literal_column("1"))
+)
 _END_IF = Prepared(_END_OF_JOB.where(jobs.c.state == sa.bindparam("only")))
 
 
@@ -78,15 +90,10 @@ def _how(outcome: Outcome) -> str:
     return f": {detail}" if detail and outcome.state != "done" else ""
 
 
-async def _none_busy(connection: Connection, plans: Sequence[Plan]) -> None:
-    """Raises Conflict (guest-busy) when a guest of one of the plans is being changed."""
-    wanted = {(plan.system, plan.userid) for plan in plans if plan.userid}
-    if not wanted:
-        return
-    query = sa.select(jobs.c.id, jobs.c.system, jobs.c.userid).where(jobs.c.durable, jobs.c.state.not_in(FINAL))
-    for job, system, userid in (await connection.execute(query)).all():
-        if (system, userid) in wanted:
-            raise guest_busy(userid, job)
+async def _not_busy(connection: Connection, system: str, userid: str) -> None:
+    """Raises Conflict (guest-busy) while a durable job for the guest is not over."""
+    if found := await connection.run(_CHANGING, {"its_system": system, "its_userid": userid}):
+        raise guest_busy(userid, str(found[0][0]))
 
 
 def new_job() -> str:
@@ -96,11 +103,18 @@ def new_job() -> str:
 
 class Journal(JournalReader):
     """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with.
-    ``freed`` is told when a job may have let its turn at a system go."""
+    ``freed`` is told when a job may have let its turn at a system go. ``protected``: userids that no job is about."""
 
-    def __init__(self, database: Database, membership: Membership, freed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        membership: Membership,
+        freed: Callable[[], None] = lambda: None,
+        protected: Protected = _SERVICE_MACHINES,
+    ) -> None:
         super().__init__(database, membership)
         self._freed = freed
+        self._protected = protected
         self._progress_written: dict[tuple[str, int], float] = {}
         self._said: dict[tuple[str, int], set[str]] = {}
         self._changed: dict[str, set[str]] = {}
@@ -120,13 +134,16 @@ class Journal(JournalReader):
         ids, that a step of this one runs. ``also``: what is written in the same transaction; when it raises, nothing
         begins.
 
-        Raises Conflict (guest-busy) when the guest of a child is being changed, QuotaExceeded (quota), and nothing is
-        begun.
+        Raises Conflict (guest-busy) when a durable job is changing the guest, or that of a child, Conflict
+        (guest-protected), QuotaExceeded (quota), and nothing is begun.
         """
         job = job or new_job()
         using = {_project(one) for one in (plan, *(child for _, child in children)) if one.uses}
         async with self.database.write() as connection, kept(connection, using):
-            await _none_busy(connection, [child for _, child in children])
+            for one in (plan, *(child for _, child in children)):
+                if one.userid:
+                    self._protected.check(one)
+                    await _not_busy(connection, one.system, one.userid)
             await self._begin(connection, plan, origin, job)
             for child, its_plan in children:
                 await self._begin(connection, its_plan, origin, child, job)
@@ -149,11 +166,13 @@ class Journal(JournalReader):
         """A job that is over is run again, as a durable one: from its first step that is not done, or backwards; with
         it those of its children, from where each failed.
 
-        Raises Conflict (job-state) when somebody else was faster, QuotaExceeded (quota) when what it will use does not
-        fit any more.
+        Raises Conflict (job-state) when somebody else was faster, Conflict (guest-busy), QuotaExceeded (quota) when
+        what it will use does not fit any more.
         """
         using = set() if backwards else {one.project for one in (record, *children)}
         async with self.database.write() as connection, kept(connection, using):
+            if record.userid:
+                await _not_busy(connection, record.system, record.userid)
             for child in children:
                 await self._again(connection, child, backwards=False)
             await self._again(connection, record, backwards=backwards)

@@ -143,16 +143,6 @@ class JournalReader:
         async with self.database.read() as connection:
             return (await connection.execute(query.limit(1))).scalar_one_or_none()
 
-    async def changes_guest(self, system: str, userid: str, kind: str) -> str | None:
-        """The id of a job of that kind for the guest that is not over, if there is one."""
-        query = (
-            sa.select(jobs.c.id)
-            .where(jobs.c.system == system, jobs.c.userid == userid, jobs.c.kind == kind, jobs.c.state.not_in(FINAL))
-            .limit(1)
-        )
-        async with self.database.read() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
-
     async def uses_image(self, sha256: str) -> str | None:
         """The id of a job that is not over and reads that image, if there is one."""
         query = sa.select(jobs.c.id).where(jobs.c.image_sha256 == sha256, jobs.c.state.not_in(FINAL)).limit(1)

@@ -44,6 +44,7 @@ async def adopt(node: Node, caller: Caller, target: Target, wanted: Adopt) -> Pr
     Nothing is changed in z/VM.
     """
     name = checked_userid(target.userid)
+    await node.guests.must_be_no_agent(target.system, name)
     seen = await _seen(node, target.system, name)
     if seen["kind"] not in MACHINES:
         raise Conflict(f"{name} is a {seen['kind']}, not a virtual machine", code="not-a-guest", subject=name)
