@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from zvmcloud.manager import borders
 from zvmcloud.manager.core import NewChild
 from zvmcloud.manager.errors import AgentFailure, Conflict, NotFound
 from zvmcloud.manager.facts import documents
@@ -202,6 +203,8 @@ class Plans:
         prepared = dataclasses.replace(prepared, children=tuple(_durable(child) for child in prepared.children))
         for one in (prepared, *prepared.children):
             check(one.plan)
+            async with self._core.database.read() as connection:
+                await borders.check(connection, caller, one.plan.system, one.plan.steps)
         await self._node.quotas.check(prepared.project, prepared.uses)
         return prepared
 

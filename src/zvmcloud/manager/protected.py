@@ -26,8 +26,8 @@ SERVICE_MACHINES: Mapping[str, str] = {
     "ZHCP": "the agent, as its guide names it",
 }
 """The userids, and where each is known from."""
-_FORGETTING = frozenset({"guest.deregister", "guest.forget"})
-"""What changes nothing of the userid and only ends that it counts as a guest."""
+_HARMLESS = frozenset({"guest.deregister", "guest.forget", "vswitch.grant", "vswitch.revoke", "vswitch.set_vlan"})
+"""What changes nothing of the userid: it ends that it counts as a guest, or changes a VSWITCH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Protected:
     more: tuple[str, ...] = ()
 
     def check(self, plan: Plan) -> None:
-        """Raises Conflict (guest-protected) for a plan about such a userid, but for one that forgets it."""
+        """Raises Conflict (guest-protected) for a plan that makes such a userid a guest or changes it."""
         name = plan.userid
-        if plan.kind not in _FORGETTING and (
+        if plan.kind not in _HARMLESS and (
             name in SERVICE_MACHINES or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.more)
         ):
             raise protected(name)

@@ -19,10 +19,10 @@ from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.seen import CLUSTER
-from zvmcloud.manager.inventory.tables import marks, seen_disks, seen_nics, seen_resources
+from zvmcloud.manager.inventory.tables import VOLUME_POOL, marks, seen_disks, seen_nics, seen_resources
 from zvmcloud.manager.storage.pools import VolumePools
 
-SYSTEM, ZHCP, CLUSTER_KIND, DISK, NIC, VOLUME_POOL = "system", "zhcp", "cluster", "disk", "nic", "volume-pool"
+SYSTEM, ZHCP, CLUSTER_KIND, DISK, NIC = "system", "zhcp", "cluster", "disk", "nic"
 _DEVICES = {DISK: seen_disks, NIC: seen_nics}
 _RESOURCES = {
     CLUSTER_KIND: CLUSTER,

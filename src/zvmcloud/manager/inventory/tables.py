@@ -132,6 +132,9 @@ drift = sa.Table(
 )
 """Where z/VM is not as recorded. ``subject``: the device, or the VSWITCH, or ""."""
 
+VOLUME_POOL = "volume-pool"
+"""The kind of a mark of a pool of LUNs."""
+
 marks = sa.Table(
     "marks",
     metadata,

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from zvmcloud.manager import borders
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.errors import Conflict, guest_busy
 from zvmcloud.manager.events import log as events
@@ -135,12 +136,14 @@ class Journal(JournalReader):
         begins.
 
         Raises Conflict (guest-busy) when a durable job is changing the guest, or that of a child, Conflict
-        (guest-protected), QuotaExceeded (quota), and nothing is begun.
+        (guest-protected), NotFound or NotAllowed for what is another project's (borders), QuotaExceeded (quota), and
+        nothing is begun.
         """
         job = job or new_job()
         using = {_project(one) for one in (plan, *(child for _, child in children)) if one.uses}
         async with self.database.write() as connection, kept(connection, using):
             for one in (plan, *(child for _, child in children)):
+                await borders.check(connection, actor(), one.system, one.steps)
                 if one.userid:
                     self._protected.check(one)
                     await _not_busy(connection, one.system, one.userid)
@@ -167,10 +170,12 @@ class Journal(JournalReader):
         it those of its children, from where each failed.
 
         Raises Conflict (job-state) when somebody else was faster, Conflict (guest-busy), QuotaExceeded (quota) when
-        what it will use does not fit any more.
+        what it will use does not fit any more, NotFound or NotAllowed for what is another project's by now (borders).
         """
         using = set() if backwards else {one.project for one in (record, *children)}
         async with self.database.write() as connection, kept(connection, using):
+            for one in (record, *children) if not backwards else ():
+                await borders.check(connection, actor(), one.system, [item.step for item in one.steps])
             if record.userid:
                 await _not_busy(connection, record.system, record.userid)
             for child in children:

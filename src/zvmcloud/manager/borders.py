@@ -1,0 +1,76 @@
+"""What a plan may use of a system, by who asks: a network or a pool that is marked as another project's is not used by
+members of none but theirs, and only operators give a guest more of a network than one VLAN.
+
+It is read from the plan's steps, so whatever makes a plan, at either door, is held to it. Nobody's networks and pools
+are everybody's. A pool of LUNs that the members of a cluster share is whose its mark at any of them says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import sqlalchemy as sa
+
+from zvmcloud.manager.database import Connection
+from zvmcloud.manager.errors import NotAllowed
+from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.inventory.tables import VOLUME_POOL, marks
+from zvmcloud.manager.jobs.plan import Json, Step
+from zvmcloud.manager.storage.homes import homes_of
+
+Thing = tuple[str, str]
+"""Kind of a mark, and the name."""
+
+
+async def check(connection: Connection, caller: Caller, system: str, steps: Iterable[Step]) -> None:
+    """Raises NotFound (not-seen) for what is another project's, NotAllowed (role) where the caller only reads, and for
+    a TRUNK port."""
+    if caller.sees is None:
+        return
+    things: set[Thing] = set()
+    for step in steps:
+        if step.kind == "nic.attach":
+            _no_trunk(caller, step.parameters)
+        things |= set(_used(step))
+    if not things:
+        return
+    members = (
+        (await homes_of(connection, system)).members if any(kind == VOLUME_POOL for kind, _ in things) else (system,)
+    )
+    query = sa.select(marks.c.kind, marks.c.system, marks.c.name, marks.c.project).where(
+        sa.tuple_(marks.c.kind, marks.c.name).in_(sorted(things)),
+        marks.c.system.in_(members),
+        marks.c.project.is_not(None),
+    )
+    for row in await connection.execute(query):
+        if row.system == system or row.kind == VOLUME_POOL:
+            caller.enters(row.project, Role.MEMBER, f"{row.kind} {row.name} of {system}")
+
+
+def _no_trunk(caller: Caller, parameters: Mapping[str, Json]) -> None:
+    """An ACCESS port has one VLAN, as the agent's message says; a TRUNK port has as many as are named."""
+    if parameters.get("port_type") == "TRUNK":
+        raise NotAllowed(
+            f"a TRUNK port needs the role operator; {caller.user} has {caller.role}",
+            code="role",
+            remedy="ask for an ACCESS port with one VLAN, or an operator for the adapter",
+            subject=str(parameters.get("network") or ""),
+        )
+
+
+def _used(step: Step) -> Iterator[Thing]:
+    """The networks and pools that a step gives somebody a part of."""
+    given = step.parameters
+    if step.kind == "nic.attach" and given.get("lan_owner") == "SYSTEM":
+        yield "vswitch", str(given["network"])
+    elif step.kind == "nic.couple":
+        yield "vswitch", str(given["vswitch"])
+    elif step.kind in {"vswitch.grant", "vswitch.set_vlan"}:
+        yield "vswitch", str(given["name"])
+    elif step.kind == "manager.volume_reserved":
+        yield VOLUME_POOL, str(given["pool"])
+    elif step.kind in {"guest.create", "disk.add"}:
+        disks = given.get("disks")
+        for disk in disks if isinstance(disks, list) else ():
+            if isinstance(disk, Mapping):
+                yield "pool", str(disk["pool"])
