@@ -172,6 +172,9 @@ NATIVE = (
     _case("reader.purge", "off", {}),
     _case("reader.order", "off", lambda facts: {"spoolids": facts["spool"][::-1]}),
     _case("reader.transfer", "off", lambda facts: {"spoolids": facts["spool"][:1], "to": SECOND}),
+    _case(
+        "reader.transfer", "off", lambda facts: {"spoolids": facts["spool"][:2], "to": SECOND}, variant="two files",
+    ),
     _case("guest.adopt", "foreign", {}, of=THIRD),
     _case("guest.forget", "off", of=THIRD),
     _case("guest.repair", "revoked"),

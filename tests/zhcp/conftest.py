@@ -48,10 +48,10 @@ class Agent:
         self.outcomes.append(outcome)
         return outcome
 
-    async def refused(self, operation: Operation) -> Problem:
+    async def refused(self, operation: Operation, *, step: str = "") -> Problem:
         """Run an operation that must fail; its problem."""
         with pytest.raises(ZhcpError) as caught:
-            await self.run(operation)
+            await self.run(operation, step=step)
         return caught.value.problem
 
     def guest(self, userid: str = "LINUX01", *disks: NewDisk) -> CreateGuest:

@@ -131,6 +131,60 @@ async def test_files_go_to_another_reader_and_back_when_that_fails(agent: Agent)
     assert await agent.runner.machine.reader() == ()
 
 
+@pytest.mark.parametrize("moment", ["moved", "noted", "handed over"])
+async def test_a_transfer_whose_agent_dies_loses_no_file_and_leaves_none_behind(agent: Agent, moment: str) -> None:
+    before = await three(agent)
+    first = Dying(agent)
+    if moment == "moved":
+        first.after_function("System_RDR_File_Manage")
+    else:
+        first.at_command("TRANSFER", after=moment == "handed over")
+    transfer = TransferFiles(userid="LINUX01", to="LINUX02", spoolids=(before["ONE"], before["THREE"]))
+    await first.begin(transfer, "dying")
+    await agent.run(PunchFiles(userid="LINUX01", files=(file("FOUR"),)))  # somebody else's, meanwhile
+    done = await agent.run(transfer, step="dying")
+    assert list(await reader(agent)) == ["TWO", "FOUR"]
+    assert list(await reader(agent, "LINUX02")) == ["ONE", "THREE"]
+    assert await agent.runner.machine.reader() == ()
+    assert done.result is not None
+    assert done.result["before"] == {"spoolids": list((await reader(agent, "LINUX02")).values())}
+    await first.bury()
+
+
+async def test_a_transfer_that_cannot_go_on_after_a_crash_gives_back_what_it_took(agent: Agent) -> None:
+    before = await three(agent)
+    first = Dying(agent)
+    first.after_function("System_RDR_File_Manage")
+    transfer = TransferFiles(userid="LINUX01", to="LINUX02", spoolids=(before["ONE"], before["THREE"]))
+    await first.begin(transfer, "dying")
+    await agent.run(PurgeFiles(userid="LINUX01", spoolids=(before["THREE"],)))  # its guest has read it
+    problem = await agent.refused(transfer, step="dying")
+    assert problem.code == "file-unknown"
+    assert sorted(await reader(agent)) == ["ONE", "TWO"]
+    assert await reader(agent, "LINUX02") == {}
+    assert await agent.runner.machine.reader() == ()
+    await first.bury()
+
+
+async def test_a_transfer_whose_answer_is_lost_leaves_no_file_with_the_agent(agent: Agent) -> None:
+    before = await three(agent)
+    agent.simulator.faults.add(Rule(function="System_RDR_File_Manage", action="drop-after-work", count=1))
+    agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
+    await agent.refused(TransferFiles(userid="LINUX01", to="LINUX02", spoolids=(before["ONE"],)))
+    assert list(await reader(agent)) == ["ONE", "TWO", "THREE"]
+    assert await agent.runner.machine.reader() == ()
+
+
+async def test_a_file_whose_agent_dies_is_received_all_the_same(agent: Agent) -> None:
+    before = await three(agent)
+    first = Dying(agent)
+    first.after_function("System_RDR_File_Manage")
+    done = await first.run(ReceiveFile(userid="LINUX01", spoolid=before["TWO"]))
+    assert done.result is not None
+    assert (done.result["name"], list(await reader(agent))) == ("TWO", ["ONE", "THREE"])
+    await first.bury()
+
+
 async def test_a_file_is_received(agent: Agent) -> None:
     before = await three(agent)
     got = await agent.run(ReceiveFile(userid="LINUX01", spoolid=before["TWO"]))

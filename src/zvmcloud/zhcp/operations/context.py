@@ -321,8 +321,12 @@ class Context:
 
     def recall(self, name: str) -> str | None:
         """A value that this operation recorded, in this run or one a crash ended; None when it did not."""
+        return next(iter(self.recalled(name)), None)
+
+    def recalled(self, name: str) -> tuple[str, ...]:
+        """All values that this operation recorded so, in this run or one a crash ended."""
         prefix = f"{name} "
-        return next((note.removeprefix(prefix) for note in self._notes if note.startswith(prefix)), None)
+        return tuple(note.removeprefix(prefix) for note in self._notes if note.startswith(prefix))
 
     async def remember(self, name: str, value: str) -> str:
         """Record a value of before the operation; in a run after a crash, the value that the first run recorded."""

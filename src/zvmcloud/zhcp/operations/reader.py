@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from zvmcloud.zhcp.reader_messages import (
 _NO_SUCH_USER = (7, 53)
 _EMPTY = (8, 4)
 _PUNCHED = "punched-"
+_TAKEN = "taken-"
 _NO_FILE = (396, 42)
 OUR_READER = "our reader"
 """The turn of whoever makes a file in the agent's own reader and notes it, or looks for what arrived there."""
@@ -253,10 +256,9 @@ async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
     When one cannot be handed over, all go back to where they were. One that a crash left in our reader is handed over
     by the next run.
     """
-    missing = [number for number in request.spoolids if context.recall(f"taken-{number}") is None]
-    if missing:
+    if context.recall("order") is None:
         await entries.must_exist(context, request.to)
-        there = await _must_have(context, request.userid, missing)
+        there = await _must_have(context, request.userid, request.spoolids)
         await context.remember("order", " ".join(file.spoolid for file in there))
     known = await context.remember("theirs", " ".join(file.spoolid for file in await files(context, request.to)))
     context.on_undo(f"files of {request.userid}", lambda: _back_again(context, request, known.split()))
@@ -274,7 +276,12 @@ async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
 async def _back_again(context: Context, request: TransferFiles, known: Sequence[str]) -> None:
     """The undo: what is in our reader and what was handed over go back, and the reader has its order of before.
     ``known``: the files that the other one had. AgentError 409 `files-mixed`."""
-    taken = {number: at for number in request.spoolids if (at := context.recall(f"taken-{number}")) is not None}
+    there = {file.spoolid for file in await files(context, request.userid)}
+    for number in request.spoolids:
+        if context.intended(f"taking-{number}") and number not in there:
+            with contextlib.suppress(AgentError):  # the answer was lost, and it did not come: there is none to go back
+                await _take(context, request.userid, number)
+    taken = {number: at for number in request.spoolids if (at := context.recall(f"{_TAKEN}{number}")) is not None}
     ours = {file.spoolid for file in await context.machine.reader()}
     gone = [number for number, at in taken.items() if at not in ours]
     if gone:
@@ -285,7 +292,7 @@ async def _back_again(context: Context, request: TransferFiles, known: Sequence[
                 remedy="look which of them are to go back",
             )  # fmt: skip
         for number, at in zip(gone, arrived, strict=True):
-            taken[number] = await _moved(context, request.to, at)
+            taken[number] = await _take(context, request.to, at, f"back-{number}")
     wanted = (context.recall("order") or "").split()
     for number, at in taken.items():
         before = {file.spoolid for file in await files(context, request.userid)}
@@ -296,37 +303,56 @@ async def _back_again(context: Context, request: TransferFiles, known: Sequence[
         await manage(context, request.userid, "ORDER", wanted, gone=True)
 
 
-async def _take(context: Context, userid: str, number: str) -> str:
-    """Move a file into our own reader, once; its number there."""
-    taken = context.recall(f"taken-{number}")
-    return taken or await context.remember(f"taken-{number}", await _moved(context, userid, number))
+async def _take(context: Context, userid: str, number: str, mark: str = "") -> str:
+    """Move a file into our own reader, once; its number there, noted under ``mark`` (the number that it had).
+
+    It is known by its arrival, so one is moved at a time, and what there was before is noted first: after a crash, the
+    file that came since and that no other operation has noted is it. A cancellation waits for it to arrive.
+    """
+    return await to_its_end(_taken(context, userid, number, mark or number))
 
 
-async def _moved(context: Context, userid: str, number: str) -> str:
-    """Move a file into our own reader; its number there. It is known by its arrival, so one is moved at a time."""
+async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
+    taken = context.recall(f"{_TAKEN}{mark}")
+    if taken is not None:
+        return taken
     async with context.smapi.turn(OUR_READER):
-        before = {file.spoolid for file in await context.machine.reader()}
-        await manage(context, userid, "TRANSFER", [number])
-        arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in before]
-    if len(arrived) != 1:
-        raise AgentError(
-            502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
-            remedy="look at the agent's reader",
-        )  # fmt: skip
-    return arrived[0]
+        begun = context.intended(f"taking-{mark}")
+        if not begun or any(file.spoolid == number for file in await files(context, userid)):
+            before = [file.spoolid for file in await context.machine.reader()]
+            await context.intend(f"taking-{mark}", *(f"was-{mark} {file}" for file in before))
+            await manage(context, userid, "TRANSFER", [number])
+        known = {*context.recalled(f"was-{mark}"), *context.journal.noted(_TAKEN), *context.journal.noted(_PUNCHED)}
+        arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in known]
+        if len(arrived) != 1:
+            raise AgentError(
+                502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
+                remedy="look at the agent's reader",
+            )  # fmt: skip
+        return await context.remember(f"{_TAKEN}{mark}", arrived[0])
 
 
 async def receive(context: Context, request: ReceiveFile) -> dict[str, Json]:
     """reader.receive. AgentError 409 `file-too-large` before the file is taken (an 80-byte record is the measure)."""
-    userid = request.userid
-    found = {file.spoolid: file for file in await _must_have(context, userid, [request.spoolid])}[request.spoolid]
-    if found.records * 80 > RECEIVE_LIMIT:
-        raise AgentError(
-            409, "file-too-large",
-            f"file {request.spoolid} has {found.records} records, at most {RECEIVE_LIMIT // 80} are taken",
-            remedy="transfer it to a userid that reads it",
-        )  # fmt: skip
-    taken = await _take(context, userid, request.spoolid)
-    context.on_undo(f"file {request.spoolid}", lambda: _hand_over(context, taken, userid))
-    data = await context.machine.receive(taken)
-    return {**found.to_json(), "bytes": len(data), "data": base64.b64encode(data).decode()}
+    userid, number = request.userid, request.spoolid
+    told = context.recall("file")
+    if told is None:
+        found = {file.spoolid: file for file in await _must_have(context, userid, [number])}[number]
+        if found.records * 80 > RECEIVE_LIMIT:
+            raise AgentError(
+                409, "file-too-large",
+                f"file {number} has {found.records} records, at most {RECEIVE_LIMIT // 80} are taken",
+                remedy="transfer it to a userid that reads it",
+            )  # fmt: skip
+        told = await context.remember("file", json.dumps(found.to_json()))
+    file: dict[str, Json] = json.loads(told)
+    context.on_undo(f"file {number}", lambda: _returned(context, userid, number))
+    data = await context.machine.receive(await _take(context, userid, number))
+    return {**file, "bytes": len(data), "data": base64.b64encode(data).decode()}
+
+
+async def _returned(context: Context, userid: str, number: str) -> None:
+    """A file that was taken goes back."""
+    taken = context.recall(f"{_TAKEN}{number}")
+    if taken is not None:
+        await _hand_over(context, taken, userid)
