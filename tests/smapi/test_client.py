@@ -156,9 +156,8 @@ async def test_a_change_whose_reply_cannot_be_recovered_is_never_repeated_blindl
 async def test_a_silent_server_is_given_up() -> None:
     patience = dataclasses.replace(HURRIED, reply_timeout=0.1, recovery_pauses=())
     async with ScriptedServer(accepts_and_hangs) as server:
-        with pytest.raises(ReplyTimeout, match=r"within 0\.1 s") as caught:
+        with pytest.raises(ReplyTimeout, match=r"within 0\.1 s"):
             await client(server, patience).call(DELETE)
-    assert caught.value.accepted, "the request id came, and nothing behind it"
 
 
 async def test_a_refused_connection_is_tried_again_and_then_reported() -> None:

@@ -59,33 +59,6 @@ async def test_what_comes_before_it_is_asked_for_is_kept_and_the_rest_waits_in_t
         assert got == sent
 
 
-async def test_few_bytes_wait_for_more_and_can_be_had_without_waiting() -> None:
-    async with connected() as (line, other):
-        waiting = asyncio.create_task(line.receive(8))
-        await asyncio.sleep(0)
-        other.sendall(b"\0\0\0\1")
-        await asyncio.wait([waiting], timeout=0.1)
-        assert not waiting.done()
-        other.sendall(b"\0\0\0\14")
-        assert await waiting == b"\0\0\0\1\0\0\0\14"
-        other.sendall(b"re")
-        assert await line.receive() == b"re"
-        assert line.come() == b""
-        other.sendall(b"p")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await line.receive(8)
-        assert line.come() == b"p"
-
-
-async def test_less_than_is_waited_for_comes_before_the_end() -> None:
-    async with connected() as (line, other):
-        other.sendall(b"\0\0\0\1")
-        other.close()
-        assert await line.receive(8) == b"\0\0\0\1"
-        assert await line.receive(8) == b""
-
-
 async def test_a_connection_that_is_cut_is_an_error_and_not_an_end() -> None:
     async with connected() as (line, other):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

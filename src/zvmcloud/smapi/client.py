@@ -224,13 +224,11 @@ class Client:
     async def _exchange(self, request: Request[R]) -> Answer[R]:
         line = await self._open()
         connection = ClientConnection(request.spec)
-        least = connection.least
         try:
             loop, silence = asyncio.get_running_loop(), self._patience.reply_timeout
             async with asyncio.timeout(silence) as patience:
                 await line.send(encode_request(request, self.endpoint.userid, self.endpoint.password))
-                while data := await line.receive(least):
-                    least = 1
+                while data := await line.receive():
                     connection.receive_data(data)
                     for event in connection.events():
                         if isinstance(event, ReplyFrame):
@@ -242,9 +240,6 @@ class Client:
                 "the server closed the connection before its reply was complete", request_id=connection.request_id
             )
         except TimeoutError:
-            connection.receive_data(line.come())
-            for _ in connection.events():  # the request id, and not the whole reply
-                pass
             message = f"no reply within {self._patience.reply_timeout:g} s"
             raise ReplyTimeout(message, request_id=connection.request_id) from None
         except OSError as error:

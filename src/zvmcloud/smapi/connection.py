@@ -232,8 +232,6 @@ class ClientConnection:
         self.function = function
         self.request_id: int | None = None
         self.done = False
-        self.least = 4 if function.answering is Answering.REQUEST_ID_ONLY else 8
-        """Bytes without which there is nothing to do: the request id, and the length of what follows it."""
         self._streaming = False
         self._buffer = _Buffer()
         self._max_reply = max_reply

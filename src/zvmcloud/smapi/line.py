@@ -28,12 +28,8 @@ class Line(Protocol):
     async def send(self, data: bytes) -> None:
         """OSError when the connection is broken."""
 
-    async def receive(self, least: int = 1) -> bytes:
-        """What has come, empty at the end; it may wait for ``least`` bytes, or the end. OSError when the connection is
-        broken."""
-
-    def come(self) -> bytes:
-        """What has come and was not received, without waiting: less than somebody waited for in vain."""
+    async def receive(self) -> bytes:
+        """What has come, empty at the end. OSError when the connection is broken."""
 
     def keep_alive(self) -> None:
         """Have the kernel look whether the other end is still there, after a minute of silence and then every 20 s."""
@@ -46,8 +42,7 @@ class Plain:
     """TCP without a transport.
 
     What comes is read when the socket has it, and kept until :meth:`receive` asks for it. While a piece is kept nothing
-    more is read, so who sends faster than we take waits. The kernel counts the bytes that are waited for (SO_RCVLOWAT;
-    the end and an error count as enough), so this program sleeps until it can do something with them.
+    more is read, so who sends faster than we take waits.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -56,7 +51,6 @@ class Plain:
         self._loop = asyncio.get_running_loop()
         self._watching = False
         self._kept: bytes | OSError | None = None
-        self._least = 1
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
@@ -87,11 +81,8 @@ class Plain:
         if sent < len(data):  # a request seldom is larger than what the kernel takes
             await self._loop.sock_sendall(self._socket, memoryview(data)[sent:])
 
-    async def receive(self, least: int = 1) -> bytes:
+    async def receive(self) -> bytes:
         if self._kept is None:
-            if least != self._least:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
-                self._least = least
             if not self._watching:
                 # By its number: by the socket itself, asyncio makes the text of an error that nobody sees.
                 self._loop.add_reader(self._number, self._readable)
@@ -105,11 +96,6 @@ class Plain:
         if isinstance(found, OSError):
             raise found
         return found or b""
-
-    def come(self) -> bytes:
-        if self._kept is None:
-            self._readable()
-        return self._kept if isinstance(self._kept, bytes) else b""
 
     def _readable(self) -> None:
         if self._kept is not None:
@@ -149,11 +135,8 @@ class Streams:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def receive(self, least: int = 1) -> bytes:
+    async def receive(self) -> bytes:
         return await self._reader.read(PIECE)
-
-    def come(self) -> bytes:
-        return b""
 
     def keep_alive(self) -> None:
         found = self._writer.get_extra_info("socket")
