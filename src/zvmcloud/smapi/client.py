@@ -158,8 +158,10 @@ class Client:
         try:
             await line.send(encode_request(request, self.endpoint.userid, self.endpoint.password))
             while True:
-                patience = self._patience.reply_timeout if connection.request_id is None else None
-                async with asyncio.timeout(patience):
+                if connection.request_id is None:
+                    async with asyncio.timeout(self._patience.reply_timeout):
+                        data = await line.receive()
+                else:
                     data = await line.receive()
                 if not data:
                     break
@@ -173,7 +175,8 @@ class Client:
                         yield event
             connection.receive_eof()
         except TimeoutError:
-            raise ReplyTimeout(f"the subscription was not accepted within {patience:g} s") from None
+            message = f"the subscription was not accepted within {self._patience.reply_timeout:g} s"
+            raise ReplyTimeout(message) from None
         except WireError as error:
             raise ConnectionLost(str(error), request_id=connection.request_id) from None
         except OSError as error:
@@ -222,12 +225,13 @@ class Client:
         return None
 
     async def _exchange(self, request: Request[R]) -> Answer[R]:
-        line = await self._open()
+        wire = encode_request(request, self.endpoint.userid, self.endpoint.password)
         connection = ClientConnection(request.spec)
+        line = await self._open()
         try:
             loop, silence = asyncio.get_running_loop(), self._patience.reply_timeout
             async with asyncio.timeout(silence) as patience:
-                await line.send(encode_request(request, self.endpoint.userid, self.endpoint.password))
+                await line.send(wire)
                 while data := await line.receive():
                     connection.receive_data(data)
                     for event in connection.events():
