@@ -52,6 +52,25 @@ class _Running:
         self.working = False
         self.cancelled = False
         self.stopped = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def over(self, seconds: float) -> None:
+        """Wait until it is over, or somebody calls :meth:`wake`, for so many seconds at most. (asyncio.wait is a turn
+        of the event loop behind the end of a task.)"""
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+        timer = loop.call_later(seconds, _wake, woken)
+        self._waiting.append(woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self._waiting.remove(woken)
+
+    def wake(self) -> None:
+        """Whoever waits looks how it stands."""
+        for woken in self._waiting:
+            _wake(woken)
 
     def cancel(self, *, stop: bool = False) -> None:
         """Cancel the work, once, and not its undo. With `stop` there will be no undo."""
@@ -106,7 +125,7 @@ class Runner:
         self._images = ImageCache(settings.state / "images", settings.storage.cache_mb << 20, believed(settings))
         self._recovery = Recovery(smapi, machine, journal, self._links)
         self._running: dict[str, _Running] = {}
-        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leaving = False
         self._stopping = False
 
     def context(self, key: str = "", notes: dict[str, str] | None = None) -> Context:
@@ -167,8 +186,8 @@ class Runner:
         """The outcome, or the state after at most `wait` seconds. AgentError 404 `operation-unknown`."""
         running = self._running.get(key)
         if running is not None and running.task is not None:
-            ends = (running.task, self._leaving)
-            await asyncio.wait(ends, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            if not self._leaving and not running.task.done():
+                await running.over(wait)
             return running.now()
         known = self.journal.get(key)
         if known is None:
@@ -189,7 +208,7 @@ class Runner:
 
     async def _run(self, running: _Running, wanted: Mapping[str, str]) -> None:
         context = running.context
-        log.info("%s: %s begins", running.key, running.operation.kind)
+        _log_later("%s: %s begins", running.key, running.operation.kind)
         try:
             result: dict[str, Json] | None = None
             problem: Problem | None = None
@@ -203,6 +222,7 @@ class Runner:
             await self._finish(running, result, problem)
         finally:
             await context.close()
+            running.wake()
 
     @staticmethod
     def _problem(running: _Running, error: BaseException) -> Problem:
@@ -252,7 +272,7 @@ class Runner:
         if problem:
             log.warning("%s: %s failed: %s (%s)", running.key, kind, problem.detail, problem.code)
         else:
-            log.info("%s: %s is done", running.key, kind)
+            _log_later("%s: %s is done", running.key, kind)
 
     async def recover(self) -> tuple[str, ...]:
         """Give back the disks and the locks that a crash left, and forget what nobody needs any more; returns the
@@ -271,8 +291,9 @@ class Runner:
 
     def leave(self) -> None:
         """Answer all who wait for an outcome, now and from now on; what runs goes on until `stop`."""
-        if not self._leaving.done():
-            self._leaving.set_result(None)
+        self._leaving = True
+        for running in self._running.values():
+            running.wake()
 
     async def stop(self) -> None:
         """Cancel what runs, wait for its disks to be detached, close everything."""
@@ -284,3 +305,14 @@ class Runner:
             await asyncio.wait(tasks, timeout=30)
         await self.machine.close()
         await self.journal.close()
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _log_later(message: str, *values: str) -> None:
+    """A line of the log, as soon as nobody waits for what is done now: writing one takes longer than a turn of the
+    event loop."""
+    asyncio.get_running_loop().call_soon(log.info, message, *values)
