@@ -66,7 +66,6 @@ class Connection:
 
     def __init__(self, connection: sa.Connection | AsyncConnection) -> None:
         self._connection = connection
-        self._driver: sqlite3.Connection | None = None
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -94,16 +93,25 @@ class Connection:
     async def run(self, prepared: Prepared, parameters: Parameters | None = None) -> Sequence[tuple[Any, ...]]:
         """Run a prepared statement, once for each row of parameters; what it gives back, in the order of its columns.
         Raises SQLAlchemyError."""
-        if isinstance(self._connection, AsyncConnection):
-            result = await self._connection.execute(prepared.statement, parameters)
-            return [tuple(row) for row in result] if result.returns_rows else []
-        if self._driver is None:
-            self._driver = _driver_of(self._connection)
+        result = await self.execute(prepared.statement, parameters)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+class _Direct(Connection):
+    """A transaction of SQLite: prepared statements go past SQLAlchemy."""
+
+    def __init__(self, connection: sa.Connection, driver: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._driver = driver
+        self._dialect = connection.dialect
+
+    async def run(self, prepared: Prepared, parameters: Parameters | None = None) -> Sequence[tuple[Any, ...]]:
+        """See Connection."""
         if parameters is None or isinstance(parameters, dict):  # what a Mapping is takes longer to find out
             rows: Sequence[Mapping[str, object]] = (parameters or {},)
         else:
             rows = (parameters,) if isinstance(parameters, Mapping) else parameters
-        form = prepared.form(tuple(rows[0]), self._connection.dialect)
+        form = prepared.form(tuple(rows[0]), self._dialect)
         try:
             if len(rows) > 1:
                 self._driver.executemany(form.sql, map(form.values, rows))
@@ -185,7 +193,7 @@ class _Sqlite(Database):
         driver = _driver_of(connection)
         _run(driver, "BEGIN")
         try:
-            yield Connection(connection)
+            yield _Direct(connection, driver)
         finally:
             _end(connection, driver)
             if len(self._readers) < _READERS:
@@ -199,7 +207,7 @@ class _Sqlite(Database):
             driver = _driver_of(self._writes)
             _run(driver, "BEGIN IMMEDIATE")
             try:
-                yield Connection(self._writes)
+                yield _Direct(self._writes, driver)
                 if self._writes.in_transaction():
                     self._writes.commit()
                 else:

@@ -295,7 +295,8 @@ async def _json(request: Request) -> Json | Response:
         parsed: Json = json.loads(bytes(data), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return fault(400, f"Malformed JSON: {error}")
-    complaint = _no_text(parsed)
+    plain = data.isascii() and b"\\u" not in data  # what has no escape cannot have such a character
+    complaint = None if plain else _no_text(parsed)
     return parsed if complaint is None else fault(400, f"Malformed JSON: {complaint}")
 
 
