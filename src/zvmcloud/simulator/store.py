@@ -22,6 +22,9 @@ from typing import Generic, TypeVar
 
 from zvmcloud.simulator.values import from_json, to_json
 
+_LOG_PAGES = 8192
+"""Pages of SQLite's log after which it is brought into the file. Who commits does that, and everybody waits."""
+
 V = TypeVar("V")
 Observer = Callable[[str, V | None, V | None], None]
 
@@ -134,6 +137,7 @@ class Store:
             try:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("PRAGMA synchronous=NORMAL")
+                database.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS rows "
                     "(number INTEGER PRIMARY KEY, collection TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "
