@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -120,8 +121,9 @@ async def test_a_disk_that_failed_is_not_believed_again(tmp_path: Path, monkeypa
     await journal.close()
 
 
-async def test_the_log_is_emptied_before_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_log_is_begun_anew_before_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits, "LOG_LIMIT", 100_000)
+    monkeypatch.setattr(commits, "LOG_STEP", 20_000)
     journal = Journal(tmp_path / "j.sqlite")
     body = digest("guest.start", {"userid": "A"})
     sizes = []
@@ -131,10 +133,29 @@ async def test_the_log_is_emptied_before_it_is_long(tmp_path: Path, monkeypatch:
             await journal.note(f"job/s{number}", "entry")
         sizes.append((tmp_path / "j.sqlite-wal").stat().st_size)
     assert max(sizes) < 200_000, sizes
+    assert len(set(sizes[50:])) == 1, "what is there is overwritten"
     assert (tmp_path / "j.sqlite").stat().st_size > 8192
     await journal.close()
     journal = Journal(tmp_path / "j.sqlite")
     assert all(journal.get(f"job/s{number}") is not None for number in range(100))
+    await journal.close()
+
+
+async def test_after_a_loss_of_power_the_room_behind_the_log_is_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "LOG_LIMIT", 100_000)
+    journal = Journal(tmp_path / "j.sqlite")
+    (tmp_path / "later").mkdir()
+    for number in range(60):
+        await journal.note("job/step", f"disk-{number}")
+        if number % 10 == 0:  # the log is new, has been begun anew, and is in between
+            for name in ("j.sqlite", "j.sqlite-wal"):
+                shutil.copy(tmp_path / name, tmp_path / "later" / name)
+            later = Journal(tmp_path / "later" / "j.sqlite")
+            assert later.notes("job/step") == journal.notes("job/step")
+            await later.close()
+    assert (tmp_path / "j.sqlite-wal").stat().st_size > commits.LOG_STEP
     await journal.close()
 
 

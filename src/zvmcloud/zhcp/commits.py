@@ -25,8 +25,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from zvmcloud.sqlite_log import SqliteLog
+
 LOG_LIMIT = 16 * 2**20
 """Bytes of the log after which it is brought into the file."""
+LOG_STEP = 512 * 2**10
+"""Bytes by which the log is made longer, up to that limit (see :mod:`zvmcloud.sqlite_log`)."""
 
 T = TypeVar("T")
 _Then = Callable[[Exception | None], object]
@@ -44,9 +48,8 @@ class Commits:
             f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; {schema}"
         )
         path.chmod(0o600)
-        self._path = path
-        self._log = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY)
-        os.fdatasync(self._log)
+        self._log = SqliteLog(path, self.db)
+        self._log.flush()
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # the names of the file and its log
@@ -63,7 +66,7 @@ class Commits:
         """Finish what was begun and close the file."""
         await self._idle.wait()
         self._disk.end()
-        os.close(self._log)
+        self._log.close()
         self.db.close()
 
     async def change(self, work: Callable[[sqlite3.Connection], T], *, sync: bool = True) -> T:
@@ -74,6 +77,8 @@ class Commits:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             outcome = work(self.db)
+            with contextlib.suppress(OSError):  # it is for speed only
+                self._log.lengthen(LOG_STEP)
         except BaseException:
             self.db.execute("ROLLBACK")
             raise
@@ -86,7 +91,7 @@ class Commits:
 
     @property
     def _long(self) -> bool:
-        return self._lost is None and os.fstat(self._log).st_size > LOG_LIMIT
+        return self._lost is None and self._log.unsaved > LOG_LIMIT
 
     async def _flushed(self) -> None:
         """Wait for a flush that begins from now on."""
@@ -106,10 +111,10 @@ class Commits:
         """Give the thread its next work: a flush for those who wait; before further ones, a log that became long."""
         if self._waiting and not (may_empty and self._long):
             batch, self._waiting = self._waiting, []
-            self._disk.do(partial(os.fdatasync, self._log), partial(self._over, batch))
+            self._disk.do(self._log.flush, partial(self._over, batch))
         elif may_empty and self._long:
             self._emptying = asyncio.get_running_loop().create_future()
-            self._disk.do(partial(_empty, self._path), self._emptied)
+            self._disk.do(self._log.save, self._emptied)
         else:
             self._idle.set()
 
@@ -167,11 +172,3 @@ class _Thread:
         """Finish what was begun. Blocking."""
         self._work.put(None)
         self._thread.join()
-
-
-def _empty(path: Path) -> None:
-    connection = sqlite3.connect(path, timeout=0.1)
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
