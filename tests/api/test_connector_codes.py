@@ -25,7 +25,8 @@ KNOWN: list[dict[str, Any]] = json.loads((Path(__file__).parent / "feilong_error
 DEFINED: set[Numbers] = {(row["overallRC"], row["modID"], row["rc"], row["rs"]) for row in KNOWN}
 
 ELSEWHERE: dict[Numbers, str] = {
-    (404, 400, 404, 1): "a z/VM system or a job, which Feilong does not have",
+    (403, 400, 403, 1): "what a door of one project may not do; Feilong knows no roles",
+    (404, 400, 404, 1): "a z/VM system, a job or a project's network, which Feilong does not have",
     (101, 110, 101, 2): "made by the client there, when its server cannot be reached; here the agent cannot be",
     (500, None, 500, 1): "internal error",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -48,9 +48,13 @@ class Guests:
 
     # what is there
 
-    async def list(self, system: str) -> Listing:
-        """Userids of this manager's guests on a system."""
-        return await self._listings.of(system)
+    async def list(self, system: str, projects: Collection[str] | None = None) -> Listing:
+        """Userids of this manager's guests on a system, with ``projects`` of those only."""
+        if projects is None:
+            return await self._listings.of(system)
+        query = sa.select(guests.c.userid).where(guests.c.system == system, guests.c.project.in_(projects))
+        async with self._core.database.read() as connection:
+            return Listing.of(0, (await connection.execute(query)).scalars())
 
     async def rows(self, system: str = "") -> tuple[sa.RowMapping, ...]:
         """Table rows of this manager's guests, of one system or of all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ from zvmcloud.manager.facts import Document
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan
 from zvmcloud.manager.network_plans import OSA, InterfaceRequest, create_step, delete_steps, record_step, row
-from zvmcloud.manager.tables import nics
+from zvmcloud.manager.tables import guests, nics
 
 _NIC_STRIDE = 3
 _SWITCH = re.compile(r"[A-Za-z0-9@#$_]{1,8}")
@@ -48,8 +48,16 @@ class Networks:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def nics(self, system: str, *, userid: str = "", nic_id: str = "", vswitch: str = "") -> tuple[Nic, ...]:
-        """Rows of the NIC table; empty filters do not filter."""
+    async def nics(
+        self,
+        system: str,
+        *,
+        userid: str = "",
+        nic_id: str = "",
+        vswitch: str = "",
+        projects: Collection[str] | None = None,
+    ) -> tuple[Nic, ...]:
+        """Rows of the NIC table; empty filters do not filter. ``projects``: only of guests of those."""
         query = sa.select(nics).where(nics.c.system == system).order_by(nics.c.userid, nics.c.vdev)
         if userid:
             query = query.where(nics.c.userid == userid.upper())
@@ -57,6 +65,9 @@ class Networks:
             query = query.where(nics.c.nic_id == nic_id)
         if vswitch:
             query = query.where(sa.func.upper(nics.c.vswitch) == vswitch.upper())
+        if projects is not None:
+            own = sa.and_(guests.c.system == nics.c.system, guests.c.userid == nics.c.userid)
+            query = query.join(guests, own).where(guests.c.project.in_(projects))
         async with self._core.database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return tuple(

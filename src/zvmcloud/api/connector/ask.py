@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from zvmcloud.api.connector.envelope import Reply
 from zvmcloud.manager.core import userid
+from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import Json
 from zvmcloud.manager.node import Node
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One checked request. ``deploys`` limits how many deploys this door runs at once."""
+    """One checked request. ``deploys`` limits how many deploys this door runs at once; ``caller``: who the door is."""
 
     node: Node
     system: str
@@ -26,6 +27,7 @@ class Ask:
     path: Mapping[str, str]
     query: Mapping[str, str]
     deploys: asyncio.Semaphore = field(repr=False)
+    caller: Caller
 
     @property
     def userid(self) -> str:

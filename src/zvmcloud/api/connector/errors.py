@@ -2,8 +2,8 @@
 
 Two tables and one rule: what the manager itself finds has a fixed code by its ``code``; what z/VM refuses keeps
 SMAPI's return and reason code in class 8, as clients expect (a full disk pool is 8/rc/rs of Image_Disk_Create_DM,
-HTTP 500). The status then follows from the numbers: classes 400, 404, 409, 501, 503 are the status themselves, 100 is
-400, a few SMAPI answers mean 404 or 409, the rest is 500.
+HTTP 500). The status then follows from the numbers: classes 400, 403, 404, 409, 501, 503 are the status themselves,
+100 is 400, a few SMAPI answers mean 404 or 409, the rest is 500.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ _BY_CODE: dict[str, Code] = {
     "path-not-allowed": Code(300, IMAGE, 300, 12),
     "url-not-allowed": Code(300, IMAGE, 300, 9),
     "file-exists": Code(409, IMAGE, 409, 1),
+    "role": Code(403, SDK, 403, 1),
+    "not-found": Code(404, SDK, 404, 1),
     "system-unknown": Code(404, SDK, 404, 1),
     "job-unknown": Code(404, SDK, 404, 1),
     "cpu-maximum-unknown": Code(409, GUEST, 409, 3),
@@ -166,7 +168,7 @@ _OF_AN_OSA = {
 _VSWITCH_CONFLICTS = {2838, 2846, 2853, 2856, 2858, 3022, 3033}
 _NOT_FOUND = {(8, 212, 40), (4, 5, 402), (300, 300, 20), (8, 400, 4), (8, 200, 4)}
 _EXISTS = {(8, 212, 36), (300, 300, 13), (8, 400, 8)}
-_SELF = {400, 404, 409, 501, 503}
+_SELF = {400, 403, 404, 409, 501, 503}
 
 
 def code_of(error: ManagerError, doing: str = "") -> Code:

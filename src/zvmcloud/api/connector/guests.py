@@ -20,7 +20,7 @@ _TRAFFIC = ("fr_rx", "fr_tx", "fr_rx_dsc", "fr_tx_dsc", "fr_rx_err", "fr_tx_err"
 
 
 async def list_guests(ask: Ask) -> Reply:
-    return Reply(document=(await ask.node.guests.list(ask.system)).document)
+    return Reply(document=(await ask.node.guests.list(ask.system, ask.caller.sees)).document)
 
 
 async def create_guest(ask: Ask) -> Reply:
@@ -201,6 +201,7 @@ async def nic_rows(ask: Ask) -> Reply:
         userid=ask.query.get("userid", ""),
         nic_id=ask.query.get("nic_id", ""),
         vswitch=ask.query.get("vswitch", ""),
+        projects=ask.caller.sees,
     )
     return Reply(
         [

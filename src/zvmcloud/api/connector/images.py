@@ -47,7 +47,8 @@ async def import_image(ask: Ask) -> Reply:
 
 async def query_images(ask: Ask) -> Reply:
     name = ask.query.get("imagename", "")
-    found = (await ask.node.images.get(name),) if name else await ask.node.images.list()
+    images, caller = ask.node.images, ask.caller
+    found = (await images.seen_by(caller, name),) if name else await images.list(caller)
     return Reply([_image(ask, image) for image in found])
 
 

@@ -137,7 +137,7 @@ async def update_vswitch(ask: Ask) -> Reply:
 
 async def switch_port(ask: Ask) -> Reply:
     """Rows of the NIC table with that port id."""
-    rows = await ask.node.networks.nics(ask.system, nic_id=text(ask.body["portid"]))
+    rows = await ask.node.networks.nics(ask.system, nic_id=text(ask.body["portid"]), projects=ask.caller.sees)
     return Reply(
         [
             {

@@ -19,6 +19,17 @@ from zvmcloud.api.connector import actions, guests, hosts, images, networks, sch
 from zvmcloud.api.connector.ask import Ask, Handler
 from zvmcloud.api.connector.envelope import Reply, failure, fault, success
 from zvmcloud.api.connector.errors import code_of, database_code, message_of, status_of
+from zvmcloud.api.connector.reach import (
+    CONNECTION,
+    GUEST,
+    GUESTS_ASKED,
+    IMAGE,
+    IMAGE_CHANGED,
+    NEW_GUEST,
+    OPERATOR,
+    Reach,
+    of_action,
+)
 from zvmcloud.api.connector.schemas import Checker, Schema
 from zvmcloud.api.connector.tokens import REFUSED, Door
 from zvmcloud.manager.database import DatabaseError
@@ -50,6 +61,8 @@ class Rule:
     any_body: bool = False
     creates: bool = False
     acts: bool = False
+    reach: Reach = GUEST
+    """What it needs of a door that is limited to a project; an action's goes by its name."""
     doing: str = ""
     """The operation whose errors have codes of their own (errors.code_of)."""
 
@@ -59,12 +72,12 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/smapi_health", hosts.smapi_health),
     Rule("GET", "/guests", guests.list_guests),
     Rule("POST", "/guests", guests.create_guest, body=schemas.GUEST_CREATE, creates=True),
-    Rule("GET", "/guests/stats", guests.stats, query=schemas.QUERY_USERIDS),
-    Rule("GET", "/guests/interfacestats", guests.interface_stats, query=schemas.QUERY_USERIDS),
+    Rule("GET", "/guests/stats", guests.stats, query=schemas.QUERY_USERIDS, reach=GUESTS_ASKED),
+    Rule("GET", "/guests/interfacestats", guests.interface_stats, query=schemas.QUERY_USERIDS, reach=GUESTS_ASKED),
     Rule("GET", "/guests/nics", guests.nic_rows),
-    Rule("POST", "/guests/volumes", volumes.attach, body=schemas.VOLUME),
-    Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME, doing="volume.detach"),
-    Rule("DELETE", "/guests/{userid}", guests.delete_guest),
+    Rule("POST", "/guests/volumes", volumes.attach, body=schemas.VOLUME, reach=CONNECTION),
+    Rule("DELETE", "/guests/volumes", volumes.detach, body=schemas.VOLUME, doing="volume.detach", reach=CONNECTION),
+    Rule("DELETE", "/guests/{userid}", guests.delete_guest, reach=NEW_GUEST),
     Rule("GET", "/guests/{userid}", guests.definition, named=schemas.PATH_USERID, doing="guest"),
     Rule("POST", "/guests/{userid}/action", actions.act, any_body=True, acts=True),
     Rule("GET", "/guests/{userid}/power_state", guests.power_state, named=schemas.PATH_USERID, doing="guest"),
@@ -95,15 +108,30 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE, doing="guest"),
     Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG, doing="guest"),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE, doing="disk.remove"),
-    Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR),
-    Rule("PUT", "/volumes/volume_refresh_bootmap", volumes.refresh_bootmap, body=schemas.BOOTMAP, doing="bootmap"),
-    Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES),
-    Rule("POST", "/volumes/fcptemplates", volumes.create_template, body=schemas.FCP_TEMPLATE_CREATE),
-    Rule("GET", "/volumes/fcptemplates/detail", volumes.template_details, query=schemas.QUERY_TEMPLATE_DETAILS),
-    Rule("PUT", "/volumes/fcptemplates/{template}", volumes.edit_template, body=schemas.FCP_TEMPLATE_EDIT),
-    Rule("DELETE", "/volumes/fcptemplates/{template}", volumes.delete_template),
-    Rule("GET", "/volumes/fcp/{fcp_id}", volumes.usage, named=schemas.PATH_FCP),
-    Rule("PUT", "/volumes/fcp/{fcp_id}", volumes.set_usage, body=schemas.FCP_USAGE),
+    Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR, reach=NEW_GUEST),
+    Rule(
+        "PUT",
+        "/volumes/volume_refresh_bootmap",
+        volumes.refresh_bootmap,
+        body=schemas.BOOTMAP,
+        doing="bootmap",
+        reach=OPERATOR,
+    ),
+    Rule("GET", "/volumes/fcptemplates", volumes.list_templates, query=schemas.QUERY_TEMPLATES, reach=OPERATOR),
+    Rule("POST", "/volumes/fcptemplates", volumes.create_template, body=schemas.FCP_TEMPLATE_CREATE, reach=OPERATOR),
+    Rule(
+        "GET",
+        "/volumes/fcptemplates/detail",
+        volumes.template_details,
+        query=schemas.QUERY_TEMPLATE_DETAILS,
+        reach=OPERATOR,
+    ),
+    Rule(
+        "PUT", "/volumes/fcptemplates/{template}", volumes.edit_template, body=schemas.FCP_TEMPLATE_EDIT, reach=OPERATOR
+    ),
+    Rule("DELETE", "/volumes/fcptemplates/{template}", volumes.delete_template, reach=OPERATOR),
+    Rule("GET", "/volumes/fcp/{fcp_id}", volumes.usage, named=schemas.PATH_FCP, reach=OPERATOR),
+    Rule("PUT", "/volumes/fcp/{fcp_id}", volumes.set_usage, body=schemas.FCP_USAGE, reach=OPERATOR),
     Rule("GET", "/host", hosts.host),
     Rule("GET", "/host/guests", hosts.host_guests),
     Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL),
@@ -112,16 +140,23 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/host/ssi", hosts.ssi),
     Rule("GET", "/images", images.query_images, query=schemas.QUERY_IMAGE),
     Rule("POST", "/images", images.import_image, body=schemas.IMAGE_IMPORT, creates=True),
-    Rule("DELETE", "/images/{name}", images.delete_image),
-    Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT, doing="export"),
-    Rule("GET", "/images/{name}/root_disk_size", images.root_disk_size),
+    Rule("DELETE", "/images/{name}", images.delete_image, reach=IMAGE_CHANGED),
+    Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT, doing="export", reach=OPERATOR),
+    Rule("GET", "/images/{name}/root_disk_size", images.root_disk_size, reach=IMAGE),
     Rule("PUT", "/files", images.import_file),
-    Rule("POST", "/files", images.export_file, body=schemas.FILE_EXPORT),
+    Rule("POST", "/files", images.export_file, body=schemas.FILE_EXPORT, reach=OPERATOR),
     Rule("GET", "/vswitches", networks.list_vswitches),
-    Rule("POST", "/vswitches", networks.create_vswitch, body=schemas.VSWITCH_CREATE, creates=True),
+    Rule("POST", "/vswitches", networks.create_vswitch, body=schemas.VSWITCH_CREATE, creates=True, reach=OPERATOR),
     Rule("GET", "/vswitches/{name}", networks.query_vswitch, named=schemas.PATH_SWITCH),
-    Rule("DELETE", "/vswitches/{name}", networks.delete_vswitch, named=schemas.PATH_SWITCH),
-    Rule("PUT", "/vswitches/{name}", networks.update_vswitch, body=schemas.VSWITCH_UPDATE, named=schemas.PATH_SWITCH),
+    Rule("DELETE", "/vswitches/{name}", networks.delete_vswitch, named=schemas.PATH_SWITCH, reach=OPERATOR),
+    Rule(
+        "PUT",
+        "/vswitches/{name}",
+        networks.update_vswitch,
+        body=schemas.VSWITCH_UPDATE,
+        named=schemas.PATH_SWITCH,
+        reach=OPERATOR,
+    ),
     Rule("GET", "/vswitch", networks.switch_port, body=schemas.SWITCH_PORT),
 )
 
@@ -159,7 +194,8 @@ class Connector:
         async def endpoint(request: Request) -> Response:
             if not self._door.admits(request):
                 return fault(401, REFUSED)
-            act_for(replace(self._caller, address=request.client.host if request.client else ""))
+            caller = replace(self._caller, address=request.client.host if request.client else "")
+            act_for(caller)
             document: Mapping[str, Json] = {}
             if body is not None or rule.any_body:
                 parsed = await _json(request)
@@ -187,11 +223,11 @@ class Connector:
                 complaint = query.complaint(values)
                 if complaint is not None:
                     return fault(400, f"ValidationError: {complaint}")
-            return await self._answer(rule, request, document)
+            return await self._answer(rule, request, document, caller)
 
         return endpoint
 
-    async def _answer(self, rule: Rule, request: Request, body: Mapping[str, Json]) -> Response:
+    async def _answer(self, rule: Rule, request: Request, body: Mapping[str, Json], caller: Caller) -> Response:
         try:
             ask = Ask(
                 node=self._node,
@@ -201,7 +237,9 @@ class Connector:
                 path=request.path_params,
                 query=request.query_params,
                 deploys=self._deploys,
+                caller=caller,
             )
+            await (of_action(body) if rule.acts else rule.reach).check(ask)
             reply = await rule.handler(ask)
         except ManagerError as error:
             code = code_of(error, _doing(rule, body))

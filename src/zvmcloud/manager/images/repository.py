@@ -25,7 +25,7 @@ from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAl
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.quotas import megabytes
-from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.identity.roles import SYSTEM, Caller, Role
 from zvmcloud.manager.images import records
 from zvmcloud.manager.images.about import About, check_name
 from zvmcloud.manager.images.incoming import Digest, copy_file, fetch, storage_error, store
@@ -100,10 +100,18 @@ class Images:
         self.folder = core.settings.folder / "images"
         self.files = LocalFiles(core.settings)
 
-    async def list(self) -> tuple[Image, ...]:
+    async def list(self, caller: Caller = SYSTEM) -> tuple[Image, ...]:
+        """Those that the caller sees, by name."""
+        query = sa.select(images).order_by(images.c.name)
+        if caller.sees is not None:
+            query = query.where(sa.or_(images.c.public, images.c.project.in_(caller.sees)))
         async with self._core.database.read() as connection:
-            rows = (await connection.execute(sa.select(images).order_by(images.c.name))).mappings()
-            return tuple(_image(row) for row in rows)
+            return tuple(_image(row) for row in (await connection.execute(query)).mappings())
+
+    async def exists(self, name: str) -> bool:
+        """Whether an image has that name."""
+        async with self._core.database.read() as connection:
+            return (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first() is not None
 
     async def get(self, name: str) -> Image:
         """Raises NotFound (image-unknown)."""
@@ -177,9 +185,8 @@ class Images:
     async def must_be_new(self, name: str) -> None:
         """Raises BadInput for a name that no image can have, Conflict (image-exists) for one that is taken."""
         check_name(name)
-        async with self._core.database.read() as connection:
-            if (await connection.execute(sa.select(images.c.name).where(images.c.name == name))).first():
-                raise taken(name)
+        if await self.exists(name):
+            raise taken(name)
 
     async def receive(
         self, job: str, pieces: AsyncIterator[bytes], fits: Callable[[int], Awaitable[None]]

@@ -1,0 +1,178 @@
+"""A connector door with the role member sees and changes what is its project's, and nothing of the whole system."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.native import ok
+from api.test_connector_road import add_image, done
+from api.test_plans import over
+from manager.fake_zhcp import FakeZhcp
+from manager.support import image_file, running, settings
+from zvmcloud.api.connector.reach import GUEST, IMAGE, OPERATOR
+from zvmcloud.api.connector.routes import RULES
+from zvmcloud.api.connector.tokens import make_secret
+from zvmcloud.api.program import doors
+from zvmcloud.manager.identity.acting import act_for
+from zvmcloud.manager.identity.roles import SYSTEM
+from zvmcloud.manager.node import Node
+
+OWN = {"userid": "MINE", "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}
+TEMPLATE = {"name": "t", "fcp_devices": "1a00;1b00"}
+CONNECTION = {
+    "info": {
+        "connection": {
+            "assigner_id": "theirs",
+            "zvm_fcp": ["1a00"],
+            "target_wwpn": ["0x5005076802100c1b"],
+            "target_lun": "0x0000000000000000",
+            "os_version": "rhel7.2",
+            "multipath": False,
+            "mount_point": "",
+        }
+    }
+}
+
+
+@dataclass
+class Shop:
+    """A door of the project shop, which has the guest MINE, and an admin who made THEIRS in the project default."""
+
+    door: httpx.AsyncClient
+    admin: httpx.AsyncClient
+    node: Node
+    zhcp: FakeZhcp
+    sample: Path
+
+
+@pytest.fixture
+async def shop(tmp_path: Path, database: str, zhcp: FakeZhcp) -> AsyncIterator[Shop]:
+    connector = {"mode": "open", "open_from": ["127.0.0.1"], "role": "member", "project": "shop"}
+    make_secret(tmp_path / "state" / "connector.token")
+    async with running(zhcp, settings(tmp_path / "state", database=database, connector=connector)) as node:
+        transport = httpx.ASGITransport(doors(node))
+        token = {"authorization": f"Bearer {node.new_admin_token}"}
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://manager") as door,
+            httpx.AsyncClient(transport=transport, base_url="http://manager/v1", headers=token) as admin,
+        ):
+            zhcp.fetch = door
+            theirs = {"userid": "THEIRS", "disks": [{"size": "10", "boot": True}], "project": "default"}
+            await over(admin, await admin.post("/systems/ZVM1/guests", json=theirs))
+            nic = {"vdev": "1000", "nic_id": "their-port"}
+            await over(admin, await admin.post("/guests/ZVM1/THEIRS/nics", json=nic))
+            done(await door.post("/guests", json={"guest": OWN}))
+            zhcp.ran.clear()
+            yield Shop(door, admin, node, zhcp, image_file(tmp_path))
+
+
+THEIRS: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/guests/theirs", None),
+    ("GET", "/guests/theirs/user_direct", None),
+    ("GET", "/guests/theirs/power_state_real", None),
+    ("GET", "/guests/theirs/disks", None),
+    ("GET", "/guests/stats?userid=mine,theirs", None),
+    ("GET", "/guests/interfacestats?userid=theirs", None),
+    ("DELETE", "/guests/theirs", None),
+    ("POST", "/guests/theirs/action", {"action": "start"}),
+    ("POST", "/guests/theirs/action", {"action": "capture", "image": "snap"}),
+    ("POST", "/guests/theirs/action", {"action": "resize_cpus", "cpu_cnt": 2}),
+    ("POST", "/guests/theirs/nic", {"nic": {}}),
+    ("DELETE", "/guests/theirs/nic/1000", {"active": False}),
+    ("POST", "/guests/theirs/disks", {"disk_info": {"disk_list": [{"size": "1g"}]}}),
+    ("GET", "/volumes/conn/theirs", {"info": {"reserve": True}}),
+    ("POST", "/guests/volumes", CONNECTION),
+    ("DELETE", "/guests/volumes", CONNECTION),
+)
+OPERATORS: tuple[tuple[str, str, Any], ...] = (
+    ("POST", "/vswitches", {"vswitch": {"name": "VSWM"}}),
+    ("DELETE", "/vswitches/VSW1", None),
+    ("PUT", "/vswitches/VSW1", {"vswitch": {"grant_userid": "MINE"}}),
+    ("POST", "/volumes/fcptemplates", TEMPLATE),
+    ("GET", "/volumes/fcptemplates", None),
+    ("GET", "/volumes/fcp/1a00", None),
+    ("PUT", "/volumes/volume_refresh_bootmap", {"info": {"fcpchannel": ["1a00"], "wwpn": ["1"], "lun": "1"}}),
+    ("POST", "/guests/maint/action", {"action": "register_vm", "meta": "rhel8", "net_set": "0"}),
+    ("POST", "/guests/mine/action", {"action": "deregister_vm"}),
+    ("POST", "/files", {"source_file": "/etc/passwd"}),
+    ("PUT", "/images/any", {"location": {"dest_url": "file:///tmp/any"}}),
+)
+
+
+async def asked(door: httpx.AsyncClient, wanted: tuple[str, str, Any]) -> httpx.Response:
+    method, path, body = wanted
+    return await door.request(method, path, json=body)
+
+
+async def test_a_guest_of_another_project_is_not_there(shop: Shop) -> None:
+    assert done(await shop.door.get("/guests")) == ["MINE"]
+    assert done(await shop.door.get("/guests/nics")) == []
+    for wanted in THEIRS:
+        answer = await asked(shop.door, wanted)
+        assert answer.status_code == 404, (wanted, answer.text)
+        body = answer.json()
+        assert (body["overallRC"], body["modID"], body["rc"], body["rs"]) == (404, 10, 404, 1)
+        assert "Guest 'THEIRS' does not exist." in body["errmsg"]
+    assert shop.zhcp.ran == []
+    assert {row["userid"] for row in await shop.node.guests.rows()} == {"MINE", "THEIRS"}
+
+
+async def test_what_is_an_operators_is_refused(shop: Shop) -> None:
+    for wanted in OPERATORS:
+        answer = await asked(shop.door, wanted)
+        assert answer.status_code == 403, (wanted, answer.text)
+        assert (answer.json()["overallRC"], answer.json()["rs"]) == (403, 1)
+        assert "needs the role operator" in answer.json()["errmsg"]
+    assert shop.zhcp.ran == []
+
+
+async def test_its_own_guests_and_the_host_are_as_at_any_door(shop: Shop) -> None:
+    door = shop.door
+    for path in ("/", "/host", "/host/guests", "/host/diskpool", "/vswitches", "/guests/mine", "/guests/mine/disks"):
+        done(await door.get(path))
+    for action in ("start", "stop"):
+        done(await door.post("/guests/mine/action", json={"action": action}))
+    done(await door.post("/guests/mine/nic", json={"nic": {"vdev": "1000"}}))
+    done(await door.delete("/guests/mine"))
+    done(await door.delete("/guests/nobody"))
+    assert [row["userid"] for row in await shop.node.guests.rows()] == ["THEIRS"]
+
+
+async def test_images_are_its_projects_and_public_ones(shop: Shop) -> None:
+    door, images = shop.door, shop.node.images
+    act_for(SYSTEM)  # not for the door, whose requests run in this task
+    await images.import_url("public", shop.sample.as_uri(), "rhel8")
+    await images.import_url("secret", shop.sample.as_uri(), "rhel8")
+    await ok(await shop.admin.patch("/images/secret", json={"public": False}))
+    await add_image(door, shop.sample, "own")
+    own = await images.get("own")
+    assert (own.project, own.public) == ("shop", False)
+    assert [image["imagename"] for image in done(await door.get("/images"))] == ["own", "public"]
+    for wanted in (
+        ("GET", "/images?imagename=secret", None),
+        ("GET", "/images/secret/root_disk_size", None),
+        ("DELETE", "/images/secret", None),
+    ):
+        answer = await asked(door, wanted)
+        assert (answer.status_code, answer.json()["modID"]) == (404, 40), wanted
+    deploy = {"action": "deploy", "image": "secret"}
+    answer = await door.post("/guests/mine/action", json=deploy)
+    assert (answer.json()["overallRC"], answer.json()["rs"]) == (300, 20), "as one that there is none of"
+    assert (await door.delete("/images/public")).status_code == 403
+    assert {image.name for image in await images.list()} == {"own", "public", "secret"}
+    done(await door.post("/guests/mine/action", json={**deploy, "image": "own"}))
+    done(await door.delete("/images/own"))
+
+
+def test_every_change_of_no_guest_is_an_operators_or_makes_something_new() -> None:
+    changes = {f"{rule.method} {rule.path}" for rule in RULES if rule.method != "GET" and "{userid}" not in rule.path}
+    unasked = {f"{rule.method} {rule.path}" for rule in RULES if rule.reach is GUEST}
+    assert changes & unasked == {"POST /guests", "POST /images", "PUT /files"}
+    reads = {rule.path for rule in RULES if rule.method == "GET" and rule.reach in {OPERATOR, IMAGE}}
+    assert all(path.startswith(("/volumes/fcp", "/images/")) for path in reads)
