@@ -1,9 +1,9 @@
 """``ETag``, ``If-None-Match`` and ``If-Match``.
 
 The tag of a document is the digest of its bytes. A change with ``If-Match`` is let through only while a GET of the same
-path gives that tag: it is asked for, and the change is done, with nobody else changing that path under ``If-Match`` in
-between, through this manager or another one of the same database. What z/VM's administrators do in that moment is
-guarded by the change itself.
+path gives that tag (``*``: any): it is asked for, and the change is done, with nobody else changing that path under
+``If-Match`` in between, through this manager or another one of the same database. What z/VM's administrators do in that
+moment is guarded by the change itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from weakref import WeakValueDictionary
 
 from starlette.requests import Request
@@ -24,6 +25,8 @@ from zvmcloud.manager.errors import Changed, ManagerError
 from zvmcloud.manager.node import Node
 
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
+_TELLING = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+"""What a GET says of a path: its document, or that there is none, and then If-Match does not hold (RFC 9110 13.1.1)."""
 
 
 class EntityTags:
@@ -82,8 +85,12 @@ class EntityTags:
         await self._app(scope, receive, sending)
 
     async def _change(self, scope: Scope, receive: Receive, send: Send, wanted: str) -> None:
-        status, body = await self._now(scope)
-        if status == 200 and not _names(wanted, _tag(body)):
+        found, body = await self._now(scope)
+        if found["status"] not in _TELLING:  # whoever may not look at it, or cannot now, is told just that
+            await send(found)
+            await send({"type": "http.response.body", "body": body})
+            return
+        if found["status"] != HTTPStatus.OK or not _names(wanted, _tag(body)):
             error = Changed(
                 "it is not any more what If-Match names; nothing was changed",
                 remedy="GET it again, look at what changed, and repeat the change with the new ETag",
@@ -93,17 +100,18 @@ class EntityTags:
             return
         await self._app(scope, receive, send)
 
-    async def _now(self, scope: Scope) -> tuple[int, bytes]:
-        """Status and body of a GET of the same path by the same caller."""
-        status, parts = 500, list[bytes]()
+    async def _now(self, scope: Scope) -> tuple[Message, bytes]:
+        """Beginning and body of the answer to a GET of the same path by the same caller."""
+        start: Message = {"type": "http.response.start", "status": HTTPStatus.INTERNAL_SERVER_ERROR, "headers": []}
+        parts = list[bytes]()
 
         async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal start
             if message["type"] == "http.response.start":
-                status = message["status"]
+                start = message
             else:
                 parts.append(message.get("body", b""))
 
@@ -111,7 +119,7 @@ class EntityTags:
         headers = [(name, value) for name, value in scope["headers"] if name not in skipped]
         asked = {**scope, "method": "GET", "query_string": b"", "headers": headers, "state": {}}
         await self._app(asked, nothing, sending)
-        return status, b"".join(parts)
+        return start, b"".join(parts)
 
 
 def _tagged(message: Message) -> bool:
