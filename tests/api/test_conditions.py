@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 
 import httpx
@@ -14,6 +15,8 @@ from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp
 from manager.support import all_jobs
 from zvmcloud.api.v1.app import document
+from zvmcloud.manager.errors import AgentUnreachable
+from zvmcloud.manager.facts import Document
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.tables import idempotency
 
@@ -148,6 +151,20 @@ async def test_a_change_of_something_else_than_the_caller_saw_is_refused(
     assert (await over(admin, await admin.delete(LINUX01, headers={"if-match": tag})))["state"] == "done"
 
 
+async def test_a_change_of_something_that_is_not_there_or_cannot_be_looked_at_is_not_what_the_caller_saw(
+    admin: httpx.AsyncClient, client: As
+) -> None:
+    await ok(await admin.post("/projects", json={"name": "shop"}), 201)
+    await ok(await admin.post("/users", json={"name": "sam"}), 201)
+    member, any_tag = "/projects/shop/members/sam", {"if-match": "*"}
+    await refused(await admin.put(member, json={"role": "member"}, headers=any_tag), 412, "changed")
+    assert (await ok(await admin.get("/audit?action=project.admit")))["items"] == [], "a member is no document"
+    await refused(await admin.delete("/projects/gone", headers=any_tag), 412, "changed")
+    await refused(await admin.delete(LINUX01, headers=any_tag), 412, "changed")
+    await refused(await client("").delete("/projects/shop", headers=any_tag), 401, "unauthorized")
+    await ok(await admin.get("/projects/shop"))
+
+
 async def test_tags_are_the_projects_and_the_project_is_the_operators(admin: httpx.AsyncClient, client: As) -> None:
     await over(admin, await admin.post(GUESTS, json=GUEST))
     await ok(await admin.post("/projects", json={"name": "shop"}), 201)
@@ -166,5 +183,23 @@ async def test_a_command_in_a_guest_is_for_operators_and_in_the_audit(admin: htt
     await over(admin, await admin.post(GUESTS, json=GUEST))
     answer = await ok(await admin.post(f"{LINUX01}/command", json={"command": "uname -srm"}))
     assert answer == {"rc": 0, "output": "Linux 5.14.0 s390x"}
-    (entry,) = (await ok(await admin.get("/audit?action=guest.command")))["items"]
-    assert (entry["subject"], entry["user"]) == ("ZVM1/LINUX01", "admin")
+    done, begun = (await ok(await admin.get("/audit?action=guest.command")))["items"]
+    assert (begun["subject"], begun["user"], begun["result"]) == ("ZVM1/LINUX01", "admin", "begun")
+    told = {"bytes": 10, "sha256": hashlib.sha256(b"uname -srm").hexdigest()}
+    assert (begun["detail"], done["detail"], done["result"]) == (told, {**told, "rc": 0}, "done")
+    assert "uname" not in str((done, begun)), "a command may hold a password"
+
+
+async def test_of_a_command_that_cannot_be_run_the_audit_says_so(
+    admin: httpx.AsyncClient, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+
+    async def silent(*_: object) -> Document:
+        raise AgentUnreachable("the agent of ZVM1 does not answer", remedy="see that it runs")
+
+    monkeypatch.setattr(node.guests, "command", silent)
+    await refused(await admin.post(f"{LINUX01}/command", json={"command": "uname"}), 503, "agent-unreachable")
+    items = (await ok(await admin.get("/audit?action=guest.command")))["items"]
+    assert [item["result"] for item in items] == ["failed", "begun"]
+    assert items[0]["detail"]["code"] == "agent-unreachable"

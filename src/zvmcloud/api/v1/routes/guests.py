@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +12,7 @@ from zvmcloud.api.v1.context import Member, Operator, Reader, TheNode
 from zvmcloud.api.v1.models import Guest
 from zvmcloud.api.v1.paging import Cursor, Limit, Page, TaggedInTime, key_of, page
 from zvmcloud.manager import tables
+from zvmcloud.manager.errors import ManagerError
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.listing import Listing, begins
 from zvmcloud.manager.node import Node
@@ -195,11 +197,27 @@ async def usage(node: TheNode, caller: Reader, system: str, userid: str) -> Usag
 
 @router.post("/guests/{system}/{userid}/command")
 async def command(node: TheNode, caller: Operator, system: str, userid: str, body: CommandRequest) -> CommandAnswer:
-    """Run a command inside the guest, as root, through its agent."""
+    """Run a command inside the guest, as root, through its agent. The audit has its length, its SHA-256 and its return
+    code, not its words: they may hold passwords."""
     row = await _owned(node, caller, system, userid, Role.OPERATOR)
-    await node.audit.note(caller, "guest.command", f"{row.system}/{row.userid}", project=row.project)
-    answer = await node.guests.command(row.system, row.userid, body.command)
-    return CommandAnswer(rc=answer.number("rc"), output=answer.text("output"))
+    words = body.command.encode()
+    told: dict[str, object] = {"bytes": len(words), "sha256": hashlib.sha256(words).hexdigest()}
+
+    async def note(result: str, **more: object) -> None:
+        subject = f"{row.system}/{row.userid}"
+        await node.audit.note(
+            caller, "guest.command", subject, project=row.project, result=result, detail={**told, **more}
+        )
+
+    await note("begun")
+    try:
+        answer = await node.guests.command(row.system, row.userid, body.command)
+    except ManagerError as error:
+        await note("failed", code=error.code)
+        raise
+    rc = answer.number("rc")
+    await note("done", rc=rc)
+    return CommandAnswer(rc=rc, output=answer.text("output"))
 
 
 async def _owned(node: Node, caller: Caller, system: str, userid: str, role: Role) -> Guest:
