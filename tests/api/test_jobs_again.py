@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from api.native import ok, refused
 from api.test_connector_road import add_image
 from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp, Refused
+from zvmcloud.manager.jobs.again import FILES_KEPT
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.tables import jobs
 
 
 @pytest.fixture
@@ -104,6 +109,20 @@ async def test_a_job_of_a_guest_that_another_job_changes_waits(
     await ok(await admin.post(f"{LINUX01}/start"), 202)
     await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409, "guest-busy")
     await refused(await admin.post("/jobs/none/retry"), 404, "job-unknown")
+
+
+async def test_the_start_of_a_manager_leaves_what_a_retry_needs(
+    admin: httpx.AsyncClient, failed: dict[str, Any], node: Node
+) -> None:
+    folder = node.settings.folder / "jobs" / failed["id"]
+    assert await node.keeping.sweep() == 0
+    assert folder.exists()
+    async with node.core.database.write() as connection:
+        long_ago = sa.update(jobs).where(jobs.c.id == failed["id"]).values(finished=time.time() - FILES_KEPT - 1)
+        await connection.execute(long_ago)
+    os.utime(folder, (1, 1))  # another manager of the database might have made a young one just now
+    assert await node.keeping.sweep() == 1
+    await refused(await admin.post(f"/jobs/{failed['id']}/retry"), 409, "job-files-gone")
 
 
 async def test_the_files_of_a_failed_job_are_forgotten_after_a_day(

@@ -22,6 +22,7 @@ from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.images.records import reader_of, tell
 from zvmcloud.manager.images.repository import Images
+from zvmcloud.manager.jobs.again import FILES_KEPT
 from zvmcloud.manager.jobs.plan import FINAL
 from zvmcloud.manager.tables import images, jobs, plans, uploads
 
@@ -161,9 +162,10 @@ class Keeping:
         return True
 
     async def _known_jobs(self) -> frozenset[str]:
-        """Whose folders stay: jobs that are not over, plans that can be applied, uploads."""
+        """Whose folders stay: jobs that are not over or can be retried, plans that can be applied, uploads."""
+        retried = (jobs.c.state.in_(("failed", "cancelled")), jobs.c.finished > time.time() - FILES_KEPT)
         queries = (
-            sa.select(jobs.c.id).where(jobs.c.state.not_in(FINAL)),
+            sa.select(jobs.c.id).where(sa.or_(jobs.c.state.not_in(FINAL), sa.and_(*retried))),
             sa.select(plans.c.id).where(plans.c.job.is_(None)),
             sa.select(uploads.c.id),
         )

@@ -12,6 +12,9 @@ from pathlib import Path
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.jobs.plan import BEFORE, NOTHING, TELLS_BEFORE, JobRecord, Json, StepRecord
 
+FILES_KEPT = 86400.0
+"""Seconds for which the files of a job that failed or was cancelled are kept for a retry."""
+
 
 def check_retry(record: JobRecord, children: Sequence[JobRecord], folder: Path) -> None:
     """Raises Conflict (job-state, job-files-gone) when the job cannot be retried with those of its children that are

@@ -18,7 +18,15 @@ from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.jobs.again import check_retry, check_undo, children_busy, keyed, needed_files, undo_parameters
+from zvmcloud.manager.jobs.again import (
+    FILES_KEPT,
+    check_retry,
+    check_undo,
+    children_busy,
+    keyed,
+    needed_files,
+    undo_parameters,
+)
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
@@ -42,8 +50,6 @@ _NOT_UNDONE: Mapping[str, Json] = {
     "detail": "a step could not be taken back; its detail says why",
     "retryable": False,
 }
-FILES_KEPT = 86400.0
-"""Seconds for which a job that failed keeps its files, so that it can be retried."""
 
 
 class Runner:
