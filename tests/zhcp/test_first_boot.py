@@ -101,14 +101,13 @@ async def test_a_drive_that_is_none_changes_nothing(agent: Agent) -> None:
 
 async def test_an_installation_is_loaded_from_the_reader(agent: Agent) -> None:
     await agent.run(agent.guest())
-    done = await agent.run(
-        install(
-            method="autoyast", repository="http://192.0.2.1/sles", profile="http://192.0.2.1/auto.xml", nic="1000",
-            dasds=("100",), parm="console=ttyS0",
-        )
+    request = install(
+        method="autoyast", repository="http://192.0.2.1/sles", profile="http://192.0.2.1/auto.xml", nic="1000",
+        dasds=("0100",), parm="console=ttyS0",
     )  # fmt: skip
-    assert done.result is not None
-    assert done.result["parm"] == (
+    done = await agent.run(request)
+    assert "ttyS0" not in str(done.result), "the line may hold passwords"
+    assert request.parameter_line == (
         "install=http://192.0.2.1/sles autoyast=http://192.0.2.1/auto.xml "
         "rd.znet=qeth,0.0.1000,0.0.1001,0.0.1002,layer2=1 rd.dasd=0.0.0100 console=ttyS0"
     )

@@ -244,6 +244,8 @@ class JobFiles:
         """The parameters as the agent gets them."""
         if kind in {"disk.write_image", "disk.read_image"} and "stored" in parameters:
             return await asyncio.to_thread(self._reached, job, kind, parameters)
+        if kind == "guest.netboot":
+            return await asyncio.to_thread(self._opened, job, parameters)
         if kind == "disk.write_image":
             return {**parameters, "source": self._source(job, parameters)}
         if kind == "disk.read_image":
@@ -258,10 +260,21 @@ class JobFiles:
     def _reached(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """A place outside, whose address and headers are secrets: a file of the job has them."""
         filled = dict(parameters)
-        access = json.loads((self._folder / job / str(filled.pop("stored"))).read_bytes())
+        access = self._access(job, filled)
         end = "source" if kind == "disk.write_image" else "target"
         told = filled.get(end)
         return {**filled, end: {**(told if isinstance(told, Mapping) else {}), **access}}
+
+    def _opened(self, job: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Members of an operation that may hold passwords: the row has what may be shown of them."""
+        filled = dict(parameters)
+        access = self._access(job, filled)
+        return {**filled, **access}
+
+    def _access(self, job: str, filled: dict[str, Json]) -> Mapping[str, Json]:
+        """What the file of the job holds that is named there; the name goes."""
+        access: Mapping[str, Json] = json.loads((self._folder / job / str(filled.pop("stored"))).read_bytes())
+        return access
 
     def _with_stored(self, job: str, kind: str, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         filled = dict(parameters)

@@ -17,7 +17,7 @@ from typing import Protocol
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, Replaced
 from zvmcloud.manager.jobs.journal import Journal
-from zvmcloud.manager.jobs.plan import LOCAL, TELLS_BEFORE, Call, JobRecord, Json, Outcome, Plan, StepRecord
+from zvmcloud.manager.jobs.plan import LOCAL, TELLS_BEFORE, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.zhcp.errors import AgentError
 from zvmcloud.zhcp.messages import parse_operation
@@ -28,7 +28,9 @@ Progress = Callable[[float, str], Awaitable[None]]
 
 _INLINE_PATIENCE = 10.0
 _DURABLE_PATIENCE = 600.0
-_FILLED = ("disk.write_image", "disk.read_image", "reader.punch", "guest.config_drive", "volume.ignition")
+_FILLED = (
+    "disk.write_image", "disk.read_image", "reader.punch", "guest.config_drive", "volume.ignition", "guest.netboot",
+)  # fmt: skip
 _TRIES = 3
 """Tries of a durable step that failed in a way that a repetition can cure."""
 _TRY_PAUSE = 1.0
@@ -198,14 +200,18 @@ def check(plan: Plan) -> None:
     Raises AgentFailure (bad-parameter) naming the parameter. What is filled in when a step runs is not looked at.
     """
     for step in plan.steps:
-        if step.local or step.kind in _FILLED:
-            continue
-        try:
-            parse_operation(step.kind, step.parameters)
-            if step.undo_kind and not step.undo_kind.startswith(LOCAL) and step.kind not in TELLS_BEFORE:
-                parse_operation(step.undo_kind, step.undo_parameters)
-        except AgentError as error:
-            raise AgentFailure({**error.problem.to_json()}) from error
+        if not step.local and step.kind not in _FILLED:
+            check_step(step)
+
+
+def check_step(step: Step) -> None:
+    """The same for one step of an agent, with all its parameters."""
+    try:
+        parse_operation(step.kind, step.parameters)
+        if step.undo_kind and not step.undo_kind.startswith(LOCAL) and step.kind not in TELLS_BEFORE:
+            parse_operation(step.undo_kind, step.undo_parameters)
+    except AgentError as error:
+        raise AgentFailure({**error.problem.to_json()}) from error
 
 
 def _try_name(step: str, number: int) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+import httpx
+
 from zvmcloud.manager.core import userid
+from zvmcloud.manager.downloads import shown
+from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.jobs.plan import Json, Plan, Step
+from zvmcloud.manager.jobs.remote import check_step
 from zvmcloud.manager.operations.declare import GUEST, Prepared, Target, guest_of, operation
 
 if TYPE_CHECKING:
@@ -80,23 +87,25 @@ async def _files(
 
 @dataclass(frozen=True, slots=True)
 class BootFile:
-    """A file to load: its URL (http or https) and its SHA-256."""
+    """A file to load: its URL (http or https) and its SHA-256. What the URL says of user, password and query is not
+    shown again."""
 
-    url: str
+    url: str = field(repr=False)
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class NetBoot:
     """An installation from the network. ``method`` adds its words to ``parm``; ``repository`` and ``profile``: URLs of
-    what is installed and of its answers (or Ignition). ``nic``: the adapter's number, for rd.znet."""
+    what is installed and of its answers (or Ignition). ``nic``: the adapter's number, for rd.znet. ``parm``, and of
+    URLs user, password and query, are kept as secrets."""
 
     kernel: BootFile
     initrd: BootFile
-    parm: str = ""
+    parm: str = field(default="", repr=False)
     method: Literal["", "autoyast", "kickstart", "nfsroot", "coreos"] = ""
-    repository: str = ""
-    profile: str = ""
+    repository: str = field(default="", repr=False)
+    profile: str = field(default="", repr=False)
     install_device: str = ""
     nic: str = ""
     dasds: list[str] = field(default_factory=list)
@@ -108,4 +117,52 @@ async def netboot(node: Node, caller: Caller, target: Target, wanted: NetBoot) -
     """Start an installation: kernel, parameters and initrd go into the reader of a guest that is off, and boot."""
     owner, project = await guest_of(node, caller, target)
     step = Step("netboot", f"boot {owner} from its reader", "guest.netboot", {"userid": owner, **asdict(wanted)})
-    return Prepared(Plan("guest.netboot", f"Boot {owner} from the network", target.system, (step,), owner), project)
+    _check_secrets(wanted)
+    check_step(step)
+    step = replace(step, parameters={**step.parameters, **_shown(wanted), "stored": _ACCESS})
+    plan = Plan("guest.netboot", f"Boot {owner} from the network", target.system, (step,), owner)
+    return Prepared(plan, project, {_ACCESS: _secrets(wanted)})
+
+
+_ACCESS = "access"
+
+
+def _shown(wanted: NetBoot) -> dict[str, Json]:
+    """What the job's row has in place of what is in its file."""
+    return {
+        "kernel": {"url": shown(wanted.kernel.url), "sha256": wanted.kernel.sha256},
+        "initrd": {"url": shown(wanted.initrd.url), "sha256": wanted.initrd.sha256},
+        "parm": "(not shown)" if wanted.parm else "",
+        "repository": shown(wanted.repository),
+        "profile": shown(wanted.profile),
+    }
+
+
+def _secrets(wanted: NetBoot) -> bytes:
+    """The file of the job: members of the operation that may hold passwords, as they are."""
+    whole = asdict(wanted)
+    return json.dumps({name: whole[name] for name in _shown(wanted)}).encode()
+
+
+_FILE = frozenset({"http", "https"})
+_PLACE = _FILE | {"ftp", "nfs"}
+
+
+def _check_secrets(wanted: NetBoot) -> None:
+    """Raises BadInput, which shows nothing of the value, where the agent's own would show it."""
+    if not (wanted.parm.isascii() and wanted.parm.isprintable()):
+        raise BadInput("parm", "(not shown)", "printable ASCII characters")
+    files = {"kernel.url": wanted.kernel.url, "initrd.url": wanted.initrd.url}
+    places = {"repository": wanted.repository, "profile": wanted.profile}
+    for name, text in {**files, **{name: text for name, text in places.items() if text}}.items():
+        schemes = _FILE if name in files else _PLACE
+        if not _is_url(text, schemes):
+            raise BadInput(name, "(not shown)", f"a URL of {', '.join(sorted(schemes))}, at most 1000 characters")
+
+
+def _is_url(text: str, schemes: frozenset[str]) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in schemes and bool(url.host) and bool(re.fullmatch(r"[!-~]{1,1000}", text))

@@ -108,7 +108,6 @@ async def netboot(context: Context, request: NetBoot) -> dict[str, Json]:
             await _load(context, userid)
     return {
         "userid": userid,
-        "parm": request.parameter_line,
         "files": [{"name": name, "bytes": len(data)} for name, data in contents.items()],
         "started": request.start,
     }
