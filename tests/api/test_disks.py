@@ -40,3 +40,12 @@ async def test_what_cannot_be_mounted_is_refused_and_changes_nothing(
     problem = await refused(await admin.post(CONFIGURE, json={"mounts": mounts}), status, code)
     assert field in problem["detail"]
     assert len(zhcp.ran) == ran
+
+
+async def test_a_wrong_disk_is_named_as_the_request_names_it(admin: httpx.AsyncClient) -> None:
+    disks = [{"size": "10"}, {"size": "10", "pool": "NOKIND"}]
+    problem = await refused(await admin.post("/systems/zvm1/guests", json={**GUEST, "disks": disks}), 400, "bad-input")
+    assert problem["detail"].startswith("disks[1].pool: ")
+    await over(admin, await admin.post("/systems/zvm1/guests", json=GUEST))
+    problem = await refused(await admin.post(f"{LINUX01}/disks", json={"size": "0"}), 400, "bad-input")
+    assert problem["detail"].startswith("size: ")

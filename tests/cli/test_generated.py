@@ -90,3 +90,13 @@ def test_every_delete_asks_and_what_only_makes_something_does_not() -> None:
     assert {one.name for one in OPERATIONS if one.method == "DELETE"} <= asking
     assert set(DELETIONS) <= asking
     assert not asking & {"guest.create", "guest.start", "volume.create", "bulk.deploy", "job.cancel"}
+
+
+def test_what_is_found_by_the_begin_of_its_id_can_be_listed() -> None:
+    lists = {operation.path for operation in OPERATIONS if operation.method == "GET"}
+    assert set(generated._LISTED.values()) <= lists
+
+
+def test_a_word_that_is_to_be_typed_stays_as_it_is() -> None:
+    assert generated._sentence("job.*, guest.created, ...; none for all") == "job.*, guest.created, ...; none for all"
+    assert generated._sentence("what it is") == "What it is"

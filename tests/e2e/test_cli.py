@@ -150,11 +150,15 @@ def test_a_file_becomes_an_image_and_an_upload_that_was_cut_off_goes_on(run: Run
 
 
 def test_errors_say_what_to_do_and_the_exit_code_says_which_kind(run: Run) -> None:
-    run("guest", "create", "twice", "--wait")
+    job = json.loads(run("guest", "create", "twice", "--wait", "-o", "json").stdout)["id"]
     done = run("guest", "create", "twice", "--wait", code=5)
     assert "(guest-exists)" in done.stderr
     assert "what to do: choose another userid" in done.stderr
+    assert "undone" in run("job", "undo", job[:8], "--wait").stdout
+    assert "only a job that is done can be undone" in run("job", "undo", job, "--wait", code=5).stderr
     assert "(guest-unknown)" in run("guest", "show", "nobody", code=3).stderr
+    assert "(plan-unknown)" in run("plan", "apply", "0b0f9f0e", code=3).stderr
+    assert "--secret is missing" in run("webhook", "create", "https://receiver.example", code=2).stderr
     assert "userid" in run("guest", "create", "far-too-long-for-zvm", code=2).stderr
     assert "did you mean 'guest'" in run("gest", "list", code=2).stderr
     assert "is not a number" in run("project", "create", "shop", "--quota", "guests=many", code=2).stderr

@@ -79,12 +79,17 @@ def _is_argument(operation: Operation, parameter: Parameter) -> bool:
     return parameter.place == "path" or (parameter.place == "body" and parameter.required and plain)
 
 
+def _sentence(text: str) -> str:
+    """A description as a sentence begins, unless its first word is to be typed as it is."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].rstrip(",;:.").isalpha() else text
+
+
 def _option(operation: Operation, name: str, parameter: Parameter) -> inspect.Parameter:
     keyword = inspect.Parameter.KEYWORD_ONLY
     kind: Any = str if values.is_time(parameter) else _TYPES.get(parameter.kind, str)
     if parameter.choices:
         kind = Literal[parameter.choices]
-    told = parameter.description[:1].upper() + parameter.description[1:]
+    told = _sentence(parameter.description)
     if _is_argument(operation, parameter):
         told_argument = typer.Argument(help=told, metavar=parameter.name.upper(), show_default=False)
         return inspect.Parameter(name, keyword, annotation=Annotated[kind, told_argument])
@@ -159,6 +164,9 @@ def _run(operation: Operation, options: Mapping[str, Parameter], given: dict[str
         value = given[name]
         if parameter.secret:
             value = values.secret(parameter, given[f"{parameter.name}_file"], value)
+            if value is None and parameter.required:
+                word = f"--{parameter.name.replace('_', '-')}"
+                fail(f"{word} is missing", BAD_INPUT, f"{word} asks for it, {word}-file reads it from a file")
         if value is None or value == []:
             continue
         if parameter.place == "path":
@@ -204,7 +212,7 @@ def _show(client: Client, operation: Operation, answer: Any, given: Mapping[str,
             output.screen.print(f"job {job['id']} has begun: {job['title']}", markup=False)
         else:
             progress.ended(job)
-        if wait and job["state"] != "done":
+        if wait and job["state"] != ("undone" if operation.name == "job.undo" else "done"):
             raise SystemExit(FAILED)
         return
     renderer = progress.show_plan if is_plan else RENDERERS.get(operation.name)
@@ -248,5 +256,5 @@ def _whole(client: Client, operation: Operation, name: str, text: str) -> str:
     return matching[0] if matching else text
 
 
-_LISTED = {"job": "/jobs", "token": "/tokens", "webhook": "/webhooks", "plan": "/plans"}
+_LISTED = {"job": "/jobs", "token": "/tokens", "webhook": "/webhooks"}
 """Where things that have long ids are listed."""

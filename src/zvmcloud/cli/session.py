@@ -105,6 +105,8 @@ def init(
         raise SystemExit(FAILED)
     profiles.keep(Profile(profile, url.rstrip("/")), file.read_text().strip(), default=False)
     output.screen.print(f"profile {profile}: admin at {url} (on {platform.node()})", markup=False)
+    where = f"--settings {settings}" if settings else f"--state {state}" if state else ""
+    output.screen.print(f"start it with: zvm manager run {where}".rstrip(), markup=False)
 
 
 def _secret(file: Path) -> str:

@@ -84,6 +84,8 @@ def _sent(client: Client, source: BinaryIO, about: dict[str, Any]) -> dict[str, 
     begun = [found for found in client.uploads() if _same(found, about)]
     sending = ImageUpload.taken_up(client, begun[0]) if begun else ImageUpload(client, about)
     source.seek(sending.sent)
+    if sending.sent:
+        errors.print(f"{sending.sent} of {about['bytes']} bytes are there already; it goes on behind them", style="dim")
     with _bar(f"sending {about['name']}", about["bytes"]) as told:
         while data := source.read(_PIECE):
             sending.write(data)

@@ -24,6 +24,7 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
 CYLINDER = 737_280
 BLOCK = 512
+_CONNECTORS = "disk_list"
 _MAX_BLK = 2**31 - 1
 _SIZE = re.compile(r"([0-9]{1,12})([GM]?)", re.IGNORECASE)
 _POOL = re.compile(r"(ECKD|FBA):([A-Za-z0-9_]+)", re.IGNORECASE)
@@ -34,13 +35,19 @@ FORMATS = ("none", "ext2", "ext3", "ext4", "xfs", "swap")
 @dataclass(frozen=True, slots=True)
 class DiskRequest:
     """A disk as a client asks for it. ``size`` is "3g", "512M", or a count of cylinders or blocks; "" means the
-    default."""
+    default. ``member``: of the request, where the client's list of disks is; "" when it asks for one disk only."""
 
     size: str
     format: str = ""
     boot: bool = False
     vdev: str = ""
     pool: str = ""
+    member: str = "disks"
+
+    def named(self, position: int, field: str) -> str:
+        """What the client calls a field of the disk at that place, for errors."""
+        word = "disk_pool" if (self.member, field) == (_CONNECTORS, "pool") else field
+        return f"{self.member}[{position}].{word}" if self.member else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +103,26 @@ class Disks:
         """Fill in virtual device numbers from ``first`` on, pools and formats. Raises BadInput naming the entry."""
         disks: list[Disk] = []
         for position, request in enumerate(requests):
-            where = f"disk_list[{position}]"
-            number = vdev(request.vdev, f"{where}.vdev") if request.vdev else f"{int(first, 16) + position:04X}"
+            number = (
+                vdev(request.vdev, request.named(position, "vdev"))
+                if request.vdev
+                else f"{int(first, 16) + position:04X}"
+            )
             if any(disk.vdev == number for disk in disks):
-                raise BadInput(f"{where}.vdev", number, "each virtual device number once")
+                raise BadInput(request.named(position, "vdev"), number, "each virtual device number once")
             pool = request.pool or self._core.settings.defaults.disk_pool
             found = _POOL.fullmatch(pool)
             if not found:
-                raise BadInput(f"{where}.disk_pool", pool, "ECKD:name or FBA:name")
+                raise BadInput(request.named(position, "pool"), pool, "ECKD:name or FBA:name")
             kind = found[1].upper()
             boot = request.boot and boot_first and position == 0
             form = request.format or ("none" if boot else "ext4")
             if form not in FORMATS:
-                raise BadInput(f"{where}.format", form, "one of " + ", ".join(FORMATS))
+                raise BadInput(request.named(position, "format"), form, "one of " + ", ".join(FORMATS))
             disks.append(
                 Disk(
                     number,
-                    units(request.size, kind, f"{where}.size"),
+                    units(request.size, kind, request.named(position, "size")),
                     kind,
                     found[2].upper(),
                     form,
@@ -296,11 +306,12 @@ def human(disk: Disk) -> str:
 
 
 def disk_request(source: Mapping[str, Json], boot: bool) -> DiskRequest:
-    """A request from the JSON object both front doors take."""
+    """A request from the JSON object that the connector takes."""
     return DiskRequest(
         size=str(source.get("size") or ""),
         format=str(source.get("format") or ""),
         boot=boot,
         vdev=str(source.get("vdev") or ""),
         pool=str(source.get("disk_pool") or ""),
+        member=_CONNECTORS,
     )

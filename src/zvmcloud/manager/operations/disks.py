@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def attach(node: Node, caller: Caller, target: Target, wanted: NewDisk) -> Prepared:
     """Give a guest a new minidisk, at once when it runs; undone once the guest is off."""
     owner, project = await guest_of(node, caller, target)
-    request = DiskRequest(wanted.size, wanted.format, wanted.boot, wanted.vdev, wanted.pool)
+    request = DiskRequest(wanted.size, wanted.format, wanted.boot, wanted.vdev, wanted.pool, member="")
     _, plan = await node.disks.plan_add(target.system, owner, [request])
     return Prepared(replace(plan, kind="disk.attach"), project, uses=Uses(**plan.uses))
 
