@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from zvmcloud.manager import database as manager_database
 from zvmcloud.manager import tables
 from zvmcloud.manager.database import Connection, Database
 from zvmcloud.manager.inventory import tables as inventory
@@ -38,6 +40,25 @@ async def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with database.read() as connection:
         assert (await connection.execute(sa.select(tables.systems))).all() == []
     await database.close()
+
+
+async def test_the_log_is_begun_anew_before_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, log = tmp_path / "manager.sqlite", tmp_path / "manager.sqlite-wal"
+    await (await Database.open(f"sqlite:///{file}")).close()
+    monkeypatch.setattr(manager_database, "_LOG_LIMIT", 100_000)
+    opened = await Database.open(f"sqlite:///{file}")
+    names, sizes = [f"ZVM{number}" for number in range(200)], []
+    for name in names:
+        async with opened.write() as connection:
+            await connection.execute(sa.insert(tables.systems), {"name": name, "url": "http://zhcp", "added": 0.0})
+        await asyncio.sleep(0)  # a turn of the event loop, as every job has some
+        sizes.append(log.stat().st_size)
+    assert max(sizes) < 200_000, sizes
+    await opened.close()
+    opened = await Database.open(f"sqlite:///{file}")
+    async with opened.read() as connection:
+        assert set((await connection.execute(sa.select(tables.systems.c.name))).scalars()) == set(names)
+    await opened.close()
 
 
 async def test_a_prepared_statement_does_what_the_statement_does(database: str, tmp_path: Path) -> None:

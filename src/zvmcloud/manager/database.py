@@ -19,7 +19,6 @@ import contextlib
 import functools
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.prepared import Prepared
+from zvmcloud.sqlite_log import SqliteLog
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class _Sqlite(Database):
         self._readers: list[sa.Connection] = []
         """Kept as well: those that nobody reads with just now."""
         self._file = file
-        self._log = f"{file}-wal"
+        self._log = SqliteLog(file, _driver_of(self._writes))
         self._writer = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
 
@@ -216,8 +216,8 @@ class _Sqlite(Database):
                 _end(self._writes, driver)
                 raise
         idle = self._checkpoint is None or self._checkpoint.done()
-        if idle and os.stat(self._log).st_size > _LOG_LIMIT:  # noqa: PTH116 (of each transaction; a Path takes longer)
-            self._checkpoint = asyncio.create_task(self._empty_log())
+        if idle and self._log.unsaved > _LOG_LIMIT:
+            self._checkpoint = asyncio.create_task(self._save_log())
 
     def heart(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         return self.write()
@@ -225,15 +225,16 @@ class _Sqlite(Database):
     async def close(self) -> None:
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
+        self._log.close()
         for connection in (self._writes, *self._readers):
             connection.close()
         self._engine.dispose()
 
-    async def _empty_log(self) -> None:
-        """No writer works meanwhile: the log would only be emptied when it happens to stand still."""
+    async def _save_log(self) -> None:
+        """No writer works meanwhile: the log would only begin anew when it happens to stand still."""
         async with self._writer:
             try:
-                await asyncio.to_thread(_empty_log, self._file)
+                await asyncio.to_thread(self._log.save)
             except sqlite3.Error:
                 log.exception("the log of %s cannot be brought into it", self._file)
 
@@ -305,7 +306,7 @@ def _json(value: object) -> str:
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-    """Transactions begin where we say so, and not where sqlite3 thinks; nobody but `_empty_log` empties the log."""
+    """Transactions begin where we say so, and not where sqlite3 thinks; nobody but `_save_log` saves the log."""
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
@@ -342,14 +343,6 @@ def _run(driver: sqlite3.Connection, command: str) -> None:
         driver.execute(command)
     except sqlite3.Error as error:
         raise sa.exc.OperationalError(command, None, error) from error
-
-
-def _empty_log(file: Path) -> None:
-    connection = sqlite3.connect(file, timeout=1)
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
 
 
 def _migrate(connection: sa.Connection) -> None:

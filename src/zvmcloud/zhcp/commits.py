@@ -6,7 +6,7 @@
 A change takes microseconds and is made on the event loop; in WAL mode with `synchronous=NORMAL` SQLite waits for no
 disk then, and what is committed survives the death of this process. What must survive a loss of power as well is
 flushed by a thread: one flush serves every change that was committed before it began, and changes go on meanwhile.
-The log is brought into the file by that thread too, while new changes wait.
+The log is brought into the file by that thread too, while new changes wait, and is then written over.
 
 SQLite reads its log after a loss of power up to the first frame whose checksum is wrong, and drops what was not
 committed (sqlite.org, "WAL-mode File Format"), so a log of which only the beginning reached the disk is a good one.
