@@ -126,3 +126,24 @@ def test_a_lun_that_a_guest_had_becomes_its_volume(empty: sa.Engine) -> None:
         assert connection.execute(sa.text("SELECT home, pool, wipe FROM volume_pools")).all() == [
             ("ZVM1", "p1", "zero")
         ]
+
+
+def test_a_job_knows_the_guest_that_was_there_when_it_was_over(empty: sa.Engine) -> None:
+    with empty.begin() as connection:
+        upgraded(connection, "0020")
+        known: dict[str, Row] = {}
+        old = sa.MetaData()
+        old.reflect(connection)
+        for name, times in (
+            ("guests", [("G1", 100.0)]),
+            ("jobs", [("G1", 90.0), ("G1", 150.0), ("G1", None), ("G2", 150.0)]),
+        ):
+            table = old.tables[name]
+            for number, (userid, moment) in enumerate(times):
+                row = {column.name: value(column, known) for column in table.columns}
+                row |= {"id": f"{name}{number}", "system": "ZVM1", "userid": userid}
+                row |= {"created": moment} if name == "guests" else {"created": 1.0, "finished": moment}
+                connection.execute(sa.insert(table), row)
+        upgraded(connection, "0021")
+        found = connection.execute(sa.text("SELECT guest FROM jobs ORDER BY id")).scalars().all()
+        assert found == [None, "guests0", "guests0", None]

@@ -149,7 +149,8 @@ class Core:
     async def again(self, job: str, *, backwards: bool) -> JobRecord:
         """Retry a job that failed, or undo one that is done; returns it as it begins.
 
-        Raises NotFound (job-unknown), Conflict (guest-busy, job-state, job-files-gone, job-not-undoable).
+        Raises NotFound (job-unknown), Conflict (guest-busy, job-state, job-files-gone, job-not-undoable,
+        job-overtaken).
         """
         found = await self.runner.again(job, backwards=backwards)
         await self.engine.submit(job)

@@ -16,7 +16,7 @@ from zvmcloud.manager.events import log as events
 from zvmcloud.manager.fcp_rows import NOBODY
 from zvmcloud.manager.inventory.tables import seen_guests
 from zvmcloud.manager.jobs.local import LocalContext, local
-from zvmcloud.manager.jobs.plan import NOTHING, Json
+from zvmcloud.manager.jobs.plan import GUEST_ID, NOTHING, Json
 from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.storage import following
 from zvmcloud.manager.tables import attachments, fcp_devices, guests, images, nics
@@ -45,12 +45,13 @@ async def nothing(context: LocalContext, parameters: Mapping[str, Json]) -> Mapp
 async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest becomes ours."""
     await _delete_guest(context)
+    new = str(uuid.uuid4())
     await context.connection.run(
         _NEW_GUEST,
         {
             "system": context.system,
             "userid": context.userid,
-            "id": str(uuid.uuid4()),
+            "id": new,
             "created": time.time(),
             "os_version": str(parameters.get("os_version") or ""),
             "net_set": bool(parameters.get("net_set")),
@@ -61,7 +62,7 @@ async def guest_created(context: LocalContext, parameters: Mapping[str, Json]) -
         },
     )
     await _tell(context, "guest.created")
-    return None
+    return {GUEST_ID: new}
 
 
 @local("manager.guest_sized")
@@ -147,7 +148,7 @@ async def guest_deleted(context: LocalContext, parameters: Mapping[str, Json]) -
         key = {"the_system": context.system, "the_userid": context.userid}
         await context.connection.run(_FREE_DEVICES, key)
         await context.connection.run(_FREE_VOLUMES, key)
-    return None
+    return {GUEST_ID: ""}
 
 
 @local("manager.guest_deployed")

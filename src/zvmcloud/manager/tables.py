@@ -139,8 +139,10 @@ jobs = sa.Table(
     sa.Column("backwards", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("parent", sa.String(36), index=True),
     sa.Column("uses", sa.JSON(none_as_null=True)),
+    sa.Column("guest", sa.String(36)),
     sa.Index(None, "system", "userid"),
 )
+"""``guest``: the id of its guest when it began; the same userid may be another guest's by now."""
 
 job_steps = sa.Table(
     "job_steps",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.errors import Conflict
 from zvmcloud.manager.inventory.tables import baselines, drift, seen_guests, seen_nics
 from zvmcloud.manager.jobs.local import LocalContext, local
-from zvmcloud.manager.jobs.plan import BEFORE, Json
+from zvmcloud.manager.jobs.plan import BEFORE, GUEST_ID, Json
 from zvmcloud.manager.records import guest_deleted
 from zvmcloud.manager.tables import guests, nics
 
@@ -20,6 +20,7 @@ from zvmcloud.manager.tables import guests, nics
 async def guest_adopted(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """What was seen of the guest last is what is meant from now on: its entry, its adapters, its state."""
     before = await _recorded(context)
+    found = str(before["guests"][0]["id"]) if before["guests"] else str(uuid.uuid4())
     if not before["guests"]:
         seen = seen_guests.c
         query = sa.select(seen.vcpus, seen.memory_mb, seen.disk_mb).where(
@@ -30,7 +31,7 @@ async def guest_adopted(context: LocalContext, parameters: Mapping[str, Json]) -
         row = {
             "system": context.system,
             "userid": context.userid,
-            "id": str(uuid.uuid4()),
+            "id": found,
             "created": time.time(),
             "comments": {},
             "project": context.project,
@@ -40,16 +41,16 @@ async def guest_adopted(context: LocalContext, parameters: Mapping[str, Json]) -
         await context.connection.execute(sa.insert(guests), row)
     await _take_adapters(context)
     await _drop(context, baselines, drift)
-    return {BEFORE: before}
+    return {BEFORE: before, GUEST_ID: found}
 
 
 @local("manager.guest_forgotten")
 async def guest_forgotten(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """The guest is not ours any more; its history stays."""
     before = await _recorded(context)
-    await guest_deleted(context, parameters)
+    forgotten = await guest_deleted(context, parameters)
     await _drop(context, baselines, drift)
-    return {BEFORE: before}
+    return {BEFORE: before, **(forgotten or {})}
 
 
 @local("manager.guest_recorded_again")

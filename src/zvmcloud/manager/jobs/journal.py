@@ -22,6 +22,7 @@ from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.jobs.log import note, skeleton
+from zvmcloud.manager.jobs.overtaken import guest_at, must_be_same
 from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
 from zvmcloud.manager.jobs.reading import JournalReader
 from zvmcloud.manager.jobs.rows import call_rows, row_of, step_rows
@@ -158,7 +159,8 @@ class Journal(JournalReader):
         self, connection: Connection, plan: Plan, origin: str, job: str, parent: str | None = None
     ) -> None:
         caller, project = actor(), _project(plan)
-        row = row_of(job, plan, project=project, actor=caller.user, origin=origin, parent=parent)
+        guest = await guest_at(connection, plan.system, plan.userid)
+        row = row_of(job, plan, project=project, actor=caller.user, origin=origin, parent=parent, guest=guest)
         await connection.run(_NEW_JOB, {**row, "node": self.node, "epoch": self.epoch})
         await connection.run(_NEW_STEPS, step_rows(job, plan))
         subject = _subject(plan.system, plan.userid)
@@ -166,19 +168,22 @@ class Journal(JournalReader):
         await _told(connection, f"job.{row['state']}", plan.system, plan.userid, project, job)
 
     async def again(self, record: JobRecord, *, backwards: bool, children: Sequence[JobRecord] = ()) -> None:
-        """A job that is over is run again, as a durable one: from its first step that is not done, or backwards; with
-        it those of its children, from where each failed.
+        """A job that is over is run again, as a durable one: from its first step that is not done, or backwards.
+        ``children``: those of its own that it runs again then; they go on with it, or are undone by it one by one.
 
-        Raises Conflict (job-state) when somebody else was faster, Conflict (guest-busy), QuotaExceeded (quota) when
-        what it will use does not fit any more, NotFound or NotAllowed for what is another project's by now (borders).
+        Raises Conflict (job-state, guest-busy, job-overtaken), QuotaExceeded (quota), NotFound or NotAllowed for what
+        is another project's by now (borders).
         """
-        using = set() if backwards else {one.project for one in (record, *children)}
+        whole = (record, *children)
+        using = set() if backwards else {one.project for one in whole}
         async with self.database.write() as connection, kept(connection, using):
-            for one in (record, *children) if not backwards else ():
-                await borders.check(connection, actor(), one.system, [item.step for item in one.steps])
-            if record.userid:
-                await _not_busy(connection, record.system, record.userid)
-            for child in children:
+            for one in whole:
+                if not backwards:
+                    await borders.check(connection, actor(), one.system, [item.step for item in one.steps])
+                if one.userid:
+                    await _not_busy(connection, one.system, one.userid)
+            await must_be_same(connection, whole, backwards=backwards)
+            for child in children if not backwards else ():
                 await self._again(connection, child, backwards=False)
             await self._again(connection, record, backwards=backwards)
         self._notify(record.id)

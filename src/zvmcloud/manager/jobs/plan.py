@@ -12,6 +12,9 @@ __all__ = ["LOCAL", "Call", "JobRecord", "Json", "Outcome", "Plan", "Step", "Ste
 NOTHING = "manager.nothing"
 """The undo of a step whose traces go with what the undo of an earlier step takes away."""
 
+GUEST_ID = "guest_id"
+"""The member of the result of a local step that made or removed the record of its guest: the record's id now, "" for
+none."""
 BEFORE = "before"
 """The member of a result that has the parameters of the undo: what the agent found when it made the change."""
 TELLS_BEFORE = frozenset(
@@ -130,6 +133,8 @@ class JobRecord:
     backwards: bool = False
     parent: str = ""
     """The job that this one is a child of."""
+    guest: str = ""
+    """The id of the record of its guest when it began, "" for none."""
     children: Mapping[str, int] = field(default_factory=dict)
     """How many children are in which state; only told where a job is shown."""
 

@@ -11,7 +11,7 @@ from zvmcloud.manager.jobs.plan import Call, JobRecord, Outcome, Plan, Step, Ste
 
 
 def row_of(
-    job: str, plan: Plan, *, project: str, actor: str, origin: str, parent: str | None = None
+    job: str, plan: Plan, *, project: str, actor: str, origin: str, parent: str | None, guest: str | None
 ) -> dict[str, object]:
     """The row of a new job, without the manager that has it."""
     return {
@@ -29,6 +29,7 @@ def row_of(
         "actor": actor,
         "created": time.time(),
         "parent": parent,
+        "guest": guest,
         "uses": dict(plan.uses) or None,
     }
 
@@ -99,6 +100,7 @@ def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...], children: Mapping[
         run=row["run"],
         backwards=bool(row["backwards"]),
         parent=row["parent"] or "",
+        guest=row["guest"] or "",
         children=children or {},
     )
 

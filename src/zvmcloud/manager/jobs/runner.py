@@ -258,19 +258,17 @@ class Runner:
         """Have a job that is over run again, from the step that failed or backwards; the engine is to be told. A child
         only when its parent is over, or wants it.
 
-        Raises NotFound (job-unknown), Conflict (job-state, job-files-gone, job-not-undoable).
+        Raises NotFound (job-unknown), Conflict (guest-busy, job-state, job-files-gone, job-not-undoable,
+        job-overtaken).
         """
         record, *kin = await self.journal.family(job)
         if record.parent and not by_parent and not (await self.journal.get(record.parent, with_calls=False)).over:
             raise children_busy(record)
-        again: list[JobRecord] = []
+        again = [child for child in kin if (child.state == "done") is backwards]
         if backwards:
-            check_undo(record)
-            for child in kin:
-                if child.state == "done":
-                    check_undo(child)
+            for one in (record, *again):
+                check_undo(one)
         else:
-            again = [child for child in kin if child.state != "done"]
             await asyncio.to_thread(check_retry, record, again, self.materials.folder)
         await self.journal.again(record, backwards=backwards, children=again)
         return await self.journal.get(job)

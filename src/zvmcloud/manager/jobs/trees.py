@@ -86,7 +86,7 @@ class Trees:
     async def _undo(self, context: WorkContext, _: Mapping[str, Json]) -> Mapping[str, Json]:
         with self._counted(context.job):
             undone = await self._take_back(context)
-        left = [child for child in await self._journal.children(context.job) if child.state == "failed"]
+        left = [child for child in await self._journal.children(context.job) if child.state in {"done", "failed"}]
         if left:
             raise Conflict(f"{len(left)} of them could not be undone{_named(left)}", code="not-undone")
         return {"undone": undone}
