@@ -88,6 +88,18 @@ async def test_only_an_operator_gives_a_guest_more_than_one_vlan(
     assert zvm.simulator.system.active("G1") is False
 
 
+async def test_an_operator_of_some_projects_gives_trunk_ports_on_their_networks(node: Node) -> None:
+    attach = Step("nic", "", "nic.attach", {"network": "QNET", "lan_owner": "SYSTEM", "port_type": "TRUNK"})
+    of_p, of_q = (Caller("opal", Role.OPERATOR, {name: Role.OPERATOR}, name) for name in ("p", "q"))
+    mark = {"kind": "vswitch", "system": "ZVM1", "name": "QNET", "project": "q", "tags": {}, "changed": 1.0}
+    async with node.core.database.write() as connection:
+        await borders.check(connection, of_p, "ZVM1", [attach])
+        await connection.execute(sa.insert(marks), {**mark, "actor": "admin"})
+        await borders.check(connection, of_q, "ZVM1", [attach])
+        with pytest.raises(NotFound):
+            await borders.check(connection, of_p, "ZVM1", [attach])
+
+
 async def test_a_shared_pool_is_whose_its_mark_at_any_member_says(node: Node) -> None:
     reserve = Step("reserve", "", "manager.volume_reserved", {"pool": "luns", "home": "ssi:SSI1"})
     stranger = Caller("eve", Role.MEMBER, {"p": Role.MEMBER}, "p")

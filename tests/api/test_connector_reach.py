@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from api.native import ok
 from api.test_connector_road import add_image, done
@@ -21,6 +22,7 @@ from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.manager.identity.acting import act_for
 from zvmcloud.manager.identity.roles import SYSTEM
+from zvmcloud.manager.inventory.tables import marks
 from zvmcloud.manager.node import Node
 
 OWN = {"userid": "MINE", "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}
@@ -168,6 +170,20 @@ async def test_images_are_its_projects_and_public_ones(shop: Shop) -> None:
     assert {image.name for image in await images.list()} == {"own", "public", "secret"}
     done(await door.post("/guests/mine/action", json={**deploy, "image": "own"}))
     done(await door.delete("/images/own"))
+
+
+async def test_its_guests_get_no_part_of_another_projects_network(shop: Shop) -> None:
+    act_for(SYSTEM)  # not for the door, whose requests run in this task
+    await shop.node.networks.create_vswitch("ZVM1", "VSW1", {"rdev": ["0500"]})
+    mark = {"kind": "vswitch", "system": "ZVM1", "name": "VSW1", "project": "default", "tags": {}, "changed": 1.0}
+    async with shop.node.core.database.write() as connection:
+        await connection.execute(sa.insert(marks), {**mark, "actor": "admin"})
+    done(await shop.door.post("/guests/mine/nic", json={"nic": {"vdev": "1000"}}))
+    couple = {"info": {"couple": True, "vswitch": "vsw1"}}
+    answer = await shop.door.put("/guests/mine/nic/1000", json=couple)
+    assert (answer.status_code, answer.json()["modID"]) == (404, 400)
+    assert "vswitch VSW1 of ZVM1 does not exist, or is not in a project" in answer.json()["errmsg"]
+    assert "nic.couple" not in shop.zhcp.kinds()
 
 
 def test_every_change_of_no_guest_is_an_operators_or_makes_something_new() -> None:

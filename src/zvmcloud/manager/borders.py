@@ -1,5 +1,5 @@
-"""What a plan may use of a system, by who asks: a network or a pool that is marked as another project's is not used by
-members of none but theirs, and only operators give a guest more of a network than one VLAN.
+"""What a plan may use of a system, by who asks: networks and pools that are marked as a project's are used by its
+members and by operators, by nobody else; and only operators give a guest more of a network than one VLAN.
 
 It is read from the plan's steps, so whatever makes a plan, at either door, is held to it. Nobody's networks and pools
 are everybody's. A pool of LUNs that the members of a cluster share is whose its mark at any of them says.
@@ -23,8 +23,8 @@ Thing = tuple[str, str]
 
 
 async def check(connection: Connection, caller: Caller, system: str, steps: Iterable[Step]) -> None:
-    """Raises NotFound (not-seen) for what is another project's, NotAllowed (role) where the caller only reads, and for
-    a TRUNK port."""
+    """Raises NotFound for what is another project's, NotAllowed (role) where the caller only reads, and for a TRUNK
+    port. Operators whose token is for some projects only are held to those."""
     if caller.sees is None:
         return
     things: set[Thing] = set()
@@ -34,9 +34,8 @@ async def check(connection: Connection, caller: Caller, system: str, steps: Iter
         things |= set(_used(step))
     if not things:
         return
-    members = (
-        (await homes_of(connection, system)).members if any(kind == VOLUME_POOL for kind, _ in things) else (system,)
-    )
+    shared = any(kind == VOLUME_POOL for kind, _ in things)
+    members = (await homes_of(connection, system)).members if shared else (system,)
     query = sa.select(marks.c.kind, marks.c.system, marks.c.name, marks.c.project).where(
         sa.tuple_(marks.c.kind, marks.c.name).in_(sorted(things)),
         marks.c.system.in_(members),
@@ -49,7 +48,7 @@ async def check(connection: Connection, caller: Caller, system: str, steps: Iter
 
 def _no_trunk(caller: Caller, parameters: Mapping[str, Json]) -> None:
     """An ACCESS port has one VLAN, as the agent's message says; a TRUNK port has as many as are named."""
-    if parameters.get("port_type") == "TRUNK":
+    if parameters.get("port_type") == "TRUNK" and not caller.role.covers(Role.OPERATOR):
         raise NotAllowed(
             f"a TRUNK port needs the role operator; {caller.user} has {caller.role}",
             code="role",

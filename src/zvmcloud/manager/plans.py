@@ -201,9 +201,9 @@ class Plans:
         target = Target(system, target.userid.upper(), target.item)
         prepared = _durable(await operation.prepare(self._node, caller, target, parameters))
         prepared = dataclasses.replace(prepared, children=tuple(_durable(child) for child in prepared.children))
-        for one in (prepared, *prepared.children):
-            check(one.plan)
-            async with self._core.database.read() as connection:
+        async with self._core.database.read() as connection:
+            for one in (prepared, *prepared.children):
+                check(one.plan)
                 await borders.check(connection, caller, one.plan.system, one.plan.steps)
         await self._node.quotas.check(prepared.project, prepared.uses)
         return prepared
