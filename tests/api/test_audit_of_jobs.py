@@ -49,6 +49,15 @@ async def test_a_job_of_the_native_api_is_begun_by_the_user(node: Node, admin: h
     assert begun.token
 
 
+async def test_who_cancelled_a_job_is_in_the_audit(node: Node, admin: httpx.AsyncClient, zhcp: FakeZhcp) -> None:
+    zhcp.delay = 0.3
+    job = (await admin.post("/systems/ZVM1/guests", json={"userid": "LINUX02"})).json()["id"]
+    for _ in range(2):
+        assert (await admin.post(f"/jobs/{job}/cancel")).status_code == 200
+    found = [row for row in await entries(node) if row.action == "job.cancel"]
+    assert [(row.user, row.address, row.job, row.result) for row in found] == [("admin", "192.0.2.7", job, "begun")]
+
+
 @pytest.mark.parametrize(("name", "value"), [("role", "reader"), ("role", "king"), ("project", "a b"), ("project", "")])
 def test_the_door_of_the_connector_has_a_role_that_changes_things_and_a_project(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"connector.{name}"):

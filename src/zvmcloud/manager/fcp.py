@@ -124,6 +124,7 @@ class FcpPool:
                 )
             await connection.execute(sa.delete(fcp_paths).where(fcp_paths.c.template == template))
             await connection.execute(sa.delete(fcp_templates).where(fcp_templates.c.id == template))
+            await fcp_rows.noted(connection, "fcp-template.delete", system, template)
 
     async def _write(self, system: str, template: str, change: TemplateChange, *, new: bool) -> Template:
         paths = _parsed(change.devices)
@@ -182,6 +183,8 @@ class FcpPool:
                         await connection.execute(
                             sa.insert(fcp_paths), {"template": template, "fcp": device, "path": number}
                         )
+            action = "fcp-template.create" if new else "fcp-template.change"
+            await fcp_rows.noted(connection, action, system, template, **values, devices=change.devices)
             return (await fcp_rows.all_templates(connection, system))[template]
 
     # usage
@@ -223,6 +226,8 @@ class FcpPool:
                     vdev="",
                 )
             )
+            told = {"userid": assigner, "reserved": reserved, "connections": connections, "template": template}
+            await fcp_rows.noted(connection, "fcp.change", system, fcp.lower(), **told)
 
     async def devices(self, system: str) -> tuple[Device, ...]:
         """Every device, as z/VM and this manager know it now."""
@@ -278,14 +283,13 @@ class FcpPool:
             self._core.exclusive(system, _LOCK), self._core.database.write() as connection, kept(connection, projects),
         ):  # fmt: skip
             chosen = _template_for(await fcp_rows.all_templates(connection, system), template, provider)
-            held = tuple(
-                device for device in chosen.devices if device.assigner == owner and device.template == chosen.id
-            )
+            held = tuple(item for item in chosen.devices if item.assigner == owner and item.template == chosen.id)
             if held:
                 fresh = [device.fcp for device in held if not device.reserved]
                 await fcp_rows.set_devices(connection, system, fresh, reserved=True)
                 idle = [device.fcp for device in held if device.connections == 0]
                 await fcp_rows.set_devices(connection, system, idle, expires=self._core.settings.reserved_until())
+                await fcp_rows.noted(connection, "fcp.reserve", system, owner, fcps=[item.fcp for item in held])
                 return Connector(held, chosen.id, changed=bool(fresh))
             missing = sorted(set(chosen.pchids) - set(capacity)) if capacity is not None else []
             if missing:
@@ -299,6 +303,9 @@ class FcpPool:
             if found.devices:
                 until = self._core.settings.reserved_until()
                 await fcp_rows.take(connection, system, owner, chosen.id, found.devices, until)
+                await fcp_rows.noted(
+                    connection, "fcp.reserve", system, owner, fcps=[item.fcp for item in found.devices]
+                )
             return found
 
     async def pick(self, system: str, guest: str, *, template: str = "", within: Container[str] = ANY) -> Connector:
@@ -342,6 +349,7 @@ class FcpPool:
             )
             back = [device.fcp for device in held if device.reserved and device.connections == 0]
             await fcp_rows.set_devices(connection, system, back, **fcp_rows.NOBODY)
+            await fcp_rows.noted(connection, "fcp.unreserve", system, owner, fcps=back)
             used = chosen.id if chosen else next((device.template for device in held), "")
             return Connector(held, used, changed=bool(back))
 
@@ -371,10 +379,9 @@ def _parsed(text: str | None) -> tuple[tuple[str, ...], ...] | None:
 def _template_for(templates: Mapping[str, Template], wanted: str, provider: str) -> Template:
     """The template asked for, else the provider's, else the host's default one."""
     if wanted:
-        found = templates.get(wanted)
-        if found is None:
+        if wanted not in templates:
             raise _no_template(wanted)
-        return found
+        return templates[wanted]
     mine = next((item for item in templates.values() if provider and provider in item.providers), None)
     found = mine or next((item for item in templates.values() if item.host_default), None)
     if found is None:

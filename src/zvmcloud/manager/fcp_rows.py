@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import Conflict, NotFound
 from zvmcloud.manager.fcp_choice import Device
+from zvmcloud.manager.identity.acting import actor
+from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.tables import fcp_devices, fcp_paths, fcp_templates
 
 RELEASED = 3600.0
@@ -111,6 +113,11 @@ async def all_templates(connection: Connection, system: str) -> dict[str, Templa
             tuple(tuple(paths[number]) for number in sorted(paths)),
         )
     return found
+
+
+async def noted(connection: Connection, action: str, system: str, what: str, **detail: object) -> None:
+    """The audit of a change, in its transaction. ``what``: a template, a device, or the userid of a guest."""
+    await append(connection, actor(), action, f"{system}/{what}", detail=detail)
 
 
 async def upsert(connection: Connection, system: str, fcp: str, values: Mapping[str, object]) -> None:

@@ -20,6 +20,7 @@ from zvmcloud.api.connector.errors import FILE
 from zvmcloud.manager import confined
 from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
+from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.images import Image
 from zvmcloud.manager.jobs.plan import Json
 
@@ -80,6 +81,8 @@ async def export_image(ask: Ask) -> Reply:
         raise NotSupported("images are exported to file:// URLs; fetch other copies with GET /v1/images/{name}/content")
     source = ask.node.images.path(image)
     await ask.node.images.files.export(source, unquote(url.path), remote_host=text(location.get("remote_host")))
+    told = {"to": unquote(url.path)}
+    await ask.node.audit.note(actor(), "image.export", image.name, project=image.project, detail=told)
     return Reply(
         {
             "image_name": image.name,
@@ -121,6 +124,8 @@ async def import_file(ask: Ask) -> Reply | Response:
         if not whole:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(path.unlink)
+    told = {"bytes": size, "md5": digest.hexdigest()}
+    await ask.node.audit.note(actor(), "file.import", path.name, detail=told)
     return Reply({"filesize_in_bytes": size, "dest_url": path.as_uri(), "md5sum": digest.hexdigest()})
 
 

@@ -378,10 +378,15 @@ class Journal(JournalReader):
         """Set the job's cancel flag; steps not begun will not begin. Raises NotFound (job-unknown)."""
         async with self.database.write() as connection:
             asked = await connection.execute(
-                sa.update(jobs).where(jobs.c.id == job, jobs.c.state.not_in(FINAL), ~jobs.c.cancel).values(cancel=True)
+                sa.update(jobs)
+                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL), ~jobs.c.cancel)
+                .values(cancel=True)
+                .returning(jobs.c.system, jobs.c.userid, jobs.c.project)
             )
-            if asked.rowcount:
-                await note(connection, job, ("", f"cancelled by {actor().user}"))
+            for system, userid, project in asked:
+                caller, subject = actor(), _subject(system, userid)
+                await audit.append(connection, caller, "job.cancel", subject, project=project, job=job, result="begun")
+                await note(connection, job, ("", f"cancelled by {caller.user}"))
         self._notify(job)
         return await self.get(job)
 

@@ -82,7 +82,8 @@ class Discovering:
         taken = [item for item in taken if item.lun.size_mb]
         if not add or not taken:
             return found
-        await self._pools.load(system, pool, pool_file.render([await self._line(system, item) for item in taken]))
+        file = pool_file.render([await self._line(system, item) for item in taken])
+        await self._pools.load(system, pool, file, action="volume-pool.discover")
         done = {item.lun.name for item in taken}
         return tuple(_added(item, pool) if item.lun.name in done else item for item in found)
 
