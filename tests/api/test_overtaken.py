@@ -10,6 +10,9 @@ import pytest
 from api.native import As, ok, refused, token_of
 from api.test_plans import GUEST, LINUX01, over
 from manager.fake_zhcp import FakeZhcp, Refused
+from zvmcloud.manager.errors import Conflict
+from zvmcloud.manager.jobs.plan import JobRecord
+from zvmcloud.manager.node import Node
 
 GUESTS = "/systems/zvm1/guests"
 Job = dict[str, Any]
@@ -145,3 +148,23 @@ async def test_many_are_undone_only_when_each_of_them_can_be(admin: httpx.AsyncC
     children = (await ok(await admin.get(f"/jobs?parent={started['id']}")))["items"]
     (left,) = [child for child in children if child["userid"] == "LINUX01"]
     assert (await again(admin, left))["state"] == "undone"
+
+
+async def test_the_undo_of_many_names_those_that_changed_meanwhile(
+    admin: httpx.AsyncClient, zhcp: FakeZhcp, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for userid in ("linux01", "linux02"):
+        await over(admin, await admin.post(GUESTS, json={**GUEST, "userid": userid}))
+    started = await over(admin, await admin.post("/bulk/power", json={"verb": "start", "names": "linux[01-02]"}))
+    plain = node.runner.again
+
+    async def changed_meanwhile(job: str, *, backwards: bool, by_parent: bool = False) -> JobRecord:
+        if by_parent and (await node.journal.get(job)).userid == "LINUX02":
+            raise Conflict("it is another one", code="job-overtaken")
+        return await plain(job, backwards=backwards, by_parent=by_parent)
+
+    monkeypatch.setattr(node.runner, "again", changed_meanwhile)
+    found = await again(admin, started)
+    assert (found["state"], found["error"]["code"]) == ("failed", "not-undone")
+    assert "LINUX02" in found["steps"][0]["detail"]
+    assert "LINUX01" not in found["steps"][0]["detail"]

@@ -11,7 +11,8 @@ its key (job, step name) and undoes itself when it fails; the manager undoes the
 first.
 
 A step of an agent that changes a directory or copies an image waits for its turn (:mod:`.turns`). A job may run others
-(:mod:`.trees`).
+(:mod:`.trees`). One that is over is retried or undone (:mod:`.again`) while what it is about is the same thing
+(:mod:`.overtaken`).
 
 Only :mod:`.engine` imports DBOS. Nothing here knows HTTP doors.
 """

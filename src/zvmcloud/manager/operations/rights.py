@@ -52,7 +52,7 @@ async def must_be_allowed(node: Node, caller: Caller, wanted: Iterable[Asked]) -
         caller.enters(one.project, Role.READER, one.what)
         caller.needs(role)
         caller.enters(one.project, role, one.what)
-        needed |= dict.fromkeys(_guests(one), role)
+        needed |= {guest: role for guest in _guests(one) if role.covers(needed.get(guest, Role.READER))}
     if not needed:
         return
     query = sa.select(guests.c.system, guests.c.userid, guests.c.project)
