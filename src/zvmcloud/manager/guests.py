@@ -32,10 +32,16 @@ from zvmcloud.manager.identity.quotas import kept
 from zvmcloud.manager.identity.roles import Caller
 from zvmcloud.manager.inventory.seen import sizes
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.protected import protected
 from zvmcloud.manager.tables import fcp_devices, guests
 
 _MOST_TAGS = 64
+_RESERVED = Prepared(
+    sa.select(sa.func.count())
+    .select_from(fcp_devices)
+    .where(fcp_devices.c.system == sa.bindparam("its_system"), fcp_devices.c.assigner == sa.bindparam("its_userid"))
+)
 
 
 class Guests:
@@ -144,10 +150,8 @@ class Guests:
         profile unknown, ...).
         """
         disks, plan = self.plan_create(system, request)
-        mine = (fcp_devices.c.system == system, fcp_devices.c.assigner == plan.userid)
-        query = sa.select(sa.func.count()).select_from(fcp_devices).where(*mine)
         async with self._core.database.read() as connection:
-            reserved = (await connection.execute(query)).scalar_one()
+            ((reserved,),) = await connection.run(_RESERVED, {"its_system": system, "its_userid": plan.userid})
         plan = replace(plan, uses={**plan.uses, "fcp_devices": reserved})
         return disks, await self._core.runner.run(plan, origin)
 
