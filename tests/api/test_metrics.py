@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.native import As, ok, refused, token_of
@@ -17,6 +18,7 @@ from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.manager.metrics.exposition import Page, labels
 from zvmcloud.manager.node import Node
+from zvmcloud.manager.tables import jobs
 from zvmcloud.simulator import guests
 from zvmcloud.simulator.faults import Rule
 
@@ -89,6 +91,12 @@ async def test_manager_systems_and_guests_have_their_figures(zvm: Managed, admin
     assert value(found, "zvm_inventory_failed", system="ZVM1") == 0
     assert value(found, "zvm_jobs", kind="guest.adopt", state="done") == 1
     assert value(found, "zvm_job_duration_seconds_count", kind="guest.adopt") == 1
+    took = value(found, "zvm_job_duration_seconds_sum", kind="guest.adopt")
+    async with zvm.node.core.database.write() as connection:
+        await connection.execute(sa.delete(jobs))
+    pruned = await samples(admin)
+    assert value(pruned, "zvm_job_duration_seconds_count", kind="guest.adopt") == 1, "a counter never falls"
+    assert value(pruned, "zvm_job_duration_seconds_sum", kind="guest.adopt") == took
     on = set(zvm.simulator.system.machines)
     assert userids(found) == on
     assert "zvm_drift" in {name for name, _ in found}

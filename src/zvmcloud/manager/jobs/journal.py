@@ -25,7 +25,7 @@ from zvmcloud.manager.jobs.log import note, skeleton
 from zvmcloud.manager.jobs.overtaken import guest_at, must_be_same
 from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
 from zvmcloud.manager.jobs.reading import JournalReader
-from zvmcloud.manager.jobs.rows import call_rows, row_of, step_rows
+from zvmcloud.manager.jobs.rows import call_rows, how, row_of, step_rows
 from zvmcloud.manager.jobs.turns import end_turn, leave
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.prepared import Prepared
@@ -55,7 +55,7 @@ _END_OF_JOB = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("the_job"), jobs.c.state.not_in(FINAL))
     .values(state=sa.bindparam("state"), finished=sa.bindparam("finished"), error=sa.bindparam("error"))
-    .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project)
+    .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project, jobs.c.created)
 )
 _END = Prepared(_END_OF_JOB)
 _SERVICE_MACHINES = Protected()
@@ -86,12 +86,6 @@ async def _told(connection: Connection, kind: str, system: str, userid: str, pro
     await events.append(connection, kind, system=system, subject=userid, project=project, job=job)
 
 
-def _how(outcome: Outcome) -> str:
-    """What a line of the log adds to how a step ended."""
-    detail = str((outcome.error or {}).get("detail") or outcome.detail)
-    return f": {detail}" if detail and outcome.state != "done" else ""
-
-
 async def _not_busy(connection: Connection, system: str, userid: str) -> None:
     """Raises Conflict (guest-busy) while a durable job for the guest is not over."""
     if found := await connection.run(_CHANGING, {"its_system": system, "its_userid": userid}):
@@ -119,6 +113,8 @@ class Journal(JournalReader):
         self._protected = protected
         self._progress_written: dict[tuple[str, int], float] = {}
         self._said: dict[tuple[str, int], set[str]] = {}
+        self.ends: dict[str, tuple[int, float]] = {}
+        """Of the jobs that this manager ended since its start, by kind: how many, and the seconds they took."""
         self._changed: dict[str, set[str]] = {}
         self._changes = (0.0, 0.0)
         """When the first and the last of these changes ended, by the monotonic clock."""
@@ -290,7 +286,7 @@ class Journal(JournalReader):
         if not last:
             await end_turn(connection, job)
         if step:
-            told = [f"{found.state}{_how(found)}" for _, found in outcomes]
+            told = [f"{found.state}{how(found)}" for _, found in outcomes]
             await note(connection, job, *((step, line) for line in told))
 
     async def undone(self, job: str, step: StepRecord, outcome: Outcome) -> None:
@@ -323,13 +319,12 @@ class Journal(JournalReader):
         """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
         when it is in that state now. Whether it was changed."""
         values = {"the_job": job, "state": state, "finished": time.time(), "error": error}
-        if only:
-            found = await connection.run(_END_IF, {**values, "only": only})
-        else:
-            found = await connection.run(_END, values)
+        found = await (connection.run(_END_IF, {**values, "only": only}) if only else connection.run(_END, values))
         if not found:
             return False
-        kind, system, userid, project = found[0]
+        kind, system, userid, project, created = found[0]
+        count, seconds = self.ends.get(kind, (0, 0.0))
+        self.ends[kind] = (count + 1, seconds + max(time.time() - created, 0.0))
         await leave(connection, job)
         subject, code = _subject(system, userid), error.get("code") if error is not None else None
         told = {"code": code} if code else None

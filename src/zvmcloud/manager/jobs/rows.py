@@ -149,3 +149,9 @@ def step_of(row: sa.RowMapping, made: Sequence[Call], live: tuple[float, str] | 
         error=row["error"],
         calls=tuple(made),
     )
+
+
+def how(outcome: Outcome) -> str:
+    """What a line of the log adds to how a step ended."""
+    detail = str((outcome.error or {}).get("detail") or outcome.detail)
+    return f": {detail}" if detail and outcome.state != "done" else ""

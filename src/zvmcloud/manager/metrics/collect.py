@@ -1,4 +1,5 @@
-"""Collects the figures: from the database, from this process, and from every agent (three SMAPI calls each)."""
+"""Collects the figures: from the database, from this process, and from every agent: five SMAPI calls each (three for
+the sample, two for paging and spool space), and a CP command for each guest whose I/O is asked for."""
 
 from __future__ import annotations
 
@@ -75,18 +76,15 @@ class Metrics:
         page["process_start_time_seconds"].add(round(self._started, 3))
         page["process_cpu_seconds_total"].add(round(used.ru_utime + used.ru_stime, 3))
         page["process_resident_memory_bytes"].add(_resident())
+        for kind, (count, seconds) in self._core.journal.ends.items():
+            page["zvm_job_duration_seconds"].add(round(seconds, 3), labels(kind=kind), "_sum")
+            page["zvm_job_duration_seconds"].add(count, labels(kind=kind), "_count")
 
     async def _tables(self, page: Page) -> None:
         async with self._core.database.read() as connection:
             counted = sa.select(jobs.c.kind, jobs.c.state, sa.func.count()).group_by(jobs.c.kind, jobs.c.state)
             for kind, state, count in await connection.execute(counted):
                 page["zvm_jobs"].add(count, labels(kind=kind, state=state))
-            took = sa.select(jobs.c.kind, sa.func.count(), sa.func.sum(jobs.c.finished - jobs.c.created))
-            for kind, count, seconds in await connection.execute(
-                took.where(jobs.c.finished.is_not(None)).group_by(jobs.c.kind)
-            ):
-                page["zvm_job_duration_seconds"].add(round(seconds, 3), labels(kind=kind), "_sum")
-                page["zvm_job_duration_seconds"].add(count, labels(kind=kind), "_count")
             seen = seen_guests.c
             entries = sa.select(seen.system, seen.state, sa.func.count()).where(seen.gone.is_(None))
             for system, state, count in await connection.execute(entries.group_by(seen.system, seen.state)):

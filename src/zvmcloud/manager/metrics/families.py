@@ -9,7 +9,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "process_cpu_seconds_total": ("counter", "Processor time that this manager has used."),
     "process_resident_memory_bytes": ("gauge", "Storage that this manager occupies."),
     "zvm_jobs": ("gauge", "Jobs in the journal, by kind and state."),
-    "zvm_job_duration_seconds": ("summary", "From the beginning of a job to its end, by kind."),
+    "zvm_job_duration_seconds": (
+        "summary",
+        "Seconds of the jobs that this manager ended, from beginning to end, by kind.",
+    ),
     "zvm_guests": ("gauge", "Directory entries seen at the last look, by state."),
     "zvm_drift": ("gauge", "Places where z/VM is not as recorded, by kind."),
     "zvm_inventory_timestamp_seconds": ("gauge", "The last look at the system that succeeded, in seconds since 1970."),
