@@ -116,7 +116,8 @@ async def all_templates(connection: Connection, system: str) -> dict[str, Templa
 
 
 async def noted(connection: Connection, action: str, system: str, what: str, **detail: object) -> None:
-    """The audit of a change, in its transaction. ``what``: a template, a device, or the userid of a guest."""
+    """The audit of a change, in its transaction. ``what``: a template, a device, a pool of LUNs, or the
+    userid of a guest."""
     await append(connection, actor(), action, f"{system}/{what}", detail=detail)
 
 

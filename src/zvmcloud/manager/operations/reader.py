@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -144,8 +144,9 @@ def _secrets(wanted: NetBoot) -> bytes:
     return json.dumps({name: whole[name] for name in _shown(wanted)}).encode()
 
 
-_FILE = frozenset({"http", "https"})
-_PLACE = _FILE | {"ftp", "nfs"}
+_FILE = ({"http", "https"}, 2000)
+_PLACE = ({"http", "https", "ftp", "nfs"}, 1000)
+"""Schemes, and the characters of a URL at most, as the agent takes them."""
 
 
 def _check_secrets(wanted: NetBoot) -> None:
@@ -155,14 +156,14 @@ def _check_secrets(wanted: NetBoot) -> None:
     files = {"kernel.url": wanted.kernel.url, "initrd.url": wanted.initrd.url}
     places = {"repository": wanted.repository, "profile": wanted.profile}
     for name, text in {**files, **{name: text for name, text in places.items() if text}}.items():
-        schemes = _FILE if name in files else _PLACE
-        if not _is_url(text, schemes):
-            raise BadInput(name, "(not shown)", f"a URL of {', '.join(sorted(schemes))}, at most 1000 characters")
+        schemes, longest = _FILE if name in files else _PLACE
+        if len(text) > longest or not _is_url(text, schemes):
+            raise BadInput(name, "(not shown)", f"a URL of {', '.join(sorted(schemes))}, at most {longest} characters")
 
 
-def _is_url(text: str, schemes: frozenset[str]) -> bool:
+def _is_url(text: str, schemes: Collection[str]) -> bool:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         return False
-    return url.scheme in schemes and bool(url.host) and bool(re.fullmatch(r"[!-~]{1,1000}", text))
+    return url.scheme in schemes and bool(url.host) and bool(re.fullmatch(r"[!-~]+", text))

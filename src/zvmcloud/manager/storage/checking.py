@@ -26,7 +26,7 @@ from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.guests import Guests
 from zvmcloud.manager.storage import rows, steps
-from zvmcloud.manager.storage.pools import TOLD, noted
+from zvmcloud.manager.storage.pools import TOLD
 from zvmcloud.manager.storage.rows import AVAILABLE, ERROR, Attachment, Pool, Volume
 from zvmcloud.manager.tables import attachments
 
@@ -72,7 +72,8 @@ class Checking:
                 found += await _connections(connection, one, mend=mend)
             if mend:
                 told = [f"{item.kind} {item.subject}" for item in found if item.mended]
-                await noted(connection, "volume-pool.repair", system, pool.name, mended=len(told), names=told[:TOLD])
+                detail = {"mended": len(told), "names": told[:TOLD]}
+                await fcp_rows.noted(connection, "volume-pool.repair", system, pool.name, **detail)
         return tuple(found)
 
     async def _dedicated(self, item: Attachment) -> dict[str, str] | None:

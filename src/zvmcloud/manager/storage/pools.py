@@ -12,8 +12,6 @@ from zvmcloud.manager import fcp_rows
 from zvmcloud.manager.core import Core, userid
 from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import BadInput, Conflict
-from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.identity.audit import append
 from zvmcloud.manager.storage import pool_file, rows, steps
 from zvmcloud.manager.storage.homes import PREFIX, Homes, homes_of
 from zvmcloud.manager.storage.pool_file import Lun, PoolFileError
@@ -102,7 +100,7 @@ class VolumePools:
                 await connection.execute(sa.insert(volume_pools), {"home": system, "pool": pool})
             await self._merge(connection, homes, where, wanted)
             names = [lun.name for lun in wanted[:TOLD]]
-            await noted(connection, action, system, pool, luns=len(wanted), names=names)
+            await fcp_rows.noted(connection, action, system, pool, luns=len(wanted), names=names)
         return await self.pool(system, pool)
 
     async def _merge(self, connection: Connection, homes: Homes, pool: Pool, wanted: Sequence[Lun]) -> None:
@@ -167,7 +165,7 @@ class VolumePools:
             if wipe is not None:
                 key = (volume_pools.c.home == pool.home, volume_pools.c.pool == pool.name)
                 await connection.execute(sa.update(volume_pools).where(*key).values(wipe=wipe))
-            await noted(connection, "volume-pool.set", system, pool.name, wipe=wipe, shared=shared)
+            await fcp_rows.noted(connection, "volume-pool.set", system, pool.name, wipe=wipe, shared=shared)
         return await self.pool(system, name)
 
     async def remove(self, system: str, pool: str, lun: str) -> None:
@@ -179,7 +177,7 @@ class VolumePools:
                 raise rows.lun_used(found)
             key = (pool_luns.c.home == where.home, pool_luns.c.name == found.name)
             await connection.execute(sa.delete(pool_luns).where(*key))
-            await noted(connection, "volume-pool.remove", system, where.name, lun=found.name)
+            await fcp_rows.noted(connection, "volume-pool.remove", system, where.name, lun=found.name)
 
     async def free(self, system: str, pool: str, lun: str) -> Lun:
         """A reserved LUN can be handed out again, with the bytes that it has. Raises NotFound (volume-pool-unknown,
@@ -190,7 +188,7 @@ class VolumePools:
             if found.state == "used":
                 raise rows.lun_used(found)
             await rows.change_lun(connection, where.home, found.name, "free")
-            await noted(connection, "volume-pool.free", system, where.name, lun=found.name, was=found.state)
+            await fcp_rows.noted(connection, "volume-pool.free", system, where.name, lun=found.name, was=found.state)
         return replace(found, state="free", owner="")
 
     async def expire(self, now: float | None = None) -> int:
@@ -199,11 +197,6 @@ class VolumePools:
         now = time.time() if now is None else now
         async with self._core.database.write() as connection:
             return await steps.give_back(connection) + await fcp_rows.expire(connection, now)
-
-
-async def noted(connection: Connection, action: str, system: str, pool: str, **detail: object) -> None:
-    """The audit of a change of a pool, in its transaction."""
-    await append(connection, actor(), action, f"{system}/{pool}", detail=detail)
 
 
 async def _view(connection: Connection, homes: Homes, pool: Pool) -> PoolView:
