@@ -149,9 +149,10 @@ async def test_an_admins_token_of_one_project_makes_none_of_another(client: As, 
     await ok(await admin.post("/projects", json={"name": "lab"}), 201)
     await ok(await admin.post("/users", json={"name": "carla", "role": "operator"}), 201)
     scoped = client((await ok(await admin.post("/tokens", json={"name": "s", "project": "shop"}), 201))["token"])
-    made = await ok(await scoped.post("/tokens", json={"name": "t", "user": "carla"}), 201)
-    assert (made["user"], made["project"]) == ("carla", "shop")
-    await refused(await scoped.post("/tokens", json={"name": "t", "user": "carla", "project": "lab"}), 404, "not-found")
+    made = await ok(await scoped.post("/tokens", json={"name": "t"}), 201)
+    assert (made["user"], made["role"], made["project"]) == ("admin", "admin", "shop")
+    await refused(await scoped.post("/tokens", json={"name": "t", "project": "lab"}), 404, "not-found")
+    await refused(await scoped.post("/tokens", json={"name": "t", "user": "carla"}), 403, "role")
 
 
 async def test_the_last_admin_stays_one(admin: httpx.AsyncClient) -> None:
@@ -238,6 +239,17 @@ async def test_guests_are_seen_by_their_project_only(client: As, admin: httpx.As
     assert (await ok(await shop.get("/guests?project=lab")))["items"] == []
     assert len((await ok(await admin.get("/guests")))["items"]) == 3
     await refused(await admin.delete("/projects/shop"), 409, "project-in-use")
+
+
+async def test_a_token_for_one_project_does_nothing_beyond_projects(client: As, admin: httpx.AsyncClient) -> None:
+    await ok(await admin.post("/projects", json={"name": "shop"}), 201)
+    made = await ok(await admin.post("/tokens", json={"name": "narrow", "role": "admin", "project": "shop"}), 201)
+    narrow = client(made["token"])
+    problem = await refused(
+        await narrow.post("/users", json={"name": "eve", "password": "a long password", "role": "admin"}), 403, "role"
+    )
+    assert problem["remedy"] == "use a token for all projects"
+    assert await ok(await narrow.get("/guests")) == {"items": [], "next": None}
 
 
 async def test_the_first_token_is_made_once(node: Node) -> None:

@@ -61,7 +61,15 @@ class Caller:
         return None if self.role.everywhere and not self.projects else tuple(sorted(self.projects))
 
     def needs(self, role: Role) -> None:
-        """Raises NotAllowed (role) unless the caller has ``role`` somewhere."""
+        """Raises NotAllowed (role) unless the caller has ``role`` somewhere. What needs an admin is beyond any one
+        project, and so beyond a token for one."""
+        if role is Role.ADMIN and self.role is Role.ADMIN and self.limit:
+            raise NotAllowed(
+                f"this is beyond project {self.limit}, the only one that the token is for",
+                code="role",
+                remedy="use a token for all projects",
+                subject=self.user,
+            )
         if not self.role.covers(role):
             raise NotAllowed(
                 f"this needs the role {role}; {self.user} has {self.role}",

@@ -183,7 +183,7 @@ async def make_token(node: TheNode, caller: Reader, body: TokenRequest) -> NewTo
     if user != caller.user:
         caller.needs(Role.ADMIN)
     role = body.role or caller.role
-    if user == caller.user:
+    if user == caller.user and role is not caller.role:
         caller.needs(role)
     made, text = await node.tokens.make(caller, user, body.name, role=role, project=body.project, seconds=body.seconds)
     return NewToken(**_token(made).model_dump(), token=text)
