@@ -54,9 +54,9 @@ async def listener(agent: Agent) -> Listener:
 
 
 async def test_who_waits_hears_of_entries_and_of_guests_that_log_on_and_off(agent: Agent, listener: Listener) -> None:
-    waiting = asyncio.create_task(listener.told())
+    waiting = asyncio.create_task(listener.until(("entry", "LINUX01", "ADD")))
     await agent.run(agent.guest())
-    assert ("entry", "LINUX01", "ADD") in await waiting
+    await waiting
     await agent.run(StartGuest(userid="LINUX01"))
     await listener.until(("logon", "LINUX01", ""))
     await agent.run(StopGuest(userid="LINUX01"))

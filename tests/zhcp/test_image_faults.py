@@ -134,6 +134,11 @@ async def test_a_link_that_cp_refuses_touches_nothing(agent: Agent) -> None:
     assert await linked(agent) == []
 
 
+async def links(machine: SimulatedMachine) -> bool:
+    """Whether the agent has a disk of a guest."""
+    return any(line.startswith("DASD F") for line in (await machine.cp("QUERY VIRTUAL ALL")).lines)
+
+
 @pytest.mark.parametrize("again", [True, False], ids=["sent again", "given up"])
 async def test_an_agent_killed_in_the_middle_of_a_copy(tmp_path: Path, again: bool) -> None:
     """After a restart nothing is linked; the operation, sent again, goes on at the byte where the transfer was."""
@@ -156,14 +161,14 @@ async def test_an_agent_killed_in_the_middle_of_a_copy(tmp_path: Path, again: bo
         async with program(tmp_path / "zhcp.toml") as (process, _), httpx.AsyncClient(transport=transport) as http:
             async with ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
                 await client.run(job="j", step="guest", epoch=1, operation=guest)
-            running = {"progress": 0.0}
+            running: dict[str, float] = {"progress": 0.0}
             async with asyncio.timeout(60):
-                while not running["progress"]:
+                while not running["progress"] or not await links(watch):
                     running = (await http.put(put, params={"wait": 0.1}, json=document)).json()
             assert running["progress"] < 1
             process.kill()
             await process.wait()
-        assert any(line.startswith("DASD F") for line in (await watch.cp("QUERY VIRTUAL ALL")).lines)
+        assert await links(watch)
         server.pause_after = -1
         server.go_on.set()
         async with program(tmp_path / "zhcp.toml"), ZhcpClient(f"unix:{tmp_path}/zhcp.sock") as client:
@@ -174,13 +179,9 @@ async def test_an_agent_killed_in_the_middle_of_a_copy(tmp_path: Path, again: bo
                 assert outcome.state == "done"
                 assert outcome.result is not None
                 assert outcome.result["bootable"] is True
-            left = True
-            for _ in range(100):
-                left = any(line.startswith("DASD F") for line in (await watch.cp("QUERY VIRTUAL ALL")).lines)
-                if not left:
-                    break
-                await asyncio.sleep(0.05)
-            assert not left
+            async with asyncio.timeout(60):
+                while await links(watch):  # noqa: ASYNC110 (a question to another program)
+                    await asyncio.sleep(0.05)
         await watch.close()
         disks = [
             path for path in (tmp_path / "zvm").rglob("*") if path.is_file() and path.stat().st_size == 10 * 15 << 16
