@@ -191,9 +191,9 @@ class Journal(Notes):
         """Intentions of an earlier run of this operation."""
         return dict(self._db.execute("SELECT name, value FROM note WHERE key = ?", (key,)).fetchall())
 
-    def noted(self, start: str) -> frozenset[str]:
+    def noted(self, start: str, *, but: str) -> frozenset[str]:
         """See Notes."""
-        rows = self._db.execute("SELECT name FROM note WHERE name LIKE ? || '%'", (start,)).fetchall()
+        rows = self._db.execute("SELECT name FROM note WHERE name LIKE ? || '%' AND key != ?", (start, but)).fetchall()
         return frozenset(str(name).partition(" ")[2] for (name,) in rows)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:

@@ -54,8 +54,8 @@ class Notes(ABC):
         """Record intentions before they are acted on."""
 
     @abstractmethod
-    def noted(self, start: str) -> frozenset[str]:
-        """The values that operations not over remember under names that begin so."""
+    def noted(self, start: str, *, but: str) -> frozenset[str]:
+        """The values that operations not over, ``but`` the one with that key, remember under names that begin so."""
 
     @abstractmethod
     async def linking(self, vdev: str, owner: str, disk: str) -> None:

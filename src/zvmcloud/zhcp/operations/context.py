@@ -328,6 +328,10 @@ class Context:
         prefix = f"{name} "
         return tuple(note.removeprefix(prefix) for note in self._notes if note.startswith(prefix))
 
+    def others_noted(self, start: str) -> frozenset[str]:
+        """The values that other operations, which are not over, remember under names that begin so."""
+        return self.journal.noted(start, but=self.key)
+
     async def remember(self, name: str, value: str) -> str:
         """Record a value of before the operation; in a run after a crash, the value that the first run recorded."""
         known = self.recall(name)

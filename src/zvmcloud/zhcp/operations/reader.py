@@ -163,8 +163,9 @@ async def _make(context: Context, file: CardFile) -> str:
 
 
 async def _purge_nobodys(context: Context, like: CardFile) -> None:
-    """Files of this name in our reader, made by us, that no operation under way has noted."""
-    ours, noted = (await context.machine.identity()).userid, context.journal.noted(_PUNCHED)
+    """Files of this name in our reader, made by us, that no other operation under way has noted. Those that this one
+    has noted so far are handed over, and their numbers are free for new files."""
+    ours, noted = (await context.machine.identity()).userid, context.others_noted(_PUNCHED)
     for file in await context.machine.reader():
         alike = (file.name.upper(), file.filetype.upper()) == (like.name.upper(), like.type.upper())
         if alike and file.origin == ours and file.spoolid not in noted:
@@ -322,7 +323,7 @@ async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
             before = [file.spoolid for file in await context.machine.reader()]
             await context.intend(f"taking-{mark}", *(f"was-{mark} {file}" for file in before))
             await manage(context, userid, "TRANSFER", [number])
-        known = {*context.recalled(f"was-{mark}"), *context.journal.noted(_TAKEN), *context.journal.noted(_PUNCHED)}
+        known = {*context.recalled(f"was-{mark}"), *context.others_noted(_TAKEN), *context.others_noted(_PUNCHED)}
         arrived = [file.spoolid for file in await context.machine.reader() if file.spoolid not in known]
         if len(arrived) != 1:
             raise AgentError(

@@ -235,9 +235,9 @@ class RehearsedNotes(Notes):
     async def note(self, key: str, *names: str) -> None:
         """Nothing."""
 
-    def noted(self, start: str) -> frozenset[str]:
+    def noted(self, start: str, *, but: str) -> frozenset[str]:
         """See Notes."""
-        return self._real.noted(start)
+        return self._real.noted(start, but=but)
 
     async def linking(self, vdev: str, owner: str, disk: str) -> None:
         """Nothing."""
