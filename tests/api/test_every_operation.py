@@ -17,6 +17,7 @@ from e2e.kill_states import Ask
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.operations import OPERATIONS
+from zvmcloud.simulator.faults import Rule
 
 LEFT = {
     "guest.deploy": ("content of GUEST02.0100",),  # undone by emptying the disk: what was on it is lost
@@ -136,13 +137,34 @@ def unexpected(case: Case, left: Sequence[str]) -> list[str]:
     return [text for text in left if not any(name in text.partition("\n")[0] for name in LEFT.get(case.of, ()))]
 
 
+async def evacuated(zvm: Rig) -> dict[str, Any]:
+    """The job that moves GUEST02 and LINUX01, in this order, from ZVM1 to ZVM2."""
+    await zvm.bring("moving")
+    other = {"userid": "GUEST02", "disks": [], "vcpus": 1, "memory_mb": 512}
+    await zvm.run(Ask("POST", "/v1/systems/ZVM1/guests", other))
+    await zvm.run(Ask("POST", "/v1/guests/ZVM1/GUEST02/start", {}))
+    return await zvm.job(await zvm.send(Ask("POST", "/v1/systems/ZVM1/evacuate", {"destinations": ["ZVM2"]})))
+
+
+async def test_an_evacuation_that_fails_takes_back_the_guest_that_it_was_at_and_goes_on_with_it(tmp_path: Path) -> None:
+    async with rig(tmp_path, cluster=True) as zvm:
+        zvm.zvm.simulator.faults.add(Rule(function="VMRELOCATE", target="LINUX01", skip=1, rc=620, rs=77))
+        job = await evacuated(zvm)
+        assert {step["name"]: step["state"] for step in job["steps"]} == {
+            "keep-guest02": "done", "relocate-guest02": "done", "record-guest02": "done",
+            "keep-linux01": "undone", "relocate-linux01": "failed", "record-linux01": "pending",
+        }  # fmt: skip
+        assert (job["state"], job["error"]["code"]) == ("failed", "not-relocatable")
+        zvm.zvm.simulator.faults.clear()
+        job = await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/retry"))
+        assert job["state"] == "done", job
+        recorded = (await ok(await zvm.client.get("/v1/guests")))["items"]
+        assert {row["userid"]: row["system"] for row in recorded} == {"LINUX01": "ZVM2", "GUEST02": "ZVM2"}
+
+
 async def test_an_evacuation_brings_back_who_can_go_and_says_why_another_cannot(tmp_path: Path) -> None:
     async with rig(tmp_path, cluster=True) as zvm:
-        await zvm.bring("moving")
-        other = {"userid": "GUEST02", "disks": [], "vcpus": 1, "memory_mb": 512}
-        await zvm.run(Ask("POST", "/v1/systems/ZVM1/guests", other))
-        await zvm.run(Ask("POST", "/v1/guests/ZVM1/GUEST02/start", {}))
-        job = await zvm.job(await zvm.send(Ask("POST", "/v1/systems/ZVM1/evacuate", {"destinations": ["ZVM2"]})))
+        job = await evacuated(zvm)
         assert job["state"] == "done", job
         one, two, _ = (member.system for member in zvm.zvm.simulator.members)
         assert {"LINUX01", "GUEST02"} <= set(two.machines)

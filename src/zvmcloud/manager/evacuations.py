@@ -2,9 +2,9 @@
 
 z/VM is asked for each guest and member whether it could go (VMRELOCATE TEST); of the members where nothing stands
 against it, it gets the one that has been given the least memory by then, so that they fill evenly. Guests go one after
-the other: each relocation takes as much of the links between members as it can get (judgement). What has moved stays
-where it is when a later one fails: it was to leave anyway. An undo that is asked for, of such a job too, sends every
-guest back that can go; what stands against the others is told in their steps.
+the other: each relocation takes as much of the links between members as it can get (judgement). When one fails, it is
+taken back alone; those that have moved stay where they are, since they were to leave anyway. An undo that is asked for,
+of such a job too, sends every guest back that can go; what stands against the others is told in their steps.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class Evacuations:
         for step in plan_relocate(system, userid, request, managed=managed, devices=devices, kept=others).steps:
             told, back = _named(step.parameters, userid), _named(step.undo_parameters, userid)
             name = f"{step.name}-{userid.lower()}"
-            steps.append(replace(step, name=name, parameters=told, undo_parameters=back, stays=True))
-        return steps
+            steps.append(replace(step, name=name, parameters=told, undo_parameters=back))
+        return [*steps[:-1], replace(steps[-1], stays=True)]
 
 
 def _named(parameters: Mapping[str, Json], userid: str) -> dict[str, Json]:

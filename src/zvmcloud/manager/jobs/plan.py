@@ -39,8 +39,9 @@ class Step:
 
     ``parameters`` hold no secrets and no bulk data: image bytes and reader files are named and filled in when the
     step runs. ``undo_kind`` names the operation that takes a *finished* step back; empty when nothing outlives the
-    step. ``system``, ``undo_system``: whose agent does it and takes it back, "" for that of the job. ``stays``: a later
-    step that fails does not take it back; only who asks for the undo of the job does.
+    step. ``system``, ``undo_system``: whose agent does it and takes it back, "" for that of the job. ``stays``: when
+    it is done, a later step that fails takes neither it nor any before it back; only who asks for the undo of the job
+    does.
     """
 
     name: str

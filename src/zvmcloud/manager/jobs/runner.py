@@ -181,7 +181,8 @@ class Runner:
         """
         record = await self.journal.get(job, with_calls=False)
         item = record.steps[number]
-        if item.state != "done" or not item.step.undo_kind or (item.step.stays and not record.backwards):
+        stays = any(other.step.stays and other.state == "done" for other in record.steps[number:])
+        if item.state != "done" or not item.step.undo_kind or (stays and not record.backwards):
             return
         there = _at(record, item.step.undo_system)
         try:
