@@ -81,11 +81,11 @@ async def test_who_may_only_read_sees_no_password_of_an_installation_and_the_age
     ("changed", "code"),
     [
         ({"kernel": {"url": "file:///etc/Geheim1", "sha256": "0" * 64}}, "bad-input"),
-        ({"initrd": {"url": "https://anna:Geheim1@", "sha256": "0" * 64}}, "bad-input"),
-        ({"initrd": {"url": "https://192.0.2.1:Geheim1/", "sha256": "0" * 64}}, "bad-input"),
+        ({"initrd": {"url": "https://anna:Geheim1@", "sha256": "0" * 64}}, "bad-parameter"),
+        ({"initrd": {"url": "https://192.0.2.1:Geheim1/", "sha256": "0" * 64}}, "bad-parameter"),
         ({"profile": ""}, "bad-parameter"),
-        ({"parm": "Geheim1\n"}, "bad-input"),
-        ({"repository": "gopher://Geheim1"}, "bad-input"),
+        ({"parm": "Geheim1\n"}, "bad-parameter"),
+        ({"repository": "gopher://Geheim1"}, "bad-parameter"),
         ({"parm": "x" * 896}, "bad-parameter"),
     ],
 )

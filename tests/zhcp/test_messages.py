@@ -1,6 +1,7 @@
 """Operations: what goes over the wire is read strictly, and every refusal names the field and its limit."""
 
 import dataclasses
+import traceback
 from typing import Any
 
 import pytest
@@ -93,10 +94,37 @@ def test_secrets_are_not_in_the_representation() -> None:
         {
             "userid": "A",
             "vdev": "100",
-            "source": {"url": "http://h/i", "sha256": "0" * 64, "headers": {"x-token": "GEHEIM"}},
+            "source": {"url": "http://a:GEHEIM@h/i", "sha256": "0" * 64, "headers": {"x-token": "GEHEIM"}},
         },
     )
     assert "GEHEIM" not in repr(image)
+
+
+FILE = {"url": "https://192.0.2.1/k", "sha256": "0" * 64}
+BOOT = {"userid": "LINUX01", "kernel": FILE, "initrd": FILE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "field"),
+    [
+        ("guest.change", {"userid": "LINUX01", "password": "GEHEIM1TOOLONG"}, "parameters.password"),
+        ("guest.change", {"userid": "LINUX01", "password": {"GEHEIM": 1}}, "parameters.password"),
+        ("guest.config_drive", {"userid": "LINUX01", "hostname": "a", "user_data": "GEHEIM-"}, "parameters.user_data"),
+        ("guest.netboot", {**BOOT, "initrd": {**FILE, "url": "ssh://a:GEHEIM@b"}}, "parameters.initrd.url"),
+        ("guest.netboot", {**BOOT, "initrd": {"url": "https://a:GEHEIM@b/i"}}, "parameters.initrd.sha256"),
+        ("guest.netboot", {**BOOT, "kernel": {**FILE, "data": "GEHEIM"}}, "parameters.kernel.url"),
+        ("guest.netboot", {**BOOT, "kernel": {**FILE, "headers": {"a": "GEHEIM\n"}}}, "parameters.kernel.headers.a"),
+        ("guest.netboot", {**BOOT, "parm": "vncpassword=GEHEIM\n"}, "parameters.parm"),
+        ("guest.netboot", {**BOOT, "repository": "https://GEHEIM@"}, "parameters.repository"),
+        ("guest.netboot", {**BOOT, "profile": "https://b:GEHEIM/"}, "parameters.profile"),
+        ("guest.netboot", {**BOOT, "method": "nfsroot", "repository": "https://GEHEIM@b/"}, "parameters.repository"),
+    ],
+)
+def test_a_refusal_does_not_show_what_may_be_a_secret(kind: str, parameters: dict[str, Any], field: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse_operation(kind, parameters)
+    assert caught.value.field == field
+    assert "GEHEIM" not in "".join(traceback.format_exception(caught.value, limit=0))
 
 
 def test_json_forms_are_those_of_the_values() -> None:

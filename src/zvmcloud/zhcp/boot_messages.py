@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from zvmcloud.zhcp import fields
-from zvmcloud.zhcp.errors import FieldError
+from zvmcloud.zhcp.errors import HIDDEN, FieldError
 from zvmcloud.zhcp.kinds import OfGuest, Operation, kind
 
 _BASE64 = {"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"}
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_URL = r"((https?|ftp|nfs)://[!-~]{1,1000})?"
+_FILES = ("http", "https", "file")
+_PLACES = ("http", "https", "ftp", "nfs")
 PARM_BYTES = 896
 """The longest parameter line that every Linux kernel on IBM Z takes from a reader file (newer ones take 4096)."""
 METHODS = ("", "autoyast", "kickstart", "nfsroot", "coreos")
@@ -83,7 +85,7 @@ class ConfigDrive(OfGuest):
 class BootFile:
     """A file to load: `url` (http, https, or file below a folder of the agent) with its SHA-256, or `data` (base64)."""
 
-    url: str = fields.text(high=2000)
+    url: str = fields.text(high=2000, secret=True)
     sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
     data: str = field(default="", repr=False, metadata=_BASE64)
     headers: dict[str, str] = field(
@@ -93,9 +95,24 @@ class BootFile:
     def check(self, path: str) -> None:
         """Either data, or a URL with a digest."""
         if bool(self.url) == bool(self.data):
-            raise FieldError(f"{path}.url", self.url, "either url or data is given")
+            raise FieldError(f"{path}.url", HIDDEN if self.url else "", "either url or data is given")
         if self.url and not self.sha256:
             raise FieldError(f"{path}.sha256", self.sha256, "it is required with url")
+        _check_url(f"{path}.url", self.url, _FILES)
+
+
+def _check_url(path: str, url: str, schemes: tuple[str, ...]) -> None:
+    """A URL, or none. FieldError, which does not show it: it may hold a password."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in schemes and " " not in url and parts.port != 0  # reading the port checks it
+        fits = fits and bool(parts.path if parts.scheme == "file" else parts.hostname)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise FieldError(path, HIDDEN, f"a URL of {', '.join(schemes)}, without spaces")
 
 
 @kind("guest.netboot")
@@ -117,10 +134,10 @@ class NetBoot(Operation):
     kernel: BootFile
     initrd: BootFile
     userid: str = fields.userid()
-    parm: str = fields.limits(default="", pattern=r"[ -~]{0,896}", rule=f"at most {PARM_BYTES} printable characters")
+    parm: str = fields.text(high=PARM_BYTES, secret=True)
     method: str = fields.limits(default="", choices=METHODS)
-    repository: str = fields.limits(default="", pattern=_URL, rule="an http:, https:, ftp: or nfs: URL")
-    profile: str = fields.limits(default="", pattern=_URL, rule="an http:, https:, ftp: or nfs: URL")
+    repository: str = fields.text(high=1000, secret=True)
+    profile: str = fields.text(high=1000, secret=True)
     ignition: str = field(default="", repr=False, metadata=_BASE64)
     install_device: str = fields.limits(default="", pattern=r"([a-z][a-z0-9/._-]{0,63})?", rule="such as dasda or sda")
     nic: str = fields.limits(
@@ -135,16 +152,18 @@ class NetBoot(Operation):
         """Files as BootFile says; what the method needs; a line that the kernel takes."""
         self.kernel.check("parameters.kernel")
         self.initrd.check("parameters.initrd")
+        _check_url("parameters.repository", self.repository, _PLACES)
+        _check_url("parameters.profile", self.profile, _PLACES)
         if self.method and not self.repository:
-            raise FieldError("parameters.repository", self.repository, f"it is required for {self.method}")
+            raise FieldError("parameters.repository", "", f"it is required for {self.method}")
         if self.method == "nfsroot" and not re.fullmatch(r"nfs://[^/]+/.+", self.repository):
-            raise FieldError("parameters.repository", self.repository, "nfs://server/path for nfsroot")
+            raise FieldError("parameters.repository", HIDDEN, "nfs://server/path for nfsroot")
         if self.method == "coreos" and bool(self.profile) == bool(self.ignition):
             raise FieldError("parameters.ignition", "", "coreos needs either ignition or profile, its URL")
         if self.method != "coreos" and self.ignition:
             raise FieldError("parameters.ignition", "", "only coreos has an ignition")
         if self.method in ("autoyast", "kickstart") and not self.profile:
-            raise FieldError("parameters.profile", self.profile, f"it is required for {self.method}")
+            raise FieldError("parameters.profile", "", f"it is required for {self.method}")
         size = len(self.parameter_line)
         if size > PARM_BYTES:
             raise FieldError(

@@ -100,11 +100,21 @@ class AgentError(Exception):
         return replace(self.problem, calls=calls)
 
 
+class _Hidden:
+    def __repr__(self) -> str:
+        return "(not shown)"
+
+
+HIDDEN = _Hidden()
+"""Stands in a FieldError for a value that may hold a secret."""
+
+
 class FieldError(AgentError):
     """A parameter breaks its limit. Nothing was touched."""
 
     def __init__(self, name: str, value: object, limit: str) -> None:
         self.field = name
+        self.limit = limit
         shown = repr(value)
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
         super().__init__(400, "bad-parameter", f"{name}: {shown} given, {limit}", remedy=f"correct {name}")

@@ -1,7 +1,8 @@
 """Strict reading of JSON into frozen dataclasses, and back. Errors name the field, its value and the limit.
 
-The rules stand with the fields: `vcpus: int = limits(low=1, high=64)`. Types understood: str, int, bool, their
-optionals, tuples of one type, pairs of texts, `dict[str, str]`, and other dataclasses.
+The rules stand with the fields: `vcpus: int = limits(low=1, high=64)`. A field that may hold a secret has no part in
+the dataclass's repr (`secret=True`, or `repr=False`), and its value is in no error either. Types understood: str, int,
+bool, their optionals, tuples of one type, pairs of texts, `dict[str, str]`, and other dataclasses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from zvmcloud.zhcp.errors import FieldError, Json
+from zvmcloud.zhcp.errors import HIDDEN, FieldError, Json
 
 T = TypeVar("T")
 
@@ -33,8 +34,10 @@ def limits(
     upper: bool = False,
     pad: int = 0,
     choices: tuple[str, ...] = (),
+    secret: bool = False,
 ) -> Any:
-    """A dataclass field with limits: `low`/`high` for numbers and for the number of items or characters."""
+    """A dataclass field with limits: `low`/`high` for numbers and for the number of items or characters. The value of a
+    `secret` is never shown."""
     metadata = {
         "low": low,
         "high": high,
@@ -45,10 +48,10 @@ def limits(
         "choices": choices,
     }
     if default is dataclasses.MISSING:
-        return dataclasses.field(metadata=metadata)
+        return dataclasses.field(metadata=metadata, repr=not secret)
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=dict, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return dataclasses.field(default_factory=dict, metadata=metadata, repr=not secret)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 def _or_empty(pattern: str, default: object) -> str:
@@ -82,9 +85,10 @@ def name(*, default: object = dataclasses.MISSING) -> Any:
     )
 
 
-def text(*, default: object = "", high: int = 255) -> Any:
+def text(*, default: object = "", high: int = 255, secret: bool = False) -> Any:
     """Printable ASCII of at most `high` characters."""
-    return limits(default=default, pattern=TEXT, high=high, rule=f"at most {high} printable characters")
+    rule = f"at most {high} printable characters"
+    return limits(default=default, pattern=TEXT, high=high, rule=rule, secret=secret)
 
 
 _Read = Callable[[object, str], Any]
@@ -131,12 +135,27 @@ def _members(kind: type) -> dict[str, _Member]:
     _MEMBERS[kind] = {
         _wire_name(item.name): _Member(
             item.name,
-            _reader(hints[item.name], item.metadata),
+            _field_reader(hints[item.name], item),
             item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING,
         )
         for item in dataclasses.fields(cast("Any", kind))
     }
     return _MEMBERS[kind]
+
+
+def _field_reader(hint: object, field: dataclasses.Field[Any]) -> _Read:
+    """Reads the values of a field, and shows nothing of one that breaks its limit when the repr does not."""
+    read = _reader(hint, field.metadata)
+    if field.repr:
+        return read
+
+    def hiding(value: object, path: str) -> Any:
+        try:
+            return read(value, path)
+        except FieldError as error:
+            raise FieldError(error.field, HIDDEN, error.limit) from None
+
+    return hiding
 
 
 def _wire_name(name: str) -> str:

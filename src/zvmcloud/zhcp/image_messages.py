@@ -65,7 +65,7 @@ class ImageSource:
     One digest is required; of several the strongest is compared. `format` "": what its bytes tell.
     """
 
-    url: str = fields.text(default=dataclasses.MISSING, high=2000)
+    url: str = fields.text(default=dataclasses.MISSING, high=2000, secret=True)
     sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
     bytes: int = fields.limits(default=0, low=0, high=2**50)
     headers: dict[str, str] = field(
@@ -80,7 +80,7 @@ class ImageSource:
 class ImageTarget:
     """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256 (not of `raw`)."""
 
-    url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL")
+    url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL", secret=True)
     headers: dict[str, str] = field(
         default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
     )

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from zvmcloud.zhcp.errors import AgentError, FieldError
+from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError
 from zvmcloud.zhcp.image_messages import ImageSource
 from zvmcloud.zhcp.joining import to_its_end
 
@@ -60,14 +60,14 @@ def check(url: str, folders: tuple[Path, ...]) -> Path | None:
     """The file of a file: URL, None for http(s). FieldError for other schemes and for files elsewhere."""
     try:
         parts = urlsplit(url)
-    except ValueError as problem:
-        raise FieldError("source.url", url, f"a URL ({problem})") from problem
+    except ValueError:
+        raise FieldError("source.url", HIDDEN, "a URL is expected") from None
     if parts.scheme in ("http", "https"):
         if not parts.hostname:
-            raise FieldError("source.url", url, "a host is missing")
+            raise FieldError("source.url", HIDDEN, "a host is missing")
         return None
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise FieldError("source.url", url, "http:, https: or file: is expected")
+        raise FieldError("source.url", HIDDEN, "http:, https: or file: is expected")
     path = Path(unquote(parts.path)).resolve()
     if not any(path.is_relative_to(folder) for folder in folders):
         raise FieldError("source.url", url, "file: URLs must be below one of the agent's image_folders")
@@ -189,7 +189,7 @@ class HttpFile:
                         yield piece
                 except (httpx.TransportError, httpx.InvalidURL) as problem:
                     if isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL):
-                        raise FieldError("source.url", self._url, str(problem)) from problem
+                        raise FieldError("source.url", HIDDEN, "a URL of http or https is expected") from None
                     losses = 1 if self._done > before else losses + 1
                     if losses >= _LOSSES:
                         raise AgentError(

@@ -14,7 +14,7 @@ import httpx
 from zvmcloud.images.compression import Codec
 from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.images.tracks import TrackError
-from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError, Json
 from zvmcloud.zhcp.image_messages import ReadImage
 from zvmcloud.zhcp.image_reader import ImageReader, ReadDisk
 from zvmcloud.zhcp.joining import to_its_end
@@ -97,8 +97,8 @@ async def _send(request: ReadImage, reader: ImageReader, trust: Trust) -> dict[s
     try:
         async with client_of(timeout, trust) as client:
             answer = await client.put(target.url, headers=headers, content=_pieces(reader))
-    except httpx.InvalidURL as problem:
-        raise FieldError("target.url", target.url, str(problem)) from problem
+    except httpx.InvalidURL:
+        raise FieldError("target.url", HIDDEN, "a URL of http or https is expected") from None
     except httpx.TransportError as problem:
         raise AgentError(
             502, "target-lost", f"the receiver of the image was lost: {problem!r}", retryable=True,
