@@ -15,14 +15,18 @@ from api.native import ok
 from api.test_connector_road import add_image, done
 from api.test_plans import over
 from manager.fake_zhcp import FakeZhcp
-from manager.support import image_file, running, settings
+from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.api.connector.reach import GUEST, IMAGE, OPERATOR
 from zvmcloud.api.connector.routes import RULES
 from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
+from zvmcloud.manager import borders
+from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.identity.acting import act_for
-from zvmcloud.manager.identity.roles import SYSTEM
+from zvmcloud.manager.identity.roles import SYSTEM, Caller, Role
 from zvmcloud.manager.inventory.tables import marks
+from zvmcloud.manager.jobs.plan import Step
 from zvmcloud.manager.node import Node
 
 OWN = {"userid": "MINE", "vcpus": 1, "memory": 512, "disk_list": [{"size": "10", "is_boot_disk": True}]}
@@ -192,3 +196,69 @@ def test_every_change_of_no_guest_is_an_operators_or_makes_something_new() -> No
     assert changes & unasked == {"POST /guests", "POST /images", "PUT /files"}
     reads = {rule.path for rule in RULES if rule.method == "GET" and rule.reach in {OPERATOR, IMAGE}}
     assert all(path.startswith(("/volumes/fcp", "/images/")) for path in reads)
+
+
+PORT = "5005076306138411"
+LUNS = tuple(f"401040040000000{number}" for number in range(3))
+STATES = ("free", "free", "reserved")
+POOL_FILE = "".join(f"{state},{PORT},{lun},10G,,,,\n" for state, lun in zip(STATES, LUNS, strict=True))
+
+
+async def with_volumes(shop: Shop) -> None:
+    """The volume theirs on the first LUN, and own on the second one; the third is reserved, and a pool's too."""
+    act_for(SYSTEM)  # not for the door, whose requests run in this task
+    await shop.node.fcp.create("ZVM1", TemplateChange(name="t", devices="1a00-1a03;1b00-1b03", host_default=True))
+    await shop.node.pools.load("ZVM1", "p1", POOL_FILE)
+    for name, project in (("theirs", "default"), ("own", "shop")):
+        wish = {"name": name, "pool": "p1", "size_gb": 10, "project": project}
+        job = await over(shop.admin, await shop.admin.post("/systems/ZVM1/volumes", json=wish))
+        assert job["state"] == "done", job
+
+
+async def by_number(shop: Shop, lun: str, guest: str = "mine", method: str = "POST", **more: Any) -> httpx.Response:
+    fcp = {"mine": "1a00", "theirs": "1a01", "other": "1a02"}[guest]
+    wish = {**CONNECTION["info"]["connection"], "assigner_id": guest, "zvm_fcp": [fcp]}
+    wish |= {"target_wwpn": [f"0x{PORT.upper()}"], "target_lun": f"0x{lun}", **more}
+    return await shop.door.request(method, "/guests/volumes", json={"info": {"connection": wish}})
+
+
+async def test_a_lun_of_a_pool_that_is_no_volume_of_its_project_is_not_there(shop: Shop) -> None:
+    await with_volumes(shop)
+    for lun in (LUNS[0], LUNS[2]):
+        ways: tuple[dict[str, Any], ...] = ({}, {"is_root_volume": True}, {"update_connections_only": True})
+        for more in ways:
+            answer = await by_number(shop, lun, **more)
+            assert (answer.status_code, answer.json()["modID"]) == (404, 400), answer.text
+            nothing = f"LUN {lun} behind {PORT} does not exist, or is not in a project of connector"
+            assert nothing in answer.json()["errmsg"]
+    assert shop.zhcp.ran == []
+    assert [job.kind for job in await all_jobs(shop.node) if job.kind == "volume.attach"] == []
+
+
+async def test_a_guest_does_not_boot_from_a_lun_of_another_project(shop: Shop) -> None:
+    await with_volumes(shop)
+    boots = {**OWN, "userid": "NEW", "loaddev": {"portname": PORT, "lun": LUNS[0]}}
+    answer = await shop.door.post("/guests", json={"guest": boots})
+    assert (answer.status_code, answer.json()["modID"]) == (404, 400), answer.text
+    done(await shop.door.post("/guests", json={"guest": {**boots, "loaddev": {"portname": PORT, "lun": LUNS[1]}}}))
+
+
+async def test_an_image_is_not_written_to_a_lun_of_another_project(node: Node) -> None:
+    """CoreOS goes to the LUN that the guest's entry names, whoever put it there."""
+    await node.pools.load("ZVM1", "p1", POOL_FILE)
+    place: dict[str, Any] = {"userid": "MINE", "volume": {"lun": LUNS[0], "wwpns": [PORT], "devices": []}}
+    caller = Caller("connector", Role.MEMBER, {"shop": Role.MEMBER}, "shop")
+    async with node.core.database.read() as connection:
+        for kind in ("disk.write_image", "volume.ignition"):
+            with pytest.raises(NotFound):
+                await borders.check(connection, caller, "ZVM1", [Step("write", "", kind, place)])
+        other = {**place, "volume": {**place["volume"], "lun": "4010404000000009"}}
+        await borders.check(connection, caller, "ZVM1", [Step("write", "", "disk.write_image", other)])
+
+
+async def test_a_volume_attached_by_its_number_is_recorded_as_attached(shop: Shop) -> None:
+    await with_volumes(shop)
+    done(await by_number(shop, LUNS[1]))
+    own = await ok(await shop.admin.get("/systems/ZVM1/volumes/own"))
+    assert own["state"] == "in-use"
+    assert [(item["guest"], item["devices"]) for item in own["attachments"]] == [("MINE", ["1a00"])]

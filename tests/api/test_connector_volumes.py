@@ -7,8 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from api.native import ok
+from api.native import refused as problem
 from api.test_connector_road import create, done
+from api.test_plans import over
 from manager.fake_zhcp import FakeZhcp, Refused
+from zvmcloud.manager.node import Node
 
 LUN = "0x4010400000000000"
 WWPN = "0x5005076802100c1a"
@@ -230,3 +234,34 @@ async def test_a_boot_map_is_written_for_the_paths_asked_for(
     for wrong in wrongs:
         answer = await door.put("/volumes/volume_refresh_bootmap", json={"info": {**info, **wrong}})
         assert answer.status_code == 400
+
+
+async def test_a_volume_attached_by_its_number_is_attached_for_everybody(
+    door: httpx.AsyncClient, template: str, admin: httpx.AsyncClient, node: Node, zhcp: FakeZhcp
+) -> None:
+    """The LUN of a volume of ours is used as its name is: by one guest, and by several when it is shared."""
+    for name in ("LINUX01", "LINUX02"):
+        await create(door, userid=name)
+    await node.pools.load("ZVM1", "p1", f"free,{WWPN[2:]},{LUN[2:]},10G,,,,\n")
+    wish = {"name": "data", "pool": "p1", "size_gb": 10}
+    assert (await over(admin, await admin.post("/systems/ZVM1/volumes", json=wish)))["state"] == "done"
+    data = "/systems/ZVM1/volumes/data"
+    done(await volume(door, "POST", ["1a00", "1b00"], fcp_template_id=template))
+    shown = await ok(await admin.get(data))
+    (mine,) = shown["attachments"]
+    assert (shown["state"], mine["guest"], mine["devices"]) == ("in-use", "LINUX01", ["1a00", "1b00"])
+    zhcp.ran.clear()
+    for guest, fcps in (("linux01", ["1a00", "1b00"]), ("linux02", ["1a01", "1b01"])):
+        answer = await volume(door, "POST", fcps, assigner_id=guest)
+        assert refused(answer) == (500, 300, 30, 8)
+        assert "volume data is attached to LINUX01 at ZVM1" in answer.json()["errmsg"]
+    await problem(await admin.post("/guests/ZVM1/LINUX02/volumes", json={"volume": "data"}), 409, "volume-attached")
+    assert zhcp.ran == []
+    done(await volume(door, "DELETE", ["1a00"]))
+    (mine,) = (await ok(await admin.get(data)))["attachments"]
+    assert mine["devices"] == ["1b00"]
+    done(await volume(door, "DELETE", ["1b00"]))
+    assert (await ok(await admin.get(data)))["state"] == "available"
+    zhcp.guests["LINUX02"]["refuses"] = True
+    assert refused(await volume(door, "POST", ["1a01"], assigner_id="linux02")) == (500, 300, 30, 8)
+    assert (await ok(await admin.get(data)))["state"] == "available", "what failed is not attached"

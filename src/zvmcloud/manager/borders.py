@@ -1,5 +1,6 @@
 """What a plan may use of a system, by who asks: networks and pools that are marked as a project's are used by its
-members and by operators, by nobody else; and only operators give a guest more of a network than one VLAN.
+members and by operators, by nobody else; only operators give a guest more of a network than one VLAN; and a LUN that
+is named by its numbers is, when a pool has it, a volume of a project of the caller's.
 
 It is read from the plan's steps, so whatever makes a plan, at either door, is held to it. Nobody's networks and pools
 are everybody's. A pool of LUNs that the members of a cluster share is whose its mark at any of them says.
@@ -7,7 +8,7 @@ are everybody's. A pool of LUNs that the members of a cluster share is whose its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -16,21 +17,28 @@ from zvmcloud.manager.errors import NotAllowed
 from zvmcloud.manager.identity.roles import Caller, Role
 from zvmcloud.manager.inventory.tables import VOLUME_POOL, marks
 from zvmcloud.manager.jobs.plan import Json, Step
+from zvmcloud.manager.storage import rows
 from zvmcloud.manager.storage.homes import homes_of
+from zvmcloud.manager.storage.numbered import CONNECTED
 
 Thing = tuple[str, str]
 """Kind of a mark, and the name."""
 
 
 async def check(connection: Connection, caller: Caller, system: str, steps: Iterable[Step]) -> None:
-    """Raises NotFound for what is another project's, NotAllowed (role) where the caller only reads, and for a TRUNK
-    port. Operators whose token is for some projects only are held to those."""
+    """Raises NotFound for what is another project's, and for a LUN of a pool that is nobody's volume; NotAllowed
+    (role) where the caller only reads, and for a TRUNK port. Operators whose token is for some projects only are held
+    to those."""
     if caller.sees is None:
         return
     things: set[Thing] = set()
     for step in steps:
         if step.kind == "nic.attach":
             _no_trunk(caller, step.parameters)
+        for lun, wwpns in _numbered(step):
+            for volume in await rows.behind(connection, lun, wwpns):
+                project = volume.project if volume is not None else ""
+                caller.enters(project, Role.MEMBER, f"LUN {lun} behind {', '.join(wwpns)}")
         things |= set(_used(step))
     if not things:
         return
@@ -55,6 +63,18 @@ def _no_trunk(caller: Caller, parameters: Mapping[str, Json]) -> None:
             remedy="ask for an ACCESS port with one VLAN, or an operator for the adapter",
             subject=str(parameters.get("network") or ""),
         )
+
+
+def _numbered(step: Step) -> Iterator[tuple[str, Sequence[str]]]:
+    """The LUNs that a step names by their numbers, not as a volume: number, and target ports."""
+    given = step.parameters
+    place = given if step.kind == CONNECTED else given.get("volume") if "userid" in given else None
+    if isinstance(place, Mapping) and isinstance(wwpns := place.get("wwpns"), list):
+        yield str(place.get("lun") or ""), [str(wwpn) for wwpn in wwpns]
+    loaddev = given.get("loaddev")
+    if isinstance(loaddev, Mapping) and loaddev.get("lun"):
+        lun, port = (str(loaddev.get(word) or "").lower().zfill(16) for word in ("lun", "portname"))
+        yield lun, [port]
 
 
 def _used(step: Step) -> Iterator[Thing]:

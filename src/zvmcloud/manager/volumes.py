@@ -20,10 +20,9 @@ from zvmcloud.manager.disks import configure_step, punch_step
 from zvmcloud.manager.errors import BadInput, Conflict
 from zvmcloud.manager.fcp import FcpPool
 from zvmcloud.manager.fcp_choice import Device
-from zvmcloud.manager.fcp_rows import change_connections
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.local import LocalContext, local
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
+from zvmcloud.manager.storage import numbered
 
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")
@@ -59,8 +58,9 @@ class Volumes:
         self._pool = pool
 
     async def attach(self, system: str, wish: Connection, *, origin: str = "") -> JobRecord:
-        """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown), BadInput, Conflict (fcp-owned), QuotaExceeded
-        (quota), AgentFailure (fcp-in-use, volume-script-failed); everything is as before then."""
+        """Connect a volume. Raises NotFound (guest-unknown, fcp-unknown; not-found for another project's LUN),
+        BadInput, Conflict (fcp-owned; volume-attached, volume-busy, volume-state when it is a volume of a pool),
+        QuotaExceeded (quota), AgentFailure (fcp-in-use, volume-script-failed); everything is as before then."""
         wish = await self._checked(system, wish)
         owner = wish.userid
         async with self._core.exclusive(system, owner):
@@ -74,14 +74,14 @@ class Volumes:
                         subject=device.fcp,
                     )
             first = [device for device in have if device.connections == 0]
-            count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
+            count = _counted(wish)
             steps = [
                 Step(
                     "connect",
                     f"count a connection of {owner} on {', '.join(wish.fcps)}",
-                    "manager.fcp_connected",
+                    numbered.CONNECTED,
                     count,
-                    "manager.fcp_disconnected",
+                    numbered.DISCONNECTED,
                     count,
                 )
             ]
@@ -113,8 +113,8 @@ class Volumes:
                         subject=device.fcp,
                     )
             last = [device for device in have if device.connections == 1]
-            count: dict[str, Json] = {"fcps": list(wish.fcps), "template": wish.template}
-            record = Step("disconnect", f"a connection of {owner} less", "manager.fcp_disconnected", count)
+            count = _counted(wish)
+            record = Step("disconnect", f"a connection of {owner} less", numbered.DISCONNECTED, count)
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.detach", f"Record a volume of {owner}", [record], owner, origin)
             steps = await self._script(job := new_job(), owner, "devol", detach_script(wish))
@@ -255,20 +255,11 @@ def script_steps(owner: str, name: str, script: bytes) -> list[Step]:
     ]
 
 
-@local("manager.fcp_connected")
-async def fcp_connected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """One connection more on each device."""
-    await change_connections(
-        context.connection, context.system, context.userid, fcps_of(parameters), 1, str(parameters["template"] or "")
+def _counted(wish: Connection) -> dict[str, Json]:
+    wwpns = [_digits(wwpn) for wwpn in wish.wwpns]
+    return numbered.counted(
+        wish.fcps, wwpns, _digits(wish.lun), template=wish.template, boot=wish.root, mount_point=wish.mount_point
     )
-    return None
-
-
-@local("manager.fcp_disconnected")
-async def fcp_disconnected(context: LocalContext, parameters: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """One connection less on each device."""
-    await change_connections(context.connection, context.system, context.userid, fcps_of(parameters), -1)
-    return None
 
 
 def _digits(value: str) -> str:

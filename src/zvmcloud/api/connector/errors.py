@@ -83,6 +83,7 @@ _BY_CODE: dict[str, Code] = {
     "fcp-owned": Code(300, VOLUME, 300, 8),
     "fcp-in-use": Code(300, VOLUME, 300, 8),
     "fcp-not-connected": Code(300, VOLUME, 300, 9),
+    **dict.fromkeys(("volume-attached", "volume-busy", "volume-state"), Code(300, VOLUME, 300, 8)),
     "volume-script-failed": Code(300, VOLUME, 300, 8),
     "network-script-failed": Code(300, NETWORK, 300, 5),
     "disks-script-failed": Code(2, SMT, 8, 1),

@@ -8,6 +8,7 @@
     pools       what administrators do with pools: import, export, settings, free what holds data
     claims      a job begins with what it needs (a LUN, FCP devices) taken in one transaction, or does not begin
     steps       what volume jobs write down, undone when they fail; what was claimed and never come to
+    numbered    the same for LUNs that a client names by their numbers
     plans       plans that make, wipe, copy and extend volumes
     attaching   plans that attach a volume to a guest and detach it
     discovering LUNs that the storage shows, against the pools

@@ -211,6 +211,20 @@ async def at_home(connection: Connection, home: str, name: str) -> Volume | None
     return (await volumes_of(connection, (home,), name)).get((home, name))
 
 
+async def behind(connection: Connection, lun: str, wwpns: Collection[str]) -> tuple[Volume | None, ...]:
+    """What the LUN of this number behind any of these target ports is, in each pool of any home that has it, since the
+    name of a port is one in the world: its volume, or None where it is free or reserved. ``lun``, ``wwpns``: 16
+    hexadecimal digits in lower case."""
+    query = sa.select(pool_luns).where(pool_luns.c.lun == lun)
+    rows = (await connection.execute(query.order_by(pool_luns.c.home))).mappings().all()
+    found: list[Volume | None] = []
+    for row in rows:
+        if set(wwpns) & set(row["wwpns"]):
+            named = sa.select(volumes).where(volumes.c.home == row["home"], volumes.c.lun == row["name"])
+            found += await whole(connection, (await connection.execute(named)).mappings().all()) or (None,)
+    return tuple(found)
+
+
 async def of_guest(connection: Connection, system: str, userid: str) -> tuple[Volume, ...]:
     """The volumes that a guest has, in the order of their names."""
     mine = sa.select(attachments.c.home, attachments.c.volume).where(

@@ -219,24 +219,42 @@ async def volume_attached(
     there = await _named(context, parameters)
     mine = there.of(context.system, context.userid)
     if mine is not None and mine.job == context.job:
-        key = _key(there, context.system, context.userid)
+        key = key_of(there, context.system, context.userid)
         await connection.execute(sa.update(attachments).where(*key).values(claimed=claimed))
         return None
-    if mine is not None or (there.attachments and not there.shared):
-        raise attached(there)
-    must_be_available(there)
-    if reader := await read_by(connection, there):
-        raise busy(there, reader)
-    fcps, template = _fcps(parameters), str(parameters["template"])
+    await must_be_attachable(connection, there, context.system, context.userid)
     try:
-        await change_connections(connection, context.system, context.userid, fcps, 1, template)
+        await connect(context, parameters)
     except Conflict as error:
         raise Overtaken(error.detail, remedy="repeat it", subject=error.subject) from error
-    row: dict[str, object] = {"home": there.home, "volume": there.name, "system": context.system}
-    row |= {"userid": context.userid, "fcps": list(fcps), "template": template, "boot": parameters["boot"]}
-    row |= {"mount_point": parameters["mount_point"], "created": time.time(), "job": context.job, "claimed": claimed}
-    await connection.execute(sa.insert(attachments), row)
+    await attach_row(context, there, parameters, job=context.job, claimed=claimed)
     return None
+
+
+async def must_be_attachable(connection: Connection, volume: Volume, system: str, userid: str) -> None:
+    """Raises Conflict (volume-attached, volume-busy, volume-state)."""
+    if volume.of(system, userid) is not None or (volume.attachments and not volume.shared):
+        raise attached(volume)
+    must_be_available(volume)
+    if reader := await read_by(connection, volume):
+        raise busy(volume, reader)
+
+
+async def connect(context: LocalContext, parameters: Mapping[str, Json]) -> None:
+    """One connection of the job's guest more on each device. Raises NotFound (fcp-unknown), Conflict (fcp-owned)."""
+    template = str(parameters["template"] or "")
+    await change_connections(context.connection, context.system, context.userid, fcps_of(parameters), 1, template)
+
+
+async def attach_row(
+    context: LocalContext, volume: Volume, parameters: Mapping[str, Json], *, job: str = "", claimed: bool = False
+) -> None:
+    """Write down that the job's guest has a volume."""
+    row: dict[str, object] = {"home": volume.home, "volume": volume.name, "system": context.system}
+    row |= {"userid": context.userid, "fcps": list(fcps_of(parameters)), "template": str(parameters["template"] or "")}
+    row |= {"boot": bool(parameters["boot"]), "mount_point": parameters["mount_point"]}
+    row |= {"created": time.time(), "job": job, "claimed": claimed}
+    await context.connection.execute(sa.insert(attachments), row)
 
 
 @local("manager.volume_connected")
@@ -246,9 +264,9 @@ async def volume_connected(context: LocalContext, parameters: Mapping[str, Json]
     The name is what udev gives the first path (s390-tools: lszfcp); over several paths there is a multipath device.
     """
     there = await _named(context, parameters)
-    key = _key(there, context.system, context.userid)
+    key = key_of(there, context.system, context.userid)
     await context.connection.execute(sa.update(attachments).where(*key).values(job="", claimed=False))
-    fcps, wwpns = _fcps(parameters), there.lun.wwpns
+    fcps, wwpns = fcps_of(parameters), there.lun.wwpns
     paths: list[Json] = [{"device": fcp, "wwpn": wwpn} for fcp in fcps for wwpn in wwpns]
     name = f"/dev/disk/by-path/ccw-0.0.{fcps[0]}-zfcp-0x{wwpns[0]}:0x{there.lun.lun}" if fcps else ""
     named = str(parameters["mount_point"]) or name
@@ -269,7 +287,7 @@ async def detach_rows(connection: Connection, volume: Volume, system: str, useri
     mine = volume.of(system, userid)
     if mine is None:
         return
-    await connection.execute(sa.delete(attachments).where(*_key(volume, system, userid)))
+    await connection.execute(sa.delete(attachments).where(*key_of(volume, system, userid)))
     held = {device.at for device in await all_devices(connection, system) if device.connections > 0
             and device.assigner == userid}  # fmt: skip
     counted = [fcp for fcp in mine.fcps if fcp in held]
@@ -330,12 +348,12 @@ def _unknown(context: LocalContext, parameters: Mapping[str, Json]) -> NotFound:
     return NotFound(f"{context.system} has no volume {name} now", code="volume-unknown", subject=name)
 
 
-def _key(volume: Volume, system: str, userid: str) -> tuple[sa.ColumnElement[bool], ...]:
+def key_of(volume: Volume, system: str, userid: str) -> tuple[sa.ColumnElement[bool], ...]:
     mine = attachments.c
     return mine.home == volume.home, mine.volume == volume.name, mine.system == system, mine.userid == userid
 
 
-def _fcps(parameters: Mapping[str, Json]) -> tuple[str, ...]:
+def fcps_of(parameters: Mapping[str, Json]) -> tuple[str, ...]:
     fcps = parameters["fcps"]
     return tuple(map(str, fcps)) if isinstance(fcps, list) else ()
 
