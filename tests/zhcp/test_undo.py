@@ -92,7 +92,7 @@ async def test_a_second_delete_waits_for_the_undo_and_every_action_is_tried(
 async def test_a_delete_that_is_given_up_does_not_end_the_undo(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(monkeypatch)
     await agent.http.put(PATH, params={"wait": 0.05}, json=START)
-    delete = asyncio.create_task(agent.runner.cancel("j/s"))
+    delete = asyncio.create_task(agent.runner.cancel("j", "s", 1, 60))
     await work.undoing.wait()
     delete.cancel()
     await asyncio.wait([delete])

@@ -119,8 +119,10 @@ class ZhcpClient:
         return parse_outcome(await self.ask("PUT", _operation(job, step), params={"wait": wait}, body=body))
 
     async def cancel(self, job: str, step: str, *, epoch: int) -> OperationOutcome:
-        """Cancel an operation and undo it. `epoch`: of the manager that asks; an older one is refused."""
-        return parse_outcome(await self.ask("DELETE", _operation(job, step), params={"epoch": epoch}))
+        """Cancel an operation and undo it; one that the agent does not know will never begin. How it stands then: after
+        a minute its undo may still go on. `epoch`: of the manager that asks; an older one is refused."""
+        params = {"epoch": epoch, "wait": LONG_POLL}
+        return parse_outcome(await self.ask("DELETE", _operation(job, step), params=params))
 
     async def health(self) -> dict[str, Json]:
         """Who the agent is."""

@@ -15,7 +15,8 @@ digest only (they may hold a password); whoever asks again sends them again. The
 The disk is waited for where z/VM could be left in a state that nobody knows of: for notes, links and locks, and for a
 new epoch; many operations wait for one flush (commits.py). The beginning and the end of an operation survive the death
 of this process; should the machine lose its power right behind them, the operation is one that was cut off, and is
-sent again.
+sent again. An operation that was called off before it was begun has a row that ends it and no digest: whatever is sent
+under its key later is answered with that end.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1), epoch I
 INSERT OR IGNORE INTO fence VALUES (1, 0);
 """
 KEEP_DAYS = 30
+_CALLED_OFF = ""
+"""The digest of an operation that was called off before anybody sent it."""
 _ENDS, _PLACES = ("source", "target"), ("url", "headers")
 
 
@@ -141,7 +144,7 @@ class Journal(Notes):
                     (key, job, epoch, kind, body_digest),
                 )
                 return None
-            if row.digest != body_digest:
+            if row.digest not in (body_digest, _CALLED_OFF):
                 raise AgentError(
                     409,
                     "operation-mismatch",
@@ -160,6 +163,25 @@ class Journal(Notes):
             self._admitting.discard(key)
         self._epoch = max(self._epoch, epoch)
         return known
+
+    async def call_off(self, job: str, step: str, epoch: int, outcome: dict[str, Json]) -> None:
+        """An operation that nobody has sent yet ends with this outcome, whenever it is sent; one that is known is left
+        alone. AgentError 409 `stale-epoch`.
+
+        It comes back behind every `admit` that was asked for before, so that who runs an operation knows it then.
+        """
+        row = (f"{job}/{step}", job, epoch, _CALLED_OFF, json.dumps(outcome))
+
+        def call_off(db: sqlite3.Connection) -> None:
+            _fence(db, epoch)
+            db.execute(
+                "INSERT OR IGNORE INTO operation (key, job, epoch, kind, digest, state, outcome)"
+                " VALUES (?, ?, ?, '', ?, 'failed', ?)",
+                row,
+            )
+
+        await self._change(call_off)
+        self._epoch = max(self._epoch, epoch)
 
     def get(self, key: str) -> Entry | None:
         """The entry of an operation."""

@@ -4,6 +4,8 @@
     PUT of a key that runs       join it; an image is fetched from where the newest request says
     PUT of a key that is over    its outcome again
     PUT of a key a crash cut off run again; the operation observes first and knows its own traces by its notes
+    DELETE of a key that runs    cancel it, once, and undo it
+    DELETE of an unknown key     journal that it is over: a PUT that was under way, and comes later, begins nothing
 
 An operation is a task, which is cancelled only while it works, and once. Undo and the entry in the journal follow in
 the same task: nobody cuts them off. The entries an operation changes are its own until it is undone.
@@ -197,14 +199,17 @@ class Runner:
             return OperationOutcome(key, known.kind, "running", 0.0, detail)
         return parse_outcome(known.outcome)
 
-    async def cancel(self, key: str) -> OperationOutcome:
-        """Stop a running operation and wait until it is undone; one that is over is left alone. AgentError 404."""
-        running = self._running.get(key)
-        if running is not None and running.task is not None and not running.task.done():
+    async def cancel(self, job: str, step: str, epoch: int, wait: float) -> OperationOutcome:
+        """Stop a running operation and wait at most `wait` seconds until it is undone; one that is not known yet will
+        never begin; one that is over, or that a crash cut off, is left alone. How it stands then.
+        AgentError 409 `stale-epoch`."""
+        key = f"{job}/{step}"
+        problem = Problem(409, "cancelled", "the operation was cancelled before it began")
+        never = OperationOutcome(key, "", "failed", detail=problem.detail, error=problem)
+        await self.journal.call_off(job, step, epoch, never.to_json())
+        if (running := self._running.get(key)) is not None:
             running.cancel()
-            await asyncio.wait([running.task])
-            return running.now()
-        return await self.outcome(key, 0)
+        return await self.outcome(key, wait)
 
     async def _run(self, running: _Running, wanted: Mapping[str, str]) -> None:
         context = running.context

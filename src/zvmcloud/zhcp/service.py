@@ -1,6 +1,6 @@
 """The agent's HTTP door (Starlette). The routes are the contract; every error is a problem document.
 
-PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number
+PUT, GET /v1/operations/{job}/{step}?wait=seconds      DELETE /v1/operations/{job}/{step}?epoch=number&wait=seconds
 GET /v1/health  /v1/system  /v1/smapi  /v1/volumes  /v1/fcps  /v1/luns  /v1/osas  /v1/ssi  /v1/traffic
 GET /v1/space  /v1/samples?io=userid,...  /v1/inventory?known=tag|userids=A,B  /v1/events?stream=&after=&wait=seconds
 GET /v1/pools[/{name}]  /v1/guests[/{userid}[/console?kb=|/adapters|/reader|/relocation?destination=]]
@@ -242,20 +242,21 @@ class Service:
         return JSONResponse((await self._runner.outcome(f"{job}/{step}", wait)).to_json())
 
     async def delete(self, request: Request) -> Response:
-        """Cancel a running operation; `epoch` of who asks, refused when another manager has taken over."""
+        """Cancel an operation, be it that it was not sent yet; `epoch` of who asks, refused when another manager has
+        taken over. Its state after at most `wait` seconds."""
         job, step = _key(request)
-        await _fence(self._runner.context(), request)
-        return JSONResponse((await self._runner.cancel(f"{job}/{step}")).to_json())
+        wait = _number(request, "wait", DEFAULT_WAIT, 0, MAX_WAIT)
+        return JSONResponse((await self._runner.cancel(job, step, _epoch(request), wait)).to_json())
 
 
-async def _fence(context: Context, request: Request) -> None:
-    """The `epoch` of who asks without a body. FieldError, AgentError 409 `stale-epoch`."""
+def _epoch(request: Request) -> int:
+    """The `epoch` of who asks without a body. FieldError."""
     epoch = request.query_params.get("epoch", "")
-    await context.journal.fence(queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch))
+    return queries.checked_epoch(int(epoch) if epoch.isdecimal() else epoch)
 
 
 async def _purge(context: Context, request: Request) -> dict[str, Json]:
-    await _fence(context, request)
+    await context.journal.fence(_epoch(request))
     return await cached.purge(context.images, request.path_params.get("digest", ""))
 
 
