@@ -125,9 +125,11 @@ class FakeZhcp(FakeSystem):
 
     async def _cancel(self, request: Request) -> Response:
         key = f"{request.path_params['job']}/{request.path_params['step']}"
-        if key in self.operations and self.operations[key]["state"] == "running":
-            self.operations[key]["cancelled"] = True
-        return Response(status_code=204)
+        never = Refused(409, "cancelled", "it was cancelled before it began").problem([])
+        state = self.operations.setdefault(key, {"key": key, "kind": "", "state": "failed", "error": never})
+        if state["state"] == "running":
+            state["cancelled"] = True
+        return JSONResponse(state)
 
     async def _wait(self, request: Request, state: dict[str, Any]) -> Response:
         end = asyncio.get_running_loop().time() + float(request.query_params.get("wait", "60"))

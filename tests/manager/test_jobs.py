@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from manager.fake_zhcp import FakeZhcp
+from manager.fake_zhcp import FakeZhcp, Refused
 from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.manager.agents import Agent
 from zvmcloud.manager.deploys import DeployRequest
@@ -114,9 +114,30 @@ async def test_a_step_that_was_begun_before_a_crash_is_asked_for_its_end_though_
     job = new_job()
     await node.journal.begin(deploy(), job=job)
     assert await node.journal.started(job, 0)
+    operation = "guest.start", {"userid": "LINUX01"}
+    await node.core.agents["ZVM1"].run(job, "write", node.journal.epoch, *operation, wanted=_always)
     await node.journal.request_cancel(job)
     assert await node.runner.step(job, 0) == "done"
     assert zhcp.kinds() == ["guest.start"]
+
+
+async def test_a_later_try_that_was_under_way_before_a_crash_is_asked_for_its_end_as_well(
+    node: Node, zhcp: FakeZhcp
+) -> None:
+    job = new_job()
+    await node.journal.begin(deploy(), job=job)
+    assert await node.journal.started(job, 0)
+    operation = "guest.start", {"userid": "LINUX01"}
+    zhcp.refuse_next = Refused(502, "smapi-refused", "busy", retryable=True)
+    for name in ("write", "write.2"):
+        await node.core.agents["ZVM1"].run(job, name, node.journal.epoch, *operation, wanted=_always)
+    await node.journal.request_cancel(job)
+    assert await node.runner.step(job, 0) == "done", "the second try did it"
+    assert len(zhcp.ran) == 2
+
+
+async def _always() -> bool:
+    return True
 
 
 async def test_an_undo_that_fails_by_a_mistake_of_ours_leaves_no_job_running(

@@ -51,11 +51,12 @@ async def test_what_is_over_stays_as_it_ended(agent: Agent) -> None:
 async def test_of_an_operation_and_its_cancel_that_come_at_once_nothing_is_left(agent: Agent, first: str) -> None:
     """Both with a new epoch: what is written down first waits for the disk, and the other one comes meanwhile."""
     await agent.runner.machine.identity()  # which is asked for once, before an operation is admitted
+    path = "/v1/operations/j/create"
     asking = [
-        lambda: agent.http.put("/v1/operations/j/create", json={**create(agent), "epoch": 5}),
-        lambda: agent.http.delete("/v1/operations/j/create", params={"epoch": 5}),
+        agent.http.put(path, json={**create(agent), "epoch": 5}),
+        agent.http.delete(path, params={"epoch": 5}),
     ]
-    both = [asyncio.create_task(ask()) for ask in (asking if first == "the operation" else reversed(asking))]
+    both = [asyncio.create_task(ask) for ask in (asking if first == "the operation" else reversed(asking))]
     answers = [(await one).json() for one in both]
     assert [(answer["state"], answer["error"]["code"]) for answer in answers] == [("failed", "cancelled")] * 2
     assert not await exists(agent)

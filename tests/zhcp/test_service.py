@@ -79,7 +79,7 @@ async def test_another_body_and_an_older_epoch_are_refused(agent: Agent) -> None
         ),
         ("PUT", "/v1/operations/j/s", b'{"epoch": 1' + b"0" * 5000 + b"}", 400, "body"),
         ("GET", "/v1/operations/j/none", b"", 404, "j/none"),
-        ("DELETE", "/v1/operations/j/none?epoch=1", b"", 404, "j/none"),
+        ("DELETE", "/v1/operations/j/none?epoch=1&wait=301", b"", 400, "wait"),
         ("GET", "/v1/nothing", b"", 404, "/v1/nothing"),
         ("POST", "/v1/system", b"", 405, "/v1/system"),
         ("GET", "/v1/guests/TOOLONGID", b"", 400, "userid"),

@@ -49,11 +49,13 @@ class Agent:
         *,
         progress: Progress | None = None,
         patience: float = 10.0,
+        wanted: Callable[[], Awaitable[bool]],
     ) -> Outcome:
         """Run one operation to its end. A failed one is an outcome too (``state`` "failed" with the problem).
 
-        ``patience``: seconds to go on trying when the agent cannot be reached. Raises AgentUnreachable after that,
-        and AgentFailure when the agent refuses the request itself (operation-mismatch, stale-epoch, bad parameters).
+        ``patience``: seconds to go on trying when the agent cannot be reached; ``wanted`` is asked each time before the
+        request is sent again. Raises AgentUnreachable after that, or when it is not wanted any more, and AgentFailure
+        when the agent refuses the request itself (operation-mismatch, stale-epoch, bad parameters).
         """
         wait = PROGRESS_POLL if progress and kind != "reader.punch" else LONG_POLL
         last_contact = time.monotonic()
@@ -65,30 +67,30 @@ class Agent:
                     job=job, step=step, epoch=epoch, kind=kind, parameters=parameters, wait=wait
                 )
             except ZhcpError as error:
-                away = isinstance(error, ZhcpUnreachable) or error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+                lost = isinstance(error, ZhcpUnreachable)
+                away = lost or error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
                 sent = sent or (isinstance(error, ZhcpUnreachable) and error.sent)
-                if not away or time.monotonic() - last_contact + pause > patience:
-                    failure = self._failure(error)
-                    if isinstance(failure, AgentUnreachable):
-                        failure.sent = sent
-                    raise failure from error
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-                continue
+                if away and time.monotonic() - last_contact + pause <= patience:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 5.0)
+                    if await wanted():
+                        continue
+                if lost or (away and sent):
+                    raise self._unreachable(error, sent=sent) from error
+                raise self._failure(error) from error
             last_contact, pause, sent = time.monotonic(), 0.1, True
             if progress is not None:
                 await progress(found.progress, found.detail)
             if found.over:
                 return _outcome(found)
 
-    async def cancel(self, job: str, step: str, epoch: int) -> None:
-        """Ask the agent to stop and undo a running operation; unknown ones are fine. Raises AgentUnreachable, and
-        AgentFailure (stale-epoch)."""
+    async def cancel(self, job: str, step: str, epoch: int) -> Outcome:
+        """Have the agent stop and undo an operation, or never begin it; how it stands then. Raises AgentUnreachable,
+        and AgentFailure (stale-epoch)."""
         try:
-            await self._client.cancel(job, step, epoch=epoch)
+            return _outcome(await self._client.cancel(job, step, epoch=epoch))
         except ZhcpError as error:
-            if isinstance(error, ZhcpUnreachable) or error.problem.code == "stale-epoch":
-                raise self._failure(error) from error
+            raise self._failure(error) from error
 
     async def get(self, path: str, **query: str | int) -> Json:
         """A question: the parsed answer. Raises AgentFailure with the agent's problem, or AgentUnreachable."""
@@ -119,12 +121,15 @@ class Agent:
     def _failure(self, error: ZhcpError) -> AgentFailure | AgentUnreachable:
         if not isinstance(error, ZhcpUnreachable):
             return AgentFailure(error.problem.to_json())
+        return self._unreachable(error, sent=error.sent)
+
+    def _unreachable(self, error: ZhcpError, *, sent: bool) -> AgentUnreachable:
         failure = AgentUnreachable(
             f"the agent of {self.name} does not answer: {error.problem.detail}",
             remedy=f"see whether the zHCP of {self.name} runs (zvm zhcp run), then repeat the request",
             subject=self.name,
         )
-        failure.sent = error.sent
+        failure.sent = sent
         return failure
 
 

@@ -177,7 +177,7 @@ class Node:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self.core.engine.stop()
-        await self.core.runner.turns.close()
+        await self.core.runner.leave()
         await self.core.agents.close()
         try:
             await self._membership.leave()

@@ -141,8 +141,9 @@ class Step(BaseModel):
 
 class Job(BaseModel):
     """A job: what was planned and how far it is. States: pending, running, interrupted, done, failed, cancelled,
-    undone. ``run``: how often it was retried or undone. ``parent``: the job that runs this one; ``children``: how many
-    jobs that this one runs are in which state (``GET /v1/jobs?parent=`` lists them)."""
+    undone. ``cancel``: whether it was asked to stop. ``run``: how often it was retried or undone. ``parent``: the job
+    that runs this one; ``children``: how many jobs that this one runs are in which state (``GET /v1/jobs?parent=``
+    lists them)."""
 
     id: str
     kind: str
@@ -150,6 +151,7 @@ class Job(BaseModel):
     system: str
     userid: str
     state: str
+    cancel: bool
     durable: bool
     run: int
     progress: float
@@ -172,6 +174,7 @@ class Job(BaseModel):
             system=row.system,
             userid=row.userid,
             state=row.state,
+            cancel=row.cancel,
             durable=row.durable,
             run=row.run,
             progress=row.progress,

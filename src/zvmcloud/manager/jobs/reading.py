@@ -78,6 +78,14 @@ class JournalReader:
             children,
         )
 
+    async def cancelled(self, *asked: str) -> frozenset[str]:
+        """Which of these jobs are to stop."""
+        if not asked:
+            return frozenset()
+        query = sa.select(jobs.c.id).where(jobs.c.id.in_(asked), jobs.c.cancel)
+        async with self.database.read() as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
     async def family(self, job: str) -> tuple[JobRecord, ...]:
         """A job, then its children in their order, all with their steps and without calls. Raises NotFound
         (job-unknown)."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from zvmcloud.manager.agents import Agents
-from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, ManagerError, Replaced
+from zvmcloud.manager.errors import AgentFailure, AgentUnreachable, JobCancelled, ManagerError, Replaced
+from zvmcloud.manager.jobs.cancels import Cancels
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import LOCAL, TELLS_BEFORE, Call, JobRecord, Json, Outcome, Plan, Step, StepRecord
 from zvmcloud.manager.jobs.turns import Turns
@@ -63,8 +64,7 @@ class Remote:
         self._turns = turns
         self._agents = agents
         self._materials = materials
-        self._trying: dict[str, str] = {}
-        """Job to the name under which its running step is tried just now."""
+        self.cancels = Cancels(journal, agents)
 
     async def patiently(
         self,
@@ -77,9 +77,9 @@ class Remote:
         """A durable remote step, repeated when it failed in a way that a repetition can cure.
 
         A failed operation has undone itself and keeps its key, so each try has a key of its own; after a restart the
-        earlier tries answer at once with what they ended in. They have one turn at the system, which they wait for.
-        Raises JobCancelled when the job is cancelled before that, unless the step was begun before a crash: then what
-        became of it has to be known.
+        earlier tries answer at once with what they ended in, also when the job is cancelled by then: one of them may
+        be under way. They have one turn at the system, which they wait for.
+        Raises JobCancelled when the job is cancelled before anything was sent.
         """
         await self._turns.take(record, item.step.kind, cancels=not backwards and not item.attempts)
         made: tuple[Call, ...] = ()
@@ -87,20 +87,21 @@ class Remote:
         number = 1
         while True:
             again = replace(item, step=replace(item.step, name=_try_name(item.step.name, number)))
-            self._trying[record.id] = again.step.name
             outcome = await self._sure(record, again, progress, backwards=backwards)
             made += outcome.calls
             error = outcome.error or {}
             curable = outcome.state == "failed" and bool(error.get("retryable"))
             away = error.get("status") == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < deadline
-            if not curable or (number >= _TRIES and not away):
+            if not curable:
                 break
-            log.info("job %s: step %s failed, tried again: %s", record.id, item.step.name, error.get("detail"))
-            await asyncio.sleep(min(_TRY_PAUSE * number, _MAX_TRY_PAUSE))
-            if not backwards and (await self._journal.get(record.id, with_calls=False)).cancel:
+            tired = number >= _TRIES and not away
+            if not tired:
+                log.info("job %s: step %s failed, tried again: %s", record.id, item.step.name, error.get("detail"))
+                await asyncio.sleep(min(_TRY_PAUSE * number, _MAX_TRY_PAUSE))
+            called_off = not backwards and bool(await self._journal.cancelled(record.id))
+            if (called_off and not item.attempts) or (tired and not called_off):
                 break
             number += 1
-        self._trying.pop(record.id, None)
         return replace(outcome, calls=made)
 
     async def _sure(
@@ -111,72 +112,99 @@ class Remote:
         *,
         backwards: bool,
     ) -> Outcome:
-        """What became of a durable remote step. While that cannot be known, because the agent got the request and is
-        silent now, the job is interrupted and waits: to call it failed would be a guess.
+        """What became of a durable remote step. While that cannot be known, because the agent may have got the request
+        and is silent now, the job is interrupted and waits: to call it failed would be a guess.
 
-        Raises AgentUnreachable only for a request that certainly never arrived.
+        Raises JobCancelled, AgentUnreachable and AgentFailure only for a request that certainly never arrived.
         """
         arrived = item.attempts > 0 and not backwards
         while True:
             try:
-                return await self._ask(record, item, patience=_DURABLE_PATIENCE, progress=progress)
-            except AgentUnreachable as error:
-                arrived = arrived or error.sent
+                if backwards:
+                    return await self._ask(record, item, _DURABLE_PATIENCE, progress)
+                return await self._unless_cancelled(record, item, _DURABLE_PATIENCE, progress, arrived=arrived)
+            except (AgentUnreachable, AgentFailure) as error:
+                arrived = _unknown(error, arrived=arrived)
                 if not arrived:
                     raise
                 log.warning("job %s waits in step %s: %s", record.id, item.step.name, error.detail)
             await self._journal.interrupt(record.id)
-            await self._agent_back(record.id, record.system, item.step.name, cancels=not backwards)
+            await self._agent_back(record.system)
             await self._journal.continued(record.id)
 
-    async def _agent_back(self, job: str, system: str, step: str, *, cancels: bool) -> None:
-        """Wait until the agent answers; a cancellation that was asked for meanwhile is passed on then."""
+    async def _agent_back(self, system: str) -> None:
         while True:
             await asyncio.sleep(_AWAY_POLL)
             try:
                 await self._agents[system].get("/v1/health")
-                if cancels and (await self._journal.get(job, with_calls=False)).cancel:
-                    await self.cancel(job, system, step)
             except (AgentUnreachable, AgentFailure):
                 continue
             return
 
-    async def inline(self, record: JobRecord, item: StepRecord) -> Outcome:
-        """An inline remote step: an unreachable agent leaves the job interrupted when the request may have arrived."""
+    async def inline(self, record: JobRecord, item: StepRecord, *, fresh: bool) -> Outcome:
+        """An inline remote step: an unreachable agent leaves the job interrupted when the request may have arrived.
+        ``fresh``: nobody has asked for the step before. Raises AgentUnreachable then, and Replaced."""
         try:
-            return await self.once(record, item)
-        except AgentUnreachable as error:
-            if error.sent:
-                await self._journal.interrupt(record.id)
-                error.job = record.id
-                raise
-            return Outcome("failed", detail=error.detail, error=error.problem())
+            await self._turns.take(record, item.step.kind, cancels=False)
+            return await self._unless_cancelled(
+                record, item, _INLINE_PATIENCE, arrived=not fresh, just_begun=fresh and not item.number
+            )
         except Replaced:
             raise
         except ManagerError as error:
+            if _unknown(error, arrived=not fresh):
+                await self._journal.interrupt(record.id)
+                raise AgentUnreachable(
+                    error.detail, remedy=error.remedy, subject=error.subject, job=record.id
+                ) from error
             return Outcome("failed", detail=error.detail, error=error.problem())
         except asyncio.CancelledError:
             await asyncio.shield(self._journal.interrupt(record.id))
             raise
 
     async def once(self, record: JobRecord, item: StepRecord) -> Outcome:
-        """Ask an agent as long as somebody waits for the answer. Raises ManagerError."""
+        """Ask an agent for an undo as long as somebody waits for the answer. Raises ManagerError."""
         await self._turns.take(record, item.step.kind, cancels=False)
-        return await self._ask(record, item, patience=_INLINE_PATIENCE)
+        return await self._ask(record, item, _INLINE_PATIENCE)
 
-    async def cancel(self, job: str, system: str, step: str) -> None:
-        """Tell the agent to stop a step that runs, under the name it is tried with. Raises AgentUnreachable."""
-        agent, trying = self._agents[system], self._trying.get(job, step)
-        await self._journal.membership.under_epoch(lambda epoch: agent.cancel(job, trying, epoch))
+    async def _unless_cancelled(
+        self,
+        record: JobRecord,
+        item: StepRecord,
+        patience: float,
+        progress: Progress | None = None,
+        *,
+        arrived: bool,
+        just_begun: bool = False,
+    ) -> Outcome:
+        """An operation of a job that is cancelled in a moment, or was (unless it has ``just_begun``): then nothing more
+        is sent. When an earlier request may have ``arrived``, the agent tells what became of it, and from then on never
+        begins it; else that is JobCancelled. Raises AgentUnreachable, AgentFailure as well."""
+        if just_begun or not await self._journal.cancelled(record.id):
+            try:
+                with self.cancels.heard(record.id, record.system, item.step.name):
+                    return await self._ask(record, item, patience, progress)
+            except (AgentUnreachable, AgentFailure) as error:
+                if _unknown(error, arrived=arrived) or not await self._journal.cancelled(record.id):
+                    raise
+                raise JobCancelled("the job was cancelled", job=record.id) from error
+        if not arrived:
+            raise JobCancelled("the job was cancelled", job=record.id)
+        outcome = await self.cancels.call_off(record.id, record.system, item.step.name)
+        if outcome.state != "running":
+            return outcome
+        # Undone at this moment, or cut off by a crash: only its next run knows its traces, and nobody stops that one.
+        return await self._ask(record, item, patience, progress)
 
     async def _ask(
         self,
         record: JobRecord,
         item: StepRecord,
-        *,
         patience: float,
         progress: Progress | None = None,
     ) -> Outcome:
+        """An operation of an agent to its end. While the agent is away it is sent again, unless the job is cancelled
+        and that is heard here (:meth:`Cancels.heard`)."""
         try:
             parameters = await self._materials.fill(record.id, item.step.kind, item.step.parameters)
         except OSError as error:
@@ -187,9 +215,20 @@ class Remote:
                 remedy="repeat the request",
             ) from error
         agent = self._agents[record.system]
+
+        async def wanted() -> bool:
+            return not (record.id in self.cancels and await self._journal.cancelled(record.id))
+
         return await self._journal.membership.under_epoch(
             lambda epoch: agent.run(
-                record.id, item.step.name, epoch, item.step.kind, parameters, progress=progress, patience=patience
+                record.id,
+                item.step.name,
+                epoch,
+                item.step.kind,
+                parameters,
+                progress=progress,
+                patience=patience,
+                wanted=wanted,
             )
         )
 
@@ -212,6 +251,14 @@ def check_step(step: Step) -> None:
             parse_operation(step.undo_kind, step.undo_parameters)
     except AgentError as error:
         raise AgentFailure({**error.problem.to_json()}) from error
+
+
+def _unknown(error: ManagerError, *, arrived: bool) -> bool:
+    """Whether nobody knows what the agent did with a request that this error ended, or with one that may have
+    ``arrived`` before it. An agent that stops, or whose z/VM is away, answers 503 to all requests."""
+    if isinstance(error, AgentUnreachable):
+        return arrived or error.sent
+    return arrived and error.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _try_name(step: str, number: int) -> str:

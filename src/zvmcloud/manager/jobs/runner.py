@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from zvmcloud.manager.agents import Agents
 from zvmcloud.manager.database import Connection
-from zvmcloud.manager.errors import AgentUnreachable, ManagerError, NotFound, Replaced, from_problem
+from zvmcloud.manager.errors import AgentUnreachable, JobCancelled, ManagerError, NotFound, Replaced, from_problem
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.jobs.again import (
     FILES_KEPT,
@@ -95,6 +95,7 @@ class Runner:
 
     async def resume(self, job: str, record: JobRecord | None = None) -> JobRecord:
         """Run (the rest of) an inline job; ``record``: as it has just begun. Steps already done are not repeated."""
+        fresh = record is not None
         if record is None:
             record = await self.journal.get(job, with_calls=False)
         results: dict[str, Mapping[str, Json]] = {}
@@ -117,7 +118,7 @@ class Runner:
                 waiting.clear()
                 results[item.step.name] = result
                 continue
-            outcome = await self._remote.inline(_at(record, item.step.system), item)
+            outcome = await self._remote.inline(_at(record, item.step.system), item, fresh=fresh)
             if outcome.state == "failed":
                 await self._fail(record, item.number, outcome, waiting)
             results[item.step.name] = outcome.result or {}
@@ -232,7 +233,7 @@ class Runner:
 
     async def cancel(self, job: str) -> JobRecord:
         """Ask a job and its children to stop: the running operation is told, steps not begun stay undone, finished ones
-        are undone.
+        are undone. It counts when this returns, also while the agent is away: that is told when it is back.
 
         A durable job that has not begun is over at once, whether the engine has it or not: it finds nothing to do.
         """
@@ -245,15 +246,16 @@ class Runner:
             record = await self.journal.get(job)
         self.works.cancel(job)
         self.turns.cancel(job)
+        self._remote.cancels.cancel(job)
         for child in await self.journal.children(job) if record.children else ():
             if not child.over and not child.backwards:
                 await self.cancel(child.id)
-        running = next((item for item in record.steps if item.state == "running" and not item.step.local), None)
-        if running is not None and not record.over:
-            await self._remote.cancel(
-                job, _at(record, running.step.system).system, keyed(running.step.name, record.run)
-            )
         return record
+
+    async def leave(self) -> None:
+        """Nobody waits for a turn any more, and no agent is told of a cancel."""
+        await self._remote.cancels.close()
+        await self.turns.close()
 
     async def again(self, job: str, *, backwards: bool, by_parent: bool = False) -> JobRecord:
         """Have a job that is over run again, from the step that failed or backwards; the engine is to be told. A child
@@ -325,7 +327,8 @@ class Runner:
         for earlier in reversed(range(number)):
             await self.undo(record.id, earlier, patient=False)
         async with self.journal.database.write() as connection:
-            await self.journal.finish(connection, record.id, "failed", outcome.error)
+            state = "cancelled" if (outcome.error or {}).get("code") == JobCancelled.code else "failed"
+            await self.journal.finish(connection, record.id, state, outcome.error)
         self.journal.published(record.id)
         raise from_problem(outcome.error or {"detail": outcome.detail}, job=record.id)
 

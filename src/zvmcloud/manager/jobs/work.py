@@ -64,7 +64,7 @@ class Works:
             self._running[record.id] = task
         try:
             while not (await asyncio.wait({task}, timeout=None if hears else _LOOK))[0]:
-                if (await self._journal.get(record.id, with_calls=False)).cancel:
+                if await self._journal.cancelled(record.id):
                     task.cancel()
         finally:
             self._running.pop(record.id, None)
