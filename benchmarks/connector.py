@@ -2,7 +2,8 @@
 
 Simulated z/VM, agent, manager and load generator share the machine's processors, so beside each rate stands the
 processor time that a call takes of each of them. The figures of Feilong 1.6.7 are given ones (docs/performance.md):
-measured on another machine with two cores, with a back end without latency that ran in Feilong's own process.
+measured on another machine with two cores, with a back end without latency. Feilong 1.6.3 is measured here beside it,
+without any z/VM (feilong.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks import feilong
 from benchmarks.load import Generator, request
 from benchmarks.stack import Stack, running
 from benchmarks.table import Row
@@ -102,14 +104,25 @@ def _quiet(stack: Stack) -> Counter[str]:
     return calls
 
 
+def _beside(peer: int, generator: Generator, clients: int, case: Case, ours: float) -> list[Row]:
+    """Our rate, compared with what Feilong makes of the same requests in the same seconds."""
+    load = generator.run(peer, case.requests, clients, None if case.once else SECONDS)
+    return [Row("    beside Feilong without a z/VM", ours, "calls/s", load.rate, f"Feilong {feilong.VERSION} here")]
+
+
 def run() -> list[Row]:
     rows: list[Row] = []
-    with Generator() as generator:
+    with Generator() as generator, feilong.running() as peer:
+        known = [request("POST", "/guests", _guest(f"L{number:05d}")) for number in range(1, GUESTS[0] + 1)]
+        generator.run(peer, known, 1)
         for guests in GUESTS:
             with running(guests) as stack:
                 if guests == GUESTS[0]:
                     rows += _round_trips(stack, generator, guests)
                 for clients in CLIENTS:
                     for case in _cases(guests, clients):
-                        rows += _rows(stack, generator, guests, clients, case)
+                        found = _rows(stack, generator, guests, clients, case)
+                        if guests == GUESTS[0] and (case.name, clients) in FEILONG:
+                            found += _beside(peer, generator, clients, case, found[0].value)
+                        rows += found
     return rows
