@@ -180,6 +180,29 @@ async def test_an_evacuation_brings_back_who_can_go_and_says_why_another_cannot(
         assert {row["userid"]: row["system"] for row in recorded} == {"LINUX01": "ZVM1", "GUEST02": "ZVM2"}
 
 
+async def test_the_undo_of_a_change_of_an_entry_leaves_the_statements_that_came_since(tmp_path: Path) -> None:
+    async with rig(tmp_path) as zvm:
+        await zvm.bring("off")
+        entry = zvm.zvm.simulator.system.entries["LINUX01"]
+        own = {item.records for item in entry.entry.statements}
+        jobs = [
+            await zvm.job(await zvm.send(Ask("POST", f"/v1/guests/ZVM1/LINUX01/{verb}", body)))
+            for verb, body in (
+                ("reconfigure", {"account": "DEPT7", "share": "RELATIVE 250"}),
+                ("nics", {"vdev": "1100"}),
+                ("reconfigure", {"share": "RELATIVE 300"}),
+            )
+        ]
+        early = await zvm.job(await zvm.client.post(f"/v1/jobs/{jobs[0]['id']}/undo"))
+        assert (early["state"], early["error"]["code"]) == ("failed", "not-undone")
+        assert "SHARE of LINUX01" in early["steps"][0]["detail"]
+        for job in (jobs[2], jobs[0]):
+            assert (await zvm.job(await zvm.client.post(f"/v1/jobs/{job['id']}/undo")))["state"] == "undone"
+        entry = zvm.zvm.simulator.system.entries["LINUX01"]
+        since = [item for item in entry.entry.statements if item.records not in own and not item.is_comment]
+        assert {item.words[:2] for item in since} == {("NICDEF", "1100")}
+
+
 async def test_a_guest_that_moved_while_it_was_off_is_moved_back_only_when_it_is_off(tmp_path: Path) -> None:
     async with rig(tmp_path, cluster=True) as zvm:
         await zvm.bring("moving")

@@ -118,6 +118,34 @@ async def test_a_vswitch_of_the_same_name_is_another_vswitch(admin: httpx.AsyncC
     assert (await again(admin, second))["state"] == "undone"
 
 
+async def test_a_size_that_was_changed_again_is_not_put_back(admin: httpx.AsyncClient, zhcp: FakeZhcp) -> None:
+    await over(admin, await admin.post(GUESTS, json=GUEST))
+    first = await over(admin, await admin.post(f"{LINUX01}/resize-memory", json={"memory_mb": 1024}))
+    processors = await over(admin, await admin.post(f"{LINUX01}/resize-cpus", json={"vcpus": 2}))
+    second = await over(admin, await admin.post(f"{LINUX01}/resize-memory", json={"memory_mb": 1536}))
+    await overtaken(admin, first, second)
+    for job in (processors, second, first):
+        assert (await again(admin, job))["state"] == "undone"
+    assert (await ok(await admin.get(LINUX01)))["memory_mb"] == GUEST["memory_mb"]
+
+
+async def test_the_attributes_of_a_vswitch_are_undone_the_last_change_first(
+    admin: httpx.AsyncClient, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(parameters: dict[str, Any]) -> dict[str, Any]:
+        return {"name": parameters["name"], "before": {"queue_mem": 1}}
+
+    monkeypatch.setattr(zhcp, "_do_vswitch_change", change, raising=False)
+    await over(admin, await admin.post("/systems/zvm1/vswitches", json={"name": "VSWX"}))
+    first, second = [
+        await over(admin, await admin.patch("/systems/zvm1/vswitches/VSWX", json={"queue_mem": queue}))
+        for queue in (2, 3)
+    ]
+    await overtaken(admin, first, second)
+    assert (await again(admin, second))["state"] == "undone"
+    assert (await again(admin, first))["state"] == "undone"
+
+
 async def test_a_retry_does_not_touch_what_came_after_the_job_failed(
     admin: httpx.AsyncClient, zhcp: FakeZhcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

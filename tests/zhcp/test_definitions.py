@@ -1,5 +1,7 @@
 """Entries from prototypes and texts, and changes of an entry: all of it in one replacement, or nothing."""
 
+from typing import cast
+
 import pytest
 
 from zhcp.conftest import Agent
@@ -7,9 +9,10 @@ from zhcp.test_resize import entry, running
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import smapi_port
-from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest
+from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest, RestoreGuest
 from zvmcloud.zhcp.errors import FieldError
-from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.messages import OperationOutcome, parse_operation
+from zvmcloud.zhcp.network_messages import CreateNic
 from zvmcloud.zhcp.operations import context as operation_context
 
 TEXT = ("USER LINUX02 SECRET1 1G 2G G", "INCLUDE LNXDFLT", "MACHINE ESA 4", "MDISK 0100 3390 AUTOG 10 POOL1 MR")
@@ -105,6 +108,45 @@ async def test_an_entry_is_changed_in_one_replacement(agent: Agent) -> None:
     assert [line for line in lines if line.startswith("LOADDEV")] == [
         "LOADDEV PORTNAME 5005076300C20B8E", "LOADDEV LUN 5241000000000000",
     ]  # fmt: skip
+
+
+def back(done: OperationOutcome) -> RestoreGuest:
+    """What takes the change back later."""
+    assert done.result is not None
+    told = cast("dict[str, list[str]]", done.result["before"])
+    return RestoreGuest(userid="LINUX01", entry=tuple(told["entry"]), left=tuple(told["left"]))
+
+
+async def test_a_change_is_taken_back_and_what_was_changed_since_stays(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(ChangeGuest(userid="LINUX01", password="OLDPASS1"))
+    before = await entry(agent)
+    wish = {"account": "DEPT7", "share": "RELATIVE 200", "max_memory_mb": 8192, "cpu_pool": "POOLA"}
+    first = await agent.run(parse_operation("guest.change", {"userid": "LINUX01", **wish}))
+    await agent.run(CreateNic(userid="LINUX01", vdev="1000"))
+    await agent.run(ChangeGuest(userid="LINUX01", dedicate=(("0500", "1F00"),), password="NEWPASS1"))
+    second = await agent.run(ChangeGuest(userid="LINUX01", account="DEPT8"))
+    problem = await agent.refused(back(first))
+    assert (problem.status, problem.code) == (409, "entry-changed")
+    assert "ACCOUNT of LINUX01" in problem.detail
+    assert "ACCOUNT DEPT8" in await entry(agent)
+    await agent.run(back(second))
+    for _ in range(2):  # the second time it is done already
+        await agent.run(back(first))
+        now = await entry(agent)
+        since = [line for line in now if line.startswith(("NICDEF", "DEDICATE"))]
+        assert [line for line in now if line not in since] == before
+        assert {line.split()[1] for line in since} == {"1000", "0500"}
+    assert agent.simulator.system.entries["LINUX01"].entry.password == "NEWPASS1"
+
+
+async def test_disks_are_not_taken_back_by_their_statements(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    now = await entry(agent)
+    left = (*now, "MDISK 0777 3390 1 10 VOL001 MR")
+    problem = await agent.refused(RestoreGuest(userid="LINUX01", entry=tuple(now), left=left))
+    assert (problem.status, problem.code) == (409, "disks-differ")
+    assert await entry(agent) == now
 
 
 async def test_a_change_that_is_made_already_sends_no_replacement(agent: Agent) -> None:

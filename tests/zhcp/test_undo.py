@@ -282,7 +282,8 @@ async def test_a_restoration_goes_on_after_a_crash(agent: Agent, function: str) 
     first = Dying(agent)
     first.after_function(function)
     outcome = await first.run(operation)
-    assert outcome.result == {"userid": "LINUX01", "changed": True}
+    assert outcome.result is not None
+    assert (outcome.result["userid"], outcome.result["changed"]) == ("LINUX01", True)
     assert texts(await agent.client.guest("LINUX01")) == list(operation.entry)
     record = agent.simulator.system.entries["LINUX01"]
     assert (record.entry.password, record.locked_by) == ("SECOND", "")

@@ -122,6 +122,9 @@ class ChangeGuest(OfGuest):
             raise FieldError("parameters.live", self.live, "only a share can be changed in the running guest")
 
 
+_STATEMENTS = {"pattern": r"[ -~]{1,1024}", "rule": "1 to 1024 printable characters"}
+
+
 @kind("guest.restore")
 @dataclass(frozen=True, slots=True)
 class RestoreGuest(OfGuest):
@@ -129,18 +132,18 @@ class RestoreGuest(OfGuest):
 
     A password that is masked there stays what it is now. Minidisks must be those that the entry has now: space that
     was given up may be another's, so disks are added and removed by operations of their own. `digest`: of the entry
-    that is replaced, as the inventory tells it; nothing is done when the entry is another one by then.
+    that is replaced, as the inventory tells it; nothing is done when the entry is another one by then. With `left` only
+    the change that led from `entry` to `left` is taken back, and what others changed since then stays.
 
-    Undone: the entry as it was before.
+    Undone: each statement comes back, and what others changed since then stays.
 
-    Errors: 404 `guest-unknown`; 409 `entry-changed` (it is not the one that was looked at), `disks-differ`,
-    `guest-locked`.
+    Errors: 404 `guest-unknown`; 409 `entry-changed` (it is not the one that was looked at, or what the change made of
+    it), `disks-differ`, `guest-locked`.
     """
 
-    entry: tuple[str, ...] = field(
-        default=(), repr=False, metadata={"pattern": r"[ -~]{1,1024}", "rule": "1 to 1024 printable characters"}
-    )
+    entry: tuple[str, ...] = field(default=(), repr=False, metadata=_STATEMENTS)
     digest: str = fields.limits(default="", pattern=r"([0-9a-f]{64})?", rule="64 hexadecimal digits")
+    left: tuple[str, ...] = field(default=(), repr=False, metadata=_STATEMENTS)
 
     def check(self) -> None:
         """There is something to bring back."""

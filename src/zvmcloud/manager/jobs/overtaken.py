@@ -8,8 +8,9 @@ gets its number. What a job is about is therefore told by more than its names:
                     do not count, so that jobs can be undone one after the other, the last one first
 
 An undo takes care of what its undo steps are about, a retry of what its steps are about that are not done. What belongs
-to a guest that the job itself makes goes with that guest. That a guest is started, resized or given another disk
-meanwhile is no reason to refuse: the undo takes back what its job did, and nothing else.
+to a guest that the job itself makes goes with that guest. That a guest is started, coupled or given another disk
+meanwhile is no reason to refuse: the undo takes back what its job did, and nothing else. Nor is another change of its
+entry: the agent looks there, statement by statement, and refuses what is not as the job left it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "manager.guest_created": ("", "guest"),
     "manager.guest_deleted": ("", "guest"),
     "manager.guest_forgotten": ("", "guest"),
+    "guest.resize_cpus": ("processors", "processors"),
+    "guest.resize_memory": ("memory", "memory"),
     "disk.add": ("disk", "disk bytes"),
     "disk.remove": ("disk", "disk bytes"),
     "disk.read_image": ("disk", ""),
@@ -46,9 +49,9 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "nic.delete": ("nic", "nic coupling"),
     "nic.couple": ("nic coupling", "coupling"),
     "nic.uncouple": ("nic coupling", "coupling"),
-    "vswitch.create": ("vswitch", "vswitch"),
-    "vswitch.delete": ("vswitch", "vswitch"),
-    "vswitch.change": ("vswitch", ""),
+    "vswitch.create": ("vswitch", "vswitch attributes"),
+    "vswitch.delete": ("vswitch", "vswitch attributes"),
+    "vswitch.change": ("vswitch attributes", "attributes"),
     "vswitch.grant": ("vswitch right", "right"),
     "vswitch.revoke": ("vswitch right", "right"),
     "vswitch.set_vlan": ("vswitch right", "right"),
@@ -71,11 +74,14 @@ _EVERYWHERE = frozenset({"volume", "size"})
 """Named with the home of their pool, which several systems may reach."""
 _WORDS: Mapping[str, str] = {
     "guest": "guest {}",
+    "processors": "the processors of {}",
+    "memory": "the memory of {}",
     "disk": "disk {1} of {0}",
     "bytes": "what is on disk {1} of {0}",
     "nic": "adapter {1} of {0}",
     "coupling": "the coupling of adapter {1} of {0}",
     "vswitch": "virtual switch {}",
+    "attributes": "the attributes of virtual switch {}",
     "right": "the right of {} to {}",
     "lan": "guest LAN {} {}",
     "volume": "volume {1}",
@@ -211,11 +217,14 @@ def _volumes(parameters: Mapping[str, Json]) -> Iterable[tuple[str, ...]]:
 
 _NAMES: Mapping[str, Names] = {
     "guest": _named("userid"),
+    "processors": _named("userid"),
+    "memory": _named("userid"),
     "disk": _numbers,
     "bytes": _numbers,
     "nic": _numbers,
     "coupling": _numbers,
     "vswitch": _named("name"),
+    "attributes": _named("name"),
     "right": _named("userid", "name"),
     "lan": _named("owner", "name"),
     "volume": _volumes,
@@ -225,12 +234,14 @@ _NAMES: Mapping[str, Names] = {
 
 def _overtaken(record: JobRecord, thing: Thing, by: _Made | None, *, backwards: bool) -> Conflict:
     what = _WORDS[thing[0]].format(*thing[1:])
-    who = f"job {by.job} ({by.kind}) has made or removed it since" if by else "it is another one, or not there any more"
+    who = "it is another one, or not there any more"
+    if by is not None:
+        who = f"job {by.job} ({by.kind}) has made, changed or removed it since"
     return Conflict(
         f"job {record.id} cannot be {'undone' if backwards else 'retried'}, and nothing was done: {what}: {who}",
         code="job-overtaken",
         remedy=(f"look at job {by.job}: undo it first, or " if by else "look at what is there now, and ")
         + "ask for the changes that are wanted now",
-        subject=thing[1] if thing[0] in {"guest", *_OF_GUEST} else thing[-1],
+        subject=thing[1] if thing[0] in {"guest", "processors", "memory", *_OF_GUEST} else thing[-1],
         job=by.job if by else record.id,
     )

@@ -19,8 +19,8 @@ BEFORE = "before"
 """The member of a result that has the parameters of the undo: what the agent found when it made the change."""
 TELLS_BEFORE = frozenset(
     {
-        "vswitch.change", "vswitch.delete", "vswitch.grant", "vswitch.revoke", "vswitch.set_vlan", "lan.delete",
-        "reader.order", "reader.transfer",
+        "guest.change", "guest.restore", "vswitch.change", "vswitch.delete", "vswitch.grant", "vswitch.revoke",
+        "vswitch.set_vlan", "lan.delete", "reader.order", "reader.transfer",
     }
 )  # fmt: skip
 """Operations of the agent that cannot be taken back without it."""

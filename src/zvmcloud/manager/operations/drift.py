@@ -201,7 +201,7 @@ async def restore(node: Node, caller: Caller, target: Target, wanted: Restore) -
         "guest.restore",
         {"userid": owner, "entry": version["entry"], "digest": now["digest"]},
         "guest.restore",
-        {"userid": owner, "entry": now["entry"]},
+        {"userid": owner},
     )
     title = f"Restore the entry of {owner} to version {wanted.version}"
     return Prepared(Plan("guest.restore", title, target.system, (step,), owner), project)

@@ -83,7 +83,6 @@ async def reconfigure(node: Node, caller: Caller, target: Target, wanted: Reconf
     named = {name: value for name, value in named.items() if value or name not in _WITH}
     if not set(named) - _WITH:
         raise BadInput("change", "nothing", "at least one member")
-    facts = await node.guests.facts(target.system, owner)
     words = ", ".join(name for name in named if name != "live")
     step = Step(
         "change",
@@ -91,6 +90,6 @@ async def reconfigure(node: Node, caller: Caller, target: Target, wanted: Reconf
         "guest.change",
         {"userid": owner, **named},
         "guest.restore",
-        {"userid": owner, "entry": list(facts.texts("entry"))},
+        {"userid": owner},
     )
     return Prepared(Plan("guest.reconfigure", f"Change {words} of {owner}", target.system, (step,), owner), project)

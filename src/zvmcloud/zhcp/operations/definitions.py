@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from zvmcloud.cp import commands
 from zvmcloud.cp.answers import PowerState
@@ -15,7 +15,7 @@ from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest, written_share
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.guests import delete_entry
-from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
+from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry, taken_back, told
 
 _NO_PROTOTYPE = ((400, 20), (416, 4))
 _NO_CLASS = (1, 2, 3, 6)
@@ -80,31 +80,14 @@ async def change(context: Context, request: ChangeGuest) -> dict[str, Json]:
         wanted = changed(present, request)
         live = request.live and await context.power(userid) is PowerState.ON
         context.report(0.2, f"entry {userid}")
-        context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, _back(before, wanted)))
+        context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, taken_back(before, wanted)))
         await replace_entry(context, userid, lambda now: changed(now, request))
         if live:
             live = await set_share(context, userid, written_share(request.share or ""))
     altered = [" ".join(item.masked()) for item in wanted.statements if item not in before.statements]
     removed = [" ".join(item.masked()) for item in before.statements if item not in wanted.statements]
-    return {"userid": userid, "added": [*altered], "removed": [*removed], "live": live}
-
-
-def _back(before: Entry, after: Entry) -> Callable[[Entry], Entry]:
-    """What undoes a change: statement by statement, so that what others changed since then stays.
-
-    One that the change brought in is taken out again, one that it took out comes back to its place.
-    """
-
-    def back(now: Entry) -> Entry:
-        gone = [item for item in after.statements[1:] if item not in before.statements]
-        items = [item for item in now.statements[1:] if item not in gone]
-        for position, item in enumerate(before.statements[1:]):
-            if item not in after.statements and item not in items:
-                items.insert(min(position, len(items)), item)
-        first = before.statements[0] if now.statements[0] == after.statements[0] else now.statements[0]
-        return Entry.of((first, *items))
-
-    return back
+    changes: dict[str, Json] = {"added": [*altered], "removed": [*removed], "live": live}
+    return {"userid": userid, **changes, "before": told(before, wanted)}
 
 
 def changed(entry: Entry, request: ChangeGuest) -> Entry:

@@ -8,16 +8,18 @@ import logging
 from collections.abc import Callable, Sequence
 
 from zvmcloud.directory import statements
-from zvmcloud.directory.entry import Entry
+from zvmcloud.directory.entry import DEVICE_KEYWORDS, Entry
 from zvmcloud.directory.statements import DirectoryError, Statement
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, entry_digests
-from zvmcloud.zhcp.errors import AgentError, FieldError
+from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations.context import Context
 
 MASK = "*" * 8
 _LOCKED = (400, 12)
+_SEVERAL = frozenset((*DEVICE_KEYWORDS, "LINK", "COMMAND"))
+"""Statements of which an entry has several, each about what its second word says: a device, or a command of CP."""
 log = logging.getLogger(__name__)
 Changed = Callable[[Entry], Entry]
 
@@ -104,6 +106,43 @@ async def replace_entry(context: Context, userid: str, change: Changed) -> Entry
         return before
     finally:
         await to_its_end(_give_back(context, userid, locked))
+
+
+def taken_back(before: Entry, after: Entry) -> Changed:
+    """What takes a change back, and leaves alone what others changed since. An entry that is as before in what was
+    changed stays as it is. AgentError 409 `entry-changed` when somebody has changed the same since."""
+    about = {_about(item) for item in {*before.statements} ^ {*after.statements}}
+
+    def back(now: Entry) -> Entry:
+        if all(_those(now, key) == _those(before, key) for key in about):
+            return now
+        others = sorted(" ".join(key) for key in about if _those(now, key) != _those(after, key))
+        if others:
+            raise AgentError(
+                409, "entry-changed", f"{', '.join(others)} of {now.name} is not what the change made of it",
+                remedy="look at the entry, and ask for what is wanted now",
+            )  # fmt: skip
+        items = [item for item in now.statements if _about(item) not in about]
+        for position, item in enumerate(before.statements):
+            if _about(item) in about:
+                items.insert(min(position, len(items)), item)
+        return Entry.of(items)
+
+    return back
+
+
+def _about(item: Statement) -> tuple[str, ...]:
+    """What a statement is about."""
+    return item.words[: 2 if item.keyword in _SEVERAL else 1]
+
+
+def _those(entry: Entry, about: tuple[str, ...]) -> list[Statement]:
+    return [item for item in entry.statements if _about(item) == about]
+
+
+def told(before: Entry, after: Entry) -> dict[str, Json]:
+    """The member of a result by which guest.restore takes the change back later, without passwords."""
+    return {"entry": entries.masked(before), "left": entries.masked(after)}
 
 
 async def _is_like(context: Context, userid: str, wanted: Entry) -> bool:
