@@ -280,8 +280,8 @@ async def test_a_step_that_a_repetition_can_cure_is_tried_again(
     [
         ({"comments": ["x" * 71]}, "comments"),
         ({"account": "x" * 33}, "account"),
-        ({"ipl_loadparam": "x" * 11}, "loadparm"),
-        ({"disk_list": [{"size": "1", "disk_pool": "ECKD:LONGPOOLNAME"}]}, "pool"),
+        ({"ipl_loadparam": "x" * 11}, "error: ipl_loadparam: "),
+        ({"disk_list": [{"size": "1", "disk_pool": "ECKD:LONGPOOLNAME"}]}, "error: disk_list[0].disk_pool: "),
     ],
 )
 async def test_limits_of_the_agent_are_kept_before_a_job_begins(

@@ -237,9 +237,11 @@ async def test_a_lun_of_a_pool_that_is_no_volume_of_its_project_is_not_there(sho
 
 async def test_a_guest_does_not_boot_from_a_lun_of_another_project(shop: Shop) -> None:
     await with_volumes(shop)
-    boots = {**OWN, "userid": "NEW", "loaddev": {"portname": PORT, "lun": LUNS[0]}}
-    answer = await shop.door.post("/guests", json={"guest": boots})
-    assert (answer.status_code, answer.json()["modID"]) == (404, 400), answer.text
+    other = {"portname": "5005076306138499", "alterdev": f"1B00 PORT {PORT}"}
+    for loaddev in ({"portname": PORT}, other):
+        boots = {**OWN, "userid": "NEW", "loaddev": {**loaddev, "lun": LUNS[0]}}
+        answer = await shop.door.post("/guests", json={"guest": boots})
+        assert (answer.status_code, answer.json()["modID"]) == (404, 400), answer.text
     done(await shop.door.post("/guests", json={"guest": {**boots, "loaddev": {"portname": PORT, "lun": LUNS[1]}}}))
 
 

@@ -52,8 +52,8 @@ def test_each_distribution_asks_for_an_address_where_none_was_given(os_version: 
     ("ip", "cidr", "gateway", "field"),
     [
         ("192.0.2.10", "2001:db8::/64", "", "cidr"),
-        ("2001:db8::10", "2001:db8::/64", "192.0.2.1", "gateway_addr"),
-        ("192.0.2.10", "192.0.2.0/24", "2001:db8::1", "gateway_addr"),
+        ("2001:db8::10", "2001:db8::/64", "192.0.2.1", "gateway"),
+        ("192.0.2.10", "192.0.2.0/24", "2001:db8::1", "gateway"),
         ("192.0.2.10", "nonsense", "", "cidr"),
     ],
 )

@@ -8,6 +8,7 @@ are everybody's. A pool of LUNs that the members of a cluster share is whose its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from zvmcloud.manager.storage import rows
 from zvmcloud.manager.storage.homes import homes_of
 from zvmcloud.manager.storage.numbered import CONNECTED
 
+_PORT = re.compile(r"\b[0-9A-Fa-f]{5,16}\b")
+"""A target port of an alternate path; a device has four digits."""
 Thing = tuple[str, str]
 """Kind of a mark, and the name."""
 
@@ -73,8 +76,8 @@ def _numbered(step: Step) -> Iterator[tuple[str, Sequence[str]]]:
         yield str(place.get("lun") or ""), [str(wwpn) for wwpn in wwpns]
     loaddev = given.get("loaddev")
     if isinstance(loaddev, Mapping) and loaddev.get("lun"):
-        lun, port = (str(loaddev.get(word) or "").lower().zfill(16) for word in ("lun", "portname"))
-        yield lun, [port]
+        ports = [str(loaddev.get("portname") or ""), *_PORT.findall(str(loaddev.get("alterdev") or ""))]
+        yield str(loaddev["lun"]).lower().zfill(16), [port.lower().zfill(16) for port in ports if port]
 
 
 def _used(step: Step) -> Iterator[Thing]:

@@ -65,7 +65,7 @@ class Captures:
                 "The requested function: capture with alldisks has not been implemented in current release"
             )
         if not 0 <= compression <= 9:
-            raise BadInput("compress_level", compression, "0 to 9")
+            raise BadInput("compression", compression, "0 to 9")
         stopped = self._core.settings.connector.capture_stopped
         about = About(image, row["project"])
         plan = await self.plan_capture(system, name, about, compression=compression, stopped=stopped)
@@ -92,8 +92,8 @@ class Captures:
         """
         row = await self._core.owned(system, name)
         owner, image = str(row["userid"]), about.name
-        check_about(about)
-        await self._images.must_be_new(image)
+        check_about(about, "image")
+        await self._images.must_be_new(image, "image")
         facts = await self._guests.facts(system, owner)
         on = powered(facts)
         if not on and not stopped:

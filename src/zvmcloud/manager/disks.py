@@ -24,7 +24,6 @@ from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 
 CYLINDER = 737_280
 BLOCK = 512
-_CONNECTORS = "disk_list"
 _MAX_BLK = 2**31 - 1
 _SIZE = re.compile(r"([0-9]{1,12})([GM]?)", re.IGNORECASE)
 _POOL = re.compile(r"(ECKD|FBA):([A-Za-z0-9_]+)", re.IGNORECASE)
@@ -45,9 +44,8 @@ class DiskRequest:
     member: str = "disks"
 
     def named(self, position: int, field: str) -> str:
-        """What the client calls a field of the disk at that place, for errors."""
-        word = "disk_pool" if (self.member, field) == (_CONNECTORS, "pool") else field
-        return f"{self.member}[{position}].{word}" if self.member else word
+        """What the client calls a field of the disk at that place of its list, for errors."""
+        return f"{self.member}[{position}].{field}" if self.member else field
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +101,25 @@ class Disks:
         """Fill in virtual device numbers from ``first`` on, pools and formats. Raises BadInput naming the entry."""
         disks: list[Disk] = []
         for position, request in enumerate(requests):
+            place = sum(other.member == request.member for other in requests[:position])
             number = (
-                vdev(request.vdev, request.named(position, "vdev"))
-                if request.vdev
-                else f"{int(first, 16) + position:04X}"
+                vdev(request.vdev, request.named(place, "vdev")) if request.vdev else f"{int(first, 16) + position:04X}"
             )
             if any(disk.vdev == number for disk in disks):
-                raise BadInput(request.named(position, "vdev"), number, "each virtual device number once")
+                raise BadInput(request.named(place, "vdev"), number, "each virtual device number once")
             pool = request.pool or self._core.settings.defaults.disk_pool
             found = _POOL.fullmatch(pool)
             if not found:
-                raise BadInput(request.named(position, "pool"), pool, "ECKD:name or FBA:name")
+                raise BadInput(request.named(place, "pool"), pool, "ECKD:name or FBA:name")
             kind = found[1].upper()
             boot = request.boot and boot_first and position == 0
             form = request.format or ("none" if boot else "ext4")
             if form not in FORMATS:
-                raise BadInput(request.named(position, "format"), form, "one of " + ", ".join(FORMATS))
+                raise BadInput(request.named(place, "format"), form, "one of " + ", ".join(FORMATS))
             disks.append(
                 Disk(
                     number,
-                    units(request.size, kind, request.named(position, "size")),
+                    units(request.size, kind, request.named(place, "size")),
                     kind,
                     found[2].upper(),
                     form,
@@ -188,7 +185,7 @@ class Disks:
             Mount(vdev(number or f"{first + position:04X}"), form, folder)
             for position, (number, form, folder) in enumerate(disks)
         ]
-        plan, files = plan_configure(system, owner, wanted, "disk_list[{}].mntdir")
+        plan, files = plan_configure(system, owner, wanted)
         job = new_job()
         for stored, data in files.items():
             await asyncio.to_thread(self._core.materials.store, job, stored, data)
@@ -200,14 +197,14 @@ class Disks:
         return answer.documents("disks")
 
 
-def plan_configure(system: str, owner: str, mounts: Sequence[Mount], field: str) -> tuple[Plan, Mapping[str, bytes]]:
-    """Have the guest mount disks, now and at each boot: the plan and its files. Raises BadInput for a folder, naming
-    ``field`` with the mount's position."""
+def plan_configure(system: str, owner: str, mounts: Sequence[Mount]) -> tuple[Plan, Mapping[str, bytes]]:
+    """Have the guest mount disks, now and at each boot: the plan and its files. Raises BadInput for a folder."""
     commands: list[str] = []
     for position, mount in enumerate(mounts):
         target = mount.folder or f"/mnt/ephemeral{mount.vdev.lower()}"
         if not _MOUNT.fullmatch(target):
-            raise BadInput(field.format(position), mount.folder, "an absolute path of letters, digits, '_', '-', '.'")
+            limit = "an absolute path of letters, digits, '_', '-', '.'"
+            raise BadInput(f"mounts[{position}].folder", mount.folder, limit)
         commands += _mount_commands(mount.vdev.lower(), mount.format, target)
     data = doscript.write({}, tuple(commands))
     steps = (punch_step(owner, "aemod", "doscript", "aemod.doscript", len(data)), configure_step(owner, "disks"))
@@ -313,5 +310,4 @@ def disk_request(source: Mapping[str, Json], boot: bool) -> DiskRequest:
         boot=boot,
         vdev=str(source.get("vdev") or ""),
         pool=str(source.get("disk_pool") or ""),
-        member=_CONNECTORS,
     )

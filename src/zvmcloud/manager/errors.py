@@ -208,6 +208,9 @@ class JobCancelled(ManagerError):
     title = "Cancelled"
 
 
+_PARAMETERS = "parameters."
+
+
 def guest_busy(userid: str, job: str) -> Conflict:
     """A guest cannot be changed because a job changes it."""
     return Conflict(
@@ -226,10 +229,14 @@ class AgentFailure(ManagerError):
     def __init__(self, problem: Mapping[str, object], *, job: str = "") -> None:
         smapi = problem.get("smapi")
         cp = problem.get("cp")
+        detail = str(problem.get("detail") or problem.get("title") or "the agent gave no detail")
+        code, remedy = str(problem.get("code") or "agent-failure"), str(problem.get("remedy") or "")
+        if code == "bad-parameter":  # `parameters` is a member of what the agent is sent, not of what a caller sent
+            detail, remedy = detail.removeprefix(_PARAMETERS), remedy.replace(f"correct {_PARAMETERS}", "correct ")
         super().__init__(
-            str(problem.get("detail") or problem.get("title") or "the agent gave no detail"),
-            code=str(problem.get("code") or "agent-failure"),
-            remedy=str(problem.get("remedy") or ""),
+            detail,
+            code=code,
+            remedy=remedy,
             subject=str(problem.get("subject") or ""),
             smapi=_smapi(smapi) if isinstance(smapi, Mapping) else None,
             cp=_cp(cp) if isinstance(cp, Mapping) else None,

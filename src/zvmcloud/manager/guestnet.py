@@ -50,13 +50,13 @@ class Address:
 
 
 def archive(os_version: str, addresses: Sequence[Address]) -> bytes | None:
-    """The doscript for these NICs, or None when there is nothing to configure. Raises BadInput (cidr, gateway_addr)."""
+    """The doscript for these NICs, or None when there is nothing to configure. Raises BadInput (cidr, gateway)."""
     useful = [address for address in addresses if address.ip or address.method == "dhcp"]
     if not useful:
         return None
     for address in useful:
         if address.ip and address.gateway and (":" in address.gateway) != address.is_ipv6:
-            raise BadInput("gateway_addr", address.gateway, f"an address of the same kind as {address.ip}")
+            raise BadInput("gateway", address.gateway, f"an address of the same kind as {address.ip}")
     distribution = Distribution.of(os_version)
     if distribution.is_coreos:
         return None

@@ -164,13 +164,13 @@ class Guests:
         if not 1 <= request.vcpus <= 64:
             raise BadInput("vcpus", request.vcpus, "1 to 64")
         if request.vcpus > max_cpus:
-            raise BadInput("vcpus", request.vcpus, f"at most max_cpu, which is {max_cpus}")
+            raise BadInput("vcpus", request.vcpus, f"at most max_cpus, which is {max_cpus}")
         if request.memory_mb < 1:
-            raise BadInput("memory", request.memory_mb, "at least 1 MB")
+            raise BadInput("memory_mb", request.memory_mb, "at least 1 MB")
         if len(request.tags) > _MOST_TAGS:
             raise BadInput("tags", f"{len(request.tags)} tags", f"at most {_MOST_TAGS}")
         if request.memory_mb > max_memory:
-            raise BadInput("memory", request.memory_mb, f"at most max_mem, which is {max_memory} MB")
+            raise BadInput("memory_mb", request.memory_mb, f"at most max_memory_mb, which is {max_memory} MB")
         disks = self._disks.settle(request.disks, defaults.root_vdev, boot_first=True)
         boot = next((disk.vdev for disk in disks if disk.boot), "")
         parameters: dict[str, Json] = {

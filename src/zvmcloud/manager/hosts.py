@@ -64,7 +64,7 @@ class Hosts:
         wanted = (name or self._core.settings.defaults.disk_pool).upper()
         kind, colon, pool = wanted.partition(":")
         if not colon or kind not in {"ECKD", "FBA"} or not _POOL.fullmatch(pool):
-            raise BadInput("disk_pool", name, "ECKD:name or FBA:name; a name has letters, digits and '_'")
+            raise BadInput("pool", name, "ECKD:name or FBA:name; a name has letters, digits and '_'")
         try:
             answer = Document(await self._core.agent(system).get(f"/v1/pools/{quote(pool, safe='')}"))
         except AgentFailure as error:

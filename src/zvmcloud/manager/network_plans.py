@@ -177,7 +177,7 @@ def plan_set_vlan(system: str, switch: str, guest: str, vlan: int, coupled: Sequ
     """Let a userid use one VLAN (1 to 4094) of a VSWITCH; ``coupled``: its adapters there, of which it is recorded.
     Raises BadInput."""
     if not 1 <= vlan <= 4094:
-        raise BadInput("vlanid", vlan, "1 to 4094")
+        raise BadInput("vlan", vlan, "1 to 4094")
     title = f"set VLAN {vlan} of {guest} on {switch}"
     plan = _right(system, "vswitch.set_vlan", title, switch, {"userid": guest, "vlan": vlan})
     if not coupled:

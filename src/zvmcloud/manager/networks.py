@@ -255,7 +255,7 @@ class Networks:
         settled = []
         for request in requests:
             if request.vdev:
-                number = vdev(request.vdev, "nic_vdev")
+                number = vdev(request.vdev)
                 if number in used:
                     raise Conflict(
                         f"Failed to create nic {number} for guest {owner}, error: "

@@ -77,7 +77,7 @@ class Provisioning:
         """Raises BadInput, NotFound (image-unknown), Conflict (disk-type, disk-too-small)."""
         image = await self._images.get(wanted.image)
         pool = wanted.pool or self._core.settings.defaults.disk_pool
-        root = DiskRequest(_root_size(image, pool, wanted.disk_size), "none", True, "", pool)
+        root = DiskRequest(_root_size(image, pool, wanted.disk_size), "none", True, "", pool, member="")
         disks, defined = self._guests.plan_create(
             system, replace(wanted.guest, disks=(root, *wanted.guest.disks))
         )  # fmt: skip

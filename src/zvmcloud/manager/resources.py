@@ -57,7 +57,7 @@ class Resources:
         guest-unreachable, ...).
         """
         if not 1 <= count <= 64:
-            raise BadInput("cpu_cnt", count, "1 to 64")
+            raise BadInput("vcpus", count, "1 to 64")
         async with self._core.exclusive(system, name.upper()):
             return await self._core.runner.run(
                 await self.plan_cpus(system, name, count, share=share, live=live), origin

@@ -9,6 +9,7 @@ HTTP 500). The status then follows from the numbers: classes 400, 403, 404, 409,
 from __future__ import annotations
 
 from zvmcloud.api.connector.envelope import Code
+from zvmcloud.api.connector.naming import SAME, Names, remedy, told
 from zvmcloud.manager.errors import AgentFailure, ManagerError
 
 SMT, GUEST, NETWORK, VOLUME, IMAGE, MONITOR, FILE, CLIENT, WSGI, SDK = 1, 10, 20, 30, 40, 50, 60, 110, 120, 400
@@ -244,10 +245,10 @@ def status_of(code: Code, message: str, *, creates: bool = False, acts: bool = F
     return 500
 
 
-def message_of(error: ManagerError, code: Code) -> str:
+def message_of(error: ManagerError, code: Code, names: Names = SAME) -> str:
     """One line for people and for clients that look for the words: what failed, with SMAPI's numbers or CP's lines,
-    and what to do."""
-    text = error.detail
+    and what to do. ``names``: what the caller calls the manager's fields."""
+    text = told(error, names)
     if code.overall == 100 and code.rs == 3:
         text = f"Invalid API arg format, error: {text}"
     if error.smapi is not None and f"rc: {error.smapi.rc}, rs: {error.smapi.rs}" not in text:
@@ -256,4 +257,5 @@ def message_of(error: ManagerError, code: Code) -> str:
         text = f"{text} {cause}{meaning}"
     if error.cp is not None and error.cp.lines and error.cp.lines[0] not in text:
         text = f"{text} CP: {error.cp.lines[0]}"
-    return f"{text} Remedy: {error.remedy}" if error.remedy else text
+    todo = remedy(error, names)
+    return f"{text} Remedy: {todo}" if todo else text

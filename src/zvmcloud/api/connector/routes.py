@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from zvmcloud.api.connector import actions, guests, hosts, images, networks, schemas, volumes
+from zvmcloud.api.connector import actions, guests, hosts, images, naming, networks, schemas, volumes
 from zvmcloud.api.connector.ask import Ask, Handler
 from zvmcloud.api.connector.envelope import Reply, failure, fault, success
 from zvmcloud.api.connector.errors import code_of, database_code, message_of, status_of
+from zvmcloud.api.connector.naming import Names
 from zvmcloud.api.connector.reach import (
     CONNECTION,
     GUEST,
@@ -65,13 +66,15 @@ class Rule:
     """What it needs of a door that is limited to a project; an action's goes by its name."""
     doing: str = ""
     """The operation whose errors have codes of their own (errors.code_of)."""
+    names: Names = field(default_factory=dict)
+    """What its request calls the manager's fields; an action's goes by its name."""
 
 
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/", hosts.version),
     Rule("GET", "/smapi_health", hosts.smapi_health),
     Rule("GET", "/guests", guests.list_guests),
-    Rule("POST", "/guests", guests.create_guest, body=schemas.GUEST_CREATE, creates=True),
+    Rule("POST", "/guests", guests.create_guest, body=schemas.GUEST_CREATE, creates=True, names=naming.GUEST),
     Rule("GET", "/guests/stats", guests.stats, query=schemas.QUERY_USERIDS, reach=GUESTS_ASKED),
     Rule("GET", "/guests/interfacestats", guests.interface_stats, query=schemas.QUERY_USERIDS, reach=GUESTS_ASKED),
     Rule("GET", "/guests/nics", guests.nic_rows),
@@ -96,6 +99,7 @@ RULES: tuple[Rule, ...] = (
         networks.create_interface,
         body=schemas.INTERFACE_CREATE,
         doing="nic.create",
+        names=naming.INTERFACE,
     ),
     Rule(
         "DELETE",
@@ -105,8 +109,22 @@ RULES: tuple[Rule, ...] = (
         doing="nic.delete",
     ),
     Rule("GET", "/guests/{userid}/disks", guests.list_disks, named=schemas.PATH_USERID, doing="guest"),
-    Rule("POST", "/guests/{userid}/disks", guests.create_disks, body=schemas.DISKS_CREATE, doing="guest"),
-    Rule("PUT", "/guests/{userid}/disks", guests.config_disks, body=schemas.DISKS_CONFIG, doing="guest"),
+    Rule(
+        "POST",
+        "/guests/{userid}/disks",
+        guests.create_disks,
+        body=schemas.DISKS_CREATE,
+        doing="guest",
+        names=naming.DISKS,
+    ),
+    Rule(
+        "PUT",
+        "/guests/{userid}/disks",
+        guests.config_disks,
+        body=schemas.DISKS_CONFIG,
+        doing="guest",
+        names=naming.DISKS,
+    ),
     Rule("DELETE", "/guests/{userid}/disks", guests.delete_disks, body=schemas.DISKS_DELETE, doing="disk.remove"),
     Rule("GET", "/volumes/conn/{userid}", volumes.connector, body=schemas.VOLUME_CONNECTOR, reach=NEW_GUEST),
     Rule(
@@ -134,12 +152,12 @@ RULES: tuple[Rule, ...] = (
     Rule("PUT", "/volumes/fcp/{fcp_id}", volumes.set_usage, body=schemas.FCP_USAGE, reach=OPERATOR),
     Rule("GET", "/host", hosts.host),
     Rule("GET", "/host/guests", hosts.host_guests),
-    Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL),
-    Rule("GET", "/host/diskpool_volumes", hosts.diskpool_volumes, query=schemas.QUERY_POOL),
+    Rule("GET", "/host/diskpool", hosts.diskpool, query=schemas.QUERY_POOL, names=naming.POOL),
+    Rule("GET", "/host/diskpool_volumes", hosts.diskpool_volumes, query=schemas.QUERY_POOL, names=naming.POOL),
     Rule("GET", "/host/volume", hosts.volume, query=schemas.QUERY_VOLUME),
     Rule("GET", "/host/ssi", hosts.ssi),
     Rule("GET", "/images", images.query_images, query=schemas.QUERY_IMAGE),
-    Rule("POST", "/images", images.import_image, body=schemas.IMAGE_IMPORT, creates=True),
+    Rule("POST", "/images", images.import_image, body=schemas.IMAGE_IMPORT, creates=True, names=naming.IMAGE),
     Rule("DELETE", "/images/{name}", images.delete_image, reach=IMAGE_CHANGED),
     Rule("PUT", "/images/{name}", images.export_image, body=schemas.IMAGE_EXPORT, doing="export", reach=OPERATOR),
     Rule("GET", "/images/{name}/root_disk_size", images.root_disk_size, reach=IMAGE),
@@ -154,6 +172,7 @@ RULES: tuple[Rule, ...] = (
         "/vswitches/{name}",
         networks.update_vswitch,
         body=schemas.VSWITCH_UPDATE,
+        names=naming.VLAN,
         named=schemas.PATH_SWITCH,
         reach=OPERATOR,
     ),
@@ -243,7 +262,8 @@ class Connector:
             reply = await rule.handler(ask)
         except ManagerError as error:
             code = code_of(error, _doing(rule, body))
-            message = message_of(error, code)
+            names = naming.ACTIONS.get(str(body.get("action")), naming.SAME) if rule.acts else rule.names
+            message = message_of(error, code, names)
             status = status_of(code, message, creates=rule.creates, acts=rule.acts)
             if status >= 500:
                 log.warning("%s %s: %s", request.method, request.url.path, message)

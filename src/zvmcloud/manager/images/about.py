@@ -48,15 +48,15 @@ class About:
         return found if self.boot is None else {**found, "boot": self.boot}
 
 
-def check_name(name: str) -> None:
-    """Raises BadInput (image_name) for a name that no image can have."""
+def check_name(name: str, field: str = "name") -> None:
+    """Raises BadInput naming ``field`` for a name that no image can have."""
     if not _NAME.fullmatch(name) or name in {".", ".."}:
-        raise BadInput("image_name", name, "1 to 255 characters without '/', '\\' or control characters")
+        raise BadInput(field, name, "1 to 255 characters without '/', '\\' or control characters")
 
 
-def check(about: About) -> None:
-    """Raises BadInput naming the field."""
-    check_name(about.name)
+def check(about: About, named: str = "name") -> None:
+    """Raises BadInput naming the field; ``named``: the one that has the image's name."""
+    check_name(about.name, named)
     check_os_version(about.os_version)
     check_architecture(about.architecture)
 

@@ -182,9 +182,9 @@ class Images:
         finally:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
-    async def must_be_new(self, name: str) -> None:
+    async def must_be_new(self, name: str, field: str = "name") -> None:
         """Raises BadInput for a name that no image can have, Conflict (image-exists) for one that is taken."""
-        check_name(name)
+        check_name(name, field)
         if await self.exists(name):
             raise taken(name)
 

@@ -81,5 +81,5 @@ async def configure(node: Node, caller: Caller, target: Target, wanted: Configur
         if number not in there:
             raise NotFound(f"guest {owner} has no minidisk {number}", code="disk-unknown", subject=number)
         mounts.append(Mount(number, disk.format, disk.folder))
-    plan, files = plan_configure(target.system, owner, mounts, "mounts[{}].folder")
+    plan, files = plan_configure(target.system, owner, mounts)
     return Prepared(plan, project, files)
