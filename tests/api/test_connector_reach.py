@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.fcp import TemplateChange
 from zvmcloud.manager.identity.acting import act_for
 from zvmcloud.manager.identity.roles import SYSTEM, Caller, Role
+from zvmcloud.manager.images import handed
 from zvmcloud.manager.inventory.tables import marks
 from zvmcloud.manager.jobs.plan import Step
 from zvmcloud.manager.node import Node
@@ -264,3 +266,45 @@ async def test_a_volume_attached_by_its_number_is_recorded_as_attached(shop: Sho
     own = await ok(await shop.admin.get("/systems/ZVM1/volumes/own"))
     assert own["state"] == "in-use"
     assert [(item["guest"], item["devices"]) for item in own["attachments"]] == [("MINE", ["1a00"])]
+
+
+async def test_the_files_of_a_project_have_a_limit_together(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether their length is announced or not, and also when they come at the same time."""
+    folder = shop.node.settings.folder / "files" / "imported" / "of-shop"
+    monkeypatch.setattr(handed, "_LOOK", 4)
+    small = replace(shop.node.settings, connector=replace(shop.node.settings.connector, files_limit=30))
+    monkeypatch.setattr(shop.node, "settings", small)
+    type_of = {"content-type": "application/octet-stream"}
+
+    async def in_parts() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"1234"
+            await asyncio.sleep(0)
+
+    done(await shop.door.put("/files", content=b"x" * 20, headers=type_of))
+    for content in (b"y" * 11, in_parts()):
+        answer = await shop.door.put("/files", content=content, headers=type_of)
+        assert (answer.status_code, answer.json()["modID"]) == (413, 60), answer.text
+        assert "project shop has 1 file(s) of 20 bytes" in answer.json()["errmsg"]
+    assert [path.stat().st_size for path in folder.iterdir()] == [20], "nothing of what was refused is kept"
+    answers = await asyncio.gather(*(shop.door.put("/files", content=b"z" * 4, headers=type_of) for _ in range(5)))
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 30
+    assert {answer.status_code for answer in answers} <= {200, 413}
+    monkeypatch.setattr(handed, "MOST_FILES", len(list(folder.iterdir())))
+    assert (await shop.door.put("/files", content=b"", headers=type_of)).status_code == 413
+
+
+async def test_the_files_of_another_project_are_not_there(shop: Shop) -> None:
+    act_for(SYSTEM)  # not for the door, whose requests run in this task
+    data = shop.sample.read_bytes()
+
+    async def piece() -> AsyncIterator[bytes]:
+        yield data
+
+    theirs = await handed.keep(shop.node.settings, "default", piece())
+    own = done(await shop.door.put("/files", content=data, headers={"content-type": "application/octet-stream"}))
+    for url, status in ((theirs.path.as_uri(), 500), (own["dest_url"], 200)):
+        image = {"image_name": "up", "url": url, "image_meta": {"os_version": "rhel8"}}
+        answer = await shop.door.post("/images", json={"image": image})
+        assert answer.status_code == status, answer.text
+    assert (await shop.node.images.get("up")).project == "shop"

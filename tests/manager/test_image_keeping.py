@@ -88,14 +88,17 @@ def test_settings_that_are_none_are_refused(tmp_path: Path, wrong: dict[str, obj
 
 
 async def test_a_file_that_came_by_itself_goes_when_an_upload_would(node: Node) -> None:
-    folder = node.settings.folder / "files" / "imported"
+    imported = node.settings.folder / "files" / "imported"
+    folder = imported / "of-default"
     folder.mkdir(parents=True)
-    old, young = folder / "old", folder / "young"
-    for path in (old, young):
+    old, young, older = folder / "old", folder / "young", imported / "without-a-project"
+    for path in (old, young, older):
         path.write_bytes(b"bytes")
     then = time.time() - node.settings.images.upload_seconds - 60
-    os.utime(old, (then, then))
+    for path in (old, older, folder):
+        os.utime(path, (then, then))
     await node.forget_old()
+    assert list(imported.iterdir()) == [folder]
     assert [path.name for path in folder.iterdir()] == ["young"]
 
 

@@ -81,6 +81,9 @@ class ConnectorSettings:
     capture_stopped: bool = False
     """Whether a guest that is off may be captured; its clients expect a conflict then."""
     file_limit: int = 64 * 2**30
+    """Bytes of one file of ``PUT /files``."""
+    files_limit: int = 64 * 2**30
+    """Bytes of all such files of a project that wait to be imported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@
     [connector]  mode = "token", role = "operator", project = "default", open_from = ["127.0.0.1"],
                  token_seconds = 3600, deploys = 20, console_kb = 100,
                  capture_stopped = false, socket_port = 2000
+                 file_limit = 68719476736    # bytes of one file of PUT /files
+                 files_limit = 68719476736   # bytes of all such files of a project that wait to be imported
     [inventory]  seconds = 300           # between two looks at a system; 0: none
                  events = true           # look at once where z/VM says that something happened
                  ignore = ["TCPIP*"]     # userids that are not reported as foreign
@@ -168,6 +170,7 @@ def _connector(table: dict[str, object]) -> ConnectorSettings:
         socket_port=_number(table.pop("socket_port", base.socket_port), "connector.socket_port", -1, 65535),
         capture_stopped=_flag(table.pop("capture_stopped", base.capture_stopped), "connector.capture_stopped"),
         file_limit=_number(table.pop("file_limit", base.file_limit), "connector.file_limit", 1, 2**50),
+        files_limit=_number(table.pop("files_limit", base.files_limit), "connector.files_limit", 1, 2**50),
     )
     _nothing_left(table, "connector.")
     if values.role not in {"member", "operator", "admin"}:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import os
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +18,7 @@ from zvmcloud.manager import confined
 from zvmcloud.manager.distributions import Distribution
 from zvmcloud.manager.errors import BadInput, ManagerError, NotSupported
 from zvmcloud.manager.identity.acting import actor
-from zvmcloud.manager.images import Image
+from zvmcloud.manager.images import Image, handed
 from zvmcloud.manager.jobs.plan import Json
 
 _FLUSH = 1 << 20
@@ -96,37 +93,25 @@ async def export_image(ask: Ask) -> Reply:
 
 async def import_file(ask: Ask) -> Reply | Response:
     """Keep the request's body as a file; the URL in the answer can be imported as an image."""
-    folder = _files(ask) / "imported"
-    path = folder / str(uuid.uuid4())
-    limit = ask.node.settings.connector.file_limit
-    digest, size, whole = hashlib.md5(usedforsecurity=False), 0, False
+    announced = ask.request.headers.get("content-length", "")
     try:
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
-        with path.open("xb") as file:
-            buffer = bytearray()
-            async for chunk in ask.request.stream():
-                size += len(chunk)
-                if size > limit:
-                    return failure(
-                        413, Code(300, FILE, 300, 1), f"File import operation failed: more than {limit} bytes"
-                    )
-                digest.update(chunk)
-                buffer += chunk
-                if len(buffer) >= _FLUSH:
-                    await asyncio.to_thread(file.write, bytes(buffer))
-                    buffer.clear()
-            await asyncio.to_thread(file.write, bytes(buffer))
-        whole = True
+        kept = await handed.keep(
+            ask.node.settings,
+            ask.caller.project,
+            ask.request.stream(),
+            int(announced) if announced.isdigit() else 0,
+        )
+    except handed.TooMuch as error:
+        return _not_kept(error.status, f"{error.detail} Remedy: {error.remedy}" if error.remedy else error.detail)
     except OSError as error:
-        reason = error.strerror or "input/output error"
-        return failure(500, Code(300, FILE, 300, 1), f"File import operation failed: {reason}")
-    finally:
-        if not whole:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(path.unlink)
-    told = {"bytes": size, "md5": digest.hexdigest()}
-    await ask.node.audit.note(actor(), "file.import", path.name, detail=told)
-    return Reply({"filesize_in_bytes": size, "dest_url": path.as_uri(), "md5sum": digest.hexdigest()})
+        return _not_kept(500, error.strerror or "input/output error")
+    told = {"bytes": kept.length, "md5": kept.md5}
+    await ask.node.audit.note(actor(), "file.import", kept.path.name, project=ask.caller.project, detail=told)
+    return Reply({"filesize_in_bytes": kept.length, "dest_url": kept.path.as_uri(), "md5sum": kept.md5})
+
+
+def _not_kept(status: int, why: str) -> Response:
+    return failure(status, Code(300, FILE, 300, 1), f"File import operation failed: {why}")
 
 
 async def export_file(ask: Ask) -> Reply | Response:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from zvmcloud.manager.core import Core
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.roles import Caller
+from zvmcloud.manager.images import handed
 from zvmcloud.manager.images.records import reader_of, tell
 from zvmcloud.manager.images.repository import Images
 from zvmcloud.manager.jobs.again import FILES_KEPT
@@ -117,7 +118,7 @@ class Keeping:
         """Remove files that came by themselves (the connector's ``PUT /files``) and were not touched for as long as an
         upload waits for its next bytes; how many went."""
         oldest = time.time() - self._core.settings.images.upload_seconds
-        return await asyncio.to_thread(_clean, self._core.settings.folder / "files" / "imported", frozenset(), oldest)
+        return await asyncio.to_thread(handed.forget, self._core.settings, oldest)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
