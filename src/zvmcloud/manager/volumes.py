@@ -24,6 +24,8 @@ from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Json, Plan, Step
 from zvmcloud.manager.storage import numbered
 
+DETACH = "devol"
+"""The reader file by which a guest gives a volume up."""
 _FCP = re.compile(r"[0-9a-f]{4}")
 _WWN = re.compile(r"0x[0-9a-f]{16}")
 _HEX = re.compile(r"[0-9a-f]+")
@@ -117,7 +119,7 @@ class Volumes:
             record = Step("disconnect", f"a connection of {owner} less", numbered.DISCONNECTED, count)
             if wish.record_only or wish.root:
                 return await self._run(system, "volume.detach", f"Record a volume of {owner}", [record], owner, origin)
-            steps = await self._script(job := new_job(), owner, "devol", detach_script(wish))
+            steps = await self._script(job := new_job(), owner, DETACH, detach_script(wish))
             steps[-1] = attached_again(steps[-1], owner, attach_script(wish))
             if last:
                 steps.append(undedicate_step(owner, last, await self._pool.elsewhere(system, last)))
@@ -240,10 +242,10 @@ def _dedicated(
 
 
 def attached_again(configure: Step, owner: str, script: bytes) -> Step:
-    """The step in which a guest gives a volume up, undone by the script that attaches it: z/VM may refuse to take the
-    devices back."""
+    """The step in which a guest gives a volume up, undone by the script that attaches it, unless the guest is still to
+    read the one that detaches it: z/VM may refuse to take the devices back."""
     encoded = base64.b64encode(script).decode()
-    back: dict[str, Json] = {"userid": owner, "scripts": "volume", "script": encoded}
+    back: dict[str, Json] = {"userid": owner, "scripts": "volume", "script": encoded, "unless": DETACH}
     return replace(configure, undo_kind="guest.configure", undo_parameters=back)
 
 

@@ -22,6 +22,7 @@ from zvmcloud.manager.storage import steps
 from zvmcloud.manager.storage.pool_file import Lun
 from zvmcloud.manager.storage.rows import Volume
 from zvmcloud.manager.volumes import (
+    DETACH,
     Connection,
     attach_script,
     attached_again,
@@ -113,12 +114,11 @@ async def plan_detach(node: Node, system: str, guest: str, volume: Volume) -> Pl
     plan: list[Step] = []
     if mine.boot:
         await _must_be_off(node, system, owner)
-        entry: dict[str, Json] = {"userid": owner, "loaddev": {}, "ipl": ""}
-        plan.append(Step("boot", f"{owner} boots from LUN {volume.lun.lun} no more", "guest.change", entry))
+        plan.append(_entry_step(owner, f"{owner} boots from LUN {volume.lun.lun} no more", {}, ""))
     else:
         connection = _connection(owner, volume.lun, fcps, mine.mount_point)
-        files["devol.sh"] = detach_script(connection)
-        plan += script_steps(owner, "devol", files["devol.sh"])
+        files[f"{DETACH}.sh"] = script = detach_script(connection)
+        plan += script_steps(owner, DETACH, script)
         plan[-1] = attached_again(plan[-1], owner, attach_script(connection))
     last = [have[fcp] for fcp in fcps if have[fcp].connections == 1]
     if last:
@@ -133,8 +133,12 @@ def _boot_step(owner: str, lun: Lun, fcps: list[str]) -> Step:
     loaddev = {"device": fcps[0].upper(), "portname": lun.wwpns[0], "lun": lun.lun}
     if len(fcps) > 1:
         loaddev["alterdev"] = f"{fcps[1].upper()} PORT {lun.wwpns[-1]}"
-    entry: dict[str, Json] = {"userid": owner, "loaddev": loaddev, "ipl": "LOADDEV"}
-    return Step("boot", f"{owner} boots from LUN {lun.lun}", "guest.change", entry)
+    return _entry_step(owner, f"{owner} boots from LUN {lun.lun}", loaddev, "LOADDEV")
+
+
+def _entry_step(owner: str, title: str, loaddev: dict[str, str], ipl: str) -> Step:
+    entry: dict[str, Json] = {"userid": owner, "loaddev": {**loaddev}, "ipl": ipl}
+    return Step("boot", title, "guest.change", entry, "guest.restore", {"userid": owner})
 
 
 def _connection(owner: str, lun: Lun, fcps: list[str], mount_point: str) -> Connection:

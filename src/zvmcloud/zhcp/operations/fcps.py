@@ -233,27 +233,31 @@ async def undedicate(context: Context, request: UndedicateFcps) -> dict[str, Jso
         on = await context.power(userid) is PowerState.ON
         for number, device in enumerate(request.devices):
             context.report(number / max(len(request.devices), 1), f"device {device}")
-            if on:
-                before = context.intended(f"gone-{device}")
-                await context.intend(f"gone-{device}")
-                answer = await context.call(
-                    f.ImageDeviceUndedicate(target=userid, image_device_number=device), allow=_GONE
-                )
-                if answer.rc == 0 or before:
-                    context.on_undo(
-                        f"device {device} of {userid}", _again(context, userid, device, have.get(device, device))
-                    )
+            live = on and await _taken_live(context, userid, device)
+            if live or device in have:
+                real = have.get(device, "")
+                context.on_undo(f"device {device} of {userid}", _again(context, userid, device, real, live=live))
             await _drop(context, userid, device)
     return {"devices": list(request.devices), "live": on}
 
 
-def _again(context: Context, userid: str, device: str, real: str) -> Undo:
-    """Give a device back that was taken away: both halves, whichever of them is missing."""
+async def _taken_live(context: Context, userid: str, device: str) -> bool:
+    """Take a device from the running guest; False when it did not have it."""
+    before = context.intended(f"gone-{device}")
+    await context.intend(f"gone-{device}")
+    answer = await context.call(f.ImageDeviceUndedicate(target=userid, image_device_number=device), allow=_GONE)
+    return answer.rc == 0 or before
+
+
+def _again(context: Context, userid: str, device: str, real: str, *, live: bool) -> Undo:
+    """Give a device back that was taken away. ``real``: what the entry named, "" when it did not have the device."""
 
     async def again() -> None:
-        both = {"target": userid, "image_device_number": device, "real_device_number": real}
-        await context.call(f.ImageDeviceDedicateDM(**both, readonly=0), allow=((404, 4),))
-        await context.call(f.ImageDeviceDedicate(**both, readonly=0), allow=((204, 4),))
+        both = {"target": userid, "image_device_number": device, "real_device_number": real or device}
+        if real:
+            await context.call(f.ImageDeviceDedicateDM(**both, readonly=0), allow=((404, 4),))
+        if live:
+            await context.call(f.ImageDeviceDedicate(**both, readonly=0), allow=((204, 4),))
 
     return again
 
@@ -262,6 +266,8 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     """guest.configure; AgentError 409 `volume-script-failed`, `disks-script-failed` or `network-script-failed` with the
     service's exit status."""
     userid = request.userid
+    if request.unless and await reader.of_ours(context, userid, request.unless, "SH"):
+        return {"userid": userid, "configured": False}
     if request.script:
         data = reader.decoded("script", request.script)
         await reader.give(context, userid, reader.CardFile("CONFIG", "SH", "X", data), "script")

@@ -207,18 +207,19 @@ async def purge(context: Context, request: PurgeFiles) -> dict[str, Json]:
 
 async def withdraw(context: Context, request: WithdrawFile) -> dict[str, Json]:
     """A run after a crash deletes no other file than the first one chose."""
-    me = await context.machine.identity()
-    wanted = (me.userid, request.name, request.type)
-    there = [
-        file.spoolid
-        for file in await files(context, request.userid)
-        if (file.origin, file.name.upper(), file.filetype.upper()) == wanted
-    ]
+    there = await of_ours(context, request.userid, request.name, request.type)
     chosen = context.recall("withdrawn") or (there[-1] if there else "")
     if chosen:
         await context.remember("withdrawn", chosen)
         await manage(context, request.userid, "PURGE", [chosen], gone=True)
     return {"userid": request.userid, "withdrawn": [chosen] if chosen else []}
+
+
+async def of_ours(context: Context, userid: str, name: str, filetype: str) -> list[str]:
+    """The files of that name and type that this agent put into the reader, and that the guest has not read."""
+    wanted = ((await context.machine.identity()).userid, name, filetype)
+    found = await files(context, userid)
+    return [file.spoolid for file in found if (file.origin, file.name.upper(), file.filetype.upper()) == wanted]
 
 
 async def order(context: Context, request: OrderFiles) -> dict[str, Json]:
