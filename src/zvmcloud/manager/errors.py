@@ -6,6 +6,7 @@
       +-- BadInput               400  a field, its value, the limit it broke
       +-- NotAllowed             403  a path outside the allowed folders, a host that is not ours
       +-- NotFound               404  guest, image, virtual switch, job, system
+      |     +-- Hidden           404  the same of what another project owns
       +-- Conflict               409  exists already, in use, wrong state
       +-- NotSupported           501
       +-- TooMany                429  requests or failed logins; ``wait`` seconds
@@ -129,6 +130,10 @@ class NotFound(ManagerError):
     status = 404
     code = "not-found"
     title = "Not found"
+
+
+class Hidden(NotFound):
+    """What another project owns, told as if it were not there."""
 
 
 class Conflict(ManagerError):

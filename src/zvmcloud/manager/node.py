@@ -29,6 +29,7 @@ from zvmcloud.manager.idempotency import Idempotency
 from zvmcloud.manager.identity.accounts import Accounts
 from zvmcloud.manager.identity.audit import Audit
 from zvmcloud.manager.identity.quotas import Quotas
+from zvmcloud.manager.identity.refusals import Refusals
 from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.identity.tokens import Tokens
 from zvmcloud.manager.images import Images
@@ -102,6 +103,7 @@ class Node:
         self.tokens = tokens
         self.accounts = Accounts(core.database, tokens)
         self.audit = Audit(core.database)
+        self.refusals = Refusals(self.audit)
         self.quotas = Quotas(core.database)
         self.plans = Plans(self)
         self.events = Events(core.database)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from zvmcloud.api.connector.ask import Ask, text
-from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.errors import Hidden, NotFound
 from zvmcloud.manager.identity.roles import Role
 from zvmcloud.manager.jobs.plan import Json
 
@@ -58,7 +58,7 @@ class Reach:
     changes: bool = False
 
     async def check(self, ask: Ask) -> None:
-        """Raises NotAllowed (role), NotFound (guest-unknown, image-unknown)."""
+        """Raises NotAllowed (role), NotFound or Hidden (guest-unknown, image-unknown)."""
         caller, node = ask.caller, ask.node
         if caller.sees is None:
             return
@@ -69,8 +69,8 @@ class Reach:
             if row is None and self.new:
                 continue
             if row is None or caller.role_in(row["project"]) is None:
-                owner = name.upper()
-                raise NotFound(f"Guest '{owner}' does not exist.", code="guest-unknown", subject=owner)
+                owner, absent = name.upper(), NotFound if row is None else Hidden
+                raise absent(f"Guest '{owner}' does not exist.", code="guest-unknown", subject=owner)
         for name in self.images(ask):
             if not await node.images.exists(name):
                 continue  # what becomes of that is the handler's

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from zvmcloud.api.connector import actions, guests, hosts, images, naming, networks, schemas, volumes
 from zvmcloud.api.connector.ask import Ask, Handler
+from zvmcloud.api.connector.bodies import no_text, parsed_body
 from zvmcloud.api.connector.envelope import Reply, failure, fault, success
 from zvmcloud.api.connector.errors import code_of, database_code, message_of, status_of
 from zvmcloud.api.connector.naming import Names
@@ -42,10 +41,6 @@ from zvmcloud.manager.node import Node
 
 log = logging.getLogger(__name__)
 
-_BODY_LIMIT = 8 * 2**20
-"""Bytes of a JSON body; ``PUT /files`` has its own limit."""
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -68,6 +63,11 @@ class Rule:
     """The operation whose errors have codes of their own (errors.code_of)."""
     names: Names = field(default_factory=dict)
     """What its request calls the manager's fields; an action's goes by its name."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something; one of the connector's reads does: it reserves FCP devices."""
+        return self.method != "GET" or self.handler is volumes.connector
 
 
 RULES: tuple[Rule, ...] = (
@@ -217,7 +217,7 @@ class Connector:
             act_for(caller)
             document: Mapping[str, Json] = {}
             if body is not None or rule.any_body:
-                parsed = await _json(request)
+                parsed = await parsed_body(request)
                 if isinstance(parsed, Response):
                     return parsed
                 complaint = body.complaint(parsed) if body is not None else None
@@ -226,7 +226,7 @@ class Connector:
                 if complaint is not None:
                     return fault(400, f"ValidationError: {complaint}")
                 document = parsed if isinstance(parsed, Mapping) else {}
-            complaint = _no_text([*request.path_params.values(), *request.query_params.values()])
+            complaint = no_text([*request.path_params.values(), *request.query_params.values()])
             if complaint is not None:
                 return fault(400, f"ValidationError: {complaint}")
             if named is not None:
@@ -261,6 +261,8 @@ class Connector:
             await (of_action(body) if rule.acts else rule.reach).check(ask)
             reply = await rule.handler(ask)
         except ManagerError as error:
+            if rule.changes:
+                await self._node.refusals.note(caller, f"{request.method} {request.url.path}", error)
             code = code_of(error, _doing(rule, body))
             names = naming.ACTIONS.get(str(body.get("action")), naming.SAME) if rule.acts else rule.names
             message = message_of(error, code, names)
@@ -337,44 +339,6 @@ def _route(path: str, methods: Mapping[str, Callable[[Request], Awaitable[Respon
     route = Route(path, dispatch, methods=list(methods))
     route.methods = set(methods)
     return route
-
-
-async def _json(request: Request) -> Json | Response:
-    """The parsed body, or the answer that says why there is none."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > _BODY_LIMIT:
-        return fault(413, f"the body has {declared} bytes; at most {_BODY_LIMIT} are accepted")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > _BODY_LIMIT:
-            return fault(413, f"the body has more than {_BODY_LIMIT} bytes")
-    try:
-        parsed: Json = json.loads(bytes(data), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        return fault(400, f"Malformed JSON: {error}")
-    plain = data.isascii() and b"\\u" not in data  # what has no escape cannot have such a character
-    complaint = None if plain else _no_text(parsed)
-    return parsed if complaint is None else fault(400, f"Malformed JSON: {complaint}")
-
-
-def _no_constant(name: str) -> Json:
-    """NaN and Infinity are Python's, not JSON's."""
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _no_text(value: Json) -> str | None:
-    """What no table and no z/VM can hold: a NUL or half of a surrogate pair in a text; None when there is neither."""
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, str) and _NO_TEXT.search(item):
-            return f"{item[:100]!a} has a character that is none (NUL, or half of a surrogate pair)"
-        if isinstance(item, Mapping):
-            left += [*item, *item.values()]
-        elif isinstance(item, list):
-            left += item
-    return None
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

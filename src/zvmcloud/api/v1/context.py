@@ -24,6 +24,8 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 NODE = "zvmcloud.node"
 """Where the scope of a request has the node that it is for."""
+CALLER = "zvmcloud.caller"
+"""Where it has who asks, once that is known."""
 ONCE = "zvmcloud.once"
 """Where it has its :class:`Once`, when it came with an Idempotency-Key."""
 
@@ -99,6 +101,7 @@ async def caller_of(request: Request, _shown: Credentials) -> Caller:
             remedy="send Authorization: Bearer with a token from `zvm login`, `zvm token create` or `zvm init`",
         )
     act_for(found)
+    request.scope[CALLER] = found
     return found
 
 

@@ -17,8 +17,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
+from zvmcloud.api.v1.context import CALLER, node_of
 from zvmcloud.api.v1.remedies import remedy_of
 from zvmcloud.manager.errors import ManagerError, TooMany
+from zvmcloud.manager.identity.roles import Caller
 
 MEDIA_TYPE = "application/problem+json"
 _MESSAGE = re.compile(r"\b((?:DVH|HCP)[A-Z]{3}\d{3,5}[A-Z])\b")
@@ -117,9 +119,12 @@ def _answer(document: Mapping[str, object], headers: Mapping[str, str] | None = 
     return JSONResponse(problem.model_dump(mode="json"), problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-async def _problem(_request: Request, error: Exception) -> JSONResponse:
+async def _problem(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ManagerError):
         raise error
+    caller = request.scope.get(CALLER)
+    if isinstance(caller, Caller) and request.method != "GET":
+        await node_of(request).refusals.note(caller, f"{request.method} {request.url.path}", error)
     return answer(error)
 
 

@@ -6,5 +6,6 @@ one project only; the database holds its SHA-256 alone. A *project* owns guests,
 
 One subject per module: :mod:`.roles` (the order of roles, what a caller may see), :mod:`.credentials` (hashing),
 :mod:`.accounts` (users, projects, members), :mod:`.tokens`, :mod:`.throttle` (failed logins), :mod:`.audit` (the
-chained record). May import the manager's database, tables and errors; must never know HTTP.
+chained record), :mod:`.refusals` (what was refused for rights, in it). May import the manager's database,
+tables and errors; must never know HTTP.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from zvmcloud.manager.errors import NotAllowed, NotFound
+from zvmcloud.manager.errors import Hidden, NotAllowed
 
 
 class Role(StrEnum):
@@ -83,7 +83,7 @@ class Caller:
         caller's role there is too small."""
         held = self.role_in(project)
         if held is None:
-            raise NotFound(f"{what} does not exist, or is not in a project of {self.user}", subject=what)
+            raise Hidden(f"{what} does not exist, or is not in a project of {self.user}", subject=what)
         if not held.covers(role):
             raise NotAllowed(
                 f"{what} is in project {project}, where {self.user} is {held}; this needs {role}",

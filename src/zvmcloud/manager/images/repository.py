@@ -21,7 +21,7 @@ from zvmcloud.images.formats import Format
 from zvmcloud.images.sparsefile import DiskFileError
 from zvmcloud.manager.core import CAPTURED, Core
 from zvmcloud.manager.downloads import Limits
-from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed, NotFound
+from zvmcloud.manager.errors import BadInput, Hidden, ImageUnusable, ManagerError, NotAllowed, NotFound
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.identity.quotas import megabytes
@@ -125,7 +125,7 @@ class Images:
         """The image, if it is public or of a project that the caller sees. Raises NotFound (image-unknown)."""
         found = await self.get(name)
         if not found.public and caller.role_in(found.project) is None:
-            raise NotFound(f"The image record of {name} does not exist", code="image-unknown", subject=name)
+            raise Hidden(f"The image record of {name} does not exist", code="image-unknown", subject=name)
         return found
 
     def path(self, image: Image) -> Path:
