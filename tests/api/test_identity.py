@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.native import As, ok, refused, token_of
-from zvmcloud.manager.identity.accounts import Accounts
+from zvmcloud.manager.identity.accounts import Accounts, WrongPassword
 from zvmcloud.manager.identity.tables import api_tokens, audit, users
 from zvmcloud.manager.identity.throttle import FREE
 from zvmcloud.manager.identity.tokens import Tokens
@@ -56,6 +56,20 @@ async def test_wrong_logins_that_come_at_once_are_counted_one_by_one(
     stranger, wrong = client(""), {"user": "carla", "password": "wrong one"}
     answers = await asyncio.gather(*(stranger.post("/login", json=wrong) for _ in range(3 * FREE)))
     assert Counter(answer.status_code for answer in answers) == {401: FREE, 429: 2 * FREE}
+
+
+async def test_right_logins_that_come_at_once_do_not_slow_each_other_down(admin: httpx.AsyncClient, node: Node) -> None:
+    """Neither those of many users behind one address, nor those of one user from many; also after some that failed."""
+    await ok(await admin.post("/users", json={"name": "carla", "password": PASSWORD}), 201)
+    await ok(await admin.post("/users", json={"name": "dora", "password": PASSWORD}), 201)
+    accounts = standing_still(node)
+    for user, address in (("carla", "192.0.2.1"), ("dora", "192.0.2.1")):
+        for _ in range((FREE - 1) // 2):
+            with pytest.raises(WrongPassword):
+                await accounts.login(user, "wrong one", address)
+    several = [("carla", "192.0.2.1"), ("dora", "192.0.2.1"), ("carla", "192.0.2.2"), ("carla", "192.0.2.3")]
+    made = await asyncio.gather(*(accounts.login(user, PASSWORD, address) for user, address in several * 2))
+    assert [token.user for token, _ in made] == [user for user, _ in several * 2]
 
 
 async def test_a_login_that_goes_well_counts_for_nothing(client: As, admin: httpx.AsyncClient, node: Node) -> None:

@@ -67,13 +67,14 @@ class Accounts:
 
     async def login(self, name: str, password: str, address: str) -> tuple[Token, str]:
         """A token for twelve hours. Raises WrongPassword (login-refused), the same for every reason, and TooMany."""
-        attempt = await self._throttle.begin(name, address)
-        async with self._database.read() as connection:
-            row = (await connection.execute(sa.select(users).where(users.c.name == name))).mappings().one_or_none()
-        right = await asyncio.to_thread(credentials.matches, password, row["password"] if row else None)
-        if row is None or not right or not row["enabled"]:
-            raise WrongPassword("the user or the password is wrong, or the user is disabled")
-        await self._throttle.passed(attempt)
+        async with self._throttle.in_line(name, address):
+            attempt = await self._throttle.begin(name, address)
+            async with self._database.read() as connection:
+                row = (await connection.execute(sa.select(users).where(users.c.name == name))).mappings().one_or_none()
+            right = await asyncio.to_thread(credentials.matches, password, row["password"] if row else None)
+            if row is None or not right or not row["enabled"]:
+                raise WrongPassword("the user or the password is wrong, or the user is disabled")
+            await self._throttle.passed(attempt)
         caller = Caller(name, Role(row["role"]), address=address)
         return await self._tokens.make(caller, name, "login", seconds=LOGIN_SECONDS)
 

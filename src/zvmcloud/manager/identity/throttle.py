@@ -2,15 +2,20 @@
 
 Counted per user and per address, in the database, so that several managers share the count and a restart does not
 forget it. A login is counted before its password is looked at, and taken back when it went well, so many at once get
-no further than one after the other. A success clears the user's count; a quiet hour clears both.
+no further than one after the other. Those of one user, and those from one address, stand in line in each manager, so
+that a right login is not taken for a failure by the one behind it: a manager has one under way of each, and it takes
+more managers than :data:`FREE` to throttle right ones. A success clears the user's count; a quiet hour clears both.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 
@@ -42,6 +47,15 @@ class Throttle:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @contextlib.asynccontextmanager
+    async def in_line(self, user: str, address: str) -> AsyncIterator[None]:
+        """A login's turn, from :meth:`begin` to :meth:`passed`, after those of the user and those from the address that
+        came before it. All stand in the address's line first, so no two wait for each other."""
+        at_address, of_user = (self._lines.setdefault(key, asyncio.Lock()) for key in reversed(_keys(user, address)))
+        async with at_address, of_user:
+            yield
 
     async def begin(self, user: str, address: str) -> Attempt:
         """Count a login as failed before its password is looked at: those that come at once are counted too.
@@ -49,7 +63,7 @@ class Throttle:
         Raises TooMany (login-throttled), with the seconds to wait, while the user or the address must pause; that is
         not counted.
         """
-        keys = (f"user {user}"[:128], f"address {address}"[:128])
+        keys = _keys(user, address)
         mine = failed_logins.c.key.in_(keys)
         async with self._database.write() as connection:
             now = self._clock()
@@ -77,6 +91,10 @@ class Throttle:
             last = sa.case((lasts == attempt.began, attempt.before), else_=lasts)
             await connection.execute(sa.update(failed_logins).where(address).values(count=counts - 1, last=last))
             await connection.execute(sa.delete(failed_logins).where(address, counts < 1))
+
+
+def _keys(user: str, address: str) -> tuple[str, str]:
+    return f"user {user}"[:128], f"address {address}"[:128]
 
 
 def pause(failures: int) -> float:
