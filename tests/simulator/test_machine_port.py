@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 
 import pytest
 
@@ -64,7 +65,10 @@ async def test_a_punched_file_is_listed_and_received_once(agent: Agent) -> None:
         op="punch", name="CFGDRIVE", type="ISO", **{"class": "X"}, data=base64.b64encode(data).decode()
     )
     spoolid = punched["spoolid"]
-    assert (await agent.ask(op="reader"))["files"] == [
+    listed = (await agent.ask(op="reader"))["files"]
+    assert isinstance(listed, list)
+    assert re.fullmatch(r"\d\d/\d\d \d\d:\d\d:\d\d", listed[0].pop("created"))
+    assert listed == [
         {
             "spoolid": spoolid,
             "origin": "ZHCP",
@@ -75,6 +79,9 @@ async def test_a_punched_file_is_listed_and_received_once(agent: Agent) -> None:
             "records": len(data) // 80,
         }
     ]
+    held = await agent.ask(op="receive", spoolid=spoolid, hold=True)
+    assert base64.b64decode(str(held["data"])) == data
+    assert " USER " in str(await agent.cp(f"QUERY RDR {spoolid}")), "it stays, in user hold"
     received = await agent.ask(op="receive", spoolid=spoolid)
     assert base64.b64decode(str(received["data"])) == data
     assert (await agent.ask(op="receive", spoolid=spoolid))["ok"] is False

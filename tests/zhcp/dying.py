@@ -41,6 +41,10 @@ class Dying:
         """Before or after a CP command that begins so."""
         self._wrap(self.runner.machine, "cp", lambda given: given.startswith(command), after=after)
 
+    def after_reading(self) -> None:
+        """After it has read a file of its reader."""
+        self._wrap(self.runner.machine, "read", lambda _spoolid: True, after=True)
+
     def after_function(self, function: str) -> None:
         """After a SMAPI function."""
         self._wrap(self.runner.smapi, "call", lambda given, _record: given.spec.name == function, after=True)

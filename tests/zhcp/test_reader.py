@@ -133,7 +133,7 @@ async def test_files_go_to_another_reader_and_back_when_that_fails(agent: Agent)
 
 async def test_files_that_were_handed_over_come_back_under_the_numbers_that_they_had_here(agent: Agent) -> None:
     before = await three(agent)
-    agent.simulator.faults.add(Rule(function="System_RDR_File_Query", skip=2, rc=620, rs=77, count=1))
+    agent.simulator.faults.add(Rule(function="System_RDR_File_Query", skip=4, rc=620, rs=77, count=1))
     await agent.refused(TransferFiles(userid="LINUX01", to="LINUX02", spoolids=(before["ONE"], before["THREE"])))
     assert list(await reader(agent)) == ["ONE", "TWO", "THREE"]
     assert await reader(agent, "LINUX02") == {}

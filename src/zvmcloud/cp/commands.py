@@ -175,6 +175,11 @@ def change_reader(spool: str, file_class: str = "", file_name: str = "", file_ty
     return _line(*words)
 
 
+def release_reader(spool: str) -> str:
+    """CHANGE RDR id NOHOLD: a file on user hold can be read again."""
+    return _line("CHANGE RDR", spoolid(spool), "NOHOLD")
+
+
 def transfer_reader(spool: str, to: str) -> str:
     """TRANSFER * RDR id TO userid RDR: hand a reader file over."""
     return _line("TRANSFER * RDR", spoolid(spool), "TO", userid(to, "to"), "RDR")

@@ -7,6 +7,7 @@ connection with JSON objects, one per line, one answer for one request:
     {"op":"cp","command":"LINK LINUX01 0100 F000 MR"}  -> {"ok":true,"rc":0,"lines":[...]}
     {"op":"punch","name":"CFGDRIVE","type":"ISO","class":"X","data":"<base64>"} -> {"ok":true,"spoolid":"0101"}
     {"op":"reader"} -> {"ok":true,"files":[...]}      {"op":"receive","spoolid":"0102"} -> {"ok":true,"data":"..."}
+                          with "hold":true, as vmur receive --hold, the file stays in the reader, in user hold
     {"op":"guest","userid":"LINUX01","command":"uname -srm"} -> {"ok":true,"rc":0,"output":"..."}
     {"op":"device","vdev":"F000"}                      -> {"ok":true,"device":"0.0.f000"}
     {"op":"scsi","fcp":"1A00","wwpn":"...","lun":"...","online":true}
@@ -26,6 +27,7 @@ import binascii
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -179,6 +181,7 @@ class Session:
                 "name": file.name,
                 "filetype": file.filetype,
                 "records": file.records,
+                "created": time.strftime("%m/%d %H:%M:%S", time.gmtime(file.created)),
             }
             for file in spool.files(self.system, self.userid)
         ]
@@ -190,7 +193,10 @@ class Session:
         with self.journal.timed("receive", self.userid, spoolid, ""), self.system.transaction():
             file = spool.find(self.system, self.userid, spoolid)
             data = spool.read(self.system, file)
-            spool.purge(self.system, file)
+            if request.get("hold") is True:
+                spool.change(self.system, file, hold="USER")
+            else:
+                spool.purge(self.system, file)
         return {"ok": True, "data": base64.b64encode(data).decode()}
 
     def _guest(self, request: Mapping[str, object]) -> dict[str, Json]:

@@ -21,7 +21,6 @@ under its key later is answered with that end.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
 import json
@@ -114,8 +113,6 @@ class Journal(Notes):
         (self._epoch,) = self._db.execute("SELECT epoch FROM fence").fetchone()
         self._change = self._file.change
         self._admitting: set[str] = set()
-        self.punching = asyncio.Lock()
-        """Held while a file is made in our reader and noted, so that a file that nobody noted is nobody's."""
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""

@@ -46,7 +46,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SpoolFile:
-    """A file in the agent's reader. `type` is CON (a console log) or PUN."""
+    """A file in the agent's reader. `type` is CON (a console log) or PUN; `created` the month, day and time."""
 
     spoolid: str
     origin: str
@@ -55,6 +55,7 @@ class SpoolFile:
     name: str
     filetype: str
     records: int
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ class Machine(Protocol):
     async def reader(self) -> tuple[SpoolFile, ...]:
         """Files in our reader."""
 
-    async def receive(self, spoolid: str) -> bytes:
-        """Take a file out of our reader."""
+    async def read(self, spoolid: str) -> bytes:
+        """The content of a file of our reader. It stays there, and is in user hold then."""
 
     async def guest(self, userid: str, command: str) -> GuestAnswer:
         """Run a command in a guest. GuestUnreachableError when its agent does not answer."""
@@ -196,14 +197,15 @@ class SimulatedMachine:
                 str(item.get("name") or ""),
                 str(item.get("filetype") or ""),
                 int(item.get("records") or 0),
+                str(item.get("created") or ""),
             )
             for item in (files if isinstance(files, list) else [])
             if isinstance(item, Mapping)
         )
 
-    async def receive(self, spoolid: str) -> bytes:
-        """Take a file out of the reader."""
-        answer = await self._ask({"op": "receive", "spoolid": spoolid})
+    async def read(self, spoolid: str) -> bytes:
+        """The content of a file of our reader; see Machine."""
+        answer = await self._ask({"op": "receive", "spoolid": spoolid, "hold": True})
         try:
             return base64.b64decode(str(answer.get("data") or ""), validate=True)
         except binascii.Error as problem:

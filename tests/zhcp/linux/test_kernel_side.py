@@ -210,15 +210,15 @@ async def test_a_file_that_cannot_get_its_class_does_not_stay(kernel: FakeKernel
     assert kernel.programs[-1] == ["vmur", "purge", "-f", "0101"]
 
 
-async def test_a_console_log_is_received_as_text_and_a_card_file_as_it_is(kernel: FakeKernel) -> None:
+async def test_a_console_log_is_read_as_text_and_a_card_file_as_it_is_and_both_stay(kernel: FakeKernel) -> None:
     kernel.answers["vmur"] = lambda words, _d: Ended(0, LIST if words[1] == "list" else b"log", "")
     linux, _ = machine(kernel)
-    assert await linux.receive("0012") == b"log"
-    assert kernel.programs[-1] == ["vmur", "receive", "-t", "-O", "0012"]
-    await linux.receive("13")
-    assert kernel.programs[-1] == ["vmur", "receive", "-O", "0013"]
+    assert await linux.read("0012") == b"log"
+    assert kernel.programs[-1] == ["vmur", "receive", "-t", "-H", "-O", "0012"]
+    await linux.read("13")
+    assert kernel.programs[-1] == ["vmur", "receive", "-H", "-O", "0013"]
     with pytest.raises(AgentError, match="no spool file 0099"):
-        await linux.receive("0099")
+        await linux.read("0099")
 
 
 async def test_another_vmur_that_runs_is_waited_for(kernel: FakeKernel) -> None:

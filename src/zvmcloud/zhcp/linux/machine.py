@@ -67,10 +67,10 @@ class LinuxMachine:
         await self._ready_reader()
         return await self._reader.files()
 
-    async def receive(self, spoolid: str) -> bytes:
-        """Take a file out of our reader."""
+    async def read(self, spoolid: str) -> bytes:
+        """The content of a file of our reader, which stays there."""
         await self._ready_reader()
-        return await self._reader.receive(spoolid)
+        return await self._reader.read(spoolid)
 
     async def _ready_reader(self) -> None:
         await self._ccw.set_online(READER)

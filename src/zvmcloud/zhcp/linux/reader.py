@@ -1,8 +1,12 @@
-"""The virtual unit record devices through s390-tools' vmur: punch, list, receive, purge.
+"""The virtual unit record devices through s390-tools' vmur: punch, list, read, purge.
 
 Only one vmur may work at a time; another one that runs makes it end with a message, and it is tried again after 1, 2,
 3, 5 and 10 seconds (reference/connector/flows.md section 0). The columns of `vmur list` are those of CP's QUERY RDR:
 origin, spool id, class, kind, records, copies, hold, date, time, name, type (formats.md section 2).
+
+`vmur receive` takes the file out of the reader; with --hold it stays there (s390-tools, vmur(8)), because the reader is
+closed with CLOSE ... HOLD, which leaves it in user hold. A file on hold can be received again: vmur begins with CHANGE
+... NOHOLD (s390-tools, vmur.c, ur_receive and order_change_reader_file).
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ def parse_list(text: str) -> tuple[SpoolFile, ...]:
     for words in (line.split() for line in text.splitlines()):
         if len(words) >= 5 and words[1].isdigit() and words[4].isdigit():
             name, filetype = [*words, "", ""][9:_COLUMNS] if len(words) >= _COLUMNS else ("", "")
-            found.append(SpoolFile(words[1], words[0], words[2], words[3], name, filetype, int(words[4])))
+            created = " ".join(words[7:9])
+            found.append(SpoolFile(words[1], words[0], words[2], words[3], name, filetype, int(words[4]), created))
     return tuple(found)
 
 
@@ -68,13 +73,13 @@ class UnitRecord:
         """What is in our reader."""
         return parse_list((await self._vmur("list")).output.decode("utf-8", "replace"))
 
-    async def receive(self, spoolid: str) -> bytes:
-        """Take a file out of our reader; a console log as text. AgentError 404 `spool-file-unknown`."""
+    async def read(self, spoolid: str) -> bytes:
+        """The content of a file of our reader, a console log as text. AgentError 404 `spool-file-unknown`."""
         file = next((item for item in await self.files() if int(item.spoolid) == int(spoolid)), None)
         if file is None:
             raise AgentError(404, "spool-file-unknown", f"there is no spool file {spoolid} in the agent's reader")
         text = ("-t",) if file.type == "CON" else ()
-        return (await self._vmur("receive", *text, "-O", file.spoolid)).output
+        return (await self._vmur("receive", *text, "-H", "-O", file.spoolid)).output
 
     async def purge(self, spoolid: str) -> None:
         """Throw a file of our reader away."""

@@ -14,7 +14,7 @@ from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps, VaryFcps
-from zvmcloud.zhcp.operations import definitions, reader
+from zvmcloud.zhcp.operations import definitions, own_reader, reader
 from zvmcloud.zhcp.operations.context import Context, Undo
 
 _NO_FCP = (4, 28)
@@ -270,7 +270,7 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
         return {"userid": userid, "configured": False}
     if request.script:
         data = reader.decoded("script", request.script)
-        await reader.give(context, userid, reader.CardFile("CONFIG", "SH", "X", data), "script")
+        await own_reader.give(context, userid, own_reader.CardFile("CONFIG", "SH", "X", data), "script")
     try:
         up = await context.power(userid) is PowerState.ON and await context.guest(userid, "pwd") is not None
     except AgentError:

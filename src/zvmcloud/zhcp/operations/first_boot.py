@@ -17,7 +17,7 @@ from zvmcloud.zhcp.errors import AgentError, FieldError, Json, from_cp
 from zvmcloud.zhcp.image_errors import digest_mismatch
 from zvmcloud.zhcp.image_messages import ImageSource, Place
 from zvmcloud.zhcp.joining import in_thread
-from zvmcloud.zhcp.operations import power, reader
+from zvmcloud.zhcp.operations import own_reader, power, reader, readers
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.disk_erase import erase_disk
 from zvmcloud.zhcp.operations.places import opened
@@ -37,7 +37,7 @@ async def config_drive(context: Context, request: ConfigDrive) -> dict[str, Json
     userid = request.userid
     if not request.vdev:
         form = "iso" if configdrive.is_iso(data) else "tgz"
-        spoolid = await reader.give(context, userid, reader.CardFile("cfgdrive", form, "X", data), "cfgdrive")
+        spoolid = await own_reader.give(context, userid, own_reader.CardFile("cfgdrive", form, "X", data), "cfgdrive")
         return {"userid": userid, "bytes": len(data), "spoolid": spoolid, "vdev": ""}
     if not configdrive.is_iso(data):
         raise FieldError("drive", "a tar archive", "an iso9660 volume, for a disk")
@@ -100,9 +100,9 @@ async def netboot(context: Context, request: NetBoot) -> dict[str, Json]:
         context.on_undo(f"boot files of {userid}", lambda: _purge(context, userid, contents))
         for number, (name, data) in enumerate(contents.items()):
             context.report(0.4 + 0.1 * number, f"{name}: {len(data)} bytes")
-            await reader.give(context, userid, reader.CardFile(name, "BOOT", "A", data), name)
+            await own_reader.give(context, userid, own_reader.CardFile(name, "BOOT", "A", data), name)
         ours = await _ours(context, userid, contents)
-        await reader.manage(context, userid, "ORDER", ours)
+        await readers.manage(context, userid, "ORDER", ours)
         if request.start:
             context.report(0.8, f"loading {userid} from its reader")
             await _load(context, userid)
@@ -154,7 +154,7 @@ async def _ours(context: Context, userid: str, contents: dict[str, bytes]) -> li
     """The numbers of the files that were punched, in order; of several with one name the newest."""
     me = (await context.machine.identity()).userid
     found: dict[str, str] = {}
-    for file in await reader.files(context, userid):
+    for file in await readers.files(context, userid):
         if file.origin == me and file.name in contents and file.filetype == "BOOT":
             found[file.name] = file.spoolid
     return [found[name] for name in contents if name in found]
@@ -162,7 +162,7 @@ async def _ours(context: Context, userid: str, contents: dict[str, bytes]) -> li
 
 async def _purge(context: Context, userid: str, contents: dict[str, bytes]) -> object:
     ours = await _ours(context, userid, contents)
-    return await reader.manage(context, userid, "PURGE", ours, gone=True) if ours else None
+    return await readers.manage(context, userid, "PURGE", ours, gone=True) if ours else None
 
 
 async def _load(context: Context, userid: str) -> None:

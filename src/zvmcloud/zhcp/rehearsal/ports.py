@@ -173,8 +173,8 @@ class RehearsedMachine(Machine):
         """See Machine."""
         return (*await self._real.reader(), *self._world.ours)
 
-    async def receive(self, spoolid: str) -> bytes:
-        """Nothing is taken out of the reader."""
+    async def read(self, spoolid: str) -> bytes:
+        """A file that is not there yet has no content."""
         del spoolid
         return b""
 
