@@ -105,6 +105,34 @@ async def test_a_file_whose_hand_over_is_not_answered_was_handed_over(
     assert list(await reader(agent)) == ["ONE"]
 
 
+@pytest.mark.parametrize("moment", ["arrived", "read"])
+async def test_a_file_that_another_operation_has_taken_is_not_what_a_crash_left(agent: Agent, moment: str) -> None:
+    """It has the name of what is punched, and was made by us; but there it is on its way."""
+    before = await three(agent)
+    longer = ReaderFile(name="TWO", type="TXT", class_="A", data=base64.b64encode(b"a longer one" * 20).decode())
+    punch, receive = (
+        PunchFiles(userid="LINUX02", files=(longer,)),
+        ReceiveFile(userid="LINUX01", spoolid=before["TWO"]),
+    )
+    first = Dying(agent)
+    first.at_note("punched-")
+    await first.begin(punch, "punch")
+    second = Dying(agent)
+    if moment == "read":
+        second.after_reading()
+    else:
+        second.after_function("System_RDR_File_Manage")
+    await second.begin(receive, "receive")
+    await agent.run(punch, step="punch")
+    assert len(await listed(agent, "LINUX02")) == 1
+    done = await agent.run(receive, step="receive")
+    assert done.result is not None
+    assert base64.b64decode(str(done.result["data"])) == b"the content of TWO"
+    assert await agent.runner.machine.reader() == (), "what the crash left is gone"
+    await first.bury()
+    await second.bury()
+
+
 @pytest.mark.parametrize("moment", ["read", "journaled", "purged"])
 async def test_a_file_is_received_whole_whenever_the_agent_dies(agent: Agent, moment: str) -> None:
     before = await three(agent)

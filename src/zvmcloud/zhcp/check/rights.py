@@ -64,6 +64,7 @@ COMMANDS: dict[str, ClassRight] = {
     "detach": ClassRight("DETACH", "GB", "writing images"),
     "spool_reader_any_class": ClassRight("SPOOL READER", "G", "console logs"),
     "change_reader": ClassRight("CHANGE", "G", "files for guests"),
+    "release_reader": ClassRight("CHANGE", "G", "files for guests"),
     "transfer_reader": ClassRight("TRANSFER", "G", "files for guests"),
     "purge_reader": ClassRight("PURGE", "G", "files for guests"),
     "query_chpid_pchid": ClassRight("QUERY CHPID", "BE", "FCP devices on distinct channels"),

@@ -26,7 +26,7 @@ _NO_SUCH_USER = (7, 53)
 _NOT_THERE = (42,)
 _UNANSWERED = 503
 """The machine cannot be reached, or did not answer: what it was asked for may have been done."""
-_PUNCHED, _TAKEN = "punched-", "taken-"
+_PUNCHED, _TAKEN, _TAKING = "punched-", "taken-", "taking-"
 log = logging.getLogger(__name__)
 
 
@@ -98,12 +98,20 @@ async def _make(context: Context, file: CardFile) -> SpoolFile:
 
 
 async def _purge_nobodys(context: Context, like: CardFile) -> None:
-    """Files of this name in our reader, made by us, that no operation under way has noted: what crashes left."""
-    me, noted = (await context.machine.identity()).userid, context.others_noted(_PUNCHED)
+    """Files of this name in our reader, made by us, that no operation under way has noted: what crashes left. Nor may
+    it be one that another operation was about to take from a guest when a crash came, and has not noted yet."""
+    me = (await context.machine.identity()).userid
+    noted = context.others_noted(_PUNCHED) | context.others_noted(_TAKEN)
+    coming = {_anywhere(trace) for trace in context.others_noted(_TAKING)}
     for trace, file in (await ours(context)).items():
         alike = (file.name.upper(), file.filetype.upper()) == (like.name.upper(), like.type.upper())
-        if alike and file.origin == me and trace not in noted:
+        if alike and file.origin == me and trace not in noted and _anywhere(trace) not in coming:
             await context.cp(commands.purge_reader(file.spoolid), allow=_NOT_THERE)
+
+
+def _anywhere(trace: str) -> tuple[str, ...]:
+    """What of a trace is the same in every reader, whoever lists it: origin, name, type, records."""
+    return tuple(trace.split(" ")[1:5])
 
 
 async def hand_over(context: Context, spoolid: str, userid: str) -> None:
@@ -136,7 +144,7 @@ def taken(context: Context, mark: str) -> str | None:
 
 def taking(context: Context, mark: str) -> bool:
     """Whether a file was taken, or was going to be."""
-    return context.recall(f"taking-{mark}") is not None
+    return context.recall(f"{_TAKING}{mark}") is not None
 
 
 async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
@@ -145,10 +153,10 @@ async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
         return known
     async with context.smapi.turn(OUR_READER):
         there = next((trace_of(file) for file in await files(context, userid) if file.spoolid == number), number)
-        was = context.recall(f"taking-{mark}")
+        was = context.recall(f"{_TAKING}{mark}")
         if was is None or was == there:  # another file that has its number by now is not it
             before = await ours(context)
-            await context.intend(f"taking-{mark} {there}", *(f"was-{mark} {trace}" for trace in before))
+            await context.intend(f"{_TAKING}{mark} {there}", *(f"was-{mark} {trace}" for trace in before))
             await manage(context, userid, "TRANSFER", [number])
         others = {*context.recalled(f"was-{mark}"), *context.others_noted(_TAKEN), *context.others_noted(_PUNCHED)}
         arrived = [trace for trace in await ours(context) if trace not in others]
