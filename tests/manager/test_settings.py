@@ -43,6 +43,7 @@ def test_the_environment_overrides_the_file_and_options_override_both(tmp_path: 
         ({"defaults": {"size": 1}}, "defaults.size"),
         ({"connector": {"mode": "closed"}}, "connector.mode"),
         ({"connector": {"open_from": ["localhost"]}}, "connector.open_from"),
+        ({"connector": {"files_limit": 0}}, "connector.files_limit"),
         ({"import_folders": "/"}, "import_folders"),
         ({"tls": {"certificate": "x"}}, "tls"),
         ({"systems": [{"name": "A B", "url": "http://x"}]}, "systems[0].name"),

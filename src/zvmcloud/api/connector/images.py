@@ -99,7 +99,7 @@ async def import_file(ask: Ask) -> Reply | Response:
             ask.node.settings,
             ask.caller.project,
             ask.request.stream(),
-            int(announced) if announced.isdigit() else 0,
+            int(announced) if announced.isdecimal() and len(announced) < 20 else 0,
         )
     except handed.TooMuch as error:
         return _not_kept(error.status, f"{error.detail} Remedy: {error.remedy}" if error.remedy else error.detail)
