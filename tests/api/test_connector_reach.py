@@ -247,6 +247,18 @@ async def test_a_guest_does_not_boot_from_a_lun_of_another_project(shop: Shop) -
     done(await shop.door.post("/guests", json={"guest": {**boots, "loaddev": {"portname": PORT, "lun": LUNS[1]}}}))
 
 
+async def test_a_new_guest_gets_the_devices_that_are_reserved_for_it(shop: Shop) -> None:
+    await with_volumes(shop)
+    mine = [device.fcp for device in (await shop.node.fcp.reserve("ZVM1", "NEW")).devices]
+    other = next(fcp for fcp in ("1a00", "1a01") if fcp not in mine)
+    for devices in ([other], [*mine, "2f00"]):
+        guest = {**OWN, "userid": "NEW", "dedicate_vdevs": devices}
+        answer = await shop.door.post("/guests", json={"guest": guest})
+        assert (answer.status_code, answer.json()["rs"]) == (403, 1), answer.text
+        assert f"not reserved for NEW needs the role operator: {devices[-1]}" in answer.json()["errmsg"]
+    done(await shop.door.post("/guests", json={"guest": {**OWN, "userid": "NEW", "dedicate_vdevs": mine}}))
+
+
 async def test_an_image_is_not_written_to_a_lun_of_another_project(node: Node) -> None:
     """CoreOS goes to the LUN that the guest's entry names, whoever put it there."""
     await node.pools.load("ZVM1", "p1", POOL_FILE)

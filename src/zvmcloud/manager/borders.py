@@ -1,6 +1,7 @@
 """What a plan may use of a system, by who asks: networks and pools that are marked as a project's are used by its
-members and by operators, by nobody else; only operators give a guest more of a network than one VLAN; and a LUN that
-is named by its numbers is, when a pool has it, a volume of a project of the caller's.
+members and by operators, by nobody else; only operators give a guest more of a network than one VLAN, or a real device
+that is not reserved for it; and a LUN that is named by its numbers is, when a pool has it, a volume of a project of the
+caller's.
 
 It is read from the plan's steps, so whatever makes a plan, at either door, is held to it. Nobody's networks and pools
 are everybody's. A pool of LUNs that the members of a cluster share is whose its mark at any of them says.
@@ -21,6 +22,7 @@ from zvmcloud.manager.jobs.plan import Json, Step
 from zvmcloud.manager.storage import rows
 from zvmcloud.manager.storage.homes import homes_of
 from zvmcloud.manager.storage.numbered import CONNECTED
+from zvmcloud.manager.tables import fcp_devices
 
 _PORT = re.compile(r"\b[0-9A-Fa-f]{5,16}\b")
 """A target port of an alternate path; a device has four digits."""
@@ -30,14 +32,16 @@ Thing = tuple[str, str]
 
 async def check(connection: Connection, caller: Caller, system: str, steps: Iterable[Step]) -> None:
     """Raises NotFound for what is another project's, and for a LUN of a pool that is nobody's volume; NotAllowed
-    (role) where the caller only reads, and for a TRUNK port. Operators whose token is for some projects only are held
-    to those."""
+    (role) where the caller only reads, for a TRUNK port, and for a real device. Operators whose token is for some
+    projects only are held to those."""
     if caller.sees is None:
         return
     things: set[Thing] = set()
     for step in steps:
         if step.kind == "nic.attach":
             _no_trunk(caller, step.parameters)
+        if step.kind == "guest.create":
+            await _reserved(connection, caller, system, step.parameters)
         for lun, wwpns in _numbered(step):
             for volume in await rows.behind(connection, lun, wwpns):
                 project = volume.project if volume is not None else ""
@@ -65,6 +69,24 @@ def _no_trunk(caller: Caller, parameters: Mapping[str, Json]) -> None:
             code="role",
             remedy="ask for an ACCESS port with one VLAN, or an operator for the adapter",
             subject=str(parameters.get("network") or ""),
+        )
+
+
+async def _reserved(connection: Connection, caller: Caller, system: str, parameters: Mapping[str, Json]) -> None:
+    """The real devices of a new guest are FCP devices that its storage driver has reserved for it."""
+    pairs, userid = parameters.get("dedicate"), str(parameters["userid"])
+    wanted = {str(real).lower().zfill(4) for _, real in pairs} if isinstance(pairs, list) else set()
+    if not wanted or caller.role.covers(Role.OPERATOR):
+        return
+    query = sa.select(fcp_devices.c.fcp).where(fcp_devices.c.system == system, fcp_devices.c.assigner == userid)
+    others = wanted - set((await connection.execute(query)).scalars())
+    if others:
+        raise NotAllowed(
+            f"a device that is not reserved for {userid} needs the role operator: {', '.join(sorted(others))}; "
+            f"{caller.user} has {caller.role}",
+            code="role",
+            remedy="reserve FCP devices for the guest first, or ask an operator for the guest",
+            subject=userid,
         )
 
 
