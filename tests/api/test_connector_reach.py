@@ -24,8 +24,10 @@ from zvmcloud.api.program import doors
 from zvmcloud.manager import borders
 from zvmcloud.manager.errors import NotFound
 from zvmcloud.manager.fcp import TemplateChange
+from zvmcloud.manager.identity import refusals
 from zvmcloud.manager.identity.acting import act_for
 from zvmcloud.manager.identity.roles import SYSTEM, Caller, Role
+from zvmcloud.manager.identity.tables import audit
 from zvmcloud.manager.images import handed
 from zvmcloud.manager.inventory.tables import marks
 from zvmcloud.manager.jobs.plan import Step
@@ -320,3 +322,9 @@ async def test_the_files_of_another_project_are_not_there(shop: Shop) -> None:
         answer = await shop.door.post("/images", json={"image": image})
         assert answer.status_code == status, answer.text
     assert (await shop.node.images.get("up")).project == "shop"
+    image = {"image_name": "no", "url": f"{own['dest_url']}0", "image_meta": {"os_version": "rhel8"}}
+    assert (await shop.door.post("/images", json={"image": image})).status_code == 500, "there is none at all"
+    query = sa.select(audit.c.subject, audit.c.detail).where(audit.c.action == refusals.ACTION)
+    async with shop.node.core.database.read() as connection:
+        written = [(subject, detail) for subject, detail in await connection.execute(query)]
+    assert written == [("POST /images", {"code": "file-unknown", "about": str(theirs.path)[:128]})]

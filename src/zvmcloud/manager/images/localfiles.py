@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zvmcloud.manager import confined
 from zvmcloud.manager.confined import Confined
-from zvmcloud.manager.errors import Conflict, NotAllowed, NotFound
+from zvmcloud.manager.errors import Conflict, Hidden, NotAllowed, NotFound
 from zvmcloud.manager.identity.acting import actor
 from zvmcloud.manager.images.handed import readable
 from zvmcloud.manager.placing import copy_new
@@ -57,7 +57,7 @@ class LocalFiles:
         """A file that a client names by path, if this manager may read it.
 
         Raises NotAllowed (remote-host) when ``user@host`` is another machine, NotAllowed (path-not-allowed) outside
-        the import folders, NotFound (file-unknown), also for what another project handed in.
+        the import folders, NotFound (file-unknown), and Hidden of that code for what another project handed in.
         """
         _only_here(field, remote_host, self._settings.remote_hosts)
         folders: list[str | Path] = [*self._settings.import_folders, self._files]
@@ -70,7 +70,8 @@ class LocalFiles:
             )
         found = confined.existing(path, folders)
         if found is None or not readable(self._settings, actor(), found.path):
-            raise NotFound(
+            absent = NotFound if found is None else Hidden
+            raise absent(
                 f"{field}: {path} is not a readable file on the manager's machine", code="file-unknown", subject=path
             )
         return found
