@@ -105,7 +105,7 @@ def _quiet(stack: Stack) -> Counter[str]:
 
 
 def _beside(peer: int, generator: Generator, clients: int, case: Case, ours: float) -> list[Row]:
-    """Our rate, compared with what Feilong makes of the same requests in the same seconds."""
+    """Our rate, compared with what Feilong makes of the same requests right after it (never both at once)."""
     load = generator.run(peer, case.requests, clients, None if case.once else SECONDS)
     return [Row("    beside Feilong without a z/VM", ours, "calls/s", load.rate, f"Feilong {feilong.VERSION} here")]
 
