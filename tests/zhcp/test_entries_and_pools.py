@@ -133,3 +133,24 @@ def test_nested_keywords_of_system_information_are_read_by_their_inner_name() ->
     found = queries.pairs(["STORAGE=STORAGE=50G CONFIGURED=50G STANDBY=2G", "CPU_COUNT=0004\0", "CPU_AVERAGE_USE=7%"])
     assert (found["STORAGE"], found["STANDBY"], found["CPU_COUNT"]) == ("50G", "2G", "0004")
     assert [queries.megabytes(text) for text in ("50G", "512M", "1T", "x")] == [51200, 512, 1048576, 0]
+
+
+@pytest.mark.parametrize(
+    ("records", "shown"),
+    [
+        (["USER LINUX01 GEHEIM".ljust(80, "X")], "USER ********"),
+        ([" user LINUX01 GEHEIM".ljust(80, "X")], "USER ********"),
+        (["IDENTITY LINUX01 GEHEIM".ljust(80, "X")], "IDENTITY ********"),
+        (["USER LINUX01 PW", "MDISK 0100 3390 1 10 VOL1 MR GEHEIM".ljust(80, "X")], "MDISK ********"),
+        (["USER LINUX01 PW", "*PW GEHEIM".ljust(80, "X")], "'********'"),
+        (["USER LINUX01,", "  GEHEIM 1G".ljust(80, "X")], "'********'"),
+        (["USER LINUX01 GEHEIM 1G,"], "USER ********"),
+        (["USER LINUX01 GEHEIM 1G\a"], "USER ********"),
+        (["USER LINUX01 PW", "COMMAND GEHEIM".ljust(80, "X")], "COMMAND ********"),
+    ],
+)
+def test_a_record_that_cannot_be_read_shows_no_password(records: list[str], shown: str) -> None:
+    with pytest.raises(AgentError) as caught:
+        entries.checked(records)
+    assert shown in caught.value.problem.detail
+    assert "GEHEIM" not in caught.value.problem.detail

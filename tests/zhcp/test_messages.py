@@ -14,6 +14,7 @@ from zvmcloud.zhcp.errors import FieldError, Json
 from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.messages import OPERATIONS, operation_json, parse_operation
 from zvmcloud.zhcp.operations.handlers import HANDLERS
+from zvmcloud.zhcp.operations.reader import decoded
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 GUEST: dict[str, Any] = {
@@ -115,6 +116,8 @@ BOOT = {"userid": "LINUX01", "kernel": FILE, "initrd": FILE}
         ("guest.netboot", {**BOOT, "kernel": {**FILE, "data": "GEHEIM"}}, "parameters.kernel.url"),
         ("guest.netboot", {**BOOT, "kernel": {**FILE, "headers": {"a": "GEHEIM\n"}}}, "parameters.kernel.headers.a"),
         ("guest.netboot", {**BOOT, "parm": "vncpassword=GEHEIM\n"}, "parameters.parm"),
+        ("guest.netboot", {**BOOT, "kernel": {"uri": "https://a:GEHEIM@b/k"}}, "parameters.kernel.uri"),
+        ("guest.change", {"userid": "LINUX01", "pasword": "GEHEIM"}, "parameters.pasword"),
         ("guest.netboot", {**BOOT, "repository": "https://GEHEIM@"}, "parameters.repository"),
         ("guest.netboot", {**BOOT, "profile": "https://b:GEHEIM/"}, "parameters.profile"),
         ("guest.netboot", {**BOOT, "method": "nfsroot", "repository": "https://GEHEIM@b/"}, "parameters.repository"),
@@ -125,6 +128,13 @@ def test_a_refusal_does_not_show_what_may_be_a_secret(kind: str, parameters: dic
         parse_operation(kind, parameters)
     assert caught.value.field == field
     assert "GEHEIM" not in "".join(traceback.format_exception(caught.value, limit=0))
+
+
+def test_a_file_that_is_no_base64_is_not_shown() -> None:
+    with pytest.raises(FieldError) as caught:
+        decoded("files[0].data", "GEHEIM0000000")
+    assert caught.value.field == "files[0].data"
+    assert "GEHEIM" not in caught.value.problem.detail
 
 
 def test_json_forms_are_those_of_the_values() -> None:

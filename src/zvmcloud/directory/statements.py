@@ -96,6 +96,13 @@ class Statement:
         return tuple(words)
 
 
+def shown(record: str) -> str:
+    """What may be said of a record that cannot be read: its keyword. The rest may be a password, and so may the first
+    word of a record that goes on with another one."""
+    first = (record.split(None, 1) or ("",))[0].upper()
+    return f"{first} ********" if first in _CHECKS or first in _WORDS else "********"
+
+
 def upper(text: str) -> str:
     """Upper case outside single quotes."""
     if "'" not in text:
@@ -131,7 +138,8 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
         statements.append(_statement(pending))
         pending = []
     if pending:
-        raise DirectoryError(first_line + len(records) - 1, "record", pending[-1], "a continuation needs a next record")
+        last = first_line + len(records) - 1
+        raise DirectoryError(last, "record", shown(pending[-1]), "a continuation needs a next record")
     return tuple(statement for statement in statements if statement.words or verbatim)
 
 
@@ -153,9 +161,9 @@ def _alone(raw: str) -> Statement | None:
 def _record(raw: str, number: int, *, verbatim: bool = False) -> str:
     text, sequence = raw[:COLUMNS], raw[COLUMNS:].strip()
     if sequence and not (len(raw) <= COLUMNS + 8 and sequence.isdigit()):
-        raise DirectoryError(number, "record", raw, f"at most {COLUMNS} columns of text")
+        raise DirectoryError(number, "record", shown(raw), f"at most {COLUMNS} columns of text")
     if not text.isprintable():
-        raise DirectoryError(number, "record", text, "no control characters")
+        raise DirectoryError(number, "record", shown(text), "no control characters")
     return text.rstrip() if verbatim else upper(text.rstrip())
 
 
@@ -174,15 +182,18 @@ def make(*words: object) -> Statement:
     """
     texts = [upper(str(word)) for word in words if str(word) != ""]
     keyword = texts[0] if texts else ""
+
+    def told(text: str) -> str:
+        return "*" * 8 if keyword in ("USER", "IDENTITY") else text
+
     for text in texts:
         if not text.isprintable() or text.endswith(",") or not _one_piece(text):
-            shown = "*" * 8 if keyword in ("USER", "IDENTITY") else text
-            raise DirectoryError(1, f"{keyword} operand", shown, "one word, or text in single quotes")
+            raise DirectoryError(1, f"{keyword} operand", told(text), "one word, or text in single quotes")
     records: list[str] = []
     line = ""
     for text in texts:
         if len(text) > COLUMNS - 4:
-            raise DirectoryError(1, "operand", text, f"at most {COLUMNS - 4} characters")
+            raise DirectoryError(1, "operand", told(text), f"at most {COLUMNS - 4} characters")
         if line and len(line) + 1 + len(text) > COLUMNS - 1:
             records.append(line + ",")
             line = "  " + text
@@ -467,3 +478,6 @@ _CHECKS = {
     "LOGONBY": _check_logonby,
     "IPL": _check_ipl,
 }
+
+_WORDS = frozenset(("ACCOUNT", "COMMAND", "LOADDEV", "SHARE"))
+"""Keywords of further statements that are written here or asked for by clients; their operands are not checked."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
 from zvmcloud.directory.statements import DirectoryError
 from zvmcloud.smapi import functions as f
-from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError, Json
 from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.operations.context import Context
 
@@ -83,7 +84,7 @@ def loaddev_records(values: Mapping[str, str]) -> list[str]:
         found.append(f"LOADDEV SCSI ALTERNATE {alternate}")
     if given:
         known = ", ".join((*_LOADDEV_KEYS, "alterdev"))
-        raise FieldError(f"loaddev.{next(iter(given))}", next(iter(given.values())), f"unknown; expected are {known}")
+        raise FieldError(f"loaddev.{next(iter(given))}", HIDDEN, f"unknown; expected are {known}")
     return found
 
 
@@ -101,10 +102,8 @@ def checked(records: Sequence[str]) -> Entry:
     """The entry that the records make. FieldError, AgentError 400 with the line and the operand that is wrong."""
     for record in records:
         if len(record) > _LINE:
-            shown = record if not record.startswith("USER") else record.split()[1]
-            raise FieldError(
-                "entry", shown, f"a directory record has at most {_LINE} characters, this has {len(record)}"
-            )
+            limit = f"a directory record has at most {_LINE} characters, this has {len(record)}"
+            raise FieldError("entry", statements.shown(record), limit)
     try:
         return Entry.parse(records)
     except DirectoryError as problem:

@@ -120,7 +120,7 @@ def read(kind: type[T], data: object, path: str = "") -> T:
     prefix = f"{path}." if path else ""
     for name in data:
         if name not in members:
-            raise FieldError(f"{prefix}{name}", data[name], f"unknown; expected are {', '.join(members)}")
+            raise FieldError(f"{prefix}{name}", HIDDEN, f"unknown; expected are {', '.join(members)}")
     values: dict[str, Any] = {}
     for name, member in members.items():
         if name in data:

@@ -29,7 +29,7 @@ from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
 from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import cached, inventory, queries, samples, switch_queries, system_queries
-from zvmcloud.zhcp.errors import AgentError, FieldError, Json, Problem
+from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.happenings import LONGEST_WAIT, Happenings
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
@@ -230,7 +230,7 @@ class Service:
         body = await _body(request)
         for name in body:
             if name not in ("epoch", "kind", "parameters"):
-                raise FieldError(name, body[name], "unknown; expected are epoch, kind, parameters")
+                raise FieldError(name, HIDDEN, "unknown; expected are epoch, kind, parameters")
         epoch = queries.checked_epoch(body.get("epoch"))
         key = await self._runner.submit(job, step, epoch, body.get("kind"), body.get("parameters", {}))
         return JSONResponse((await self._runner.outcome(key, wait)).to_json())
@@ -264,7 +264,7 @@ async def _rehearse(context: Context, request: Request) -> dict[str, Json]:
     body = await _body(request)
     for name in body:
         if name != "operations":
-            raise FieldError(name, body[name], "unknown; expected is operations")
+            raise FieldError(name, HIDDEN, "unknown; expected is operations")
     return await rehearse(context, body)
 
 

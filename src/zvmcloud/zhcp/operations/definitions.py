@@ -177,7 +177,7 @@ def _parsed(record: str) -> Statement:
     """FieldError when it is too long for a directory record."""
     if len(record) > statements.COLUMNS:
         limit = f"a directory record has at most {statements.COLUMNS} characters"
-        raise FieldError("entry", record[:40] + "...", limit)
+        raise FieldError("entry", statements.shown(record), limit)
     return statements.split([record])[0]
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 
 from zvmcloud.zhcp import entries
-from zvmcloud.zhcp.errors import AgentError, FieldError, Json
+from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError, Json
 from zvmcloud.zhcp.operations import own_reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.readers import GuestFile, files, manage, number_of, trace_of
@@ -54,7 +54,7 @@ def decoded(name: str, data: str) -> bytes:
     try:
         content = base64.b64decode(data, validate=False)
     except (binascii.Error, ValueError) as problem:
-        raise FieldError(name, data[:20], f"base64 ({problem})") from problem
+        raise FieldError(name, HIDDEN, f"base64 ({problem})") from problem
     check_size(name, len(content))
     return content
 
