@@ -19,7 +19,7 @@ from zvmcloud.manager.agents import Agent
 from zvmcloud.manager.errors import AgentUnreachable, ManagerError
 from zvmcloud.manager.jobs import remote
 from zvmcloud.manager.jobs.journal import new_job
-from zvmcloud.manager.jobs.plan import JobRecord, Plan, Step
+from zvmcloud.manager.jobs.plan import NOTHING, JobRecord, Plan, Step
 from zvmcloud.manager.node import Node
 from zvmcloud.zhcp.http import Answer, Door, LostError
 
@@ -219,3 +219,59 @@ async def test_an_interrupted_job_is_not_called_failed_because_the_agent_is_stil
     world.road.closed = False
     assert (await world.until(job, "done", "failed", "cancelled")).state == "done"
     assert await world.vswitches() == ["OURS1"]
+
+
+def recorded(*, undo: str, durable: bool = False) -> Plan:
+    """A VSWITCH, and then a step in the manager's own database."""
+    make = Step("OURS1", "OURS1", "vswitch.create", {"name": "OURS1"}, undo, {"name": "OURS1"} if undo else {})
+    return Plan("vswitch.create", "VSWITCH", "ZVM1", (make, Step("note", "note", NOTHING, {})), durable=durable)
+
+
+async def cancelled_behind_the_first_step(world: World, monkeypatch: pytest.MonkeyPatch, plan: Plan) -> JobRecord:
+    """The job, run in its request, when the cancel is written down as the agent's answer comes."""
+    job, arrive = new_job(), world.road.exchange
+
+    async def exchange(method: str, target: str, body: bytes, headers: Mapping[str, str], wait: float) -> Answer:
+        answer = await arrive(method, target, body, headers, wait)
+        if method == "PUT" and not (await world.node.journal.get(job)).cancel:
+            assert (await world.node.runner.cancel(job)).cancel
+        return answer
+
+    monkeypatch.setattr(world.road, "exchange", exchange)
+    with contextlib.suppress(ManagerError):
+        await world.node.runner.run(plan, job=job)
+    return await world.node.journal.get(job)
+
+
+async def test_a_local_step_behind_a_cancel_is_not_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await cancelled_behind_the_first_step(world, monkeypatch, recorded(undo="vswitch.delete"))
+    assert (found.state, [step.state for step in found.steps]) == ("cancelled", ["undone", "failed"])
+    assert await world.vswitches() == []
+
+
+async def test_what_cannot_be_taken_back_is_written_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await cancelled_behind_the_first_step(world, monkeypatch, recorded(undo=""))
+    assert (found.state, [step.state for step in found.steps]) == ("done", ["done", "done"])
+    assert await world.vswitches() == ["OURS1"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_cancel_between_the_look_and_the_beginning_of_a_step_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Before a durable step begins, and between its beginning and the transaction of what it does locally."""
+    job, journal = new_job(), world.node.journal
+    steps = recorded(undo="vswitch.delete", durable=True).steps
+    await journal.begin(Plan("vswitch.create", "VSWITCH", "ZVM1", (steps[1], steps[0]), durable=True), job=job)
+    begin = journal.started
+
+    async def started(job: str, number: int, *, again: bool = False) -> bool:
+        if not begun:
+            await journal.request_cancel(job)
+        found = await begin(job, number, again=again)
+        await journal.request_cancel(job)
+        return found
+
+    monkeypatch.setattr(journal, "started", started)
+    assert await world.node.runner.step(job, 0) == ("failed" if begun else "cancelled")
+    assert (await journal.get(job)).steps[0].state == ("failed" if begun else "pending")

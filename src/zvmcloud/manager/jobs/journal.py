@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from zvmcloud.manager import borders
 from zvmcloud.manager.database import Connection, Database
-from zvmcloud.manager.errors import Conflict, guest_busy
+from zvmcloud.manager.errors import Conflict, JobCancelled
 from zvmcloud.manager.events import log as events
 from zvmcloud.manager.identity import audit
 from zvmcloud.manager.identity.acting import actor
@@ -24,7 +24,7 @@ from zvmcloud.manager.identity.roles import SYSTEM
 from zvmcloud.manager.jobs.log import note, skeleton
 from zvmcloud.manager.jobs.overtaken import guest_at, must_be_same
 from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
-from zvmcloud.manager.jobs.reading import JournalReader
+from zvmcloud.manager.jobs.reading import JournalReader, not_busy
 from zvmcloud.manager.jobs.rows import call_rows, how, row_of, step_rows
 from zvmcloud.manager.jobs.turns import end_turn, leave
 from zvmcloud.manager.membership import Membership
@@ -55,20 +55,10 @@ _END_OF_JOB = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("the_job"), jobs.c.state.not_in(FINAL))
     .values(state=sa.bindparam("state"), finished=sa.bindparam("finished"), error=sa.bindparam("error"))
-    .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project, jobs.c.created)
+    .returning(jobs.c.kind, jobs.c.system, jobs.c.userid, jobs.c.project, jobs.c.created, jobs.c.cancel)
 )
 _END = Prepared(_END_OF_JOB)
 _SERVICE_MACHINES = Protected()
-_CHANGING = Prepared(
-    sa.select(jobs.c.id)
-    .where(
-        jobs.c.system == sa.bindparam("its_system"),
-        jobs.c.userid == sa.bindparam("its_userid"),
-        jobs.c.durable,
-        jobs.c.state.not_in(FINAL),
-    )
-    .limit(sa.literal_column("1"))
-)
 _END_IF = Prepared(_END_OF_JOB.where(jobs.c.state == sa.bindparam("only")))
 
 
@@ -84,12 +74,6 @@ def _subject(system: str, userid: str) -> str:
 async def _told(connection: Connection, kind: str, system: str, userid: str, project: str, job: str) -> None:
     """An event about a job."""
     await events.append(connection, kind, system=system, subject=userid, project=project, job=job)
-
-
-async def _not_busy(connection: Connection, system: str, userid: str) -> None:
-    """Raises Conflict (guest-busy) while a durable job for the guest is not over."""
-    if found := await connection.run(_CHANGING, {"its_system": system, "its_userid": userid}):
-        raise guest_busy(userid, str(found[0][0]))
 
 
 def new_job() -> str:
@@ -143,7 +127,7 @@ class Journal(JournalReader):
                 await borders.check(connection, actor(), one.system, one.steps)
                 if one.userid:
                     self._protected.check(one)
-                    await _not_busy(connection, one.system, one.userid)
+                    await not_busy(connection, one.system, one.userid)
             await self._begin(connection, plan, origin, job)
             for child, its_plan in children:
                 await self._begin(connection, its_plan, origin, child, job)
@@ -177,7 +161,7 @@ class Journal(JournalReader):
                 if not backwards:
                     await borders.check(connection, actor(), one.system, [item.step for item in one.steps])
                 if one.userid:
-                    await _not_busy(connection, one.system, one.userid)
+                    await not_busy(connection, one.system, one.userid)
             await must_be_same(connection, whole, backwards=backwards)
             for child in children if not backwards else ():
                 await self._again(connection, child, backwards=False)
@@ -202,13 +186,14 @@ class Journal(JournalReader):
         await audit.append(connection, caller, action, subject, project=record.project, job=record.id, result="begun")
         await note(connection, record.id, ("", f"{'undone' if backwards else 'retried'} by {caller.user}"))
 
-    async def started(self, job: str, number: int) -> bool:
+    async def started(self, job: str, number: int, *, again: bool = False) -> bool:
         """A step begins (again): counts the attempt and stamps this manager's epoch on the job. False, and nothing is
-        changed, when the job is over."""
+        changed, when the job is over or cancelled; one that begins ``again`` is asked for its end all the same."""
+        wanted = () if again else (~jobs.c.cancel,)
         async with self.database.write() as connection:
             open_job = await connection.execute(
                 sa.update(jobs)
-                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL))
+                .where(jobs.c.id == job, jobs.c.state.not_in(FINAL), *wanted)
                 .values(state="running", node=self.node, epoch=self.epoch)
             )
             if not open_job.rowcount:
@@ -315,14 +300,18 @@ class Journal(JournalReader):
         error: Mapping[str, Json] | None = None,
         *,
         only: str = "",
+        heeds: bool = False,
     ) -> bool:
         """The job's final state, inside the caller's transaction; call :meth:`published` after the commit. ``only``:
-        when it is in that state now. Whether it was changed."""
+        when it is in that state now. Whether it was changed. ``heeds``: raises JobCancelled, so that nothing of the
+        transaction counts, when the job is cancelled by now."""
         values = {"the_job": job, "state": state, "finished": time.time(), "error": error}
         found = await (connection.run(_END_IF, {**values, "only": only}) if only else connection.run(_END, values))
         if not found:
             return False
-        kind, system, userid, project, created = found[0]
+        kind, system, userid, project, created, cancel = found[0]
+        if heeds and cancel:
+            raise JobCancelled("the job was cancelled", job=job)
         count, seconds = self.ends.get(kind, (0, 0.0))
         self.ends[kind] = (count + 1, seconds + max(time.time() - created, 0.0))
         await leave(connection, job)

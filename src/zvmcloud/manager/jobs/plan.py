@@ -176,3 +176,9 @@ class Child:
 
 FINAL = frozenset({"done", "failed", "cancelled", "undone"})
 OPEN = ("pending", "running", "interrupted")
+
+
+def may_stop(record: JobRecord, number: int) -> bool:
+    """Whether a cancel keeps a local step of an inline job from being done: not when all that it does is to write down
+    what the steps before it did for good."""
+    return not number or any(item.step.undo_kind not in {"", NOTHING} for item in record.steps[:number])

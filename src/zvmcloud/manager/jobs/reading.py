@@ -8,16 +8,42 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from zvmcloud.manager.database import Database
-from zvmcloud.manager.errors import NotFound
+from zvmcloud.manager.database import Connection, Database
+from zvmcloud.manager.errors import JobCancelled, NotFound, guest_busy
 from zvmcloud.manager.jobs.plan import FINAL, OPEN, Call, Child, JobRecord, StepRecord
 from zvmcloud.manager.jobs.rows import call_of, job_of, step_of
 from zvmcloud.manager.jobs.turns import waiting_for
 from zvmcloud.manager.membership import Membership
+from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.tables import calls, job_steps, jobs
 
 TREE = "manager.tree"
 """The kind of the step that runs the children of its job."""
+
+
+_CHANGING = Prepared(
+    sa.select(jobs.c.id)
+    .where(
+        jobs.c.system == sa.bindparam("its_system"),
+        jobs.c.userid == sa.bindparam("its_userid"),
+        jobs.c.durable,
+        jobs.c.state.not_in(FINAL),
+    )
+    .limit(sa.literal_column("1"))
+)
+_CANCELLED = Prepared(sa.select(jobs.c.id).where(jobs.c.id == sa.bindparam("the_job"), jobs.c.cancel))
+
+
+async def not_busy(connection: Connection, system: str, userid: str) -> None:
+    """Raises Conflict (guest-busy) while a durable job for the guest is not over."""
+    if found := await connection.run(_CHANGING, {"its_system": system, "its_userid": userid}):
+        raise guest_busy(userid, str(found[0][0]))
+
+
+async def still_wanted(connection: Connection, job: str) -> None:
+    """Raises JobCancelled when the job is cancelled, as the transaction sees it."""
+    if await connection.run(_CANCELLED, {"the_job": job}):
+        raise JobCancelled("the job was cancelled", job=job)
 
 
 class JournalReader:

@@ -29,7 +29,8 @@ from zvmcloud.manager.jobs.again import (
 )
 from zvmcloud.manager.jobs.journal import Journal, new_job
 from zvmcloud.manager.jobs.local import LocalContext, run_local
-from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord
+from zvmcloud.manager.jobs.plan import JobRecord, Json, Outcome, Plan, Step, StepRecord, may_stop
+from zvmcloud.manager.jobs.reading import still_wanted
 from zvmcloud.manager.jobs.remote import Materials, Remote, check
 from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.jobs.work import Works
@@ -108,11 +109,13 @@ class Runner:
             if item.step.local:
                 try:
                     async with self.journal.database.write() as connection:
+                        if (heeds := may_stop(record, item.number)) and item.number != last:
+                            await still_wanted(connection, job)
                         result = await self._local(connection, record, item.step, results)
                         ended = (*waiting, (item.number, Outcome("done", 1.0, result=result)))
                         await self.journal.ended(connection, job, ended, last=item.number == last)
                         if item.number == last:
-                            await self.journal.finish(connection, job, "done")
+                            await self.journal.finish(connection, job, "done", heeds=heeds)
                 except (ManagerError, SQLAlchemyError) as error:
                     await self._fail(record, item.number, _failed(error), waiting)
                 waiting.clear()
@@ -144,11 +147,12 @@ class Runner:
         if record.cancel and item.state != "running":
             return "cancelled"  # one that was begun before a crash is asked for its end, and undone if it was done
         results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
-        if not await self.journal.started(job, number):
+        if not await self.journal.started(job, number, again=item.state == "running"):
             return "cancelled"
         try:
             if item.step.local and item.step.kind not in self.works:
                 async with self.journal.database.write() as connection:
+                    await still_wanted(connection, job)
                     result = await self._local(connection, record, item.step, results)
                     ended = [(number, Outcome("done", 1.0, result=result))]
                     await self.journal.ended(connection, job, ended, step=item.step.name)
