@@ -499,3 +499,15 @@ async def test_a_look_behind_jobs_waits_for_a_pause_between_them_but_not_for_lon
     assert journal.changes() == (5.0, 1.0)
     assert set(journal.take_changed()["ZVM1"]) == {"LINUX00", "LINUX04"}
     assert journal.changes() == (0.0, 0.0)
+
+
+async def test_a_resize_is_not_undone_over_a_later_restoration_of_the_entry(
+    zvm: Managed, admin: httpx.AsyncClient
+) -> None:
+    await create(admin, zvm.node)
+    await look(admin)
+    resized = await done(admin, await admin.post(f"{GUEST}/resize-memory", json={"memory_mb": 3072}))
+    await look(admin)
+    restored = await done(admin, await admin.post(f"{GUEST}/restore", json={"version": 1}))
+    problem = await refused(await admin.post(f"/jobs/{resized['id']}/undo"), 409, "job-overtaken")
+    assert restored["id"] in problem["detail"]

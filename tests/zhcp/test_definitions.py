@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from zhcp.conftest import Agent
+from zhcp.dying import Dying
 from zhcp.test_resize import entry, running
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi import functions as f
@@ -138,6 +139,48 @@ async def test_a_change_is_taken_back_and_what_was_changed_since_stays(agent: Ag
         assert [line for line in now if line not in since] == before
         assert {line.split()[1] for line in since} == {"1000", "0500"}
     assert agent.simulator.system.entries["LINUX01"].entry.password == "NEWPASS1"
+
+
+@pytest.mark.parametrize("function", ["Image_Lock_DM", "Image_Replace_DM"])
+async def test_what_came_between_a_crash_and_the_next_run_of_a_change_is_not_taken_back(
+    agent: Agent, function: str
+) -> None:
+    await agent.run(agent.guest())
+    before = await entry(agent)
+    wish = ChangeGuest(userid="LINUX01", account="DEPT7")
+    first = Dying(agent)
+    first.after_function(function)
+    await first.begin(wish, "dying")
+    await agent.runner.recover()
+    await agent.run(CreateNic(userid="LINUX01", vdev="1000"))
+    done = await agent.run(wish, step="dying")
+    await agent.run(back(done))
+    now = await entry(agent)
+    assert [line for line in now if not line.startswith("NICDEF 1000")] == before
+    assert len(now) > len(before)
+    await first.bury()
+
+
+async def test_statements_come_back_before_those_of_devices(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    late = {"account": "DEPT7", "logonby": ["MAINT"], "cpu_pool": "P1", "relocation_domain": "D1", "ipl": "0100"}
+    await agent.run(parse_operation("guest.change", {"userid": "LINUX01", **late}))
+    share = await agent.run(ChangeGuest(userid="LINUX01", share="RELATIVE 300"))
+    gone = {name: type(value)() for name, value in late.items()}
+    await agent.run(parse_operation("guest.change", {"userid": "LINUX01", **gone}))
+    await agent.run(back(share))
+    now = await entry(agent)
+    devices = [number for number, line in enumerate(now) if line.startswith("MDISK")]
+    assert now.index("SHARE RELATIVE 200") < devices[0]
+
+
+async def test_comments_come_back_as_often_as_they_were_there(agent: Agent) -> None:
+    await agent.run(agent.guest())
+    await agent.run(ChangeGuest(userid="LINUX01", comments=("one", "one", "two")))
+    before = await entry(agent)
+    done = await agent.run(ChangeGuest(userid="LINUX01", comments=("one", "two")))
+    await agent.run(back(done))
+    assert await entry(agent) == before
 
 
 async def test_disks_are_not_taken_back_by_their_statements(agent: Agent) -> None:

@@ -15,7 +15,9 @@ from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import FieldError
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps, VaryFcps
 from zvmcloud.zhcp.guest_messages import StartGuest
-from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.machine import GuestAnswer
+from zvmcloud.zhcp.messages import operation_json, parse_operation
+from zvmcloud.zhcp.operations import fcps as operations
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 
@@ -223,3 +225,35 @@ async def test_a_script_that_fails_is_told_with_whose_it_was(agent: Agent, scrip
     problem = await agent.refused(ConfigureGuest(userid="LINUX01", scripts=scripts))
     assert (problem.status, problem.code) == (409, f"{scripts}-script-failed")
     assert problem.detail.endswith(said)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+async def test_what_a_guest_has_done_in_a_step_that_does_not_end_well_is_taken_back(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    await running(agent)
+    real, began, runs = agent.runner.machine.guest, asyncio.Event(), 0
+
+    async def guest(userid: str, command: str) -> GuestAnswer:
+        nonlocal runs
+        answer = await real(userid, command)
+        if command != operations._START:
+            return answer
+        runs += 1
+        began.set()
+        await asyncio.sleep(0.2)
+        return answer if how == "cancelled" or runs > 1 else GuestAnswer(1, "")
+
+    monkeypatch.setattr(agent.runner.machine, "guest", guest)
+    script = base64.b64encode(b"#!/bin/bash\necho back\n").decode()
+    wish = ConfigureGuest(userid="LINUX01", scripts="volume", back=script)
+    await agent.runner.submit("job", "step", 1, wish.kind, operation_json(wish))
+    await asyncio.wait_for(began.wait(), 60)
+    if how == "cancelled":
+        await agent.client.cancel("job", "step", epoch=1)
+    over = await agent.runner.outcome("job/step", 60)
+    assert over.error is not None
+    assert over.error.code == ("cancelled" if how == "cancelled" else "volume-script-failed")
+    assert runs == 2, "the script that takes it back has run"
+    punched = [call for call in over.calls if call.kind == "punch"]
+    assert [call.name for call in punched] == ["CONFIG"]

@@ -243,10 +243,12 @@ def _dedicated(
 
 def attached_again(configure: Step, owner: str, script: bytes) -> Step:
     """The step in which a guest gives a volume up, undone by the script that attaches it, unless the guest is still to
-    read the one that detaches it: z/VM may refuse to take the devices back."""
+    read the one that detaches it: z/VM may refuse to take the devices back. The agent runs it when the step itself
+    fails or is cancelled."""
     encoded = base64.b64encode(script).decode()
     back: dict[str, Json] = {"userid": owner, "scripts": "volume", "script": encoded, "unless": DETACH}
-    return replace(configure, undo_kind="guest.configure", undo_parameters=back)
+    given = {**configure.parameters, "back": encoded}
+    return replace(configure, parameters=given, undo_kind="guest.configure", undo_parameters=back)
 
 
 def script_steps(owner: str, name: str, script: bytes) -> list[Step]:

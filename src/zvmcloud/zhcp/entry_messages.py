@@ -122,7 +122,8 @@ class ChangeGuest(OfGuest):
             raise FieldError("parameters.live", self.live, "only a share can be changed in the running guest")
 
 
-_STATEMENTS = {"pattern": r"[ -~]{1,1024}", "rule": "1 to 1024 printable characters"}
+_STATEMENTS = {"pattern": r"[ -~]{1,8192}", "rule": "1 to 8192 printable characters"}
+"""Statements with the records that continue them; SCPDATA of LOADDEV has up to 4,096 characters."""
 
 
 @kind("guest.restore")

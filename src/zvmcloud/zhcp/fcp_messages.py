@@ -111,7 +111,7 @@ class ConfigureGuest(OfGuest):
     `scripts` says whose they are, when it fails: the exit statuses of the scripts of a volume have meanings.
     `or_at_boot`: that it is not known whether the guest runs is fine, too.
 
-    Undone: nothing: what the scripts did in the guest stays.
+    Undone: `back` is run; without it what the scripts did in the guest stays.
 
     Errors: 409 `volume-script-failed`, `disks-script-failed`, `network-script-failed`, each with the service's exit
     status.
@@ -122,6 +122,8 @@ class ConfigureGuest(OfGuest):
     """A shell script (base64) that is put into its reader first, as CONFIG SH."""
     unless: str = fields.limits(default="", pattern=r"[A-Za-z0-9@#$_.-]{0,8}", upper=True, rule="at most 8 characters")
     """The script makes up for what that SH file did: nothing is done while the guest has not read it."""
+    back: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    """A shell script (base64) that takes back what the guest did, when that fails or is cancelled."""
     or_at_boot: bool = False
 
 

@@ -38,6 +38,7 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "manager.guest_forgotten": ("", "guest"),
     "guest.resize_cpus": ("processors", "processors"),
     "guest.resize_memory": ("memory", "memory"),
+    "guest.restore": ("", "processors memory"),
     "disk.add": ("disk", "disk bytes"),
     "disk.remove": ("disk", "disk bytes"),
     "disk.read_image": ("disk", ""),

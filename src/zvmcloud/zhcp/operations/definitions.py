@@ -77,7 +77,8 @@ async def change(context: Context, request: ChangeGuest) -> dict[str, Json]:
     userid = request.userid
     async with context.writing(userid):
         before, present = await entry_before(context, userid, password=request.password is not None)
-        wanted = changed(present, request)
+        changed(present, request)  # says what the entry does not take, before it is locked
+        wanted = changed(before, request)
         live = request.live and await context.power(userid) is PowerState.ON
         context.report(0.2, f"entry {userid}")
         context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, taken_back(before, wanted)))

@@ -14,6 +14,7 @@ from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.entry_messages import ChangeGuest
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.fcp_messages import ConfigureGuest, DedicateFcps, FollowFcps, UndedicateFcps, VaryFcps
+from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.operations import definitions, own_reader, reader
 from zvmcloud.zhcp.operations.context import Context, Undo
 
@@ -269,8 +270,7 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     if request.unless and await reader.of_ours(context, userid, request.unless, "SH"):
         return {"userid": userid, "configured": False}
     if request.script:
-        data = reader.decoded("script", request.script)
-        await own_reader.give(context, userid, own_reader.CardFile("CONFIG", "SH", "X", data), "script")
+        await _give_script(context, userid, "script", request.script)
     try:
         up = await context.power(userid) is PowerState.ON and await context.guest(userid, "pwd") is not None
     except AgentError:
@@ -280,7 +280,9 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
     if not up:
         return {"userid": userid, "configured": False}
     context.report(0.2, f"{userid} reads its class X files")
-    answer = await context.guest(userid, _START)
+    if request.back:
+        context.on_undo(f"what {userid} did", lambda: _run_back(context, userid, request.back))
+    answer = await to_its_end(context.guest(userid, _START))
     if answer is not None and answer.rc == 0:
         return {"userid": userid, "configured": True}
     said = await context.guest(userid, f"systemctl status {_SERVICE}")
@@ -295,6 +297,16 @@ async def configure(context: Context, request: ConfigureGuest) -> dict[str, Json
         f"{userid}: {reason}",
         remedy=f"see journalctl -u {_SERVICE} in the guest",
     )
+
+
+async def _give_script(context: Context, userid: str, name: str, script: str) -> None:
+    data = reader.decoded(name, script)
+    await own_reader.give(context, userid, own_reader.CardFile("CONFIG", "SH", "X", data), name)
+
+
+async def _run_back(context: Context, userid: str, script: str) -> None:
+    await _give_script(context, userid, "back", script)
+    await context.guest(userid, _START)
 
 
 # Exit statuses of the scripts that attach volumes, as clients know them.

@@ -18,8 +18,10 @@ from zvmcloud.zhcp.operations.context import Context
 
 MASK = "*" * 8
 _LOCKED = (400, 12)
-_SEVERAL = frozenset((*DEVICE_KEYWORDS, "LINK", "COMMAND"))
-"""Statements of which an entry has several, each about what its second word says: a device, or a command of CP."""
+_WORDS = {**dict.fromkeys((*DEVICE_KEYWORDS, "COMMAND"), 2), "LINK": 4}
+"""How many words say what a statement is about, of which an entry has several: a device, a command of CP, another's
+disk as a device."""
+_OF_DEVICES = frozenset((*DEVICE_KEYWORDS, "LINK"))
 log = logging.getLogger(__name__)
 Changed = Callable[[Entry], Entry]
 
@@ -110,8 +112,10 @@ async def replace_entry(context: Context, userid: str, change: Changed) -> Entry
 
 def taken_back(before: Entry, after: Entry) -> Changed:
     """What takes a change back, and leaves alone what others changed since. An entry that is as before in what was
-    changed stays as it is. AgentError 409 `entry-changed` when somebody has changed the same since."""
-    about = {_about(item) for item in {*before.statements} ^ {*after.statements}}
+    changed stays as it is; that statements had another order is no change. AgentError 409 `entry-changed` when somebody
+    has changed the same since."""
+    keys = {_about(item) for item in (*before.statements, *after.statements)}
+    about = {key for key in keys if _those(before, key) != _those(after, key)}
 
     def back(now: Entry) -> Entry:
         if all(_those(now, key) == _those(before, key) for key in about):
@@ -125,15 +129,23 @@ def taken_back(before: Entry, after: Entry) -> Changed:
         items = [item for item in now.statements if _about(item) not in about]
         for position, item in enumerate(before.statements):
             if _about(item) in about:
-                items.insert(min(position, len(items)), item)
+                items.insert(_place(items, item, before.statements[:position]), item)
         return Entry.of(items)
 
     return back
 
 
+def _place(items: Sequence[Statement], item: Statement, earlier: Sequence[Statement]) -> int:
+    """Where a statement comes back: behind the last one of those that stood before it, and before all devices, unless
+    it is one or a comment."""
+    behind = next((number for number in range(len(items), 0, -1) if items[number - 1] in earlier), 0)
+    devices = (number for number, other in enumerate(items) if other.keyword in _OF_DEVICES)
+    return behind if item.is_comment or item.keyword in _OF_DEVICES else min(behind, next(devices, behind))
+
+
 def _about(item: Statement) -> tuple[str, ...]:
     """What a statement is about."""
-    return item.words[: 2 if item.keyword in _SEVERAL else 1]
+    return item.words[: _WORDS.get(item.keyword, 1)]
 
 
 def _those(entry: Entry, about: tuple[str, ...]) -> list[Statement]:

@@ -21,10 +21,10 @@ async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
     userid = request.userid
     async with context.writing(userid):
         before, present = await entry_before(context, userid)
-        wanted = _wanted(present, request)
+        wanted, left = _wanted(present, request), _wanted(before, request)
         if wanted != before:
             key = await asyncio.to_thread(entry_digests.key, context.settings.state)
-            context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, taken_back(before, wanted)))
+            context.on_undo(f"entry {userid}", lambda: replace_entry(context, userid, taken_back(before, left)))
 
             def change(now: Entry) -> Entry:
                 if request.digest and entry_digests.digest(now.render(), key) != request.digest and now != wanted:
@@ -35,7 +35,7 @@ async def restore(context: Context, request: RestoreGuest) -> dict[str, Json]:
                 return _wanted(now, request)
 
             await replace_entry(context, userid, change)
-    return {"userid": userid, "changed": wanted != before, "before": told(before, wanted)}
+    return {"userid": userid, "changed": left != before, "before": told(before, left)}
 
 
 def _wanted(now: Entry, request: RestoreGuest) -> Entry:
