@@ -17,6 +17,7 @@ from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, pools
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.fields import NAME8, USERID
+from zvmcloud.zhcp.operations import own_reader
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.pools import BLOCK_BYTES, Extent, Pool
 
@@ -275,17 +276,21 @@ def console_turn(context: Context, userid: str) -> AbstractAsyncContextManager[N
 
 
 async def drain_console(context: Context, userid: str) -> bytes:
-    """What the console said since it was last read; it is added to the log that is kept. In one's console_turn."""
-    await context.call(f.ImageConsoleGet(target=userid), allow=((8, 8),))  # 8/8: nothing new, but what a crash left
-    await context.cp(commands.spool_reader_any_class())
-    said = [
-        file for file in await context.machine.reader() if file.origin.upper() == userid and file.type.upper() == "CON"
-    ]
-    new = b"".join([await context.machine.read(file.spoolid) for file in said])
-    log = _console_log(context, userid)
-    _write(log, (_read(log) + new)[-_CONSOLE_KEEP:])
-    for file in said:  # not before they are written: a crash may tell a line twice, and loses none
-        await context.cp(commands.purge_reader(file.spoolid), allow=(42,))
+    """What the console said since it was last read; it is added to the log that is kept. In one's console_turn.
+
+    Nobody takes a guest's file into our reader meanwhile: it is known there by its arrival. A console log that an
+    operation took from a guest's reader is that operation's.
+    """
+    async with context.smapi.turn(own_reader.OUR_READER):
+        await context.call(f.ImageConsoleGet(target=userid), allow=((8, 8),))  # nothing new, but what a crash left
+        await context.cp(commands.spool_reader_any_class())
+        there = await own_reader.nobodys(context)
+        said = [file for file in there if file.origin.upper() == userid and file.type.upper() == "CON"]
+        new = b"".join([await context.machine.read(file.spoolid) for file in said])
+        log = _console_log(context, userid)
+        _write(log, (_read(log) + new)[-_CONSOLE_KEEP:])
+        for file in said:  # not before they are written: a crash may tell a line twice, and loses none
+            await context.cp(commands.purge_reader(file.spoolid), allow=(42,))
     return new
 
 

@@ -21,7 +21,8 @@ from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.readers import files, manage, number_of, trace_of
 
 OUR_READER = "our reader"
-"""The turn of whoever makes a file in the agent's own reader and notes it, or looks for what arrived there."""
+"""The turn of whoever makes a file in the agent's own reader and notes it, looks for what arrived there, or reads what
+nobody else is to have. It is asked for last: whoever has it waits for no other turn."""
 _NO_SUCH_USER = (7, 53)
 _NOT_THERE = (42,)
 _UNANSWERED = 503
@@ -98,15 +99,21 @@ async def _make(context: Context, file: CardFile) -> SpoolFile:
 
 
 async def _purge_nobodys(context: Context, like: CardFile) -> None:
-    """Files of this name in our reader, made by us, that no operation under way has noted: what crashes left. Nor may
-    it be one that another operation was about to take from a guest when a crash came, and has not noted yet."""
+    """Files of this name in our reader, made by us, that no operation under way has noted: what crashes left."""
     me = (await context.machine.identity()).userid
+    for file in await nobodys(context):
+        alike = (file.name.upper(), file.filetype.upper()) == (like.name.upper(), like.type.upper())
+        if alike and file.origin == me:
+            await context.cp(commands.purge_reader(file.spoolid), allow=_NOT_THERE)
+
+
+async def nobodys(context: Context) -> list[SpoolFile]:
+    """The files of our reader that no other operation under way has noted, nor was about to take from a guest when a
+    crash came, before it could note them. In the turn OUR_READER."""
     noted = context.others_noted(_PUNCHED) | context.others_noted(_TAKEN)
     coming = {_anywhere(trace) for trace in context.others_noted(_TAKING)}
-    for trace, file in (await ours(context)).items():
-        alike = (file.name.upper(), file.filetype.upper()) == (like.name.upper(), like.type.upper())
-        if alike and file.origin == me and trace not in noted and _anywhere(trace) not in coming:
-            await context.cp(commands.purge_reader(file.spoolid), allow=_NOT_THERE)
+    there = await ours(context)
+    return [file for trace, file in there.items() if trace not in noted and _anywhere(trace) not in coming]
 
 
 def _anywhere(trace: str) -> tuple[str, ...]:
@@ -132,7 +139,8 @@ async def take(context: Context, userid: str, number: str, mark: str = "") -> st
     """Move a file into our own reader, once; its trace there, noted under ``mark`` (the number that it had).
 
     It is known by its arrival, so one is moved at a time, and what there was before is noted first: after a crash, the
-    file that came since and that no other operation has noted is it. A cancellation waits for it to arrive.
+    file that came since and that no other operation has noted is it. When somebody else's came too, it is the one that
+    looks as it did in the guest's reader. A cancellation waits for it to arrive. AgentError 502 `file-lost`.
     """
     return await to_its_end(_taken(context, userid, number, mark or number))
 
@@ -142,9 +150,15 @@ def taken(context: Context, mark: str) -> str | None:
     return context.recall(f"{_TAKEN}{mark}")
 
 
-def taking(context: Context, mark: str) -> bool:
-    """Whether a file was taken, or was going to be."""
-    return context.recall(f"{_TAKING}{mark}") is not None
+async def arrived(context: Context, userid: str, number: str) -> str | None:
+    """The trace of a file that was taken, or that came although nobody heard so; None when it did not come."""
+    going = context.recall(f"{_TAKING}{number}")
+    if taken(context, number) is None and going is not None:
+        there = [trace_of(file) for file in await files(context, userid)]
+        if going not in there:
+            with contextlib.suppress(AgentError):  # the answer was lost, and it did not come
+                await take(context, userid, number)
+    return taken(context, number)
 
 
 async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
@@ -159,13 +173,16 @@ async def _taken(context: Context, userid: str, number: str, mark: str) -> str:
             await context.intend(f"{_TAKING}{mark} {there}", *(f"was-{mark} {trace}" for trace in before))
             await manage(context, userid, "TRANSFER", [number])
         others = {*context.recalled(f"was-{mark}"), *context.others_noted(_TAKEN), *context.others_noted(_PUNCHED)}
-        arrived = [trace for trace in await ours(context) if trace not in others]
-        if len(arrived) != 1:
+        came = [trace for trace in await ours(context) if trace not in others]
+        if len(came) > 1:
+            looks = _anywhere(context.recall(f"{_TAKING}{mark}") or "")
+            came = [trace for trace in came if _anywhere(trace) == looks]
+        if len(came) != 1:
             raise AgentError(
                 502, "file-lost", f"file {number} of {userid} did not arrive in the agent's reader",
                 remedy="look at the agent's reader",
             )  # fmt: skip
-        return await context.remember(f"{_TAKEN}{mark}", arrived[0])
+        return await context.remember(f"{_TAKEN}{mark}", came[0])
 
 
 async def read(context: Context, trace: str) -> bytes:

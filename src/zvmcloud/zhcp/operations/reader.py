@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import json
 from collections.abc import Sequence
 
@@ -153,12 +152,11 @@ async def transfer(context: Context, request: TransferFiles) -> dict[str, Json]:
 async def _back_again(context: Context, request: TransferFiles, known: Sequence[str]) -> None:
     """The undo: what is in our reader and what was handed over go back, and the reader has its order of before.
     ``known``: the files that the other one had. AgentError 409 `files-mixed`."""
-    there = {file.spoolid for file in await files(context, request.userid)}
+    taken: dict[str, str] = {}
     for number in request.spoolids:
-        if own_reader.taking(context, number) and number not in there:
-            with contextlib.suppress(AgentError):  # the answer was lost, and it did not come: there is none to go back
-                await own_reader.take(context, request.userid, number)
-    taken = {number: at for number in request.spoolids if (at := own_reader.taken(context, number)) is not None}
+        at = await own_reader.arrived(context, request.userid, number)
+        if at is not None:
+            taken[number] = at
     ours = await own_reader.ours(context)
     gone = [number for number, at in taken.items() if at not in ours]
     if gone:
@@ -207,7 +205,7 @@ async def receive(context: Context, request: ReceiveFile) -> dict[str, Json]:
 
 
 async def _returned(context: Context, userid: str, number: str) -> None:
-    """A file that was taken goes back."""
-    trace = own_reader.taken(context, number)
+    """A file that was taken goes back, be it that only its arrival tells so."""
+    trace = await own_reader.arrived(context, userid, number)
     if trace is not None:
         await own_reader.give_back(context, trace, userid)
