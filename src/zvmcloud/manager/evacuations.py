@@ -3,8 +3,9 @@
 z/VM is asked for each guest and member whether it could go (VMRELOCATE TEST); of the members where nothing stands
 against it, it gets the one that has been given the least memory by then, so that they fill evenly. Guests go one after
 the other: each relocation takes as much of the links between members as it can get (judgement). When one fails, it is
-taken back alone; those that have moved stay where they are, since they were to leave anyway. An undo that is asked for,
-of such a job too, sends every guest back that can go; what stands against the others is told in their steps.
+taken back alone, if it was to go to a system of ours; those that have moved stay where they are, since they were to
+leave anyway. An undo that is asked for, of such a job too, sends every guest back that can go; what stands against the
+others is told in their steps.
 """
 
 from __future__ import annotations
