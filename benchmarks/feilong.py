@@ -18,11 +18,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import uvicorn
 
-VERSION = "1.6.3"
+VERSION = version("zVMCloudConnector")
 _NOTHING = "/bin/true"
 _begin = subprocess.check_output
 _SETTINGS = """
@@ -75,11 +76,13 @@ def running() -> Iterator[int]:
         (Path(folder) / "zvmsdk.conf").write_text(_SETTINGS.format(folder=folder))
         program = [sys.executable, "-m", "benchmarks.feilong"]
         environment = {**os.environ, "HOME": folder}
-        process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        said = Path(folder) / "stderr"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=errors, env=environment)
         try:
             line = process.stdout.readline() if process.stdout else b""
             if not line.strip().isdigit():
-                raise RuntimeError("Feilong's server did not come up: is zVMCloudConnector installed?")
+                raise RuntimeError(f"Feilong's server did not come up: {said.read_text(errors='replace')[-2000:]}")
             yield int(line)
         finally:
             process.terminate()

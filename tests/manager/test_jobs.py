@@ -53,6 +53,14 @@ def punch() -> Plan:
     return Plan("disks.config", "Punch", "ZVM1", (step,), "LINUX01")
 
 
+async def begun(node: Node) -> str:
+    """A job whose first step was begun."""
+    job = new_job()
+    await node.journal.begin(deploy(), job=job)
+    assert await node.journal.started(job, 0)
+    return job
+
+
 async def begin(node: Node, plan: Plan) -> str:
     job = new_job()
     node.core.materials.store(job, "f", b"x")
@@ -111,9 +119,7 @@ async def test_a_step_that_was_begun_before_a_crash_is_asked_for_its_end_though_
     node: Node, zhcp: FakeZhcp
 ) -> None:
     """The manager died in it, and the job was cancelled before it went on: what was done must be known to be undone."""
-    job = new_job()
-    await node.journal.begin(deploy(), job=job)
-    assert await node.journal.started(job, 0)
+    job = await begun(node)
     operation = "guest.start", {"userid": "LINUX01"}
     await node.core.agents["ZVM1"].run(job, "write", node.journal.epoch, *operation, wanted=_always)
     await node.journal.request_cancel(job)
@@ -124,9 +130,7 @@ async def test_a_step_that_was_begun_before_a_crash_is_asked_for_its_end_though_
 async def test_a_later_try_that_was_under_way_before_a_crash_is_asked_for_its_end_as_well(
     node: Node, zhcp: FakeZhcp
 ) -> None:
-    job = new_job()
-    await node.journal.begin(deploy(), job=job)
-    assert await node.journal.started(job, 0)
+    job = await begun(node)
     operation = "guest.start", {"userid": "LINUX01"}
     zhcp.refuse_next = Refused(502, "smapi-refused", "busy", retryable=True)
     for name in ("write", "write.2"):

@@ -11,7 +11,6 @@ from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import HIDDEN, FieldError
 from zvmcloud.zhcp.kinds import OfGuest, Operation, kind
 
-_BASE64 = {"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"}
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _FILES = ("http", "https", "file")
 _PLACES = ("http", "https", "ftp", "nfs")
@@ -64,9 +63,9 @@ class ConfigDrive(OfGuest):
 
     hostname: str = fields.limits(default="", pattern=f"({_HOST})?", rule="a host name")
     networks: tuple[DriveNetwork, ...] = fields.limits(default=(), high=16)
-    user_data: str = field(default="", repr=False, metadata=_BASE64)
+    user_data: str = fields.base64()
     uuid: str = fields.limits(default="", pattern=r"[0-9a-fA-F-]{0,36}", rule="a UUID")
-    drive: str = field(default="", repr=False, metadata=_BASE64)
+    drive: str = fields.base64()
     vdev: str = fields.limits(
         default="", pattern=r"[0-9A-F]{0,4}", upper=True, pad=4, rule="1 to 4 hexadecimal digits, or nothing"
     )
@@ -87,10 +86,8 @@ class BootFile:
 
     url: str = fields.text(high=2000, secret=True)
     sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
-    data: str = field(default="", repr=False, metadata=_BASE64)
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
-    )
+    data: str = fields.base64()
+    headers: dict[str, str] = field(default_factory=dict, repr=False, metadata=fields.HEADERS)
 
     def check(self, path: str) -> None:
         """Either data, or a URL with a digest."""
@@ -138,7 +135,7 @@ class NetBoot(Operation):
     method: str = fields.limits(default="", choices=METHODS)
     repository: str = fields.text(high=1000, secret=True)
     profile: str = fields.text(high=1000, secret=True)
-    ignition: str = field(default="", repr=False, metadata=_BASE64)
+    ignition: str = fields.base64()
     install_device: str = fields.limits(default="", pattern=r"([a-z][a-z0-9/._-]{0,63})?", rule="such as dasda or sda")
     nic: str = fields.limits(
         default="", pattern=r"[0-9A-F]{0,4}", upper=True, pad=4, rule="1 to 4 hexadecimal digits, or nothing"

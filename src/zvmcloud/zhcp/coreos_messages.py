@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
 
 from zvmcloud.images import coreos
 from zvmcloud.images.coreos import CoreosError
@@ -32,7 +32,7 @@ class PrepareCoreos(Operation):
     `disk-write-failed`.
     """
 
-    ignition: str = field(repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]+", "rule": "base64"})
+    ignition: str = fields.base64(default=MISSING, empty=False)
     volume: Volume | None = None
     userid: str = fields.userid(default="")
     vdev: str = fields.vdev(default="")

@@ -3,7 +3,7 @@ service."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 from zvmcloud.zhcp import fields
@@ -118,11 +118,11 @@ class ConfigureGuest(OfGuest):
     """
 
     scripts: str = fields.limits(pattern=r"volume|disks|network", rule="volume, disks or network")
-    script: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    script: str = fields.base64()
     """A shell script (base64) that is put into its reader first, as CONFIG SH."""
     unless: str = fields.limits(default="", pattern=r"[A-Za-z0-9@#$_.-]{0,8}", upper=True, rule="at most 8 characters")
     """The script makes up for what that SH file did: nothing is done while the guest has not read it."""
-    back: str = field(default="", repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    back: str = fields.base64()
     """A shell script (base64) that takes back what the guest did, when that fails or is cancelled."""
     or_at_boot: bool = False
 

@@ -49,8 +49,6 @@ def limits(
     }
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata, repr=not secret)
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=dict, metadata=metadata, repr=not secret)
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -89,6 +87,15 @@ def text(*, default: object = "", high: int = 255, secret: bool = False) -> Any:
     """Printable ASCII of at most `high` characters."""
     rule = f"at most {high} printable characters"
     return limits(default=default, pattern=TEXT, high=high, rule=rule, secret=secret)
+
+
+def base64(*, default: object = "", empty: bool = True) -> Any:
+    """A file or a script, which is never shown."""
+    return limits(default=default, pattern=r"[A-Za-z0-9+/=\s]" + ("*" if empty else "+"), rule="base64", secret=True)
+
+
+HEADERS = {"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
+"""Metadata of a request's headers, which may hold a token (`repr=False`)."""
 
 
 _Read = Callable[[object, str], Any]

@@ -68,9 +68,7 @@ class ImageSource:
     url: str = fields.text(default=dataclasses.MISSING, high=2000, secret=True)
     sha256: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{64})?", rule="64 hexadecimal digits")
     bytes: int = fields.limits(default=0, low=0, high=2**50)
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
-    )
+    headers: dict[str, str] = field(default_factory=dict, repr=False, metadata=fields.HEADERS)
     sha512: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{128})?", rule="128 hexadecimal digits")
     md5: str = fields.limits(default="", pattern=r"([0-9a-fA-F]{32})?", rule="32 hexadecimal digits")
     format: str = fields.limits(default="", choices=("", "raw", "qcow2"))
@@ -81,9 +79,7 @@ class ImageTarget:
     """Where an image's bytes go: one PUT to `url` (http or https), whose answer names their SHA-256 (not of `raw`)."""
 
     url: str = fields.limits(pattern=r"https?://[!-~]{1,2000}", rule="an http: or https: URL", secret=True)
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"pattern": r"[ -~]{0,4000}", "rule": "printable characters"}
-    )
+    headers: dict[str, str] = field(default_factory=dict, repr=False, metadata=fields.HEADERS)
 
 
 class _OfDisk(Operation):

@@ -287,8 +287,9 @@ async def drain_console(context: Context, userid: str) -> bytes:
         there = await own_reader.nobodys(context)
         said = [file for file in there if file.origin.upper() == userid and file.type.upper() == "CON"]
         new = b"".join([await context.machine.read(file.spoolid) for file in said])
-        log = _console_log(context, userid)
-        _write(log, (_read(log) + new)[-_CONSOLE_KEEP:])
+        if new:
+            log = _console_log(context, userid)
+            _write(log, (_read(log) + new)[-_CONSOLE_KEEP:])
         for file in said:  # not before they are written: a crash may tell a line twice, and loses none
             await context.cp(commands.purge_reader(file.spoolid), allow=(42,))
     return new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
 
 from zvmcloud.zhcp import fields
 from zvmcloud.zhcp.errors import FieldError
@@ -135,7 +135,7 @@ class SendToConsole(OfGuest):
 class ReaderFile:
     """A file for a guest's reader. `data` is base64."""
 
-    data: str = field(repr=False, metadata={"pattern": r"[A-Za-z0-9+/=\s]*", "rule": "base64"})
+    data: str = fields.base64(default=MISSING)
     name: str = fields.limits(pattern=r"[A-Za-z0-9@#$_.-]{1,64}", rule="1 to 64 letters, digits, @, #, $, _, . or -")
     type: str = fields.limits(
         default="", pattern=r"[A-Za-z0-9@#$_.-]{0,64}", rule="at most 64 letters, digits, @, #, $, _, . or -"

@@ -76,8 +76,7 @@ async def change(context: Context, request: ChangeGuest) -> dict[str, Json]:
     """guest.change. All of the entry is checked before it is locked; when the running guest refuses, it is put back."""
     userid = request.userid
     async with context.writing(userid):
-        before, present = await entry_before(context, userid, password=request.password is not None)
-        changed(present, request)  # says what the entry does not take, before it is locked
+        before, _ = await entry_before(context, userid, password=request.password is not None)
         wanted = changed(before, request)
         live = request.live and await context.power(userid) is PowerState.ON
         context.report(0.2, f"entry {userid}")
