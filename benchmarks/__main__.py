@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 
+from benchmarks import interpreter
 from benchmarks.table import show
 
 SUBJECTS = ("codec", "smapi_server", "scale", "connector", "images", "agent", "inventory", "audit", "deploys")
@@ -15,7 +17,11 @@ def main() -> None:
     unknown = [name for name in wanted if name not in SUBJECTS]
     if unknown:
         raise SystemExit(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
-    rows = [row for name in wanted for row in importlib.import_module(f"benchmarks.{name}").run()]
+    rows = interpreter.run()
+    for name in wanted:
+        rows += importlib.import_module(f"benchmarks.{name}").run()
+    rows += interpreter.run()
+    print(f"Python {platform.python_version()}, {platform.python_compiler()}")
     show(rows)
 
 
