@@ -259,6 +259,22 @@ async def test_what_cannot_be_taken_back_is_written_down(world: World, monkeypat
     assert await world.vswitches() == ["OURS1"]
 
 
+@pytest.mark.parametrize(("undo", "ends"), [("", ("done", ["done", "done"])), ("vswitch.delete", ("cancelled", None))])
+async def test_a_durable_job_too_writes_down_what_cannot_be_taken_back(
+    world: World, undo: str, ends: tuple[str, list[str] | None]
+) -> None:
+    """The cancel comes between the step that cannot be taken back and the one that records it."""
+    job, runner = new_job(), world.node.runner
+    await world.node.journal.begin(recorded(undo=undo, durable=True), job=job)
+    assert await runner.step(job, 0) == "done"
+    await runner.cancel(job)
+    assert await runner.step(job, 1) == ends[0]
+    await runner.close(job, ends[0])
+    found = await world.node.journal.get(job)
+    assert found.state == ends[0]
+    assert ends[1] in (None, [step.state for step in found.steps])
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_cancel_between_the_look_and_the_beginning_of_a_step_counts(
     world: World, monkeypatch: pytest.MonkeyPatch, begun: bool
@@ -269,10 +285,10 @@ async def test_a_cancel_between_the_look_and_the_beginning_of_a_step_counts(
     await journal.begin(Plan("vswitch.create", "VSWITCH", "ZVM1", (steps[1], steps[0]), durable=True), job=job)
     begin = journal.started
 
-    async def started(job: str, number: int, *, again: bool = False) -> bool:
+    async def started(job: str, number: int, *, heeds: bool = True) -> bool:
         if not begun:
             await journal.request_cancel(job)
-        found = await begin(job, number, again=again)
+        found = await begin(job, number, heeds=heeds)
         await journal.request_cancel(job)
         return found
 

@@ -186,10 +186,10 @@ class Journal(JournalReader):
         await audit.append(connection, caller, action, subject, project=record.project, job=record.id, result="begun")
         await note(connection, record.id, ("", f"{'undone' if backwards else 'retried'} by {caller.user}"))
 
-    async def started(self, job: str, number: int, *, again: bool = False) -> bool:
+    async def started(self, job: str, number: int, *, heeds: bool = True) -> bool:
         """A step begins (again): counts the attempt and stamps this manager's epoch on the job. False, and nothing is
-        changed, when the job is over or cancelled; one that begins ``again`` is asked for its end all the same."""
-        wanted = () if again else (~jobs.c.cancel,)
+        changed, when the job is over, or cancelled and the step ``heeds`` that."""
+        wanted = (~jobs.c.cancel,) if heeds else ()
         async with self.database.write() as connection:
             open_job = await connection.execute(
                 sa.update(jobs)

@@ -179,6 +179,8 @@ OPEN = ("pending", "running", "interrupted")
 
 
 def may_stop(record: JobRecord, number: int) -> bool:
-    """Whether a cancel keeps a local step of an inline job from being done: not when all that it does is to write down
-    what the steps before it did for good."""
-    return not number or any(item.step.undo_kind not in {"", NOTHING} for item in record.steps[:number])
+    """Whether a cancel keeps a step from being done: not a local one that only writes down what the steps before it did
+    for good."""
+    return not (number and record.steps[number].step.local) or any(
+        item.step.undo_kind not in {"", NOTHING} for item in record.steps[:number]
+    )

@@ -144,15 +144,18 @@ class Runner:
         item = record.steps[number]
         if item.state == "done":
             return "done"
-        if record.cancel and item.state != "running":
-            return "cancelled"  # one that was begun before a crash is asked for its end, and undone if it was done
+        # What was begun before a crash is asked for its end, and undone if it was done.
+        heeds = item.state != "running" and (item.step.kind in self.works or may_stop(record, number))
+        if record.cancel and heeds:
+            return "cancelled"
         results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
-        if not await self.journal.started(job, number, again=item.state == "running"):
+        if not await self.journal.started(job, number, heeds=heeds):
             return "cancelled"
         try:
             if item.step.local and item.step.kind not in self.works:
                 async with self.journal.database.write() as connection:
-                    await still_wanted(connection, job)
+                    if may_stop(record, number):
+                        await still_wanted(connection, job)
                     result = await self._local(connection, record, item.step, results)
                     ended = [(number, Outcome("done", 1.0, result=result))]
                     await self.journal.ended(connection, job, ended, step=item.step.name)
