@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ import uvicorn
 
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file
+from zvmcloud.manager.jobs.engine import SqliteOfToday
 
 TOKEN = "a-token-for-this-test"
 
@@ -211,3 +213,12 @@ async def test_the_progress_of_a_deploy_is_streamed_as_events(manager: Manager, 
     assert any("copied" in line for line in lines)
     assert '"state":"done"' in lines[-2]
     assert (await manager.answer).json()["overallRC"] == 0
+
+
+def test_sqlite_tells_the_time_to_the_millisecond_whatever_its_age() -> None:
+    """What DBOS asks it for with Python 3.12 and newer; SQLite before 3.42 has no answer."""
+    with contextlib.closing(sqlite3.connect(":memory:", factory=SqliteOfToday)) as database:
+        database.execute("CREATE TABLE moments (at INTEGER NOT NULL DEFAULT (unixepoch('subsec') * 1000), name)")
+        database.execute("INSERT INTO moments (name) VALUES ('now')")
+        (at,) = database.execute("SELECT at FROM moments").fetchone()
+    assert abs(time.time() * 1000 - at) < 60_000

@@ -1,5 +1,6 @@
 """The page of operations says what the agent takes."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -21,9 +22,9 @@ def test_every_kind_says_what_undo_does_and_which_errors_it_gives() -> None:
     """Each code that is named is one that the agent has."""
     source = "".join(path.read_text() for path in Path(zhcp.__file__).parent.rglob("*.py"))
     for kind, operation in OPERATIONS.items():
-        text = operation.__doc__ or ""
-        assert "\n    Undone: " in text, kind
-        _, errors, named = text.partition("\n    Errors: ")
+        text = inspect.getdoc(operation) or ""
+        assert "\nUndone: " in text, kind
+        _, errors, named = text.partition("\nErrors: ")
         codes = re.findall(r"`([a-z]+-[a-z-]+)`", named)
         assert errors, kind
         unknown = [code for code in codes if f'"{code}"' not in source and not code.endswith("-script-failed")]

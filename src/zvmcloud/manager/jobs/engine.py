@@ -22,6 +22,8 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import sqlite3
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -50,6 +52,16 @@ T = TypeVar("T")
 
 class _Stopping(BaseException):
     """The manager is going down; not an outcome."""
+
+
+class SqliteOfToday(sqlite3.Connection):
+    """With Python 3.12 and newer DBOS asks SQLite for `unixepoch('subsec')`, which SQLite has from 3.42 on; before, the
+    answer is NULL (sqlite.org, "Date And Time Functions"). Debian 12 and RHEL 9 have older ones."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", 1, lambda _: round(time.time(), 3))
 
 
 class Engine:
@@ -171,6 +183,8 @@ class Engine:
             "max_executor_threads": self._threads,
             "notification_listener_polling_interval_sec": 1.0,
         }
+        if database.startswith("sqlite"):
+            config["db_engine_kwargs"] = {"connect_args": {"factory": SqliteOfToday}}
         logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)
         DBOS.launch()  # on the event loop, which it then knows for the workflows that it resumes
