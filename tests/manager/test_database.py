@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from alembic.migration import MigrationContext
 from zvmcloud.manager import database as manager_database
 from zvmcloud.manager import tables
 from zvmcloud.manager.database import Connection, Database
+from zvmcloud.manager.errors import BadInput
 from zvmcloud.manager.inventory import tables as inventory
 from zvmcloud.manager.prepared import Prepared
 
@@ -103,3 +105,13 @@ async def test_a_prepared_statement_does_what_the_statement_does(database: str, 
             assert ("L1", 1) in await connection.run(some, {"on": "ZVM1"}), "all of the block, or nothing"
     finally:
         await opened.close()
+
+
+async def test_a_sqlite_that_is_too_old_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    with pytest.raises(BadInput, match=r"SQLite 3\.35 or newer, and this Python has 3\.34\.1; or take PostgreSQL"):
+        await Database.open(f"sqlite:///{tmp_path / 'manager.sqlite'}")
+    assert list(tmp_path.iterdir()) == []

@@ -43,6 +43,8 @@ _LOG_LIMIT = 32 * 2**20
 """Bytes of SQLite's write-ahead log after which it is brought into the database file. A POST of a guest writes 167 KB
 of log, most of it the same pages, and writers wait meanwhile; after a crash the log is read once."""
 
+_OLDEST = (3, 35)
+"""Of SQLite: the first with RETURNING and DROP COLUMN (sqlite.org, release notes of 3.35.0)."""
 _READERS = 8
 """Connections to a SQLite file that are kept for reading."""
 _IDLE = 5.0
@@ -178,6 +180,9 @@ class _Sqlite(Database):
     async def opened(cls, url: sa.URL) -> Self:
         if not url.database or url.database == ":memory:":
             raise BadInput("database", url.render_as_string(), "a file: jobs must outlive the manager")
+        if sqlite3.sqlite_version_info < _OLDEST:
+            wanted = f"SQLite {'.'.join(map(str, _OLDEST))} or newer, and this Python has {sqlite3.sqlite_version}"
+            raise BadInput("database", url.render_as_string(), f"{wanted}; or take PostgreSQL")
         file = Path(url.database)
         await asyncio.to_thread(private_file, file)
         engine = sa.create_engine(url.set(drivername="sqlite"), max_overflow=-1, json_serializer=_json)
