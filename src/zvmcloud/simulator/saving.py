@@ -163,13 +163,16 @@ def load(source: Path, state: Path) -> None:
     try:
         with tarfile.open(source, "r") as archive:
             _check(archive)
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.2 has none; what it would refuse is refused below
+                archive.extraction_filter = tarfile.data_filter
             for entry in archive:
                 path = PurePosixPath(entry.name)
                 if entry.name == _LABEL:
                     continue
                 if not entry.isfile() or path.is_absolute() or ".." in path.parts:
                     raise ModelError("file", f"{source} holds {entry.name!r}, which no saved system does")
-                archive.extract(entry, state, filter="data")
+                entry.mode = 0o600
+                archive.extract(entry, state)
                 written = entry.pax_headers.get(_WRITTEN, "")
                 if written.isdecimal():
                     os.utime(state / entry.name, ns=(int(written), int(written)))
