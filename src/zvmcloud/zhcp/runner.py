@@ -43,6 +43,10 @@ from zvmcloud.zhcp.trust import believed
 
 log = logging.getLogger(__name__)
 
+_AWAY = frozenset({"smapi-unreachable", "machine-unreachable"})
+_AWAY_PAUSE = 5.0
+"""Seconds until an operation that a crash cut off looks again whether z/VM can be reached."""
+
 
 class _Running:
     def __init__(self, key: str, operation: Operation, context: Context) -> None:
@@ -75,8 +79,12 @@ class _Running:
             _wake(woken)
 
     def cancel(self, *, stop: bool = False) -> None:
-        """Cancel the work, once, and not its undo. With `stop` there will be no undo."""
-        if not self.cancelled:
+        """Cancel the work, once, and not its undo. With `stop` there will be no undo.
+
+        What a crash cut off goes to its end all the same: cancelled on the way it would undo only what it has come to,
+        and leave what the run before had done beyond that. Who asked takes its end back.
+        """
+        if not self.cancelled and (stop or not self.context.begun):
             self.cancelled = True
             self.stopped = stop
             if self.working and self.task is not None:
@@ -91,9 +99,26 @@ class _Running:
         try:
             for userid, looked_at in sorted(wanted.items()):
                 await self._unchanged(userid, looked_at)
-            return await HANDLERS[self.operation.kind](self.context, self.operation)
+            return await self._to_the_end() if self.context.begun else await self._handle()
         finally:
             self.working = False
+
+    async def _handle(self) -> dict[str, Json]:
+        return await HANDLERS[self.operation.kind](self.context, self.operation)
+
+    async def _to_the_end(self) -> dict[str, Json]:
+        """Of what a crash cut off: while z/VM cannot be reached, as after its IPL, it can neither go on nor be undone,
+        so it waits."""
+        while True:
+            try:
+                return await self._handle()
+            except AgentError as error:
+                if error.problem.code not in _AWAY:
+                    raise
+                log.warning("%s was cut off and waits for z/VM: %s", self.key, error)
+                self.context.report(self.context.progress, f"cut off by a crash; waits for z/VM: {error}")
+            self.context.anew()
+            await asyncio.sleep(_AWAY_PAUSE)
 
     async def _unchanged(self, userid: str, looked_at: str) -> None:
         async with self.context.writing(userid):
