@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import postgres
 from manager.fake_zhcp import FakeZhcp
 from manager.support import running, settings
-from zvmcloud.manager.database import Database
+from zvmcloud.manager.database import Database, _migrate
 from zvmcloud.manager.errors import AgentFailure, Conflict, Replaced
 from zvmcloud.manager.idempotency import Answer, Idempotency
 from zvmcloud.manager.jobs.journal import Journal
@@ -185,6 +185,24 @@ async def test_a_manager_that_stands_still_in_a_transaction_keeps_others_waiting
     assert ended.value.connection_invalidated, "the step is done again: nothing was wrong with it"
     await frozen.close()
     await other.close()
+    postgres_server.drop(url)
+
+
+async def test_bringing_the_schema_up_to_date_may_take_longer_than_a_step(
+    monkeypatch: pytest.MonkeyPatch, postgres_server: postgres.Server
+) -> None:
+    monkeypatch.setattr("zvmcloud.manager.database._IDLE", 0.2)
+
+    def slowly(connection: sa.Connection) -> None:
+        time.sleep(0.5)
+        _migrate(connection)
+
+    monkeypatch.setattr("zvmcloud.manager.database._migrate", slowly)
+    opened = await Database.open(url := postgres_server.database())
+    async with opened.read() as connection:
+        idle = (await connection.execute(sa.text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
+    assert idle == "200ms"
+    await opened.close()
     postgres_server.drop(url)
 
 

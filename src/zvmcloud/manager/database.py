@@ -49,6 +49,8 @@ _READERS = 8
 """Connections to a SQLite file that are kept for reading."""
 _IDLE = 5.0
 """Seconds after which PostgreSQL ends a transaction whose manager does nothing with it."""
+_IDLE_MIGRATING = 60
+"""The same for the transaction that brings the schema up to date, which thinks between its statements."""
 _STOOD_STILL = "25P03"
 """What PostgreSQL then calls it: idle_in_transaction_session_timeout (its manual, appendix A)."""
 _WRITERS = 0x7A766D01
@@ -260,6 +262,8 @@ class _Server(Database):
         engine = create_async_engine(url, connect_args=options)
         sa.event.listen(engine.sync_engine, "handle_error", _server_hung_up)
         async with engine.begin() as connection:
+            idle = sa.text(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_MIGRATING}s'")
+            await connection.execute(idle)
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             await connection.run_sync(_migrate)
         return cls(engine)
