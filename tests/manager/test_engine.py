@@ -215,8 +215,9 @@ async def test_the_progress_of_a_deploy_is_streamed_as_events(manager: Manager, 
     assert (await manager.answer).json()["overallRC"] == 0
 
 
-def test_sqlite_tells_the_time_to_the_millisecond_whatever_its_age() -> None:
+def test_sqlite_tells_the_time_to_the_millisecond_whatever_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """What DBOS asks it for with Python 3.12 and newer; SQLite before 3.42 has no answer."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 41, 2))
     with contextlib.closing(sqlite3.connect(":memory:", factory=SqliteOfToday)) as database:
         database.execute("CREATE TABLE moments (at INTEGER NOT NULL DEFAULT (unixepoch('subsec') * 1000), name)")
         database.execute("INSERT INTO moments (name) VALUES ('now')")

@@ -191,17 +191,17 @@ async def test_a_manager_that_stands_still_in_a_transaction_keeps_others_waiting
 async def test_bringing_the_schema_up_to_date_may_take_longer_than_a_step(
     monkeypatch: pytest.MonkeyPatch, postgres_server: postgres.Server
 ) -> None:
-    monkeypatch.setattr("zvmcloud.manager.database._IDLE", 0.2)
+    monkeypatch.setattr("zvmcloud.manager.database._IDLE", 1.0)
 
     def slowly(connection: sa.Connection) -> None:
-        time.sleep(0.5)
+        time.sleep(2)
         _migrate(connection)
 
     monkeypatch.setattr("zvmcloud.manager.database._migrate", slowly)
     opened = await Database.open(url := postgres_server.database())
     async with opened.read() as connection:
         idle = (await connection.execute(sa.text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
-    assert idle == "200ms"
+    assert idle == "1s"
     await opened.close()
     postgres_server.drop(url)
 

@@ -10,7 +10,7 @@ import pytest
 from zhcp.conftest import Agent
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import IMPATIENT
-from zvmcloud.zhcp import runner
+from zvmcloud.zhcp import runner, smapi_port
 from zvmcloud.zhcp.messages import operation_json
 
 PATH = "/v1/operations/j/create"
@@ -26,38 +26,52 @@ def impatient(agent: Agent) -> None:
     agent.runner.smapi._client._patience = IMPATIENT
 
 
+async def struck(agent: Agent) -> None:
+    """Until the fault is met."""
+    async with asyncio.timeout(30):
+        while not agent.simulator.faults.rules[0].struck:  # noqa: ASYNC110 (the rules have no event)
+            await asyncio.sleep(0.01)
+
+
 async def cut_off(agent: Agent) -> None:
     """The agent ends when it has made the entry and z/VM makes the disk."""
     agent.simulator.faults.add(Rule(function="Image_Disk_Create_DM", action="hang", count=1))
-    assert (await agent.http.put(PATH, params={"wait": 0.3}, json=body(agent))).json()["state"] == "running"
-    assert agent.simulator.faults.rules[0].struck == 1
+    going = asyncio.create_task(agent.http.put(PATH, json=body(agent)))
+    await struck(agent)
     await agent.runner.stop()
+    assert (await going).json()["state"] == "running"
     agent.simulator.faults.clear()
     agent.restart()
     impatient(agent)
     assert {"userid": "LINUX01"} in await agent.client.guests()
 
 
-async def test_it_waits_until_z_vm_can_be_reached(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would fail otherwise, undo nothing, since it knows of nothing yet, and leave an entry."""
+@pytest.mark.parametrize("away", [{"action": "drop-before-id"}, {"rc": 500, "rs": 4}], ids=["SMAPI", "directory"])
+async def test_it_waits_until_z_vm_answers(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, away: dict[str, object]
+) -> None:
+    """It would fail otherwise, undo nothing, since it knows of nothing yet, and leave an entry. After an IPL the
+    directory manager comes up later than the request server."""
     monkeypatch.setattr(runner, "_AWAY_PAUSE", 0.05)
+    monkeypatch.setattr(smapi_port, "BUSY_PAUSES", (0,))
     await cut_off(agent)
-    agent.simulator.faults.add(Rule(function="Image_Query_DM", action="drop-before-id"))
-    waiting = (await agent.http.put(PATH, params={"wait": 1}, json=body(agent))).json()
-    assert waiting["state"] == "running"
-    assert "waits for z/VM: the SMAPI request server did not answer" in waiting["detail"]
+    agent.simulator.faults.add(Rule.of({"function": "Image_Query_DM", **away}))
+    going = asyncio.create_task(agent.http.put(PATH, json=body(agent)))
+    await struck(agent)
+    async with asyncio.timeout(30):
+        while "waits for z/VM" not in (await agent.http.get(PATH, params={"wait": 0})).json()["detail"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     agent.simulator.faults.clear()
-    done = (await agent.http.get(PATH, params={"wait": 10})).json()
-    assert done["state"] == "done"
+    assert (await going).json()["state"] == "done"
     assert agent.simulator.system.entries["LINUX01"].entry.mdisk("0100") is not None
 
 
 async def test_a_cancel_lets_it_come_to_its_end(agent: Agent) -> None:
     """Cancelled before it has found the entry, it would leave it."""
     await cut_off(agent)
-    agent.simulator.faults.add(Rule(function="Image_Query_DM", action="delay", delay=0.5, count=1))
+    agent.simulator.faults.add(Rule(function="Image_Query_DM", action="delay", delay=2, count=1))
     going = asyncio.create_task(agent.http.put(PATH, json=body(agent)))
-    await asyncio.sleep(0.2)
+    await struck(agent)
     ended = await agent.client.cancel("j", "create", epoch=1)
     assert ended.state == "done"
     assert (await going).json()["state"] == "done"

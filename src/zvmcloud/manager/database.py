@@ -262,8 +262,9 @@ class _Server(Database):
         engine = create_async_engine(url, connect_args=options)
         sa.event.listen(engine.sync_engine, "handle_error", _server_hung_up)
         async with engine.begin() as connection:
-            idle = sa.text(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_MIGRATING}s'")
-            await connection.execute(idle)
+            if options:
+                idle = f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_MIGRATING}s'"
+                await connection.execute(sa.text(idle))
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             await connection.run_sync(_migrate)
         return cls(engine)

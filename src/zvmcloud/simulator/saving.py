@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
 import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +29,8 @@ _LABEL = "zvm-simulator.json"
 _WRITTEN = "ZVMCLOUD.mtime_ns"
 """When a file was written, to the nanosecond: what a guest keeps on its disk is forgotten when that changes."""
 _BLOCK = 512
+_DAMAGED = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
+"""What reading a file raises that is no tar, or not a whole one."""
 #: Folders of a state, at any depth, that are not saved.
 _LEFT_OUT = frozenset({"devices"})
 
@@ -171,17 +175,17 @@ def load(source: Path, state: Path) -> None:
                     continue
                 if not entry.isfile() or path.is_absolute() or ".." in path.parts:
                     raise ModelError("file", f"{source} holds {entry.name!r}, which no saved system does")
-                entry.mode = 0o600
+                entry.mode, entry.uid, entry.gid, entry.uname, entry.gname = 0o600, os.getuid(), os.getgid(), "", ""
                 archive.extract(entry, state)
                 written = entry.pax_headers.get(_WRITTEN, "")
                 if written.isdecimal():
                     os.utime(state / entry.name, ns=(int(written), int(written)))
-    except (tarfile.TarError, OSError, ModelError) as error:
+    except BaseException as error:
         for left in state.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if made:
             state.rmdir()
-        if isinstance(error, tarfile.TarError):
+        if isinstance(error, _DAMAGED):
             # The reasons of each form of compression that was tried are of no interest.
             why = str(error).partition("\n")[0].rstrip(":")
             raise ModelError("file", f"{source} is not a saved system: {why}") from error

@@ -4,7 +4,7 @@
     PUT of a key that runs       join it; an image is fetched from where the newest request says
     PUT of a key that is over    its outcome again
     PUT of a key a crash cut off run again; the operation observes first and knows its own traces by its notes
-    DELETE of a key that runs    cancel it, once, and undo it
+    DELETE of a key that runs    cancel it, once, and undo it; what a crash had cut off goes to its end
     DELETE of an unknown key     journal that it is over: a PUT that was under way, and comes later, begins nothing
 
 An operation is a task, which is cancelled only while it works, and once. Undo and the entry in the journal follow in
@@ -43,9 +43,8 @@ from zvmcloud.zhcp.trust import believed
 
 log = logging.getLogger(__name__)
 
-_AWAY = frozenset({"smapi-unreachable", "machine-unreachable"})
 _AWAY_PAUSE = 5.0
-"""Seconds until an operation that a crash cut off looks again whether z/VM can be reached."""
+"""Seconds until an operation that a crash cut off looks again whether z/VM answers."""
 
 
 class _Running:
@@ -82,7 +81,7 @@ class _Running:
         """Cancel the work, once, and not its undo. With `stop` there will be no undo.
 
         What a crash cut off goes to its end all the same: cancelled on the way it would undo only what it has come to,
-        and leave what the run before had done beyond that. Who asked takes its end back.
+        and leave what the run before had done beyond that. Who asked takes its end back, if it has an undo.
         """
         if not self.cancelled and (stop or not self.context.begun):
             self.cancelled = True
@@ -99,26 +98,26 @@ class _Running:
         try:
             for userid, looked_at in sorted(wanted.items()):
                 await self._unchanged(userid, looked_at)
-            return await self._to_the_end() if self.context.begun else await self._handle()
+            if self.context.begun:
+                await self._answered()
+            return await HANDLERS[self.operation.kind](self.context, self.operation)
         finally:
             self.working = False
 
-    async def _handle(self) -> dict[str, Json]:
-        return await HANDLERS[self.operation.kind](self.context, self.operation)
-
-    async def _to_the_end(self) -> dict[str, Json]:
-        """Of what a crash cut off: while z/VM cannot be reached, as after its IPL, it can neither go on nor be undone,
-        so it waits."""
+    async def _answered(self) -> None:
+        """Wait until the directory manager tells our own entry: while it does not, as after an IPL of z/VM, what a
+        crash cut off can neither go on nor be undone."""
         while True:
             try:
-                return await self._handle()
+                await entries.query(self.context, (await self.context.machine.identity()).userid)
             except AgentError as error:
-                if error.problem.code not in _AWAY:
-                    raise
+                if not error.problem.retryable:
+                    return  # it answers, or will not before somebody mends something
                 log.warning("%s was cut off and waits for z/VM: %s", self.key, error)
                 self.context.report(self.context.progress, f"cut off by a crash; waits for z/VM: {error}")
-            self.context.anew()
-            await asyncio.sleep(_AWAY_PAUSE)
+                await asyncio.sleep(_AWAY_PAUSE)
+            else:
+                return
 
     async def _unchanged(self, userid: str, looked_at: str) -> None:
         async with self.context.writing(userid):

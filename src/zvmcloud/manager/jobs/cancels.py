@@ -72,7 +72,8 @@ class Cancels:
 
     async def call_off(self, job: str, system: str, step: str) -> Outcome:
         """Have an agent stop and undo an operation, or never begin it; how it stands then. Still running is one whose
-        undo takes long, or that a crash of the agent cut off. Raises AgentUnreachable, AgentFailure, Replaced."""
+        undo takes long, or that a crash of the agent cut off: that goes to its end. Raises AgentUnreachable,
+        AgentFailure, Replaced."""
         agent = self._agents[system]
         return await self._journal.membership.under_epoch(lambda epoch: agent.cancel(job, step, epoch))
 

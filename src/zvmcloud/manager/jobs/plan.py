@@ -179,8 +179,10 @@ OPEN = ("pending", "running", "interrupted")
 
 
 def may_stop(record: JobRecord, number: int) -> bool:
-    """Whether a cancel keeps a step from being done: not a local one that only writes down what the steps before it did
-    for good."""
-    return not (number and record.steps[number].step.local) or any(
-        item.step.undo_kind not in {"", NOTHING} for item in record.steps[:number]
-    )
+    """Whether a cancel keeps a step from being done: not a local one that writes down what the steps before it did for
+    good. Of a durable job these are operations of an agent that have no undo: local ones there get and look (as for the
+    file of an image), and leave nothing."""
+    before = [item.step for item in record.steps[:number]]
+    if not before or not record.steps[number].step.local or any(one.undo_kind not in {"", NOTHING} for one in before):
+        return True
+    return record.durable and all(one.local or one.undo_kind for one in before)

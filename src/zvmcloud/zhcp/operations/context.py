@@ -64,8 +64,8 @@ class Context:
         self.again = notes is not None
         """Whether a crash ended an earlier run of this operation."""
         self.begun = bool(notes)
-        """Whether that run had noted something, and so may have changed z/VM: what it did, only a run to the end
-        knows."""
+        """Whether that run had noted something, and so may have changed z/VM: what it did, only a run to the end knows.
+        """
         self._notes = notes or {}
         self.calls: list[Call] = []
         self.progress = 0.0
@@ -345,10 +345,6 @@ class Context:
     def on_undo(self, what: str, action: Undo) -> None:
         """Remember how to undo what was just done."""
         self._undo.append((what, action))
-
-    def anew(self) -> None:
-        """The operation is run once more from its beginning, which finds what is there."""
-        self._undo.clear()
 
     async def undo(self) -> tuple[str, ...]:
         """Undo everything, last first; returns what could not be undone. Nothing that an action raises ends it."""

@@ -73,7 +73,8 @@ def _records(request: DefineGuest) -> tuple[str, ...]:
 
 
 async def change(context: Context, request: ChangeGuest) -> dict[str, Json]:
-    """guest.change. All of the entry is checked before it is locked; when the running guest refuses, it is put back."""
+    """guest.change. All of the entry (in a run after a crash, of that of before) is checked before it is locked; when
+    the running guest refuses, it is put back."""
     userid = request.userid
     async with context.writing(userid):
         before, _ = await entry_before(context, userid, password=request.password is not None)
