@@ -13,19 +13,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from benchmarks import feilong
-from benchmarks.load import Generator, request
+from benchmarks.load import Generator, Load, request
 from benchmarks.stack import Stack, running
 from benchmarks.table import Row
 
-SECONDS = 2.0
+ROUNDS = 5
+"""Every case is measured so often, in turn with all others and with the peer: the machine's speed changes within
+seconds, so one measurement says little."""
+SECONDS = 0.5
 GUESTS = (10, 1_000, 10_000)
 CLIENTS = (1, 8, 32)
 _SILENCE = 3.0
 """Seconds without a call after which the inventory has nothing to look at."""
-CHANGES = {1: 600, 8: 1200, 32: 1200}
-"""Guests made and deleted, by concurrency: some three seconds each, since the machine's speed changes within one."""
+CHANGES = {1: 150, 8: 300, 32: 300}
+"""Guests made and deleted in a round, by concurrency."""
 FEILONG = {
     ("GET /", 1): 1 / 0.0010, ("GET /", 8): 756.0, ("GET /guests", 1): 1 / 0.0017, ("GET /guests", 8): 637.0,
     ("POST /guests", 1): 1 / 0.054, ("POST /guests", 8): 31.0, ("DELETE /guests/U", 1): 1 / 0.116,
@@ -62,22 +66,56 @@ def _guest(userid: str) -> dict[str, object]:
     return {"guest": {"userid": userid, "vcpus": 1, "memory": 512, "disk_list": disks}}
 
 
-def _rows(stack: Stack, generator: Generator, guests: int, clients: int, case: Case) -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One round of a case: what was answered, and the processor time that it took of each program, in seconds."""
+
+    load: Load
+    spent: dict[str, float]
+    elapsed: float
+    peer: float = 0.0
+    """The peer's rate right after ours."""
+
+    @property
+    def rate(self) -> float:
+        return self.load.rate
+
+
+def _measured(stack: Stack, generator: Generator, clients: int, case: Case, peer: int | None) -> Measured:
+    """A round, and one of the peer behind it; never both at once."""
+    seconds = None if case.once else SECONDS
     before, began = stack.spent(), time.perf_counter()
-    load = generator.run(stack.port, case.requests, clients, None if case.once else SECONDS)
-    spent = {name: (now - before[name]) * 1000 / len(load.latencies) for name, now in stack.spent().items()}
-    busy = (sum(spent.values()) * len(load.latencies) / 1000 + load.cpu) / (time.perf_counter() - began)
-    spent["generator"] = load.cpu * 1000 / len(load.latencies)
-    label = f"{case.name}, {guests:,} guests, concurrency {clients}"
-    reference = FEILONG.get((case.name, clients))
-    shares = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
-    return [
-        Row(label, load.rate, "calls/s", reference, "Feilong" if reference else ""),
-        Row("    p50", load.percentile(0.5) * 1000, "ms"),
-        Row("    p99", load.percentile(0.99) * 1000, "ms"),
-        Row(f"    processor time of a call: {shares}", sum(spent.values()), "ms"),
-        Row("    processors kept busy", busy, "of 2"),
+    load = generator.run(stack.port, case.requests, clients, seconds)
+    spent = {name: now - before[name] for name, now in stack.spent().items()}
+    elapsed = time.perf_counter() - began
+    beside = 0.0
+    if peer is not None and (case.name, clients) in FEILONG:
+        beside = generator.run(peer, case.requests, clients, seconds).rate
+    return Measured(load, spent | {"generator": load.cpu}, elapsed, beside)
+
+
+def _rows(name: str, guests: int, clients: int, rounds: Sequence[Measured]) -> list[Row]:
+    """The median of the rounds, and what they were between; latencies and processor time of all rounds together."""
+    rate = median(one.rate for one in rounds)
+    latencies = [latency for one in rounds for latency in one.load.latencies]
+    whole = Load(tuple(latencies), sum(one.load.elapsed for one in rounds), sum(one.load.cpu for one in rounds))
+    spent = {who: sum(one.spent[who] for one in rounds) for who in rounds[0].spent}
+    shares = ", ".join(f"{who} {seconds * 1000 / len(latencies):.2f}" for who, seconds in spent.items())
+    reference = FEILONG.get((name, clients))
+    label = f"{name}, {guests:,} guests, concurrency {clients}"
+    rows = [
+        Row(label, rate, "calls/s", reference, "Feilong" if reference else ""),
+        Row("    lowest of the rounds", min(one.rate for one in rounds), "calls/s"),
+        Row("    highest of the rounds", max(one.rate for one in rounds), "calls/s"),
+        Row("    p50", whole.percentile(0.5) * 1000, "ms"),
+        Row("    p99", whole.percentile(0.99) * 1000, "ms"),
+        Row(f"    processor time of a call: {shares}", sum(spent.values()) * 1000 / len(latencies), "ms"),
+        Row("    processors kept busy", sum(spent.values()) / sum(one.elapsed for one in rounds), "of 2"),
     ]
+    if any(one.peer for one in rounds):
+        peer = median(one.peer for one in rounds)
+        rows.append(Row("    beside Feilong without a z/VM", rate, "calls/s", peer, f"Feilong {feilong.VERSION} here"))
+    return rows
 
 
 def _round_trips(stack: Stack, generator: Generator, guests: int) -> list[Row]:
@@ -104,12 +142,6 @@ def _quiet(stack: Stack) -> Counter[str]:
     return calls
 
 
-def _beside(peer: int, generator: Generator, clients: int, case: Case, ours: float) -> list[Row]:
-    """Our rate, compared with what Feilong makes of the same requests right after it (never both at once)."""
-    load = generator.run(peer, case.requests, clients, None if case.once else SECONDS)
-    return [Row("    beside Feilong without a z/VM", ours, "calls/s", load.rate, f"Feilong {feilong.VERSION} here")]
-
-
 def run() -> list[Row]:
     rows: list[Row] = []
     with Generator() as generator, feilong.running() as peer:
@@ -119,10 +151,12 @@ def run() -> list[Row]:
             with running(guests) as stack:
                 if guests == GUESTS[0]:
                     rows += _round_trips(stack, generator, guests)
+                beside = peer if guests == GUESTS[0] else None
                 for clients in CLIENTS:
-                    for case in _cases(guests, clients):
-                        found = _rows(stack, generator, guests, clients, case)
-                        if guests == GUESTS[0] and (case.name, clients) in FEILONG:
-                            found += _beside(peer, generator, clients, case, found[0].value)
-                        rows += found
+                    found: dict[str, list[Measured]] = {}
+                    for _ in range(ROUNDS):
+                        for case in _cases(guests, clients):
+                            found.setdefault(case.name, []).append(_measured(stack, generator, clients, case, beside))
+                    for name, rounds in found.items():
+                        rows += _rows(name, guests, clients, rounds)
     return rows
