@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from e2e.stack import PROGRAM, running, zvm
+from zvmcloud.cli.up import HOST, _port
 
 
 def alive(pid: int) -> bool:
@@ -101,3 +103,15 @@ def test_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
         for log in (stack.state / "logs").iterdir():
             assert secret not in log.read_text()
             assert stack.admin_token not in log.read_text()
+
+
+def test_a_port_that_was_found_stays_ours_until_our_program_listens() -> None:
+    """Another program that asks for any free port would get it otherwise, and answer in our manager's place."""
+    with ExitStack() as held:
+        port = _port(0, "--port", held)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind((HOST, port))
+        with socket.create_server((HOST, port)):
+            assert port not in {_port(0, "--port", held) for _ in range(200)}
+    with socket.create_server((HOST, port)):
+        pass

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -188,11 +188,16 @@ def stack(
 ) -> Iterator[tuple[Facts, Family]]:
     """Start all programs, wait until each is ready, and stop them at the end. StartError tells what did not come up."""
     _make_private(wishes.state)
-    with _lock(wishes.state), _socket_folder(wishes.state) as run, Family(wishes.state / "logs") as family:
-        port = _port(wishes.port, "--port")
+    with (
+        _lock(wishes.state),
+        _socket_folder(wishes.state) as run,
+        ExitStack() as held,
+        Family(wishes.state / "logs") as family,
+    ):
+        port = _port(wishes.port, "--port", held)
         for wanted, option in ((wishes.smapi_port, "--smapi-port"), (wishes.machine_port, "--machine-port")):
             if wanted:
-                _port(wanted, option)
+                _port(wanted, option, held)
         passwords = {userid: _secret(wishes.state, userid) for userid in ("MAINT", "ZHCP")}
         say("starting z/VM in software")
         words = ["simulator", "run", "--state", str(wishes.state / "simulator"), "--host", HOST]
@@ -203,7 +208,7 @@ def stack(
         ready = _patient(stop, lambda: _is_ready(wishes.state / "logs" / "simulator.log", begin))
         begin = _size(wishes.state / "logs" / "simulator.log")
         simulator = family.start("simulator", words, ready, environment)
-        facts = Facts(state=wishes.state, systems=_systems(simulator, port, wishes.port, run))
+        facts = Facts(state=wishes.state, systems=_systems(simulator, port, wishes.port, run, held))
         for system in facts.systems:
             name = "zhcp" if len(facts.systems) == 1 else f"zhcp-{system.name}"
             say(f"starting the agent (zHCP) of {system.name} (SMAPI on port {system.smapi_port})")
@@ -240,14 +245,14 @@ def _is_ready(log: Path, begin: int) -> bool:
     return any(line.endswith(" ready") for line in _said(log, begin))
 
 
-def _systems(simulator: Child, port: int, wanted: int, run: Path) -> tuple[SystemFacts, ...]:
+def _systems(simulator: Child, port: int, wanted: int, run: Path, held: ExitStack) -> tuple[SystemFacts, ...]:
     """The systems that the simulator says it has, in its order. Further connector ports follow the wanted one."""
     said = _said(simulator.log, simulator.begin)
     machines = {found[1]: int(found[2]) for line in said if (found := _MACHINE.fullmatch(line))}
     smapi = [(found[1], int(found[2])) for line in said if (found := _SMAPI.fullmatch(line))]
     systems: list[SystemFacts] = []
     for number, (name, smapi_port) in enumerate(smapi):
-        own = _port(wanted + number if wanted else 0, "--port") if number else port
+        own = _port(wanted + number if wanted else 0, "--port", held) if number else port
         socket_path = run / ("zhcp.sock" if len(smapi) == 1 else f"{name}.sock")
         socket_path.unlink(missing_ok=True)
         system = SystemFacts(
@@ -303,17 +308,17 @@ def _socket_folder(state: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _port(wanted: int, option: str) -> int:
-    """The port, if it is free; any free one for 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, wanted))
-        except OSError as error:
-            message = f"port {wanted} cannot be used: {error.strerror}; give another one with {option}"
-            raise StartError(message) from None
-        found: int = probe.getsockname()[1]
-        return found
+def _port(wanted: int, option: str, held: ExitStack) -> int:
+    """The port, if it is free; any free one for 0. It stays ours until `held` is closed: bound and not listened at, so
+    that our program can listen there (SO_REUSEADDR) and nobody else is given it as a free one."""
+    probe = held.enter_context(socket.socket())
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((HOST, wanted))
+    except OSError as error:
+        message = f"port {wanted} cannot be used: {error.strerror}; give another one with {option}"
+        raise StartError(message) from None
+    return int(probe.getsockname()[1])
 
 
 def _secret(state: Path, name: str) -> str:
