@@ -166,13 +166,9 @@ class Engine:
         return self._runner
 
     def _launch(self) -> None:
-        database = self._settings.database_url
-        if database.startswith("sqlite"):
-            private_file(file := self._settings.state / "dbos.sqlite")
-            database = f"sqlite:///{file}"
         config: DBOSConfig = {
             "name": "zvmcloud",
-            "system_database_url": database,
+            "system_database_url": self._settings.database_url,
             "dbos_system_schema": "dbos",
             "sys_db_idle_transaction_timeout_sec": 5.0,
             "executor_id": self._settings.node,
@@ -183,7 +179,9 @@ class Engine:
             "max_executor_threads": self._threads,
             "notification_listener_polling_interval_sec": 1.0,
         }
-        if database.startswith("sqlite"):
+        if self._settings.database_url.startswith("sqlite"):
+            private_file(file := self._settings.state / "dbos.sqlite")
+            config["system_database_url"] = f"sqlite:///{file}"
             config["db_engine_kwargs"] = {"connect_args": {"factory": SqliteOfToday}}
         logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)

@@ -145,7 +145,8 @@ class Runner:
         if item.state == "done":
             return "done"
         # What was begun before a crash is asked for its end, and undone if it was done.
-        heeds = item.state != "running" and (item.step.kind in self.works or may_stop(record, number))
+        stops = item.step.kind in self.works or may_stop(record, number)
+        heeds = stops and item.state != "running"
         if record.cancel and heeds:
             return "cancelled"
         results = {other.step.name: other.result or {} for other in record.steps if other.state == "done"}
@@ -154,7 +155,7 @@ class Runner:
         try:
             if item.step.local and item.step.kind not in self.works:
                 async with self.journal.database.write() as connection:
-                    if may_stop(record, number):
+                    if stops:
                         await still_wanted(connection, job)
                     result = await self._local(connection, record, item.step, results)
                     ended = [(number, Outcome("done", 1.0, result=result))]
