@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 import postgres
@@ -16,6 +17,10 @@ from zvmcloud.manager.database import Database
 
 #: Of our own; where the package is installed anew, its entry point names it as well.
 pytest_plugins = ["zvmcloud.simulator.pytest_plugin"]
+
+# How fast a machine that others use as well is just now tells nothing about the code.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -146,7 +146,7 @@ class DiskSpace(RuleBasedStateMachine):
             assert free + used == region.size
 
 
-DiskSpace.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+DiskSpace.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestDiskSpace = DiskSpace.TestCase
 
 

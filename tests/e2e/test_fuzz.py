@@ -140,7 +140,6 @@ def test_nothing_but_what_is_declared_comes_back(troubled: Stack) -> None:
 def _given(strategy: SearchStrategy[Case], function: Callable[[Case], None]) -> Callable[[], None]:
     quiet = settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=EXAMPLES < 10,
         phases=(Phase.generate,),

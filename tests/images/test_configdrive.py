@@ -74,7 +74,7 @@ def test_a_drive_that_cannot_be_used_names_the_file_at_fault(tree: dict[str, byt
     assert caught.value.member == member
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_mutated_iso_is_read_or_refused_but_never_crashes(data: st.DataObject) -> None:
     iso = bytearray(ISO)

@@ -236,7 +236,7 @@ def test_os_release_values_lose_their_quotes() -> None:
 
 
 @given(st.lists(st.sampled_from([b"\0", b"\x5a", b"\xff"]), min_size=1, max_size=75), st.integers(0, 74))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_tracks_of_blocks_are_what_their_records_are(tmp_path: Path, fillings: list[bytes], first: int) -> None:
     fillings = fillings[: 75 - first]
     names = tmp_path / "many", tmp_path / "single"

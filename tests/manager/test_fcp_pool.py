@@ -53,7 +53,7 @@ async def do(node: Node, action: str, guest: str) -> None:
                 await change_connections(connection, "ZVM1", guest, mine, 1 if action == "connect" else -1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(actions=st.lists(ACTIONS, min_size=1, max_size=14))
 def test_a_device_is_never_with_two_guests_and_none_leaks(
     prepared: Path, tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, str]]

@@ -276,6 +276,6 @@ class Campaign(RuleBasedStateMachine):
 
 
 Campaign.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck)
 )
 TestCampaign = pytest.mark.campaign(Campaign.TestCase)

@@ -133,7 +133,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> System:
     return open_system(tmp_path_factory.mktemp("access"), PRESETS["small"], clock=ManualClock())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(lists=_lists, records=_records)
 def test_access_is_what_the_records_and_one_level_of_lists_say(
     empty: System, lists: dict[str, list[str]], records: list[tuple[str, str, str]]

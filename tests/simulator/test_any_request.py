@@ -78,9 +78,7 @@ def vm(system: System) -> System:
     return system
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(likely())
 def test_every_request_gets_an_answer_and_leaves_a_whole_system(
     vm: System, caplog: pytest.LogCaptureFixture, made: Request[Any]

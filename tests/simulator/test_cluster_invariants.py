@@ -76,7 +76,7 @@ def agrees(cluster: Cluster) -> None:
     assert len(cluster.watchers) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(steps, max_size=20))
 def test_a_guest_is_on_one_member_at_most(script: list[tuple[str, str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

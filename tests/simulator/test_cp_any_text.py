@@ -54,7 +54,7 @@ def lines() -> st.SearchStrategy[str]:
     return st.tuples(start, rest).map(lambda pair: " ".join([pair[0], *pair[1]]))
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=700, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(("MAINT", "ZHCP", "LINUX01")), lines())
 def test_no_command_raises_and_a_refused_one_changes_nothing(system: System, userid: str, line: str) -> None:
     if not system.vswitches:

@@ -196,7 +196,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps)
 def test_whatever_is_done_the_parts_of_the_system_agree(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, str, str, int]]

@@ -131,7 +131,7 @@ def test_what_a_script_writes_survives_a_reboot_and_goes_with_the_disk(vm: Syste
 
 
 @given(st.text(alphabet="ab$(){}[]'\"`\\|&;<>=#!*?-+ \n/0if dotenhs", max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_is_a_script_or_a_syntax_error(text: str) -> None:
     with suppress(ShellSyntaxError):
         assert parse(text).items is not None

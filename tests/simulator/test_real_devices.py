@@ -248,7 +248,7 @@ async def test_disk_traffic_needs_the_monitors_io_domain(sim: Simulator, client:
     assert await codes(client, f.SystemPerformanceInformationQuery(target="MAINT")) == (8, 3018)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=5),
     files=st.lists(st.integers(0, 200_000), max_size=6),

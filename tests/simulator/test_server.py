@@ -103,7 +103,7 @@ async def test_check_authentication_works_without_a_target(sim: Simulator) -> No
     assert codes(await exchange(sim.smapi_port, with_target)) == (0, 0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, len(STATUS) - 1), st.binary(min_size=1, max_size=8))
 async def test_a_mangled_request_never_breaks_the_server(
     sim: Simulator, caplog: pytest.LogCaptureFixture, at: int, noise: bytes

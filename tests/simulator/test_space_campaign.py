@@ -158,7 +158,6 @@ def test_extents_never_overlap_and_free_space_adds_up() -> None:
             settings=settings(
                 max_examples=max(OPERATIONS // STEPS // 4, 20),
                 stateful_step_count=STEPS,
-                deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             ),

@@ -147,5 +147,5 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=15)
 TestStoreMachine = StoreMachine.TestCase

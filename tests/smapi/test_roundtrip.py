@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smapi.strategies import message, request
@@ -17,7 +17,7 @@ from zvmcloud.smapi.errors import ParameterError, WireError
 from zvmcloud.smapi.registry import REGISTRY
 
 FUNCTIONS = list(REGISTRY)
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25)
 for_each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda found: found.name)
 
 
@@ -117,7 +117,7 @@ def damage(wire: bytes) -> st.SearchStrategy[bytes]:
 
 @for_each_function
 @given(split=st.lists(st.integers(1, 40), min_size=1, max_size=20))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_any_split_of_the_stream_gives_the_same_request(function: Function, split: list[int]) -> None:
     values: dict[str, Any] = {}
     for member in function.fields:

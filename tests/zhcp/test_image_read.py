@@ -188,7 +188,7 @@ def whole(reader: ImageReader) -> bytes:
     return b"".join(parts)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     written=st.dictionaries(st.integers(0, 44), st.lists(st.binary(max_size=300), min_size=1, max_size=4), max_size=6),
     compression=st.integers(0, 9),
@@ -212,7 +212,7 @@ def test_any_eckd_disk_survives_being_an_image(
         assert copy.sha256() == wanted
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(written=st.dictionaries(st.integers(0, 2999), st.binary(min_size=512, max_size=512), max_size=5))
 def test_any_fba_disk_survives_being_an_image(
     tmp_path_factory: pytest.TempPathFactory, written: dict[int, bytes]
