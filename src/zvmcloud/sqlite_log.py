@@ -60,12 +60,20 @@ class SqliteLog:
         """Wait until what is committed is on the disk. Blocking. OSError."""
         os.fdatasync(self._log)
 
+    def save_most(self) -> None:
+        """Bring into the file what is committed by now, while others read and write. Blocking; from any thread.
+        sqlite3.Error."""
+        self._checkpoint("PASSIVE")
+
     def save(self) -> None:
-        """Bring it into the file; the next transaction writes from its beginning. Blocking; from any thread.
-        sqlite3.Error when somebody reads what it would overwrite."""
+        """Bring it into the file; the next transaction writes from its beginning. Blocking; from any thread. Nobody may
+        write meanwhile. sqlite3.Error when somebody reads what it would overwrite."""
+        self._checkpoint("RESTART")
+
+    def _checkpoint(self, how: str) -> None:
         connection = sqlite3.connect(self._file, timeout=0.1)
         try:
-            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+            connection.execute(f"PRAGMA wal_checkpoint({how})")
         finally:
             connection.close()
 

@@ -238,12 +238,14 @@ class _Sqlite(Database):
         self._engine.dispose()
 
     async def _save_log(self) -> None:
-        """No writer works meanwhile: the log would only begin anew when it happens to stand still."""
-        async with self._writer:
-            try:
+        """Most of it while others write, the rest while nobody does: without that it would begin anew only if it
+        happened to stand still."""
+        try:
+            await asyncio.to_thread(self._log.save_most)
+            async with self._writer:
                 await asyncio.to_thread(self._log.save)
-            except sqlite3.Error:
-                log.exception("the log of %s cannot be brought into it", self._file)
+        except sqlite3.Error:
+            log.exception("the log of %s cannot be brought into it", self._file)
 
 
 class _Server(Database):
