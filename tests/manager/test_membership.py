@@ -18,6 +18,7 @@ from zvmcloud.manager.errors import AgentFailure, Conflict, Replaced
 from zvmcloud.manager.idempotency import Answer, Idempotency
 from zvmcloud.manager.jobs.journal import Journal
 from zvmcloud.manager.jobs.plan import Plan, Step
+from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.membership import MISSED, Membership
 from zvmcloud.manager.tables import manager_nodes, systems
 
@@ -61,6 +62,10 @@ async def silence(database: Database, member: Membership) -> None:
 async def write(database: Database, name: str) -> None:
     async with database.write() as connection:
         await connection.execute(sa.insert(systems), {"name": name, "url": "http://zhcp", "added": 0.0})
+
+
+def journal(database: Database, member: Membership) -> Journal:
+    return Journal(database, member, Turns(database, settings(Path("no files of it are touched"))))
 
 
 def start_guest() -> Plan:
@@ -113,13 +118,13 @@ async def test_two_managers_join_one_server_if_they_share_their_files(both: tupl
 
 async def test_whoever_fell_silent_writes_nothing_any_more(both: tuple[Database, Database]) -> None:
     silent, other = await join(both[0], "one"), await join(both[1], "two")
-    job = await Journal(both[0], silent).begin(start_guest())
+    job = await journal(both[0], silent).begin(start_guest())
     assert await other.bury() == ()
     await silence(both[1], silent)
     before = other.epoch
     assert await other.bury() == ("one",)
     assert other.epoch > before, "agents refuse the dead member from now on"
-    assert await Journal(both[1], other).unfinished(durable=True) == (job,)
+    assert await journal(both[1], other).unfinished(durable=True) == (job,)
     with pytest.raises(Replaced):
         await write(both[0], "ZVM9")
     with pytest.raises(Replaced):
@@ -129,12 +134,12 @@ async def test_whoever_fell_silent_writes_nothing_any_more(both: tuple[Database,
 
 async def test_jobs_of_a_manager_that_left_are_taken_over_at_once(both: tuple[Database, Database]) -> None:
     one, two = await join(both[0], "one"), await join(both[1], "two")
-    job = await Journal(both[0], one).begin(start_guest())
+    job = await journal(both[0], one).begin(start_guest())
     await two.bury()
-    assert await Journal(both[1], two).unfinished(durable=True) == ()
+    assert await journal(both[1], two).unfinished(durable=True) == ()
     await one.leave()
     assert await two.bury() == ()
-    assert await Journal(both[1], two).unfinished(durable=True) == (job,)
+    assert await journal(both[1], two).unfinished(durable=True) == (job,)
 
 
 async def test_what_one_manager_has_for_itself_another_waits_for(both: tuple[Database, Database]) -> None:

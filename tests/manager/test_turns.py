@@ -131,7 +131,7 @@ async def test_a_job_that_goes_on_at_another_system_leaves_the_queue_of_the_firs
     there = replace(queue.records["A0"], system="ZVM2")
     await queue.turns.take(there, UPDATE, cancels=False)
     assert (await queue.turns.counts("ZVM2"))[DIRECTORY] == (1, 0)
-    queue.turns.freed()
+    queue.turns.freed(there.id)
     assert await queue.until(2) == ["A0", "A1"]
 
 
@@ -219,3 +219,37 @@ async def test_a_job_asks_for_its_turn_as_it_is_written_down(queue: Queue) -> No
     await queue.over("B0")
     await turns.take(await begun("D0"), UPDATE, cancels=False)
     assert await queue.asked(UPDATE) == (1, 0), "it had its turn as it began"
+
+
+async def test_the_end_of_a_job_hands_its_turn_to_the_next_in_one_transaction(queue: Queue) -> None:
+    for name in ("A0", "A1", "A2"):
+        await queue.ask(name, "anna", UPDATE)
+    await queue.until(1)
+    first = queue.records["A0"].id
+    async with queue.node.core.database.write() as connection:
+        await queue.node.journal.finish(connection, first, "done")
+    assert await queue.asked(UPDATE) == (1, 1), "the place of A0 is gone, and A1 has its turn"
+    assert queue.served == ["A0"], "not before it is known that the transaction counts"
+    queue.node.journal.published(first)
+    assert await queue.until(2) == ["A0", "A1"]
+
+
+async def test_a_turn_that_was_handed_on_by_a_transaction_that_failed_is_nobodys(queue: Queue) -> None:
+    for name in ("A0", "A1"):
+        await queue.ask(name, "anna", UPDATE)
+    await queue.until(1)
+    first, database = queue.records["A0"].id, queue.node.core.database
+
+    async def fail() -> None:
+        async with database.write() as connection:
+            await queue.node.journal.finish(connection, first, "done")
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await fail()
+    assert await queue.asked(UPDATE) == (1, 1)
+    async with database.write() as connection:
+        await queue.node.journal.ended(connection, first, [(0, Outcome("done", 1.0))])
+    queue.node.journal.published(first)
+    assert await queue.until(2) == ["A0", "A1"]
+    assert await queue.asked(UPDATE) == (1, 0), "who goes on has the turn in the database as well"

@@ -149,7 +149,7 @@ class Node:
                 await Accounts(database, tokens).add_project(SYSTEM, settings.connector.project, "", {})
             agents = agents or Agents([Agent(system) for system in settings.systems])
             turns = Turns(database, settings)
-            journal = Journal(database, membership, turns.freed, Protected(settings.protected))
+            journal = Journal(database, membership, turns, Protected(settings.protected))
             files = JobFiles(settings, key)
             runner = Runner(journal, agents, files, turns)
             core = Core(settings, database, agents, journal, runner, files, (engine or _dbos)(runner, settings))

@@ -33,7 +33,7 @@
                  events = true           # look at once where z/VM says that something happened
                  ignore = ["TCPIP*"]     # userids that are not reported as foreign
                  history_days = 730      # how long versions of directory entries are kept; 0: for ever
-    [limits]  directory_writers = 4      # jobs that change the directory of one system at once
+    [limits]  directory_writers = 8      # jobs that change the directory of one system at once
               image_copies = 4           # jobs that copy an image or a disk there at once
     [metrics]  open_from = []            # addresses and networks that read /v1/metrics without a token
     [[systems]]  name = "ZVM1", url = "http://127.0.0.1:8081"

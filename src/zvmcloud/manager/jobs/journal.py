@@ -26,7 +26,7 @@ from zvmcloud.manager.jobs.overtaken import guest_at, must_be_same
 from zvmcloud.manager.jobs.plan import FINAL, JobRecord, Json, Outcome, Plan, StepRecord
 from zvmcloud.manager.jobs.reading import JournalReader, not_busy
 from zvmcloud.manager.jobs.rows import call_rows, how, row_of, step_rows
-from zvmcloud.manager.jobs.turns import end_turn, leave
+from zvmcloud.manager.jobs.turns import Turns
 from zvmcloud.manager.membership import Membership
 from zvmcloud.manager.prepared import Prepared
 from zvmcloud.manager.protected import Protected
@@ -83,17 +83,17 @@ def new_job() -> str:
 
 class Journal(JournalReader):
     """Reads and writes jobs. A manager's name and epoch are stamped on every job that it begins or goes on with.
-    ``freed`` is told when a job may have let its turn at a system go. ``protected``: userids that no job is about."""
+    A job that is over leaves its place in the ``turns``. ``protected``: userids that no job is about."""
 
     def __init__(
         self,
         database: Database,
         membership: Membership,
-        freed: Callable[[], None] = lambda: None,
+        turns: Turns,
         protected: Protected = _SERVICE_MACHINES,
     ) -> None:
         super().__init__(database, membership)
-        self._freed = freed
+        self._turns = turns
         self._protected = protected
         self._progress_written: dict[tuple[str, int], float] = {}
         self._said: dict[tuple[str, int], set[str]] = {}
@@ -269,7 +269,7 @@ class Journal(JournalReader):
         )
         await self._write_calls(connection, job, outcomes)
         if not last:
-            await end_turn(connection, job)
+            await self._turns.end(connection, job)
         if step:
             told = [f"{found.state}{how(found)}" for _, found in outcomes]
             await note(connection, job, *((step, line) for line in told))
@@ -287,9 +287,9 @@ class Journal(JournalReader):
                 .values(state=state, detail=detail[:255])
             )
             await self._write_calls(connection, job, [(number, outcome)])
-            await end_turn(connection, job)
+            await self._turns.end(connection, job)
             await note(connection, job, (step.step.name, detail))
-        self._freed()
+        self._turns.freed(job)
         self._notify(job)
 
     async def finish(
@@ -314,7 +314,7 @@ class Journal(JournalReader):
             raise JobCancelled("the job was cancelled", job=job)
         count, seconds = self.ends.get(kind, (0, 0.0))
         self.ends[kind] = (count + 1, seconds + max(time.time() - created, 0.0))
-        await leave(connection, job)
+        await self._turns.leave(connection, job)
         subject, code = _subject(system, userid), error.get("code") if error is not None else None
         told = {"code": code} if code else None
         await audit.append(connection, SYSTEM, kind, subject, project=project, job=job, result=state, detail=told)
@@ -380,7 +380,7 @@ class Journal(JournalReader):
             self._live.pop(key, None)
             self._said.pop(key, None)
             self._progress_written.pop(key, None)
-        self._freed()
+        self._turns.freed(job)
         self._notify(job)
 
     async def _write_calls(self, connection: Connection, job: str, outcomes: Sequence[tuple[int, Outcome]]) -> None:

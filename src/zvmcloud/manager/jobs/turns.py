@@ -2,7 +2,8 @@
 
 A step of an agent that needs one waits until it has a turn. The limits are of the system, not of a manager: the queue
 is a table, and managers that share a database share it. A turn belongs to the job, so whoever goes on with the job of
-a dead manager has its turn as well; it ends in the transaction that ends the step, or the job.
+a dead manager has its turn as well; it ends in the transaction that ends the step, or the job, which in the latter case
+hands it to who is next.
 
 The queue is fair between owners (project and user) and first come, first served within one. Each job has a tag when it
 first asks: the tag of the newest turn that was given, or one more than the tag of its owner's last job, whichever is
@@ -17,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
@@ -64,7 +65,7 @@ _NEW = Prepared(sa.insert(turns))
 _NEEDS = Prepared(sa.update(turns).where(_ITS_JOB).values(kind=sa.bindparam("needed"), granted=False))
 _GRANT = Prepared(sa.update(turns).where(_ITS_JOB).values(granted=True))
 _END = Prepared(sa.update(turns).where(_ITS_JOB).values(kind="", granted=False))
-_LEAVE = Prepared(sa.delete(turns).where(_ITS_JOB))
+_LEAVE = Prepared(sa.delete(turns).where(_ITS_JOB).returning(turns.c.system))
 
 
 @dataclass(slots=True)
@@ -100,7 +101,9 @@ class Turns:
         self._settings = settings
         self._waiting: dict[str, _Waiter] = {}
         self._asked: dict[str, tuple[str, bool]] = {}
-        """What jobs asked for as they began, and whether they got it then."""
+        """What jobs asked for as they began, and whether they have it."""
+        self._handed: dict[str, Sequence[str]] = {}
+        """To whom jobs that are over handed their turns."""
         self._looking: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
 
@@ -128,12 +131,12 @@ class Turns:
         if asked != kind:
             async with self._database.write() as connection:
                 granted = await _ask(connection, record, kind, await self._limits(connection, record.system))
+            self._freed.set()  # it may be granted before anybody knows who waits for it
         if granted:
             return
         waiter = self._waiting[record.id] = _Waiter(record.system, cancels)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="manager-turns")
-        self._freed.set()  # it may have been granted before anybody knew who waits for it
         try:
             while not waiter.granted:
                 await waiter.woken.wait()
@@ -143,9 +146,37 @@ class Turns:
         finally:
             self._waiting.pop(record.id, None)
 
-    def freed(self) -> None:
-        """A step or a job is over, and that is committed: somebody may be next."""
-        self._freed.set()
+    async def end(self, connection: Connection, job: str) -> None:
+        """The step is over: the job lets its turn go and keeps its place. Call :meth:`freed` after the commit."""
+        self._handed.pop(job, None)  # by a transaction that failed
+        await connection.run(_END, {"its_job": job})
+
+    async def leave(self, connection: Connection, job: str) -> None:
+        """The job is over, and who is next has its turn. Call :meth:`freed` after the commit."""
+        self._handed.pop(job, None)  # by a transaction that failed
+        left = await connection.run(_LEAVE, {"its_job": job})
+        if left and (self._waiting or not all(granted for _, granted in self._asked.values())):
+            ((system,),) = left
+            chosen = _chosen(await _queue(connection, system), await self._limits(connection, system))
+            await _grant(connection, chosen)
+            self._handed[job] = chosen
+
+    def freed(self, job: str) -> None:
+        """A step or the whole of a job is over, and that is committed: somebody may be next."""
+        handed = self._handed.pop(job, None)
+        if handed is None:
+            self._freed.set()
+        else:
+            self._tell(handed)
+
+    def _tell(self, granted: Collection[str]) -> None:
+        """Those of the jobs that wait here, or are about to, have their turns."""
+        for job in granted:
+            if (waiter := self._waiting.get(job)) is not None:
+                waiter.granted = True
+                waiter.woken.set()
+            elif job in self._asked:
+                self._asked[job] = self._asked[job][0], True
 
     def cancel(self, job: str) -> None:
         """The job does not wait any longer."""
@@ -204,10 +235,7 @@ class Turns:
                 chosen = _chosen(queue, limits)
                 await _grant(connection, chosen)
             given = {*chosen, *(place.job for place in queue if place.granted)}
-        for job in given:
-            if (waiter := self._waiting.get(job)) is not None:
-                waiter.granted = True
-                waiter.woken.set()
+        self._tell(given)
 
     async def _hear_of_cancellations(self) -> None:
         query = sa.select(jobs.c.id).where(jobs.c.id.in_(tuple(self._waiting)), jobs.c.cancel)
@@ -220,16 +248,6 @@ class Turns:
         base = self._settings.limits_of(system)
         writers, copies = found[0] if found else (None, None)
         return Limits(writers or base.directory_writers, copies or base.image_copies)
-
-
-async def end_turn(connection: Connection, job: str) -> None:
-    """The step is over: the job lets its turn go and keeps its place."""
-    await connection.run(_END, {"its_job": job})
-
-
-async def leave(connection: Connection, job: str) -> None:
-    """The job is over."""
-    await connection.run(_LEAVE, {"its_job": job})
 
 
 async def waiting_for(connection: Connection, job: str) -> str:
@@ -264,7 +282,9 @@ async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Lim
     chosen = _chosen(queue, limits)
     now = record.id in chosen
     if mine is None:
-        await leave(connection, record.id)  # a step, or an undo, at another system has made its place there
+        await connection.run(
+            _LEAVE, {"its_job": record.id}
+        )  # a step, or an undo, at another system has made its place there
         values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": now}
         await connection.run(_NEW, {**values, "tag": place.tag, "since": place.since})
         chosen = [job for job in chosen if job != record.id]
