@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvmcloud.directory import statements
+from zvmcloud.directory import operands, statements
 from zvmcloud.directory.statements import DirectoryError
 
 
@@ -70,7 +70,7 @@ def test_a_continuation_needs_a_next_record() -> None:
 def test_a_wrong_operand_is_named_with_its_line(record: str, operand: str) -> None:
     (item,) = statements.split([record])
     with pytest.raises(DirectoryError) as caught:
-        statements.check(item, 7)
+        operands.check(item, 7)
     assert caught.value.line == 7
     assert operand in caught.value.operand
     assert caught.value.limit in str(caught.value)
@@ -78,7 +78,7 @@ def test_a_wrong_operand_is_named_with_its_line(record: str, operand: str) -> No
 
 def test_unknown_statements_pass() -> None:
     (item,) = statements.split(["FUTURE STATEMENT X=1"])
-    statements.check(item, 1)
+    operands.check(item, 1)
     assert item.keyword == "FUTURE"
 
 
@@ -88,7 +88,7 @@ def test_passwords_do_not_appear_in_a_repr_or_an_error() -> None:
     )
     assert "SECRET" not in repr(user) + repr(disk)
     with pytest.raises(DirectoryError) as caught:
-        statements.check(statements.split(["USER LINUX01 SECRETSECRET 1G 1G G"])[0], 1)
+        operands.check(statements.split(["USER LINUX01 SECRETSECRET 1G 1G G"])[0], 1)
     assert "SECRET" not in str(caught.value)
 
 

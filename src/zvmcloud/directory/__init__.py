@@ -3,7 +3,8 @@
 Why it exists: whoever creates, changes or reads virtual machine definitions (the simulator's directory manager, the
 agent, the command line) must agree on what a statement says, and must never lose one that it does not know.
 
-    statements   one statement: records of at most 72 columns, continuation, comments, known operands checked
+    statements   one statement: records of at most 72 columns, continuation, comments
+    operands     what the operands of known statements may be
     devices      typed views of the device statements: MDISK, LINK, NICDEF, DEDICATE, SPOOL, CONSOLE, SPECIAL
     entry        a whole USER, IDENTITY, SUBCONFIG or PROFILE entry: parse, edit, render
     source       a whole source directory (USER DIRECT): lines, layout, what is wrong with its minidisks

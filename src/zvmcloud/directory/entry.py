@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from zvmcloud.directory import statements
+from zvmcloud.directory import operands, statements
 from zvmcloud.directory.devices import Dedicate, Link, Mdisk, Nicdef, UnitRecord
 from zvmcloud.directory.statements import ENTRY_KEYWORDS, NO_PASSWORDS, DirectoryError, Statement
 
@@ -70,7 +70,7 @@ class Entry:
             keyword = item.keyword
             if keyword in ENTRY_KEYWORDS and item is not first:
                 raise DirectoryError(line, "statement", keyword, "one entry has one " + " or ".join(ENTRY_KEYWORDS))
-            statements.check(item, line)
+            operands.check(item, line)
             if keyword in _ADDRESSED and (address := _address(item)):
                 if seen.get(address, keyword) != keyword or (address in seen and keyword != "NICDEF"):
                     raise DirectoryError(line, keyword, address, "a virtual device is defined once")

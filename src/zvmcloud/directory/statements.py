@@ -7,17 +7,15 @@ where it is. Everything outside single quotes is upper-cased, as the directory m
     "MDISK 0100 3390 1 100,"      \\
     "  LX0001 MR"                 /   one Statement, words MDISK 0100 3390 1 100 LX0001 MR
 
-Statements that this module does not know are kept unchanged. Those it knows are checked operand by operand.
+Statements that nobody here knows are kept unchanged; the operands of the others are checked in :mod:`.operands`.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from zvmcloud.directory.extents import LARGEST_3390
 
 #: Columns of a record that carry text.
 COLUMNS = 72
@@ -29,17 +27,19 @@ _PASSWORD = re.compile(r"[A-Za-z0-9@#$._+-]{1,8}\Z")
 _VOLSER = re.compile(r"[A-Z0-9@#$&*+_-]{1,6}\Z")
 _STORAGE = re.compile(r"([0-9]{1,7})([KMGTPE])\Z")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\S+")
-_CLASSES = re.compile(r"[A-Z1-6]{1,32}\Z")
-_HEX6 = re.compile(r"[0-9A-F]{6}\Z")
 
 #: Kibibytes in a unit of storage.
 _UNITS = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30, "P": 1 << 40, "E": 1 << 50}
 
-LINK_MODES = ("R", "RR", "W", "WR", "M", "MR", "MW", "SR", "SW", "SM", "ER", "EW")
-#: Letters that may follow the mode of an MDISK: V virtual reserve/release, D, E, S variants.
-MODE_SUFFIXES = ("", "V", "D", "E", "S")
-
 ENTRY_KEYWORDS = ("USER", "IDENTITY", "SUBCONFIG", "PROFILE")
+
+#: Keywords that may be said of a record that cannot be read.
+_KEYWORDS = frozenset(
+    (
+        *ENTRY_KEYWORDS, "ACCOUNT", "COMMAND", "CONSOLE", "CPU", "DEDICATE", "INCLUDE", "IPL", "LINK", "LOADDEV",
+        "LOGONBY", "MACHINE", "MAXSTORAGE", "MDISK", "NICDEF", "SHARE", "SPECIAL", "SPOOL", "STORAGE",
+    )
+)  # fmt: skip
 
 #: Words that stand in the place of a password and mean "cannot log on with one".
 NO_PASSWORDS = ("NOLOG", "LBYONLY", "AUTOONLY", "NOPASS")
@@ -100,7 +100,7 @@ def shown(record: str) -> str:
     """What may be said of a record that cannot be read: its keyword. The rest may be a password, and so may the first
     word of a record that goes on with another one."""
     first = (record.split(None, 1) or ("",))[0].upper()
-    return f"{first} ********" if first in _CHECKS or first in _WORDS else "********"
+    return f"{first} ********" if first in _KEYWORDS else "********"
 
 
 def upper(text: str) -> str:
@@ -122,7 +122,7 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
     statements: list[Statement] = []
     pending: list[str] = []
     for number, raw in enumerate(records, first_line):
-        if not pending and not verbatim and not raw.lstrip().upper().startswith(_WITH_PASSWORDS):
+        if not pending and not verbatim and not raw.lstrip().upper().startswith(WITH_PASSWORDS):
             known = _alone(raw)
             if known is not None:
                 statements.append(known)
@@ -143,7 +143,7 @@ def split(records: Sequence[str], *, first_line: int = 1, verbatim: bool = False
     return tuple(statement for statement in statements if statement.words or verbatim)
 
 
-_WITH_PASSWORDS = ("USER", "IDENTITY", "MDISK", "*")
+WITH_PASSWORDS = ("USER", "IDENTITY", "MDISK", "*")
 """Beginnings of records that are not remembered: those that may hold a password, and comments, which rarely recur."""
 
 
@@ -242,242 +242,3 @@ def is_password(text: str) -> bool:
 def is_volser(text: str) -> bool:
     """Whether the text can be a volume label: 1 to 6 characters."""
     return bool(_VOLSER.match(text))
-
-
-def check(statement: Statement, line: int) -> None:
-    """Check the operands of a statement that this module knows; others pass.
-
-    Raises DirectoryError naming the line and the operand.
-    """
-    checker = _CHECKS.get(statement.keyword)
-    if checker is None or (not statement.keyword.startswith(_WITH_PASSWORDS) and _is_good(statement)):
-        return
-    checker(_Operands(statement, line))
-
-
-@functools.lru_cache(maxsize=2048)
-def _is_good(statement: Statement) -> bool:
-    try:
-        _CHECKS[statement.keyword](_Operands(statement, 1))
-    except DirectoryError:
-        return False
-    return True
-
-
-class _Operands:
-    """The words of a statement, with the checks that name line and operand when they fail."""
-
-    def __init__(self, statement: Statement, line: int) -> None:
-        self.words = statement.words
-        self.keyword = statement.keyword
-        self.line = line
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def text(self, number: int, name: str) -> str:
-        if number >= len(self.words):
-            raise DirectoryError(self.line, f"{self.keyword} {name}", "", "the operand is missing")
-        return self.words[number]
-
-    def fail(self, name: str, value: str, limit: str) -> DirectoryError:
-        return DirectoryError(self.line, f"{self.keyword} {name}", value, limit)
-
-    def vdev(self, number: int, name: str = "virtual device number") -> str:
-        value = self.text(number, name)
-        if not _VDEV.match(value):
-            raise self.fail(name, value, "one to four hexadecimal digits")
-        return value
-
-    def userid(self, number: int, name: str = "userid") -> str:
-        value = self.text(number, name)
-        if not _USERID.match(value):
-            raise self.fail(name, value, "1 to 8 characters of A-Z 0-9 @ # $ _ : + -")
-        return value
-
-    def number(self, number: int, name: str, low: int, high: int, words: Iterable[str] = ()) -> str:
-        value = self.text(number, name)
-        if value not in words and not (value.isdecimal() and low <= int(value) <= high):
-            extra = "".join(f", {word}" for word in words)
-            raise self.fail(name, value, f"{low} to {high}{extra}")
-        return value
-
-    def one_of(self, number: int, name: str, values: Sequence[str]) -> str:
-        value = self.text(number, name)
-        if value not in values:
-            raise self.fail(name, value, "one of " + ", ".join(values))
-        return value
-
-    def mode(self, number: int) -> None:
-        value = self.text(number, "access mode")
-        if not any(value == mode + suffix for mode in LINK_MODES for suffix in MODE_SUFFIXES):
-            raise self.fail("access mode", value, "one of " + ", ".join(LINK_MODES))
-
-    def storage(self, number: int, name: str) -> None:
-        value = self.text(number, name)
-        if storage_kib(value) is None:
-            raise self.fail(name, value, "a number and K, M, G, T, P or E")
-
-
-def _check_user(operands: _Operands) -> None:
-    operands.userid(1)
-    password = operands.text(2, "password")
-    if len(password) > 8:
-        raise operands.fail("password", "*" * 8, "1 to 8 characters")
-    if len(operands) > 3:
-        operands.storage(3, "storage")
-    if len(operands) > 4:
-        operands.storage(4, "maximum storage")
-        if (storage_kib(operands.words[3]) or 0) > (storage_kib(operands.words[4]) or 0):
-            raise operands.fail("storage", operands.words[3], f"at most the maximum storage {operands.words[4]}")
-    if len(operands) > 5 and operands.words[5] != "*" and not _CLASSES.match(operands.words[5]):
-        raise operands.fail("privilege classes", operands.words[5], "letters A to Z and digits 1 to 6")
-
-
-def _check_mdisk(operands: _Operands) -> None:
-    operands.vdev(1)
-    device = operands.text(2, "device type")
-    start = operands.text(3, "start")
-    largest = LARGEST_3390 if device.startswith("3390") else 2147483640
-    if start == "V-DISK":
-        if device != "FB-512":
-            raise operands.fail("device type", device, "FB-512 with V-DISK")
-        operands.number(4, "size in blocks", 1, 4194304)
-        if len(operands) > 5:
-            operands.mode(5)
-    elif start == "T-DISK":
-        operands.number(4, "size", 1, largest)
-        if len(operands) > 5:
-            operands.mode(5)
-    elif start == "DEVNO":
-        operands.vdev(4, "real device number")
-        if len(operands) > 5:
-            operands.mode(5)
-    else:
-        if not start.isdecimal() and start not in ("AUTOG", "AUTOR", "AUTOV"):
-            raise operands.fail("start", start, "a number, AUTOG, AUTOR, AUTOV, DEVNO, T-DISK or V-DISK")
-        operands.number(4, "size", 1, largest, ("END",))
-        area = operands.text(5, "volume")
-        if start.isdecimal() and not _VOLSER.match(area):
-            raise operands.fail("volume", area, "1 to 6 characters")
-        if len(operands) > 6:
-            operands.mode(6)
-
-
-def _check_link(operands: _Operands) -> None:
-    operands.text(1, "userid")
-    operands.vdev(2, "owner's device number")
-    if len(operands) > 3:
-        operands.vdev(3)
-    if len(operands) > 4:
-        operands.mode(4)
-
-
-_NICDEF_VALUES = {
-    "TYPE": ("QDIO", "HIPERSOCKETS", "HIPERS", "IEDN", "INMN"),
-    "PORTTYPE": ("ACCESS", "TRUNK"),
-}
-_NICDEF_FLAGS = ("PROMISCUOUS", "NOPROMISCUOUS", "GRANT", "OSDSIM", "NOOSDSIM")
-
-
-def _check_nicdef(operands: _Operands) -> None:
-    operands.vdev(1)
-    position = 2
-    while position < len(operands):
-        option = operands.words[position]
-        if option in _NICDEF_FLAGS:
-            position += 1
-            continue
-        if option in _NICDEF_VALUES:
-            operands.one_of(position + 1, option, _NICDEF_VALUES[option])
-        elif option == "DEVICES":
-            operands.number(position + 1, option, 3, 3072)
-        elif option == "LAN":
-            operands.text(position + 1, "LAN owner")
-            operands.userid(position + 2, "LAN name")
-            position += 1
-        elif option == "MACID":
-            if not _HEX6.match(operands.text(position + 1, option)):
-                raise operands.fail(option, operands.words[position + 1], "six hexadecimal digits")
-        elif option == "CHPID":
-            if not re.fullmatch("[0-9A-F]{2}", operands.text(position + 1, option)):
-                raise operands.fail(option, operands.words[position + 1], "two hexadecimal digits")
-        elif option in ("VLAN", "PORTNUMBER", "PQUPLINKTX"):
-            operands.text(position + 1, option)
-        else:
-            raise operands.fail("option", option, "a known option of NICDEF")
-        position += 2
-
-
-def _check_dedicate(operands: _Operands) -> None:
-    operands.vdev(1)
-    operands.text(2, "real device number")
-
-
-def _check_machine(operands: _Operands) -> None:
-    operands.one_of(1, "architecture", ("ESA", "XA", "XC", "Z"))
-    if len(operands) > 2:
-        operands.number(2, "maximum number of CPUs", 1, 64)
-
-
-def _check_cpu(operands: _Operands) -> None:
-    value = operands.text(1, "address")
-    if not re.fullmatch("[0-3]?[0-9A-F]", value):
-        raise operands.fail("address", value, "00 to 3F")
-
-
-def _check_storage(operands: _Operands) -> None:
-    operands.storage(1, "size")
-
-
-def _check_spool(operands: _Operands) -> None:
-    operands.vdev(1)
-    operands.text(2, "device type")
-
-
-def _check_console(operands: _Operands) -> None:
-    operands.vdev(1)
-
-
-def _check_include(operands: _Operands) -> None:
-    operands.userid(1, "profile")
-
-
-def _check_name(operands: _Operands) -> None:
-    operands.userid(1, "name")
-
-
-def _check_logonby(operands: _Operands) -> None:
-    for number in range(1, max(len(operands), 2)):
-        operands.userid(number)
-    if len(operands) > 9:
-        raise operands.fail("userids", str(len(operands) - 1), "at most 8")
-
-
-def _check_ipl(operands: _Operands) -> None:
-    operands.text(1, "device or saved system")
-
-
-_CHECKS = {
-    "USER": _check_user,
-    "IDENTITY": _check_user,
-    "PROFILE": _check_name,
-    "SUBCONFIG": _check_name,
-    "MDISK": _check_mdisk,
-    "LINK": _check_link,
-    "NICDEF": _check_nicdef,
-    "DEDICATE": _check_dedicate,
-    "MACHINE": _check_machine,
-    "CPU": _check_cpu,
-    "STORAGE": _check_storage,
-    "MAXSTORAGE": _check_storage,
-    "SPOOL": _check_spool,
-    "CONSOLE": _check_console,
-    "SPECIAL": _check_console,
-    "INCLUDE": _check_include,
-    "LOGONBY": _check_logonby,
-    "IPL": _check_ipl,
-}
-
-_WORDS = frozenset(("ACCOUNT", "COMMAND", "LOADDEV", "SHARE"))
-"""Keywords of further statements that are written here or asked for by clients; their operands are not checked."""

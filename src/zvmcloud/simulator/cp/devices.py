@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from zvmcloud.cp import messages
 from zvmcloud.directory.devices import Mdisk
-from zvmcloud.directory.statements import LINK_MODES, MODE_SUFFIXES
+from zvmcloud.directory.operands import LINK_MODES, MODE_SUFFIXES
 from zvmcloud.simulator import channels, dasd, guests, hotplug, network, storage
 from zvmcloud.simulator.cp import lans, networks
 from zvmcloud.simulator.cp.language import (
