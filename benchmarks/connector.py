@@ -54,14 +54,15 @@ def _cases(guests: int, clients: int) -> Iterator[Case]:
     yield Case("GET /guests/U/info", [request("GET", f"/guests/{userid}/info") for userid in on])
     yield Case("GET /vswitches", (request("GET", "/vswitches"),))
     new = [f"B{next(_numbers):07d}" for _ in range(CHANGES[clients])]
-    yield Case("POST /guests", [request("POST", "/guests", _guest(userid)) for userid in new], once=True)
+    yield Case("POST /guests", [request("POST", "/guests", guest(userid)) for userid in new], once=True)
     yield Case("GET /guests/U/info, off", [request("GET", f"/guests/{userid}/info") for userid in new[:100]])
     nics = [request("POST", f"/guests/{userid}/nic", {"nic": {"vdev": "1000"}}) for userid in new]
     yield Case("POST /guests/U/nic", nics, once=True)
     yield Case("DELETE /guests/U", [request("DELETE", f"/guests/{userid}") for userid in new], once=True)
 
 
-def _guest(userid: str) -> dict[str, object]:
+def guest(userid: str) -> dict[str, object]:
+    """The body of a POST of a small guest."""
     disks = [{"size": "10", "is_boot_disk": True}]
     return {"guest": {"userid": userid, "vcpus": 1, "memory": 512, "disk_list": disks}}
 
@@ -145,7 +146,7 @@ def _quiet(stack: Stack) -> Counter[str]:
 def run() -> list[Row]:
     rows: list[Row] = []
     with Generator() as generator, feilong.running() as peer:
-        known = [request("POST", "/guests", _guest(f"L{number:05d}")) for number in range(1, GUESTS[0] + 1)]
+        known = [request("POST", "/guests", guest(f"L{number:05d}")) for number in range(1, GUESTS[0] + 1)]
         generator.run(peer, known, 1)
         for guests in GUESTS:
             with running(guests) as stack:

@@ -45,16 +45,19 @@ class Stack:
 
 
 @contextmanager
-def running(count: int) -> Iterator[Stack]:
-    """A stack on a new z/VM with ``count`` guests, L00001 and so on, all of which are the manager's own."""
+def running(count: int, clone: Path | None = None) -> Iterator[Stack]:
+    """A stack on a new z/VM with ``count`` guests, L00001 and so on, all of which are the manager's own. ``clone``: the
+    folder of the clone whose code runs; this one's where it is missing."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         model = Path(folder) / "model.toml"
         model.write_text(f"guests = {count}\n[pool.POOL1]\nvolumes = 8\nsize = 65520\n")
-        asyncio.run(_own(state / "manager" / "manager.sqlite", count))
+        if count:
+            asyncio.run(_own(state / "manager" / "manager.sqlite", count))
         words = ["up", "--state", str(state), "--port", "0", "--smapi-port", "0", "--machine-port", "0"]
         program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words, "--model", str(model)]
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL)
+        its_code = {"PYTHONPATH": str(clone / "src")} if clone is not None else {}
+        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, env={**os.environ, **its_code})
         try:
             deadline = time.monotonic() + 120
             while not (state / "up.json").exists():
