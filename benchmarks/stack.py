@@ -56,7 +56,11 @@ def running(count: int, clone: Path | None = None) -> Iterator[Stack]:
             asyncio.run(_own(state / "manager" / "manager.sqlite", count))
         words = ["up", "--state", str(state), "--port", "0", "--smapi-port", "0", "--machine-port", "0"]
         program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words, "--model", str(model)]
-        its_code = {"PYTHONPATH": str(clone / "src")} if clone is not None else {}
+        its_code = (
+            {"PYTHONPATH": os.pathsep.join([str(clone / "src"), os.environ.get("PYTHONPATH", "")])}
+            if clone is not None
+            else {}
+        )
         process = subprocess.Popen(program, stdout=subprocess.DEVNULL, env={**os.environ, **its_code})
         try:
             deadline = time.monotonic() + 120

@@ -66,8 +66,9 @@ class SqliteLog:
         self._checkpoint("PASSIVE")
 
     def save(self) -> None:
-        """Bring it into the file; the next transaction writes from its beginning. Blocking; from any thread. Nobody may
-        write meanwhile. sqlite3.Error when somebody reads what it would overwrite."""
+        """Bring it into the file; the next transaction writes from its beginning, unless somebody reads for longer than
+        a tenth of a second what that would overwrite. Blocking; from any thread. Nobody may write meanwhile.
+        sqlite3.Error."""
         self._checkpoint("RESTART")
 
     def _checkpoint(self, how: str) -> None:

@@ -122,3 +122,9 @@ def test_what_make_wraps_split_reads_back(values: list[str]) -> None:
     assert all(len(record) <= 72 for record in item.records)
     assert statements.split(item.records) == (item,)
     assert item.words == tuple(values)
+
+
+@pytest.mark.parametrize("keyword", sorted(statements.KEYWORDS - {"ACCOUNT", "COMMAND", "LOADDEV", "SHARE"}))
+def test_every_keyword_but_four_is_one_whose_operands_are_checked(keyword: str) -> None:
+    with pytest.raises(DirectoryError):
+        operands.check(statements.make(keyword), 1)

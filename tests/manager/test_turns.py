@@ -16,6 +16,7 @@ from zvmcloud.manager.database import Connection
 from zvmcloud.manager.errors import JobCancelled, ManagerError
 from zvmcloud.manager.identity.acting import act_for
 from zvmcloud.manager.identity.roles import Caller, Role
+from zvmcloud.manager.jobs import turns as turns_of_manager
 from zvmcloud.manager.jobs.journal import new_job
 from zvmcloud.manager.jobs.plan import JobRecord, Outcome, Plan, Step
 from zvmcloud.manager.jobs.turns import DIRECTORY, IMAGE, NEEDED, Turns
@@ -50,6 +51,20 @@ class Queue:
         await self.node.journal.started(job, 0)
         self.records[name] = await self.node.journal.get(job)
         await self.again(name, kind)
+
+    async def begun(self, name: str, *, fails: bool = False) -> JobRecord:
+        """An update that asks in the transaction in which it begins."""
+        record = replace(self.records["A0"], id=new_job(), userid=name)
+
+        async def also(connection: Connection) -> None:
+            await self.turns.ask(connection, record, UPDATE)
+            if fails:
+                raise ConnectionError(name)
+
+        step = Step("step", name, UPDATE, {"userid": name})
+        await self.node.journal.begin(Plan("guest.change", name, "ZVM1", (step,), name), job=record.id, also=also)
+        self.records[name] = record
+        return record
 
     async def again(self, name: str, kind: str = COPY) -> None:
         async def wait() -> None:
@@ -189,27 +204,12 @@ def test_every_operation_that_needs_a_turn_is_one_of_the_agents() -> None:
 
 
 async def test_a_job_asks_for_its_turn_as_it_is_written_down(queue: Queue) -> None:
-    node, turns = queue.node, queue.turns
+    turns = queue.turns
     await queue.ask("A0", "anna", UPDATE)
-
-    async def begun(name: str, *, fails: bool = False) -> JobRecord:
-        """A job that asks in the transaction in which it begins."""
-        record = replace(queue.records["A0"], id=new_job(), userid=name)
-
-        async def also(connection: Connection) -> None:
-            await turns.ask(connection, record, UPDATE)
-            if fails:
-                raise ConnectionError(name)
-
-        step = Step("step", name, UPDATE, {"userid": name})
-        await node.journal.begin(Plan("guest.change", name, "ZVM1", (step,), name), job=record.id, also=also)
-        queue.records[name] = record
-        return record
-
     with pytest.raises(ConnectionError):
-        await begun("C0", fails=True)
+        await queue.begun("C0", fails=True)
     assert await queue.asked(UPDATE) == (1, 0), "what was not written down has no place"
-    await begun("B0")
+    await queue.begun("B0")
     assert await queue.asked(UPDATE) == (1, 1)
     waiting = asyncio.create_task(turns.take(queue.records["B0"], UPDATE, cancels=False))
     await asyncio.sleep(0.01)
@@ -217,7 +217,7 @@ async def test_a_job_asks_for_its_turn_as_it_is_written_down(queue: Queue) -> No
     await queue.over("A0")
     await asyncio.wait_for(waiting, 30)
     await queue.over("B0")
-    await turns.take(await begun("D0"), UPDATE, cancels=False)
+    await turns.take(await queue.begun("D0"), UPDATE, cancels=False)
     assert await queue.asked(UPDATE) == (1, 0), "it had its turn as it began"
 
 
@@ -228,8 +228,9 @@ async def test_the_end_of_a_job_hands_its_turn_to_the_next_in_one_transaction(qu
     first = queue.records["A0"].id
     async with queue.node.core.database.write() as connection:
         await queue.node.journal.finish(connection, first, "done")
+        await asyncio.sleep(0.01)
+        assert queue.served == ["A0"], "not before it is known that the transaction counts"
     assert await queue.asked(UPDATE) == (1, 1), "the place of A0 is gone, and A1 has its turn"
-    assert queue.served == ["A0"], "not before it is known that the transaction counts"
     queue.node.journal.published(first)
     assert await queue.until(2) == ["A0", "A1"]
 
@@ -253,3 +254,16 @@ async def test_a_turn_that_was_handed_on_by_a_transaction_that_failed_is_nobodys
     queue.node.journal.published(first)
     assert await queue.until(2) == ["A0", "A1"]
     assert await queue.asked(UPDATE) == (1, 0), "who goes on has the turn in the database as well"
+
+
+async def test_who_is_granted_a_turn_by_anothers_question_hears_of_it_at_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_of_manager, "_POLL", 60.0)
+    for name in ("A0", "A1"):
+        await queue.ask(name, "anna", UPDATE)
+    await queue.until(1)
+    async with queue.node.core.database.write() as connection:  # as another manager does, which tells nobody here
+        await queue.node.journal.ended(connection, queue.records["A0"].id, [(0, Outcome("done", 1.0))])
+    queue.tasks["A2"] = asyncio.create_task(queue.turns.take(await queue.begun("A2"), UPDATE, cancels=False))
+    assert await queue.until(2) == ["A0", "A1"]

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -43,6 +43,12 @@ class Held(Client):
         raise TransportError("let go")
 
 
+async def _let_go(server: Held, calls: Sequence[asyncio.Future[Any]]) -> None:
+    server.go.set()
+    for ended in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(ended, AgentError), "all were sent in the end"
+
+
 QUERY, CREATE = "Image_Query_DM", "Image_Create_DM"
 
 
@@ -59,7 +65,20 @@ async def test_no_more_calls_are_sent_at_a_time_than_the_settings_say(agent: Age
     for _ in range(50):
         await asyncio.sleep(0)
     assert server.at_work == {QUERY: short, CREATE: long}, "long work takes no place of what is quickly answered"
-    server.go.set()
-    for ended in await asyncio.gather(*calls, return_exceptions=True):
-        assert isinstance(ended, AgentError), "all were sent in the end"
+    await _let_go(server, calls)
     assert server.most == {QUERY: short, CREATE: long}
+
+
+async def test_updates_of_the_directory_leave_half_of_the_short_calls_to_questions(agent: Agent) -> None:
+    port = SmapiPort.of(agent.settings)
+    server = port._client = Held()
+    names = [f"LINUX{number:02}" for number in range(10)]
+    replaced = [f.ImageReplaceDM(target=name, image_record_array=(f"USER {name} NOLOG",)) for name in names]
+    calls = [asyncio.create_task(port.call(request, lambda _: None)) for request in replaced]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    asked = [asyncio.create_task(port.call(f.ImageQueryDM(target=name), lambda _: None)) for name in names]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert server.at_work == {"Image_Replace_DM": 4, QUERY: 4}
+    await _let_go(server, [*calls, *asked])

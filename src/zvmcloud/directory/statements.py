@@ -7,7 +7,7 @@ where it is. Everything outside single quotes is upper-cased, as the directory m
     "MDISK 0100 3390 1 100,"      \\
     "  LX0001 MR"                 /   one Statement, words MDISK 0100 3390 1 100 LX0001 MR
 
-Statements that nobody here knows are kept unchanged; the operands of the others are checked in :mod:`.operands`.
+Statements that nobody here knows are kept unchanged; what others may say is checked in :mod:`.operands`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _UNITS = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30, "P": 1 << 40, "E": 1
 
 ENTRY_KEYWORDS = ("USER", "IDENTITY", "SUBCONFIG", "PROFILE")
 
-#: Keywords that may be said of a record that cannot be read.
-_KEYWORDS = frozenset(
+#: Keywords that may be said of a record that cannot be read: those whose operands are checked, and of other statements
+#: that are written here or asked for by clients ACCOUNT, COMMAND, LOADDEV, SHARE.
+KEYWORDS = frozenset(
     (
         *ENTRY_KEYWORDS, "ACCOUNT", "COMMAND", "CONSOLE", "CPU", "DEDICATE", "INCLUDE", "IPL", "LINK", "LOADDEV",
         "LOGONBY", "MACHINE", "MAXSTORAGE", "MDISK", "NICDEF", "SHARE", "SPECIAL", "SPOOL", "STORAGE",
@@ -100,7 +101,7 @@ def shown(record: str) -> str:
     """What may be said of a record that cannot be read: its keyword. The rest may be a password, and so may the first
     word of a record that goes on with another one."""
     first = (record.split(None, 1) or ("",))[0].upper()
-    return f"{first} ********" if first in _KEYWORDS else "********"
+    return f"{first} ********" if first in KEYWORDS else "********"
 
 
 def upper(text: str) -> str:

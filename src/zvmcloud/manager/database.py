@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOG_LIMIT = 32 * 2**20
 """Bytes of SQLite's write-ahead log after which it is brought into the database file. A POST of a guest writes 167 KB
-of log, most of it the same pages, and writers wait meanwhile; after a crash the log is read once."""
+of log, most of it the same pages; after a crash the log is read once."""
 
 _OLDEST = (3, 35)
 """Of SQLite: the first with RETURNING and DROP COLUMN (sqlite.org, release notes of 3.35.0)."""

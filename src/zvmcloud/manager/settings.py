@@ -18,9 +18,9 @@ class SettingsError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How many jobs work on one z/VM system at once: those that change its directory, those that copy an image or a
-    disk. The defaults are a judgement: a directory manager does one update after the other, and the agent asks it for
-    two at a time (``long_calls``); the other jobs look, or write down their ends, so that z/VM need not wait for them.
-    Each copy takes a channel path for itself."""
+    disk. The defaults are a judgement: a directory manager does one update after the other, and the agent has limits of
+    its own for what it asks at once (zhcp/smapi_port.py); the other jobs read the entry, or write down their ends, so
+    that z/VM need not wait for them. Each copy takes a channel path for itself."""
 
     directory_writers: int = 8
     image_copies: int = 4

@@ -1,8 +1,9 @@
 """The seam to SMAPI: every call is throttled, recorded without secrets, and its failure made a problem.
 
-SMAPI has few worker servers, so short calls and long ones (asynchronous directory work) have limits of their own, and
-an entry has one writer at a time. A locked entry, a busy directory manager and a server that restarts are tried again
-after 1, 3, 5 and 8 seconds, as other clients do; the client below repeats connects and queries (smapi/client.py).
+SMAPI has few worker servers, so short calls and long ones (asynchronous directory work) have limits of their own; at
+most half of the short ones change the directory, and an entry has one writer at a time. A locked entry, a busy
+directory manager and a server that restarts are tried again after 1, 3, 5 and 8 seconds, as other clients do; the
+client below repeats connects and queries (smapi/client.py).
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
 
 from zvmcloud.directory.statements import DirectoryError, split
-from zvmcloud.smapi.client import Client, Patience, Tls
+from zvmcloud.smapi.client import Client, Patience, Tls, is_query
 from zvmcloud.smapi.connection import EventFrame
-from zvmcloud.smapi.declare import Answer, Reply, Request
+from zvmcloud.smapi.declare import Answer, Function, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
 from zvmcloud.zhcp.errors import Call, Json, from_smapi
 from zvmcloud.zhcp.health import Health
@@ -46,6 +47,7 @@ class SmapiPort(Smapi):
         self._client = client
         self._short = asyncio.Semaphore(short_calls)
         self._long = asyncio.Semaphore(long_calls)
+        self._updates = asyncio.Semaphore(max(short_calls // 2, 1))
         self._turns: dict[str, asyncio.Lock] = {}
         self.health = Health()
 
@@ -94,7 +96,7 @@ class SmapiPort(Smapi):
     async def _once(self, request: Request[R], record: Record, allow: Sequence[tuple[int, int]]) -> Answer[R]:
         name = request.spec.name
         limit = self._long if name in LONG else self._short
-        async with limit:
+        async with self._updates if _updates(request.spec) else _ANY, limit:
             started = time.monotonic()
             rc: int | None = None
             rs: int | None = None
@@ -119,6 +121,14 @@ class SmapiPort(Smapi):
             finally:
                 took = (time.monotonic() - started) * 1000
                 record(Call("smapi", name, parameters(request), rc, rs, said, took))
+
+
+_ANY = nullcontext()
+
+
+def _updates(function: Function) -> bool:
+    """Whether it is a short call that changes the directory."""
+    return function.directory_manager and function.name not in LONG and not is_query(function.name)
 
 
 def parameters(request: Request[R]) -> dict[str, Json]:

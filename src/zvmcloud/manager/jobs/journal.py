@@ -308,6 +308,7 @@ class Journal(JournalReader):
         values = {"the_job": job, "state": state, "finished": time.time(), "error": error}
         found = await (connection.run(_END_IF, {**values, "only": only}) if only else connection.run(_END, values))
         if not found:
+            self._turns.forget(job)
             return False
         kind, system, userid, project, created, cancel = found[0]
         if heeds and cancel:

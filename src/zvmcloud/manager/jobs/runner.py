@@ -332,6 +332,7 @@ class Runner:
     ) -> NoReturn:
         async with self.journal.database.write() as connection:
             await self.journal.ended(connection, record.id, (*waiting, (number, outcome)))
+        self.journal.published(record.id)
         for earlier in reversed(range(number)):
             await self.undo(record.id, earlier, patient=False)
         async with self.journal.database.write() as connection:

@@ -78,6 +78,16 @@ class _Waiter:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a job was answered that asked for a turn. ``others`` have theirs by the same transaction, or may be next
+    because of it: who waits has to look."""
+
+    kind: str
+    granted: bool
+    others: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """A job in the queue of its system. ``kind`` is "" while it needs no turn."""
 
@@ -100,8 +110,8 @@ class Turns:
         self._database = database
         self._settings = settings
         self._waiting: dict[str, _Waiter] = {}
-        self._asked: dict[str, tuple[str, bool]] = {}
-        """What jobs asked for as they began, and whether they have it."""
+        self._asked: dict[str, _Asked] = {}
+        """Of jobs that asked as they began."""
         self._handed: dict[str, Sequence[str]] = {}
         """To whom jobs that are over handed their turns."""
         self._looking: asyncio.Task[None] | None = None
@@ -112,12 +122,13 @@ class Turns:
         To be followed by :meth:`forget` when the job is over, or the transaction has failed."""
         kind = NEEDED.get(operation)
         if kind is not None:
-            granted = await _ask(connection, record, kind, await self._limits(connection, record.system))
-            self._asked[record.id] = kind, granted
+            limits = await self._limits(connection, record.system)
+            self._asked[record.id] = await _ask(connection, record, kind, limits)
 
     def forget(self, job: str) -> None:
-        """What the job asked for as it began does not matter any more."""
+        """What the job asked for as it began does not matter any more, nor who was to have its turn."""
         self._asked.pop(job, None)
+        self._handed.pop(job, None)
 
     async def take(self, record: JobRecord, operation: str, *, cancels: bool) -> None:
         """Wait until the job may run this operation of its system's agent. A turn that it has already it keeps.
@@ -127,12 +138,13 @@ class Turns:
         kind = NEEDED.get(operation)
         if kind is None:
             return
-        asked, granted = self._asked.pop(record.id, ("", False))
-        if asked != kind:
+        asked = self._asked.pop(record.id, None)
+        if asked is None or asked.kind != kind:
             async with self._database.write() as connection:
-                granted = await _ask(connection, record, kind, await self._limits(connection, record.system))
-            self._freed.set()  # it may be granted before anybody knows who waits for it
-        if granted:
+                asked = await _ask(connection, record, kind, await self._limits(connection, record.system))
+        if asked.others:
+            self._freed.set()
+        if asked.granted:
             return
         waiter = self._waiting[record.id] = _Waiter(record.system, cancels)
         if self._looking is None or self._looking.done():
@@ -155,7 +167,7 @@ class Turns:
         """The job is over, and who is next has its turn. Call :meth:`freed` after the commit."""
         self._handed.pop(job, None)  # by a transaction that failed
         left = await connection.run(_LEAVE, {"its_job": job})
-        if left and (self._waiting or not all(granted for _, granted in self._asked.values())):
+        if left and self._waiting:
             ((system,),) = left
             chosen = _chosen(await _queue(connection, system), await self._limits(connection, system))
             await _grant(connection, chosen)
@@ -170,13 +182,11 @@ class Turns:
             self._tell(handed)
 
     def _tell(self, granted: Collection[str]) -> None:
-        """Those of the jobs that wait here, or are about to, have their turns."""
+        """Those of the jobs that wait here have their turns."""
         for job in granted:
             if (waiter := self._waiting.get(job)) is not None:
                 waiter.granted = True
                 waiter.woken.set()
-            elif job in self._asked:
-                self._asked[job] = self._asked[job][0], True
 
     def cancel(self, job: str) -> None:
         """The job does not wait any longer."""
@@ -264,13 +274,12 @@ async def waiting_for(connection: Connection, job: str) -> str:
     return f"waiting: {place} for {WORDS[row['kind']]} on {row['system']}"
 
 
-async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits) -> bool:
-    """The job's row says what it needs; it is made, with its tag, when there is none at this system. Whether it has its
-    turn now."""
+async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits) -> _Asked:
+    """The job's row says what it needs; it is made, with its tag, when there is none at this system."""
     queue = await _queue(connection, record.system)
     mine = next((place for place in queue if place.job == record.id), None)
     if mine is not None and mine.granted and mine.kind == kind:
-        return True
+        return _Asked(kind, granted=True, others=False)
     if mine is None:
         owner = f"{record.project}/{record.actor}"
         place = _Place(record.id, kind, owner, _tag(queue, owner), time.time(), granted=False)
@@ -280,18 +289,18 @@ async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Lim
     queue.append(place)
     queue.sort(key=_Place.order)
     chosen = _chosen(queue, limits)
-    now = record.id in chosen
+    granted = record.id in chosen
+    elsewhere: Sequence[object] = ()
     if mine is None:
-        await connection.run(
-            _LEAVE, {"its_job": record.id}
-        )  # a step, or an undo, at another system has made its place there
-        values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": now}
+        # A step, or an undo, at another system has made its place there.
+        elsewhere = await connection.run(_LEAVE, {"its_job": record.id})
+        values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": granted}
         await connection.run(_NEW, {**values, "tag": place.tag, "since": place.since})
-        chosen = [job for job in chosen if job != record.id]
     elif mine.kind != kind:
         await connection.run(_NEEDS, {"its_job": record.id, "needed": kind})
-    await _grant(connection, chosen)
-    return now
+    others = [job for job in chosen if job != record.id]
+    await _grant(connection, others if mine is None else chosen)
+    return _Asked(kind, granted, others=bool(others or elsewhere))
 
 
 def _tag(queue: Sequence[_Place], owner: str) -> int:
