@@ -23,6 +23,8 @@ from zvmcloud.manager.database import Database
 from zvmcloud.manager.tables import guests
 
 PROGRAMS = ("manager", "zhcp", "simulator")
+HERE = Path(__file__).resolve().parent.parent
+"""This clone."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,9 +47,9 @@ class Stack:
 
 
 @contextmanager
-def running(count: int, clone: Path | None = None) -> Iterator[Stack]:
+def running(count: int, clone: Path = HERE) -> Iterator[Stack]:
     """A stack on a new z/VM with ``count`` guests, L00001 and so on, all of which are the manager's own. ``clone``: the
-    folder of the clone whose code runs; this one's where it is missing."""
+    folder of the clone whose code runs."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         model = Path(folder) / "model.toml"
@@ -56,12 +58,8 @@ def running(count: int, clone: Path | None = None) -> Iterator[Stack]:
             asyncio.run(_own(state / "manager" / "manager.sqlite", count))
         words = ["up", "--state", str(state), "--port", "0", "--smapi-port", "0", "--machine-port", "0"]
         program = [sys.executable, "-c", "from zvmcloud.cli.main import main; main()", *words, "--model", str(model)]
-        its_code = (
-            {"PYTHONPATH": os.pathsep.join([str(clone / "src"), os.environ.get("PYTHONPATH", "")])}
-            if clone is not None
-            else {}
-        )
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, env={**os.environ, **its_code})
+        environment = {**os.environ, "PYTHONPATH": str(clone / "src")}
+        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, env=environment)
         try:
             deadline = time.monotonic() + 120
             while not (state / "up.json").exists():

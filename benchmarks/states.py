@@ -47,9 +47,8 @@ def run() -> list[Row]:
     before = os.environ.get("BEFORE", "")
     if not (Path(before) / "src" / "zvmcloud").is_dir():
         raise SystemExit(f"BEFORE={before!r}: name the folder of another clone, whose code is compared with this one")
-    here = Path(__file__).resolve().parent.parent
     rows: list[Row] = []
-    with Generator() as generator, running(0, Path(before).resolve()) as old, running(0, here) as new:
+    with Generator() as generator, running(0, Path(before).resolve()) as old, running(0) as new:
         for clients in CLIENTS:
             _State(old).round(generator, clients)
             _State(new).round(generator, clients)

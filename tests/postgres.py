@@ -21,7 +21,7 @@ _TEMPLATE = "template_zvm"
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=200 -c max_wal_size=256MB"
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 << 30
-"""Bytes that must be free there; servers of all workers together take a quarter of that."""
+"""Bytes that must be free there: each worker has a server, whose log may have 256 MB."""
 
 
 def programs() -> Path | None:

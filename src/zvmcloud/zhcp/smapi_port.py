@@ -40,6 +40,9 @@ LONG = frozenset(
 )
 
 
+_UNLIMITED = nullcontext()
+
+
 class SmapiPort(Smapi):
     """Calls SMAPI functions for the operations."""
 
@@ -96,7 +99,7 @@ class SmapiPort(Smapi):
     async def _once(self, request: Request[R], record: Record, allow: Sequence[tuple[int, int]]) -> Answer[R]:
         name = request.spec.name
         limit = self._long if name in LONG else self._short
-        async with self._updates if _updates(request.spec) else _ANY, limit:
+        async with self._updates if _is_update(request.spec) else _UNLIMITED, limit:
             started = time.monotonic()
             rc: int | None = None
             rs: int | None = None
@@ -123,10 +126,7 @@ class SmapiPort(Smapi):
                 record(Call("smapi", name, parameters(request), rc, rs, said, took))
 
 
-_ANY = nullcontext()
-
-
-def _updates(function: Function) -> bool:
+def _is_update(function: Function) -> bool:
     """Whether it is a short call that changes the directory."""
     return function.directory_manager and function.name not in LONG and not is_query(function.name)
 
