@@ -13,6 +13,7 @@ Imports nothing of ours, so that every room may import it.
 
 from __future__ import annotations
 
+import mmap
 import os
 import sqlite3
 import struct
@@ -33,7 +34,8 @@ class SqliteLog:
         self._file = file
         self._frame = _FRAME_HEAD + int(page)
         self._log = os.open(f"{file}-wal", os.O_RDWR)
-        self._index = os.open(f"{file}-shm", os.O_RDONLY)
+        with Path(f"{file}-shm").open("rb") as index:
+            self._index = mmap.mmap(index.fileno(), mmap.PAGESIZE, access=mmap.ACCESS_READ)
 
     @property
     def used(self) -> int:
@@ -46,7 +48,7 @@ class SqliteLog:
         return self._frame * (self._number(_MX_FRAME) - self._number(_N_BACKFILL))
 
     def _number(self, at: int) -> int:
-        return int(_NUMBER.unpack(os.pread(self._index, _NUMBER.size, at))[0])
+        return int(_NUMBER.unpack_from(self._index, at)[0])
 
     def lengthen(self, step: int) -> None:
         """Write zeros behind it when less than half a step is left. To be called inside a transaction that writes, so
@@ -81,4 +83,4 @@ class SqliteLog:
     def close(self) -> None:
         """Before the connection that holds the file open."""
         os.close(self._log)
-        os.close(self._index)
+        self._index.close()

@@ -26,10 +26,11 @@ class Dying:
         async def wrapped(*arguments: Any, **named: Any) -> Any:
             if is_it(*arguments) and not after:
                 await self._die()
-            answer = await real(*arguments, **named)
-            if is_it(*arguments) and after:
-                await self._die()
-            return answer
+            try:
+                return await real(*arguments, **named)
+            finally:
+                if is_it(*arguments) and after:
+                    await self._die()
 
         setattr(part, method, wrapped)
 
@@ -46,8 +47,8 @@ class Dying:
         self._wrap(self.runner.machine, "read", lambda _spoolid: True, after=True)
 
     def after_function(self, function: str) -> None:
-        """After a SMAPI function."""
-        self._wrap(self.runner.smapi, "call", lambda given, _record: given.spec.name == function, after=True)
+        """After a SMAPI function, be it refused."""
+        self._wrap(self.runner.smapi, "call", lambda given, *_: given.spec.name == function, after=True)
 
     async def begin(self, operation: Operation, step: str) -> None:
         """Begin an operation, die in it, and be replaced."""

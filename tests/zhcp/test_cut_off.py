@@ -12,6 +12,7 @@ from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import runner, smapi_port
 from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.operations import context
 
 PATH = "/v1/operations/j/create"
 
@@ -85,8 +86,9 @@ async def test_a_refusal_of_z_vm_ends_it(agent: Agent) -> None:
     assert {"userid": "LINUX01"} not in await agent.client.guests()
 
 
-async def test_a_first_run_does_not_wait(agent: Agent) -> None:
+async def test_a_first_run_does_not_wait(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "OBSERVE_PAUSES", (0,))
     impatient(agent)
-    agent.simulator.faults.add(Rule(function="Image_Query_DM", action="drop-before-id"))
+    agent.simulator.faults.add(Rule(function="Image_*", action="drop-before-id"))
     failed = (await agent.http.put(PATH, json=body(agent))).json()
     assert (failed["state"], failed["error"]["code"]) == ("failed", "smapi-unreachable")

@@ -32,7 +32,7 @@ async def test_a_key_is_admitted_once_and_known_after_a_restart(tmp_path: Path) 
     await journal.unlinked("F000")
     assert journal.links() == (link,), "a row of another run is not ours to delete"
     await journal.unlinked("F000", link.run)
-    await journal.finish("job/step", "done", {"state": "done"})
+    await journal.finish("job/step", "done", '{"state": "done"}')
     assert journal.notes("job/step") == {}
     assert journal.links() == ()
     known = await journal.admit("job", "step", 2, "guest.start", body)
@@ -83,6 +83,24 @@ async def test_what_is_written_at_the_same_time_waits_for_the_disk_together(tmp_
     assert admitted == [None] * 50
     assert len(flushes) <= 2
     assert all(journal.get(f"job/s{n}") is not None for n in range(50))
+    await journal.close()
+
+
+async def test_what_nobody_waits_for_is_on_the_disk_a_little_later(tmp_path: Path, flushes: list[int]) -> None:
+    """One flush for all of a while, and none without a change."""
+    journal = Journal(tmp_path / "j.sqlite")
+    body = digest("guest.start", {"userid": "A"})
+    await journal.admit("job", "first", 1, "guest.start", body)
+    flushes.clear()
+    for number in range(10):
+        await journal.admit("job", f"s{number}", 1, "guest.start", body)
+        await journal.note(f"job/s{number}", "entry-made", sync=False)
+    assert flushes == []
+    await asyncio.sleep(3 * commits.LAG)
+    assert len(flushes) == 1
+    await asyncio.sleep(2 * commits.LAG)
+    assert len(flushes) == 1
+    await journal.admit("job", "last", 1, "guest.start", body)
     await journal.close()
 
 
@@ -213,7 +231,7 @@ async def test_the_disk_is_waited_for_before_z_vm_is_changed_and_when_a_new_mana
         lambda: journal.note("job/second", "entry"),
         lambda: journal.linking("F000", "A", "0100"),
         lambda: journal.locking("A"),
-        lambda: journal.finish("job/second", "done", {}),
+        lambda: journal.finish("job/second", "done", "{}"),
         lambda: journal.fence(8),
     ):
         flushes.clear()

@@ -1,6 +1,7 @@
 """The HTTP door: one key is one operation, wrong input is a problem that names the field, nothing is a 500."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -206,7 +207,7 @@ async def test_an_entry_that_a_crash_left_half_made_is_completed(agent: Agent) -
     document = body(agent)
     await journal.admit("j", "create", 1, "guest.create", digest("guest.create", document["parameters"]))
     await journal.note("j/create", "entry")
-    await agent.run(agent.guest().__class__(userid="LINUX01", vcpus=2, memory_mb=1024, ipl="0100"))
+    await agent.run(replace(agent.guest(), disks=()))
     answer = (await agent.http.put("/v1/operations/j/create", json=document)).json()
     assert answer["state"] == "done"
     assert [disk["vdev"] for disk in answer["result"]["disks"]] == ["0100"]

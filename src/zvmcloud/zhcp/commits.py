@@ -6,6 +6,7 @@
 A change takes microseconds and is made on the event loop; in WAL mode with `synchronous=NORMAL` SQLite waits for no
 disk then, and what is committed survives the death of this process. What must survive a loss of power as well is
 flushed by a thread: one flush serves every change that was committed before it began, and changes go on meanwhile.
+What nobody waits for is flushed after LAG seconds at the latest.
 The log is brought into the file by that thread too, while new changes wait, and is then written over.
 
 SQLite reads its log after a loss of power up to the first frame whose checksum is wrong, and drops what was not
@@ -31,6 +32,9 @@ LOG_LIMIT = 16 * 2**20
 """Bytes of the log after which it is brought into the file."""
 LOG_STEP = 512 * 2**10
 """Bytes by which the log is made longer, up to that limit (see :mod:`zvmcloud.sqlite_log`)."""
+LAG = 0.05
+"""Seconds of changes for whose flush nobody waits that a loss of power may take: less than a directory manager takes
+for a change (judgement)."""
 
 T = TypeVar("T")
 _Then = Callable[[Exception | None], object]
@@ -61,9 +65,12 @@ class Commits:
         self._idle = asyncio.Event()
         self._idle.set()
         self._lost: OSError | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
+        if self._later is not None:
+            self._later.cancel()
         await self._idle.wait()
         self._disk.end()
         self._log.close()
@@ -71,7 +78,8 @@ class Commits:
 
     async def change(self, work: Callable[[sqlite3.Connection], T], *, sync: bool = True) -> T:
         """Run `work` in a transaction; when it raises it has changed nothing. `sync`: it is on the disk when this
-        returns. OSError when the disk cannot be trusted: what is then in the log may be lost or not."""
+        returns; otherwise LAG seconds later. OSError when the disk cannot be trusted: what is then in the log may be
+        lost or not."""
         while self._emptying is not None:
             await asyncio.wait([self._emptying])
         self.db.execute("BEGIN IMMEDIATE")
@@ -84,23 +92,31 @@ class Commits:
             raise
         self.db.execute("COMMIT")
         if sync:
-            await self._flushed()
-        elif self._long:
+            await self._flush()
+            return outcome
+        if self._long:
             self._begin()
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LAG, self._flush_unwaited)
         return outcome
+
+    def _flush_unwaited(self) -> None:
+        self._later = None
+        with contextlib.suppress(OSError):  # told to whoever changes something next and waits
+            self._flush().add_done_callback(asyncio.Future.exception)
 
     @property
     def _long(self) -> bool:
         return self._lost is None and self._log.unsaved > LOG_LIMIT
 
-    async def _flushed(self) -> None:
-        """Wait for a flush that begins from now on."""
+    def _flush(self) -> asyncio.Future[None]:
+        """A flush that begins from now on. OSError when an earlier one has failed."""
         if self._lost is not None:
             raise self._lost
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._begin()
-        await future
+        return future
 
     def _begin(self) -> None:
         if self._idle.is_set():

@@ -124,6 +124,16 @@ async def query(context: Context, userid: str) -> Entry | None:
         raise AgentError(502, "entry-unreadable", f"the entry of {userid} cannot be read: {problem}") from problem
 
 
+def made_of(entry: Entry, records: Sequence[str]) -> bool:
+    """Whether an entry says what these records say, and nothing else. The order does not count, nor do comments and
+    passwords: a directory manager may move, add or hide them."""
+    return _said(entry) == _said(Entry.parse(records))
+
+
+def _said(entry: Entry) -> list[tuple[str, ...]]:
+    return sorted(item.masked() for item in entry.statements if item.words and not item.is_comment)
+
+
 async def must_exist(context: Context, userid: str) -> Entry:
     """The entry. AgentError 404 `guest-unknown`."""
     entry = await query(context, userid)
@@ -139,10 +149,10 @@ async def exists(context: Context, userid: str) -> bool:
     return await query(context, userid) is not None
 
 
-def guest_exists(userid: str) -> AgentError:
+def guest_exists(userid: str, why: str = "") -> AgentError:
     """The problem of a userid that is taken."""
     return AgentError(
-        409, "guest-exists", f"the directory already has an entry {userid}",
+        409, "guest-exists", f"the directory already has an entry {userid}{why}",
         remedy="choose another userid, or delete the guest that exists",
     )  # fmt: skip
 

@@ -161,13 +161,13 @@ class Journal(Notes):
         self._epoch = max(self._epoch, epoch)
         return known
 
-    async def call_off(self, job: str, step: str, epoch: int, outcome: dict[str, Json]) -> None:
+    async def call_off(self, job: str, step: str, epoch: int, outcome: str) -> None:
         """An operation that nobody has sent yet ends with this outcome, whenever it is sent; one that is known is left
         alone. AgentError 409 `stale-epoch`.
 
         It comes back behind every `admit` that was asked for before, so that who runs an operation knows it then.
         """
-        row = (f"{job}/{step}", job, epoch, _CALLED_OFF, json.dumps(outcome))
+        row = (f"{job}/{step}", job, epoch, _CALLED_OFF, outcome)
 
         def call_off(db: sqlite3.Connection) -> None:
             _fence(db, epoch)
@@ -188,23 +188,22 @@ class Journal(Notes):
         """The keys of operations that run, or were cut off."""
         return tuple(str(key) for (key,) in self._db.execute("SELECT key FROM operation WHERE state = 'running'"))
 
-    async def finish(self, key: str, state: str, outcome: dict[str, Json]) -> None:
-        """Record the end of an operation; its notes are no longer needed."""
-        body = json.dumps(outcome)
+    async def finish(self, key: str, state: str, outcome: str) -> None:
+        """Record the end of an operation, with its document in JSON; its notes are no longer needed."""
 
         def finish(db: sqlite3.Connection) -> None:
             db.execute(
                 "UPDATE operation SET state = ?, outcome = ?, changed = julianday('now') WHERE key = ?",
-                (state, body, key),
+                (state, outcome, key),
             )
             db.execute("DELETE FROM note WHERE key = ?", (key,))
 
         await self._change(finish, sync=False)
 
-    async def note(self, key: str, *names: str) -> None:
+    async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """See Notes."""
         rows = [(key, name, "") for name in names]
-        await self._change(lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows))
+        await self._change(lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows), sync=sync)
 
     def notes(self, key: str) -> dict[str, str]:
         """Intentions of an earlier run of this operation."""

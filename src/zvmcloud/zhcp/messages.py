@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from zvmcloud.zhcp import (
@@ -62,7 +64,7 @@ def operation_json(operation: Operation) -> dict[str, Json]:
     return written
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OperationOutcome:
     """The state of an operation: running, done or failed. `progress` goes from 0 to 1."""
 
@@ -80,8 +82,13 @@ class OperationOutcome:
         """Whether it is done or failed."""
         return self.state != "running"
 
+    @cached_property
+    def document(self) -> str:
+        """What the service answers and the journal keeps: a JSON object, encoded once, in ASCII."""
+        return json.dumps(self.to_json(), separators=(",", ":"))
+
     def to_json(self) -> dict[str, Json]:
-        """The document the service answers."""
+        """The same, not encoded."""
         return {
             "key": self.key,
             "kind": self.kind,

@@ -230,7 +230,7 @@ class Runner:
         key = f"{job}/{step}"
         problem = Problem(409, "cancelled", "the operation was cancelled before it began")
         never = OperationOutcome(key, "", "failed", detail=problem.detail, error=problem)
-        await self.journal.call_off(job, step, epoch, never.to_json())
+        await self.journal.call_off(job, step, epoch, never.document)
         if (running := self._running.get(key)) is not None:
             running.cancel()
         return await self.outcome(key, wait)
@@ -293,7 +293,7 @@ class Runner:
         )
         running.outcome = outcome
         try:
-            await self.journal.finish(running.key, outcome.state, outcome.to_json())
+            await self.journal.finish(running.key, outcome.state, outcome.document)
         except Exception:  # This process still knows the outcome; after a restart the operation would run again.
             log.exception("%s: its end cannot be recorded", running.key)
         else:

@@ -50,8 +50,9 @@ class Notes(ABC):
     """What operations write down before they act, so that a crash leaves nothing that nobody knows of."""
 
     @abstractmethod
-    async def note(self, key: str, *names: str) -> None:
-        """Record intentions before they are acted on."""
+    async def note(self, key: str, *names: str, sync: bool = True) -> None:
+        """Record intentions before they are acted on. Without `sync` they survive this process, and a loss of power a
+        little later (commits.LAG)."""
 
     @abstractmethod
     def noted(self, start: str, *, but: str) -> frozenset[str]:

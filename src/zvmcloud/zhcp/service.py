@@ -31,6 +31,7 @@ from zvmcloud.smapi.errors import WireError
 from zvmcloud.zhcp import cached, inventory, queries, samples, switch_queries, system_queries
 from zvmcloud.zhcp.errors import HIDDEN, AgentError, FieldError, Json, Problem
 from zvmcloud.zhcp.happenings import LONGEST_WAIT, Happenings
+from zvmcloud.zhcp.messages import OperationOutcome
 from zvmcloud.zhcp.operations import fcps, lans, reader, relocate
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.rehearsal import rehearse
@@ -61,6 +62,10 @@ class _NoBrowsers:
 
 def _answer(problem: Problem) -> Response:
     return JSONResponse(problem.to_json(), status_code=problem.status, media_type="application/problem+json")
+
+
+def _told(outcome: OperationOutcome) -> Response:
+    return Response(outcome.document, media_type="application/json")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -233,20 +238,20 @@ class Service:
                 raise FieldError(name, HIDDEN, "unknown; expected are epoch, kind, parameters")
         epoch = queries.checked_epoch(body.get("epoch"))
         key = await self._runner.submit(job, step, epoch, body.get("kind"), body.get("parameters", {}))
-        return JSONResponse((await self._runner.outcome(key, wait)).to_json())
+        return _told(await self._runner.outcome(key, wait))
 
     async def get(self, request: Request) -> Response:
         """The state of an operation, or its outcome if it ends within `wait` seconds."""
         job, step = _key(request)
         wait = _number(request, "wait", DEFAULT_WAIT, 0, MAX_WAIT)
-        return JSONResponse((await self._runner.outcome(f"{job}/{step}", wait)).to_json())
+        return _told(await self._runner.outcome(f"{job}/{step}", wait))
 
     async def delete(self, request: Request) -> Response:
         """Cancel an operation, be it that it was not sent yet; `epoch` of who asks, refused when another manager has
         taken over. Its state after at most `wait` seconds."""
         job, step = _key(request)
         wait = _number(request, "wait", DEFAULT_WAIT, 0, MAX_WAIT)
-        return JSONResponse((await self._runner.cancel(job, step, _epoch(request), wait)).to_json())
+        return _told(await self._runner.cancel(job, step, _epoch(request), wait))
 
 
 def _epoch(request: Request) -> int:

@@ -311,11 +311,12 @@ class Context:
         self.progress = min(max(progress, self.progress), 1.0)
         self.detail = detail
 
-    async def intend(self, *names: str) -> None:
-        """Record that the operation is about to do something, before it does it."""
+    async def intend(self, *names: str, sync: bool = True) -> None:
+        """Record that the operation is about to do something, before it does it. Without `sync` a loss of power
+        right behind it may take the record with it."""
         new = [name for name in names if name not in self._notes]
         if new:
-            await self.journal.note(self.key, *new)
+            await self.journal.note(self.key, *new, sync=sync)
             self._notes.update(dict.fromkeys(new, ""))
 
     def intended(self, name: str) -> bool:

@@ -137,11 +137,10 @@ async def add(context: Context, request: AddDisks) -> dict[str, Json]:
 async def _ours(context: Context, request: AddDisks) -> frozenset[str]:
     """The disks that a run before a crash made. AgentError 409 `disk-exists`, 404 `guest-unknown`.
 
-    A first run with one disk needs no look: z/VM refuses it when the number is taken, and nothing was touched then.
+    Not left to z/VM, which would refuse a number that is taken: were that answer lost, or this program killed before
+    it came, the disk that is there would be taken for ours, and formatted.
     """
     known = {disk.vdev for disk in request.disks if context.intended(f"disk-{disk.vdev}")}
-    if not known and len(request.disks) == 1:
-        return frozenset()
     have = (await entries.must_exist(context, request.userid)).device_addresses
     for disk in request.disks:
         if disk.vdev in have and disk.vdev not in known:

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Sequence
 
 from zvmcloud.cp.answers import PowerState
+from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, placement, pools, queries
+from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.guest_messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
+_INTENDED, _MADE = "entry", "entry-made"
+"""Notes of an operation that makes an entry: before z/VM is asked, and once it has said that the entry is made."""
 _GONE = ((400, 4),)
 _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 """Seconds after each try to clean up that was refused."""
@@ -28,26 +32,51 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
-        # Not left to z/VM, which would refuse it: were that answer lost, or this program killed before it came, the
-        # entry that is there would be taken for ours, and undone.
-        entry = await entries.query(context, userid)
-        if entry is not None and not context.intended("entry"):
-            raise entries.guest_exists(userid)
+        entry = await _left_by_a_crash(context, userid, records)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            await context.intend("entry", *(f"disk-{disk.vdev}" for disk in minidisks))
-            made = f.ImageCreateDM(target=userid, image_record_array=records)
-            await context.make(
-                made, f"entry {userid}", lambda: delete_entry(context, userid),
-                done=lambda: entries.exists(context, userid),
-            )  # fmt: skip
+            await _define(context, userid, records, minidisks)
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         await disks.add_all(context, userid, minidisks, have)
     context.report(1.0, f"{userid} is defined")
     return {"userid": userid, "disks": [disks.asked(disk) for disk in (*minidisks, *vdisks)]}
+
+
+async def _left_by_a_crash(context: Context, userid: str, records: Sequence[str]) -> Entry | None:
+    """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
+
+    A first run needs no look: z/VM refuses a userid that is taken, and nothing was touched then. Where that answer is
+    missing, an entry is ours when it is what was sent and has no disk yet; with disks it is ours only if z/VM had said
+    that it was made.
+    """
+    if not context.intended(_INTENDED):
+        return None
+    entry = await entries.query(context, userid)
+    if entry is not None and not context.intended(_MADE):
+        if not entries.made_of(entry, records):
+            raise entries.guest_exists(userid, ", which is not known to be of this operation, that a crash cut off")
+        await context.intend(_MADE, sync=False)
+    return entry
+
+
+async def _define(context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]) -> None:
+    """Make the entry. An undo of what z/VM did not confirm leaves an entry that is not the one that was sent."""
+
+    async def made() -> bool:
+        entry = await entries.query(context, userid)
+        return entry is not None and entries.made_of(entry, records)
+
+    async def undo() -> None:
+        if context.intended(_MADE) or await made():
+            await delete_entry(context, userid)
+
+    await context.intend(_INTENDED, *(f"disk-{disk.vdev}" for disk in minidisks))
+    request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
+    await context.make(request, f"entry {userid}", undo, done=made)
+    await context.intend(_MADE, sync=False)
 
 
 async def delete_entry(context: Context, userid: str) -> bool:

@@ -232,7 +232,7 @@ class RehearsedNotes(Notes):
     def __init__(self, real: Notes) -> None:
         self._real = real
 
-    async def note(self, key: str, *names: str) -> None:
+    async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """Nothing."""
 
     def noted(self, start: str, *, but: str) -> frozenset[str]:

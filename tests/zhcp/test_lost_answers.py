@@ -1,0 +1,162 @@
+"""An entry or a disk that is found where the answer of z/VM is missing: whose it is. guest.create asks without a look
+before, disk.add looks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from zhcp.conftest import Agent
+from zhcp.dying import Dying
+from zvmcloud.simulator.faults import Rule
+from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.client import Patience
+from zvmcloud.zhcp.disk_messages import AddDisks
+from zvmcloud.zhcp.guest_messages import CreateGuest
+from zvmcloud.zhcp.operations import context as operation_context
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The documented pauses last minutes."""
+    monkeypatch.setattr(operation_context, "OBSERVE_PAUSES", (0, 0.05))
+
+
+def wanted(agent: Agent, **changes: object) -> CreateGuest:
+    """A guest with a password and a disk, changed as named."""
+    return replace(agent.guest(), **{"password": "SECRET", **changes})  # type: ignore[arg-type]
+
+
+def entry(agent: Agent) -> tuple[str, ...]:
+    """LINUX01 in the simulated directory, with its password."""
+    return agent.simulator.system.entries["LINUX01"].entry.render()
+
+
+async def another(agent: Agent, kind: str) -> tuple[str, ...]:
+    """LINUX01 is made by somebody else: with other statements, or with the very ones and the disk."""
+    if kind == "another":
+        await agent.run(wanted(agent, vcpus=4, disks=()))
+    else:
+        await agent.run(wanted(agent, password="OTHERS"))
+    return entry(agent)
+
+
+def loses(agent: Agent, function: str = "Image_Create_DM", **rule: object) -> None:
+    """The answer to a function is lost, and not told later."""
+    agent.runner.smapi._client._patience = Patience(
+        connect_timeout=2, reply_timeout=0.4, connect_pauses=(0, 0), request_pauses=(0, 0), recovery_pauses=(0,)
+    )
+    agent.simulator.faults.add(Rule.of({"function": function, "count": 1, **rule}))
+    agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
+
+
+async def test_a_guest_is_made_without_a_look(agent: Agent) -> None:
+    done = await agent.run(wanted(agent))
+    assert [call.name for call in done.calls if call.kind == "smapi"] == ["Image_Create_DM", "Image_Disk_Create_DM"]
+
+
+@pytest.mark.parametrize("kind", ["another", "the same"])
+async def test_an_entry_that_was_there_is_left_alone_by_a_run_after_a_crash(agent: Agent, kind: str) -> None:
+    """The agent dies when z/VM has refused the userid, before anybody has heard of it."""
+    there = await another(agent, kind)
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    await first.begin(wanted(agent), "dying")
+    problem = await agent.refused(wanted(agent), step="dying")
+    assert (problem.code, "a crash" in problem.detail) == ("guest-exists", True)
+    assert entry(agent) == there
+    await first.bury()
+
+
+@pytest.mark.parametrize("action", ["drop-before-id", "drop-after-id", "drop-after-work", "hang"])
+@pytest.mark.parametrize("kind", ["another", "the same"])
+async def test_an_entry_that_was_there_is_left_alone_when_the_answer_is_lost(
+    agent: Agent, action: str, kind: str
+) -> None:
+    there = await another(agent, kind)
+    loses(agent, action=action)
+    assert (await agent.refused(wanted(agent))).code == "guest-exists"
+    assert entry(agent) == there
+
+
+@pytest.mark.parametrize("action", ["drop-before-id", "drop-after-id", "drop-after-work", "hang"])
+async def test_a_lost_answer_is_made_good(agent: Agent, action: str) -> None:
+    loses(agent, action=action)
+    await agent.run(wanted(agent))
+    assert sum(line.startswith("MDISK 0100") for line in entry(agent)) == 1
+
+
+async def test_an_entry_that_may_be_ours_goes_with_what_failed(agent: Agent) -> None:
+    """z/VM makes it, and then answers nobody any more until the operation is undone."""
+    loses(agent, action="drop-after-work", count=2)
+    agent.simulator.faults.add(Rule(function="Image_Query_DM", rc=596, rs=9999, count=4))
+    problem = await agent.refused(wanted(agent))
+    assert "could not undo" not in problem.detail
+    assert {"userid": "LINUX01"} not in await agent.client.guests()
+
+
+@pytest.mark.parametrize("function", ["Image_Create_DM", "Image_Disk_Create_DM"])
+async def test_a_run_after_a_crash_goes_on_with_its_own_entry(agent: Agent, function: str) -> None:
+    first = Dying(agent)
+    first.after_function(function)
+    done = await first.run(wanted(agent))
+    assert "Image_Create_DM" not in [call.name for call in done.calls]
+    assert sum(line.startswith("MDISK 0100") for line in entry(agent)) == 1
+    await first.bury()
+
+
+async def test_a_run_after_a_crash_undoes_its_own_entry(agent: Agent) -> None:
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    await first.begin(wanted(agent), "dying")
+    agent.simulator.faults.add(Rule(function="Image_Disk_Create_DM", rc=596, rs=9999))
+    await agent.refused(wanted(agent), step="dying")
+    assert {"userid": "LINUX01"} not in await agent.client.guests()
+    await first.bury()
+
+
+async def test_what_the_directory_manager_moves_hides_and_adds_does_not_count(agent: Agent) -> None:
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    await first.begin(wanted(agent, comments=("of the shop",)), "dying")
+    header, *records = entry(agent)
+    moved = (header.replace("SECRET", "XXXXXXXX"), "*DVHOPT LNK0 LOG1 RCM1 SMS0", *reversed(records))
+    for request in (f.ImageLockDM(target="LINUX01"), f.ImageReplaceDM(target="LINUX01", image_record_array=moved)):
+        await agent.runner.smapi.call(request, lambda _: None)
+    assert "Image_Create_DM" not in [
+        call.name for call in (await agent.run(wanted(agent, comments=("of the shop",)), step="dying")).calls
+    ]
+    await first.bury()
+
+
+async def test_disks_that_somebody_added_keep_an_unconfirmed_entry(agent: Agent) -> None:
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    await first.begin(wanted(agent), "dying")
+    await agent.run(AddDisks(userid="LINUX01", disks=wanted(agent).disks))
+    there = entry(agent)
+    assert (await agent.refused(wanted(agent), step="dying")).code == "guest-exists"
+    assert entry(agent) == there
+    await first.bury()
+
+
+async def content(agent: Agent) -> str:
+    """What is on disk 0100 of LINUX01."""
+    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def test_a_disk_that_was_there_is_not_taken_for_ours_and_formatted(agent: Agent) -> None:
+    """The agent would die when z/VM has refused the number, or lose that answer: so z/VM is not asked for the disk."""
+    await agent.run(wanted(agent))
+    await agent.run(agent.write_image())
+    there = await content(agent)
+    first = Dying(agent)
+    first.after_function("Image_Disk_Create_DM")
+    loses(agent, "Image_Disk_Create_DM", action="drop-after-work")
+    formatted = replace(wanted(agent).disks[0], format="ext4")
+    assert (await agent.refused(AddDisks(userid="LINUX01", disks=(formatted,)))).code == "disk-exists"
+    assert not first.there.is_set()
+    assert await content(agent) == there
