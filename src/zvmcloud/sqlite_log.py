@@ -13,7 +13,6 @@ Imports nothing of ours, so that every room may import it.
 
 from __future__ import annotations
 
-import mmap
 import os
 import sqlite3
 import struct
@@ -34,8 +33,7 @@ class SqliteLog:
         self._file = file
         self._frame = _FRAME_HEAD + int(page)
         self._log = os.open(f"{file}-wal", os.O_RDWR)
-        with Path(f"{file}-shm").open("rb") as index:
-            self._index = mmap.mmap(index.fileno(), mmap.PAGESIZE, access=mmap.ACCESS_READ)
+        self._index = os.open(f"{file}-shm", os.O_RDONLY)
 
     @property
     def used(self) -> int:
@@ -48,7 +46,7 @@ class SqliteLog:
         return self._frame * (self._number(_MX_FRAME) - self._number(_N_BACKFILL))
 
     def _number(self, at: int) -> int:
-        return int(_NUMBER.unpack_from(self._index, at)[0])
+        return int(_NUMBER.unpack(os.pread(self._index, _NUMBER.size, at))[0])
 
     def lengthen(self, step: int) -> None:
         """Write zeros behind it when less than half a step is left. To be called inside a transaction that writes, so
@@ -81,6 +79,7 @@ class SqliteLog:
             connection.close()
 
     def close(self) -> None:
-        """Before the connection that holds the file open."""
+        """After the connection that holds the file open: closing the index here takes away every lock that this process
+        has on it (close(2), POSIX record locks), those of SQLite too."""
         os.close(self._log)
-        self._index.close()
+        os.close(self._index)

@@ -5,6 +5,8 @@ import errno
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,26 @@ async def test_what_nobody_waits_for_is_on_the_disk_a_little_later(tmp_path: Pat
     await asyncio.sleep(2 * commits.LAG)
     assert len(flushes) == 1
     await journal.admit("job", "last", 1, "guest.start", body)
+    await journal.close()
+    assert len(flushes) == 2, "what was not yet on the disk"
+
+
+async def test_other_programs_may_open_it_while_it_is_written(tmp_path: Path) -> None:
+    """SQLite's locks on the log's index are lost when this process closes any descriptor of that file."""
+    journal = Journal(tmp_path / "j.sqlite")
+    body = digest("guest.start", {"userid": "A"})
+    index = (tmp_path / "j.sqlite-shm").stat().st_ino
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    assert any(line[4] == str(os.getpid()) and line[5].endswith(f":{index}") for line in locks)
+    query = "SELECT count(*) FROM operation"
+    count = f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute({query!r}).fetchone()[0])"
+    for number in range(1, 6):
+        await journal.admit("job", f"s{number}", 1, "guest.start", body)
+        found = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", count, str(tmp_path / "j.sqlite")], capture_output=True, check=True
+        )
+        assert int(found.stdout) == number
+    assert all(journal.get(f"job/s{number}") is not None for number in range(1, 6))
     await journal.close()
 
 

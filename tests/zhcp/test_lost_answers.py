@@ -1,8 +1,9 @@
-"""An entry or a disk that is found where the answer of z/VM is missing: whose it is. guest.create asks without a look
-before, disk.add looks."""
+"""An entry or a disk that is found where the answer of z/VM is missing: whose it is. guest.create with minidisks asks
+without a look before; without minidisks it looks, and so does disk.add."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 
@@ -10,11 +11,14 @@ import pytest
 
 from zhcp.conftest import Agent
 from zhcp.dying import Dying
+from zhcp.test_cut_off import struck
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.client import Patience
 from zvmcloud.zhcp.disk_messages import AddDisks
 from zvmcloud.zhcp.guest_messages import CreateGuest
+from zvmcloud.zhcp.journal import digest
+from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.operations import context as operation_context
 
 
@@ -34,13 +38,17 @@ def entry(agent: Agent) -> tuple[str, ...]:
     return agent.simulator.system.entries["LINUX01"].entry.render()
 
 
-async def another(agent: Agent, kind: str) -> tuple[str, ...]:
-    """LINUX01 is made by somebody else: with other statements, or with the very ones and the disk."""
-    if kind == "another":
-        await agent.run(wanted(agent, vcpus=4, disks=()))
-    else:
-        await agent.run(wanted(agent, password="OTHERS"))
-    return entry(agent)
+OTHERS: dict[str, dict[str, object]] = {
+    "another": {"vcpus": 4, "disks": ()},
+    "the same": {},
+    "the same without disks": {"disks": ()},
+}
+
+
+async def another(agent: Agent, kind: str) -> tuple[CreateGuest, tuple[str, ...]]:
+    """LINUX01 is made by somebody else, with another password: what is asked for now, and that entry."""
+    await agent.run(wanted(agent, password="OTHERS", **OTHERS[kind]))
+    return wanted(agent, **({} if kind == "another" else OTHERS[kind])), entry(agent)
 
 
 def loses(agent: Agent, function: str = "Image_Create_DM", **rule: object) -> None:
@@ -52,32 +60,56 @@ def loses(agent: Agent, function: str = "Image_Create_DM", **rule: object) -> No
     agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
 
 
+async def state(agent: Agent) -> dict[str, str]:
+    """How the operation stands that is cancelled."""
+    answer = await agent.http.get("/v1/operations/job/cancelled", params={"wait": 0})
+    found: dict[str, str] = {"detail": "", **answer.json()}
+    return found
+
+
+async def cancelled(agent: Agent, operation: CreateGuest) -> str:
+    """Cancel an operation while z/VM works on the call that the fault meets; the code that it ends with."""
+    going = asyncio.create_task(agent.refused(operation, step="cancelled"))
+    await struck(agent)
+    await agent.client.cancel("job", "cancelled", epoch=1)
+    return (await going).code
+
+
 async def test_a_guest_is_made_without_a_look(agent: Agent) -> None:
     done = await agent.run(wanted(agent))
     assert [call.name for call in done.calls if call.kind == "smapi"] == ["Image_Create_DM", "Image_Disk_Create_DM"]
 
 
-@pytest.mark.parametrize("kind", ["another", "the same"])
+@pytest.mark.parametrize("kind", list(OTHERS))
 async def test_an_entry_that_was_there_is_left_alone_by_a_run_after_a_crash(agent: Agent, kind: str) -> None:
     """The agent dies when z/VM has refused the userid, before anybody has heard of it."""
-    there = await another(agent, kind)
+    operation, there = await another(agent, kind)
     first = Dying(agent)
-    first.after_function("Image_Create_DM")
-    await first.begin(wanted(agent), "dying")
-    problem = await agent.refused(wanted(agent), step="dying")
-    assert (problem.code, "a crash" in problem.detail) == ("guest-exists", True)
+    first.after_function("Image_Create_DM" if operation.disks else "Image_Query_DM")
+    await first.begin(operation, "dying")
+    problem = await agent.refused(operation, step="dying")
+    assert (problem.code, "a crash" in problem.detail) == ("guest-exists", bool(operation.disks))
     assert entry(agent) == there
     await first.bury()
 
 
 @pytest.mark.parametrize("action", ["drop-before-id", "drop-after-id", "drop-after-work", "hang"])
-@pytest.mark.parametrize("kind", ["another", "the same"])
+@pytest.mark.parametrize("kind", list(OTHERS))
 async def test_an_entry_that_was_there_is_left_alone_when_the_answer_is_lost(
     agent: Agent, action: str, kind: str
 ) -> None:
-    there = await another(agent, kind)
+    operation, there = await another(agent, kind)
     loses(agent, action=action)
-    assert (await agent.refused(wanted(agent))).code == "guest-exists"
+    problem = await agent.refused(operation)
+    assert (problem.code, "could not undo" in problem.detail) == ("guest-exists", bool(operation.disks))
+    assert entry(agent) == there
+
+
+@pytest.mark.parametrize("kind", list(OTHERS))
+async def test_an_entry_that_was_there_is_left_alone_by_a_cancel(agent: Agent, kind: str) -> None:
+    operation, there = await another(agent, kind)
+    agent.simulator.faults.add(Rule(function="Image_*", action="delay", delay=0.3))
+    assert await cancelled(agent, operation) in ("guest-exists", "cancelled")
     assert entry(agent) == there
 
 
@@ -95,6 +127,54 @@ async def test_an_entry_that_may_be_ours_goes_with_what_failed(agent: Agent) -> 
     problem = await agent.refused(wanted(agent))
     assert "could not undo" not in problem.detail
     assert {"userid": "LINUX01"} not in await agent.client.guests()
+
+
+@pytest.mark.parametrize("function", ["Image_Create_DM", "Image_Disk_Create_DM"])
+@pytest.mark.parametrize("agent", [{}, {"asynchronous": True}], indirect=True, ids=["at once", "in the background"])
+async def test_a_cancel_waits_for_what_z_vm_is_making_and_undoes_it(agent: Agent, function: str) -> None:
+    agent.simulator.faults.add(Rule(function=function, action="delay", delay=0.3, count=1))
+    assert await cancelled(agent, wanted(agent)) == "cancelled"
+    await asyncio.sleep(0.5)
+    assert "LINUX01" not in agent.simulator.system.entries
+
+
+async def test_a_cancel_that_waits_is_told(agent: Agent) -> None:
+    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.5, count=1))
+    ending = asyncio.create_task(cancelled(agent, wanted(agent)))
+    async with asyncio.timeout(20):
+        while "waits for z/VM" not in (await state(agent))["detail"]:  # noqa: ASYNC110 (it has no event)
+            await asyncio.sleep(0.01)
+    assert await ending == "cancelled"
+
+
+async def test_a_cancel_reaches_what_waits_to_be_sent_at_once(agent: Agent) -> None:
+    async with agent.runner.smapi._long, agent.runner.smapi._long:
+        going = asyncio.create_task(agent.refused(wanted(agent), step="cancelled"))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            await agent.client.cancel("job", "cancelled", epoch=1)
+            problem = await going
+    assert (problem.code, [call.name for call in problem.calls]) == ("cancelled", [])
+
+
+async def test_a_run_after_a_restart_finds_what_z_vm_was_still_making(agent: Agent) -> None:
+    """It looks before the first call is over, and is refused because of it."""
+    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.5))
+    await agent.runner.submit("job", "restarted", 1, "guest.create", operation_json(wanted(agent)))
+    await struck(agent)
+    await agent.runner.stop()
+    agent.restart()
+    await agent.run(wanted(agent), step="restarted")
+    assert sum(line.startswith("MDISK 0100") for line in entry(agent)) == 1
+
+
+async def test_what_an_older_agent_had_noted_before_it_made_the_disk_is_known(agent: Agent) -> None:
+    """It had looked, and noted the entry and the disk before it asked z/VM."""
+    await agent.run(wanted(agent))
+    journal = agent.runner.journal
+    await journal.admit("job", "old", 1, "guest.create", digest("guest.create", operation_json(wanted(agent))))
+    await journal.note("job/old", "entry", "disk-0100")
+    await agent.run(wanted(agent), step="old")
 
 
 @pytest.mark.parametrize("function", ["Image_Create_DM", "Image_Disk_Create_DM"])
@@ -117,17 +197,17 @@ async def test_a_run_after_a_crash_undoes_its_own_entry(agent: Agent) -> None:
     await first.bury()
 
 
-async def test_what_the_directory_manager_moves_hides_and_adds_does_not_count(agent: Agent) -> None:
+@pytest.mark.parametrize("password", ["SECRET", "LBYONLY"])
+async def test_what_the_directory_manager_moves_hides_and_adds_does_not_count(agent: Agent, password: str) -> None:
     first = Dying(agent)
     first.after_function("Image_Create_DM")
-    await first.begin(wanted(agent, comments=("of the shop",)), "dying")
+    operation = wanted(agent, comments=("of the shop",), password=password)
+    await first.begin(operation, "dying")
     header, *records = entry(agent)
-    moved = (header.replace("SECRET", "XXXXXXXX"), "*DVHOPT LNK0 LOG1 RCM1 SMS0", *reversed(records))
+    moved = (header.replace(password, "XXXXXXXX"), "*DVHOPT LNK0 LOG1 RCM1 SMS0", *reversed(records))
     for request in (f.ImageLockDM(target="LINUX01"), f.ImageReplaceDM(target="LINUX01", image_record_array=moved)):
         await agent.runner.smapi.call(request, lambda _: None)
-    assert "Image_Create_DM" not in [
-        call.name for call in (await agent.run(wanted(agent, comments=("of the shop",)), step="dying")).calls
-    ]
+    assert "Image_Create_DM" not in [call.name for call in (await agent.run(operation, step="dying")).calls]
     await first.bury()
 
 

@@ -232,10 +232,10 @@ class _Sqlite(Database):
     async def close(self) -> None:
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
-        self._log.close()
         for connection in (self._writes, *self._readers):
             connection.close()
         self._engine.dispose()
+        self._log.close()
 
     async def _save_log(self) -> None:
         """Most of it while others write, the rest while nobody does: without that it would begin anew only if it

@@ -6,5 +6,6 @@ machine it runs in: CP, punch, reader, in-guest agent, disks). Every operation h
 before it starts, is never run twice once it is done, and undoes what it did when it fails.
 
 It may import the leaves (smapi, cp, directory, images) and nothing else of ours. It must never keep a copy of what
-z/VM knows: each operation observes first. Passwords stay out of logs, errors and reported calls.
+z/VM knows: each operation observes first, or where an answer is missing. Passwords stay out of logs, errors
+and reported calls.
 """

@@ -6,7 +6,7 @@
 A change takes microseconds and is made on the event loop; in WAL mode with `synchronous=NORMAL` SQLite waits for no
 disk then, and what is committed survives the death of this process. What must survive a loss of power as well is
 flushed by a thread: one flush serves every change that was committed before it began, and changes go on meanwhile.
-What nobody waits for is flushed after LAG seconds at the latest.
+What nobody waits for goes with the next of them, and one begins within LAG seconds.
 The log is brought into the file by that thread too, while new changes wait, and is then written over.
 
 SQLite reads its log after a loss of power up to the first frame whose checksum is wrong, and drops what was not
@@ -33,8 +33,8 @@ LOG_LIMIT = 16 * 2**20
 LOG_STEP = 512 * 2**10
 """Bytes by which the log is made longer, up to that limit (see :mod:`zvmcloud.sqlite_log`)."""
 LAG = 0.05
-"""Seconds of changes for whose flush nobody waits that a loss of power may take: less than a directory manager takes
-for a change (judgement)."""
+"""Seconds in which changes gather that nobody waits for. A loss of power takes those of that time and of a flush: less
+than a directory manager takes for a change (judgement)."""
 
 T = TypeVar("T")
 _Then = Callable[[Exception | None], object]
@@ -69,17 +69,19 @@ class Commits:
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
-        if self._later is not None:
-            self._later.cancel()
         await self._idle.wait()
+        while self._later is not None:
+            self._later.cancel()
+            self._flush_unwaited()
+            await self._idle.wait()
         self._disk.end()
-        self._log.close()
         self.db.close()
+        self._log.close()
 
     async def change(self, work: Callable[[sqlite3.Connection], T], *, sync: bool = True) -> T:
         """Run `work` in a transaction; when it raises it has changed nothing. `sync`: it is on the disk when this
-        returns; otherwise LAG seconds later. OSError when the disk cannot be trusted: what is then in the log may be
-        lost or not."""
+        returns; otherwise a flush begins within LAG seconds. OSError when the disk cannot be trusted: what is then in
+        the log may be lost or not."""
         while self._emptying is not None:
             await asyncio.wait([self._emptying])
         self.db.execute("BEGIN IMMEDIATE")

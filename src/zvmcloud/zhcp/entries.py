@@ -126,12 +126,13 @@ async def query(context: Context, userid: str) -> Entry | None:
 
 def made_of(entry: Entry, records: Sequence[str]) -> bool:
     """Whether an entry says what these records say, and nothing else. The order does not count, nor do comments and
-    passwords: a directory manager may move, add or hide them."""
+    passwords: a directory manager may move, add or hide them (judgement)."""
     return _said(entry) == _said(Entry.parse(records))
 
 
 def _said(entry: Entry) -> list[tuple[str, ...]]:
-    return sorted(item.masked() for item in entry.statements if item.words and not item.is_comment)
+    first, *others = (item.masked() for item in entry.statements if item.words and not item.is_comment)
+    return sorted([(*first[:2], *first[3:]), *others])
 
 
 async def must_exist(context: Context, userid: str) -> Entry:

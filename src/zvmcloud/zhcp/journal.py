@@ -12,11 +12,11 @@ digest only (they may hold a password); whoever asks again sends them again. The
 
 `run` is the run of the agent that wrote the row: a row is deleted only by who means that very one.
 
-The disk is waited for where z/VM could be left in a state that nobody knows of: for notes, links and locks, and for a
-new epoch; many operations wait for one flush (commits.py). The beginning and the end of an operation survive the death
-of this process; should the machine lose its power right behind them, the operation is one that was cut off, and is
-sent again. An operation that was called off before it was begun has a row that ends it and no digest: whatever is sent
-under its key later is answered with that end.
+The disk is waited for where z/VM could be left in a state that nobody knows of: for notes of what is about to be done,
+links and locks, and for a new epoch; many operations wait for one flush (commits.py). The beginning and the end of an
+operation, and notes of what was done, survive the death of this process; should the machine lose its power right
+behind them, the operation is one that was cut off, and is sent again. An operation that was called off before it was
+begun has a row that ends it and no digest: whatever is sent under its key later is answered with that end.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
     DELETE of a key that runs    cancel it, once, and undo it; what a crash had cut off goes to its end
     DELETE of an unknown key     journal that it is over: a PUT that was under way, and comes later, begins nothing
 
-An operation is a task, which is cancelled only while it works, and once. Undo and the entry in the journal follow in
-the same task: nobody cuts them off. The entries an operation changes are its own until it is undone.
+An operation is a task, which is cancelled only while it works, and once; what z/VM is making then is waited for. Undo
+and the entry in the journal follow in the same task: nobody cuts them off. The entries an operation changes are its
+own until it is undone.
 
 A stop of the service cancels what runs: disks are detached, nothing is undone, and the journal still says "running",
 so that the next PUT of the key takes it up again.
@@ -87,7 +88,10 @@ class _Running:
             self.cancelled = True
             self.stopped = stop
             if self.working and self.task is not None:
-                self.task.cancel()
+                if stop:
+                    self.task.cancel()
+                else:
+                    self.context.call_off(self.task.cancel)
 
     async def work(self, wanted: Mapping[str, str]) -> dict[str, Json]:
         """The operation's work, once the entries are what was expected. AgentError 409 `entry-changed`;

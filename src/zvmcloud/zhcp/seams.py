@@ -26,8 +26,19 @@ class Smapi(ABC):
     health: Health
 
     @abstractmethod
-    async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
-        """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer."""
+    async def call(
+        self,
+        request: Request[R],
+        record: Record,
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        sending: Callable[[], object] | None = None,
+    ) -> Answer[R]:
+        """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer.
+
+        ``sending`` is called each time that the request goes out, when it has its turn; what that raises ends the call.
+        From then until the call is recorded z/VM may act on it.
+        """
 
     @abstractmethod
     def turn(self, name: str) -> AbstractAsyncContextManager[None]:
@@ -52,7 +63,7 @@ class Notes(ABC):
     @abstractmethod
     async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """Record intentions before they are acted on. Without `sync` they survive this process, and a loss of power a
-        little later (commits.LAG)."""
+        little later (commits.py)."""
 
     @abstractmethod
     def noted(self, start: str, *, but: str) -> frozenset[str]:

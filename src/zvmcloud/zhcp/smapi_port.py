@@ -76,11 +76,18 @@ class SmapiPort(Smapi):
         async with self._turns.setdefault(name, asyncio.Lock()):
             yield
 
-    async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
+    async def call(
+        self,
+        request: Request[R],
+        record: Record,
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        sending: Callable[[], object] | None = None,
+    ) -> Answer[R]:
         """See Smapi."""
         for pause in (*BUSY_PAUSES, None):
             try:
-                return await self._once(request, record, allow)
+                return await self._once(request, record, allow, sending)
             except SmapiError as error:
                 if pause is None or (error.rc, error.rs) not in LOCKED | BUSY:
                     raise from_smapi(error) from error
@@ -96,7 +103,13 @@ class SmapiPort(Smapi):
         """
         return self._client.events(accepted=accepted)
 
-    async def _once(self, request: Request[R], record: Record, allow: Sequence[tuple[int, int]]) -> Answer[R]:
+    async def _once(
+        self,
+        request: Request[R],
+        record: Record,
+        allow: Sequence[tuple[int, int]],
+        sending: Callable[[], object] | None,
+    ) -> Answer[R]:
         name = request.spec.name
         limit = self._long if name in LONG else self._short
         async with self._updates if _is_update(request.spec) else _UNLIMITED, limit:
@@ -104,6 +117,8 @@ class SmapiPort(Smapi):
             rc: int | None = None
             rs: int | None = None
             said: tuple[str, ...] = ()
+            if sending is not None:
+                sending()
             try:
                 answer = await self._client.call(request, allow=allow)
                 rc, rs, said = answer.rc, answer.rs, answer.text

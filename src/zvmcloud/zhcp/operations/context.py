@@ -71,6 +71,8 @@ class Context:
         self.progress = 0.0
         self.detail = ""
         self._undo: list[tuple[str, Undo]] = []
+        self._under_way = False
+        self._called_off = False
         self._writing: set[str] = set()
         self._held = AsyncExitStack()
 
@@ -88,6 +90,27 @@ class Context:
     async def call(self, request: Request[R], *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
         """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
         return await self.smapi.call(request, self.record, allow=allow)
+
+    def call_off(self, cancel: Callable[[], object]) -> None:
+        """Cancel the work: now, or when z/VM has answered what it is making. Undone before that, it would be made all
+        the same and stay."""
+        if self._under_way:
+            self._called_off = True
+            self.detail = f"{self.detail}; called off, waits for z/VM to answer"
+        else:
+            cancel()
+
+    def _sending(self) -> None:
+        self._go_on()
+        self._under_way = True
+
+    def _answered(self, call: Call) -> None:
+        self._under_way = False
+        self.record(call)
+
+    def _go_on(self) -> None:
+        if self._called_off:
+            raise asyncio.CancelledError
 
     @asynccontextmanager
     async def writing(self, userid: str) -> AsyncIterator[None]:
@@ -120,20 +143,15 @@ class Context:
         another's. When the answer is missing, it may have been made: `done` looks whether it was. If so, that is the
         answer (rc 0, without data); if not, the call is sent once more. Without `done` it fails, and will be undone.
         """
-        try:
-            if done is None:
-                answer = await self.call(request, allow=allow)
-            else:
-                answer = await self.settle(request, done, allow=allow)
-        except AgentError as error:
-            if error.undecided:
+
+        def remember() -> None:
+            if (what, undo) not in self._undo:
                 self.on_undo(what, undo)
-            raise
-        except asyncio.CancelledError:
-            self.on_undo(what, undo)
-            raise
+
+        answer = await self._settle(request, done, allow, remember)
         if (answer.rc, answer.rs) not in allow:
-            self.on_undo(what, undo)
+            remember()
+        self._go_on()
         return answer
 
     async def settle(
@@ -141,14 +159,28 @@ class Context:
     ) -> Answer[R]:
         """Call a function that changes something. When its answer is missing, look whether it was `done`: then that
         is the answer (rc 0, without data). If it was not, the call is sent once more. AgentError as `call`."""
+        answer = await self._settle(request, done, allow, lambda: None)
+        self._go_on()
+        return answer
+
+    async def _settle(
+        self,
+        request: Request[R],
+        done: Callable[[], Awaitable[bool]] | None,
+        allow: Sequence[tuple[int, int]],
+        missing: Callable[[], object],
+    ) -> Answer[R]:
+        """`missing` is called when the answer is."""
         lost = False
         while True:
             try:
-                return await self.call(request, allow=allow)
+                return await self.smapi.call(request, self._answered, allow=allow, sending=self._sending)
             except AgentError as error:
                 again = not lost
-                lost = lost or error.undecided
-                if not lost:
+                if error.undecided:
+                    lost = True
+                    missing()
+                if not lost or done is None:
                     raise
                 if await self._seen(done):
                     return Answer(0, 0)
@@ -350,6 +382,7 @@ class Context:
     async def undo(self) -> tuple[str, ...]:
         """Undo everything, last first; returns what could not be undone. Nothing that an action raises ends it."""
         left: list[str] = []
+        self._called_off = False  # the undo is not
         while self._undo:
             what, action = self._undo.pop()
             try:

@@ -16,8 +16,9 @@ from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
-_INTENDED, _MADE = "entry", "entry-made"
-"""Notes of an operation that makes an entry: before z/VM is asked, and once it has said that the entry is made."""
+_SENT, _OURS = "entry-sent", "entry"
+"""Notes of guest.create: z/VM is asked without a look before; an entry that is there is ours, as there was none when
+z/VM was asked, or because it said that it made it."""
 _GONE = ((400, 4),)
 _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 """Seconds after each try to clean up that was refused."""
@@ -32,7 +33,7 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
-        entry = await _left_by_a_crash(context, userid, records)
+        entry = await _left_by_a_crash(context, userid, records, minidisks)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
@@ -45,38 +46,54 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     return {"userid": userid, "disks": [disks.asked(disk) for disk in (*minidisks, *vdisks)]}
 
 
-async def _left_by_a_crash(context: Context, userid: str, records: Sequence[str]) -> Entry | None:
+async def _left_by_a_crash(
+    context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]
+) -> Entry | None:
     """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
 
-    A first run needs no look: z/VM refuses a userid that is taken, and nothing was touched then. Where that answer is
-    missing, an entry is ours when it is what was sent and has no disk yet; with disks it is ours only if z/VM had said
-    that it was made.
+    A first run that will make minidisks needs no look: z/VM refuses a userid that is taken, and nothing was touched
+    then. Where that answer is missing, an entry is ours when it is what was sent and has no minidisk yet, which none
+    that is in use is like. Of a guest without minidisks that cannot be told, so it is looked for before.
     """
-    if not context.intended(_INTENDED):
+    ours = context.intended(_OURS)
+    if minidisks and not ours and not context.intended(_SENT):
         return None
     entry = await entries.query(context, userid)
-    if entry is not None and not context.intended(_MADE):
+    if entry is not None and not ours:
+        if not context.intended(_SENT):
+            raise entries.guest_exists(userid)
         if not entries.made_of(entry, records):
             raise entries.guest_exists(userid, ", which is not known to be of this operation, that a crash cut off")
-        await context.intend(_MADE, sync=False)
+        await context.intend(_OURS, sync=False)
     return entry
 
 
 async def _define(context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]) -> None:
-    """Make the entry. An undo of what z/VM did not confirm leaves an entry that is not the one that was sent."""
+    """Make the entry, of which a look has found none, or which will have minidisks. An undo without z/VM's word that it
+    was made leaves an entry that may be another's."""
+    again, confirmed = context.intended(_OURS) or context.intended(_SENT), False
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
-        return entry is not None and entries.made_of(entry, records)
+        return entry is not None and (not minidisks or entries.made_of(entry, records))
 
     async def undo() -> None:
-        if context.intended(_MADE) or await made():
+        if confirmed or await made():
             await delete_entry(context, userid)
+        elif await entries.exists(context, userid):
+            raise entries.guest_exists(userid, ", which is not the one that was sent")
 
-    await context.intend(_INTENDED, *(f"disk-{disk.vdev}" for disk in minidisks))
+    await context.intend(_SENT if minidisks else _OURS, *(f"disk-{disk.vdev}" for disk in minidisks))
     request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
-    await context.make(request, f"entry {userid}", undo, done=made)
-    await context.intend(_MADE, sync=False)
+    try:
+        await context.make(request, f"entry {userid}", undo, done=made)
+    except AgentError as refusal:
+        # The call of the run before may not have been over when this one looked.
+        if not again or refusal.problem.code != "guest-exists" or not await made():
+            raise
+        context.on_undo(f"entry {userid}", undo)
+    confirmed = True
+    await context.intend(_OURS, sync=False)
 
 
 async def delete_entry(context: Context, userid: str) -> bool:

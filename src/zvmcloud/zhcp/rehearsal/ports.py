@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +39,16 @@ class RehearsedSmapi(Smapi):
         del name
         yield
 
-    async def call(self, request: Request[R], record: Record, *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
-        """See Smapi."""
+    async def call(
+        self,
+        request: Request[R],
+        record: Record,
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        sending: Callable[[], object] | None = None,
+    ) -> Answer[R]:
+        """See Smapi. Nothing goes out."""
+        del sending
         shown = parameters(request)
         if kinds.smapi_changes(request.spec.name, shown):
             effect = _EFFECTS.get(type(request))
