@@ -21,6 +21,7 @@ from zvmcloud.zhcp import coreos_disk
 from zvmcloud.zhcp.coreos_messages import PrepareCoreos
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.image_messages import ImageSource, WriteImage
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.operations.places import Disk
 
 CONFIG = json.dumps({"ignition": {"version": "3.2.0"}}).encode()
@@ -55,7 +56,7 @@ async def guest(agent: Agent, **disk: object) -> None:
 
 
 async def disk_file(agent: Agent) -> Path:
-    async with agent.runner.context("look").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("look"), "LINUX01", "0100", write=False) as (_, path):
         return path.resolve()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from zhcp.conftest import Agent
-from zhcp.test_image_formats import disk_file, linked
+from zhcp.test_image_formats import disk_file, disks_linked
 from zvmcloud.images.diskfile import EckdDisk, FbaDisk
 from zvmcloud.images.tracks import Record, Track
 from zvmcloud.zhcp.disk_messages import NewDisk
@@ -13,6 +13,7 @@ from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.image_messages import CloneDisk
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 from zvmcloud.zhcp.operations import disk_clone
+from zvmcloud.zhcp.operations.linked import linked
 
 CLONE = CloneDisk(userid="LINUX01", vdev="0100", source_userid="GOLD", source_vdev="0100")
 
@@ -24,7 +25,7 @@ async def guests(agent: Agent, size: int = 12, kind: str = "ECKD") -> None:
     pool = "POOL1" if kind == "ECKD" else "FBAPOOL"
     await agent.run(agent.guest("LINUX01", NewDisk(vdev="0100", type=kind, pool=pool, size_units=size)))
     if kind == "ECKD":
-        async with agent.runner.context("old").linked("LINUX01", "0100", write=True) as (_, path):
+        async with linked(agent.runner.context("old"), "LINUX01", "0100", write=True) as (_, path):
             with EckdDisk(path, writable=True) as disk:
                 disk.write_track(size - 1, 3, Track((Record(1, b"", b"old"),)))
 
@@ -51,7 +52,7 @@ async def test_the_copy_holds_what_the_source_holds_and_nothing_else(
         assert disk.sha256(5) == agent.image.content_sha256
         assert all(cylinder < 10 for cylinder, _, _ in disk.used_tracks())
     assert path.stat().st_blocks * 512 < 2_000_000, "holes stay holes"
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
     await agent.run(StartGuest(userid="LINUX01"))
 
 
@@ -59,7 +60,7 @@ async def test_fba_disks_are_copied(agent: Agent) -> None:
     for userid in ("GOLD", "LINUX01"):
         await agent.run(agent.guest(userid, NewDisk(vdev="0100", type="FBA", pool="FBAPOOL", size_units=9000)))
     content = b"\1" * 100_000 + bytes(3_000_000) + b"\2" * 512
-    async with agent.runner.context("x").linked("GOLD", "0100", write=True) as (_, path):
+    async with linked(agent.runner.context("x"), "GOLD", "0100", write=True) as (_, path):
         with FbaDisk(path, writable=True) as disk:
             disk.write_sparse(0, content.ljust(8000 * 512, b"\0"))
     outcome = await agent.run(CLONE)
@@ -76,7 +77,7 @@ async def test_a_disk_that_does_not_fit_is_not_touched(agent: Agent, size: int, 
     await guests(agent, size, kind)
     problem = await agent.refused(CLONE)
     assert (problem.status, problem.code) == (409, code)
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
     if kind == "ECKD":
         with EckdDisk(await disk_file(agent)) as disk:
             assert len(list(disk.used_tracks())) == 1
@@ -113,4 +114,4 @@ async def test_a_clone_that_is_cancelled_leaves_an_empty_disk(agent: Agent, monk
     assert (await running).code == "cancelled"
     with EckdDisk(await disk_file(agent)) as disk:
         assert list(disk.used_tracks()) == []
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []

@@ -20,6 +20,7 @@ from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.messages import parse_operation
 from zvmcloud.zhcp.network_messages import AttachNic, CreateVswitch
 from zvmcloud.zhcp.operations import reader as reader_operations
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile, ReceiveFile
 
 KERNEL = BootFile(data=base64.b64encode(b"kernel" * 100).decode())
@@ -49,7 +50,7 @@ async def test_a_config_drive_on_a_disk_is_an_iso9660_volume(agent: Agent, vdev:
     user_data = base64.b64encode(b"#cloud-config").decode()
     request = ConfigDrive(userid="LINUX01", hostname="web08", networks=(NETWORK,), user_data=user_data, vdev=vdev)
     await agent.run(request)
-    async with agent.runner.context("test").linked("LINUX01", vdev, write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", vdev, write=False) as (_, path):
         if vdev == "0101":
             with EckdDisk(path) as disk:
                 blocks = cdl.PartitionBlocks(disk, cdl.partitions(disk)[0])

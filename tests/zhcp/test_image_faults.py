@@ -13,7 +13,7 @@ import pytest
 
 from zhcp.conftest import Agent
 from zhcp.image_server import ImageServer
-from zhcp.test_image_formats import disk_file, fba_guest, linked, placed
+from zhcp.test_image_formats import disk_file, disks_linked, fba_guest, placed
 from zhcp.test_image_read import Receiver, capture, receiver
 from zhcp.test_program import program, settings
 from zhcp.test_road import until_up
@@ -47,7 +47,7 @@ async def test_a_server_that_dies_midway_leaves_an_empty_disk(agent: Agent, monk
         problem = await agent.refused(agent.write_image(url=url))
     assert (problem.status, problem.code, problem.retryable) == (502, "source-lost", True)
     assert await empty(agent)
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 @pytest.mark.parametrize("fault", ["digest", "truncated", "longer"])
@@ -61,7 +61,7 @@ async def test_a_wrong_file_on_the_server_leaves_an_empty_disk_and_nothing_in_th
         problem = await agent.refused(agent.write_image(url=url))
     assert problem.code in ("digest-mismatch", "image-damaged", "source-changed", "image-truncated")
     assert await empty(agent)
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
     assert not any(path.name.startswith("sha256") for path in (agent.settings.state / "images").iterdir())
 
 
@@ -70,7 +70,7 @@ async def test_a_disk_behind_which_storage_is_full_is_erased_and_a_later_deploym
     agent.simulator.faults.add(Rule(action="disk-full", target="LINUX01.0100", bytes=100_000, count=1))
     problem = await agent.refused(agent.write_image())
     assert (problem.status, problem.code) == (507, "disk-write-failed")
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
     assert agent.runner.journal.links() == ()
     assert await empty(agent)
     await agent.run(agent.write_image())
@@ -85,7 +85,7 @@ async def test_blocks_behind_which_storage_is_full_are_erased_as_far_as_they_wer
     rule = agent.simulator.faults.add(Rule(action="disk-full", target="LINUX01.*", bytes=2_000_000, count=1))
     problem = await agent.refused(agent.write_image(**placed(agent, data)))
     assert (problem.status, problem.code) == (507, "disk-write-failed")
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
     with FbaDisk(await disk_file(agent)) as disk:
         assert not any(disk.read(0, disk.blocks))
     agent.simulator.faults.remove(rule.number)
@@ -103,7 +103,7 @@ async def test_a_full_file_system_under_the_cache_is_an_error(agent: Agent, monk
     async with ImageServer(agent.image.path.read_bytes()).running() as url:
         problem = await agent.refused(agent.write_image(url=url))
     assert (problem.status, problem.code) == (507, "cache-full")
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 async def test_a_bomb_is_stopped_at_the_size_of_the_disk(agent: Agent) -> None:
@@ -111,7 +111,7 @@ async def test_a_bomb_is_stopped_at_the_size_of_the_disk(agent: Agent) -> None:
     bomb = gzip.compress(bytes(300_000_000), 1) + gzip.compress(b"small")
     problem = await agent.refused(agent.write_image(**placed(agent, bomb)))
     assert problem.code == "image-too-large"
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 async def test_smapi_that_hangs_ends_a_capture_without_a_link(agent: Agent, receiver: Receiver) -> None:
@@ -122,7 +122,7 @@ async def test_smapi_that_hangs_ends_a_capture_without_a_link(agent: Agent, rece
     problem = await agent.refused(capture(receiver, vdev=""))
     assert (problem.status, problem.code, problem.retryable) == (503, "smapi-unreachable", True)
     assert receiver.files == []
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 async def test_a_link_that_cp_refuses_touches_nothing(agent: Agent) -> None:
@@ -131,7 +131,7 @@ async def test_a_link_that_cp_refuses_touches_nothing(agent: Agent) -> None:
     await agent.runner.machine.cp("LINK LINUX01 0100 AS 0500 W")
     problem = await agent.refused(agent.write_image())
     assert (problem.status, problem.code, problem.retryable) == (409, "disk-in-use", False)
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 async def links(machine: SimulatedMachine) -> bool:

@@ -19,6 +19,7 @@ from zvmcloud.images.header import ImageHeader, ImageKind
 from zvmcloud.images.tracks import BLOCK_BYTES, TRACK_DATA_BYTES, TRACKS_PER_CYLINDER, Track
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import Problem
+from zvmcloud.zhcp.operations.linked import linked
 
 ROOM = 20_000
 NOISE = random.Random(3)
@@ -50,7 +51,7 @@ def placed(agent: Agent, data: bytes) -> dict[str, Any]:
 
 
 async def disk_file(agent: Agent) -> Path:
-    async with agent.runner.context("look").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("look"), "LINUX01", "0100", write=False) as (_, path):
         return path.resolve()
 
 
@@ -59,12 +60,12 @@ async def fba_guest(agent: Agent, blocks: int = ROOM) -> None:
 
 
 async def marked(agent: Agent) -> None:
-    async with agent.runner.context("mark").linked("LINUX01", "0100", write=True) as (_, path):
+    async with linked(agent.runner.context("mark"), "LINUX01", "0100", write=True) as (_, path):
         with FbaDisk(path, writable=True) as disk:
             disk.write(0, b"old content ".ljust(512))
 
 
-async def linked(agent: Agent) -> list[str]:
+async def disks_linked(agent: Agent) -> list[str]:
     answer = await agent.runner.machine.cp("QUERY VIRTUAL ALL")
     return [line for line in answer.lines if line.startswith("DASD F")]
 
@@ -80,7 +81,7 @@ async def test_raw_bytes_arrive_on_a_larger_fba_disk_whatever_is_around_them(age
         data = disk.read(0, ROOM)
     assert data == RAW + bytes(ROOM * 512 - len(RAW))
     assert path.stat().st_blocks * 512 < 700_000, "holes stay holes"
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 @pytest.mark.parametrize("form", PACK)
@@ -93,7 +94,7 @@ async def test_an_image_one_block_larger_than_the_disk_is_refused_and_changes_no
     assert f"{blocks} BLK" in problem.detail
     with FbaDisk(await disk_file(agent)) as disk:
         assert disk.read(0, 1).startswith(b"old content")
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 @pytest.mark.parametrize("form", ["raw", "gzip", "xz", "zstd", "two streams of xz"])
@@ -112,7 +113,7 @@ async def test_an_image_that_comes_from_a_server_is_measured_there(agent: Agent,
             assert f"{blocks} BLK" in problem.detail
     with FbaDisk(await disk_file(agent)) as disk:
         assert disk.read(0, 1).startswith(b"old content")
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 @pytest.mark.parametrize("form", ["gzip of two members", "zstd without a size", "xz without ranges"])
@@ -130,7 +131,7 @@ async def test_an_image_that_does_not_tell_its_size_ends_where_the_disk_does(age
     assert (problem.status, problem.code) == (409, "image-too-large")
     with FbaDisk(await disk_file(agent)) as disk:
         assert not any(disk.read(0, 10_000)), "nothing of the image, nor of what was there before"
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 @pytest.mark.parametrize("form", PACK)
@@ -148,7 +149,7 @@ async def test_a_damaged_image_of_any_format_leaves_nothing_that_boots(agent: Ag
     with FbaDisk(await disk_file(agent)) as disk:
         first = disk.read(0, 64)
         assert first.startswith(b"old content") if known_before else not any(first)
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []
 
 
 def eckd_raw(cylinders: int) -> tuple[bytes, list[Track]]:
@@ -247,4 +248,4 @@ async def test_a_file_that_is_no_image_is_refused(agent: Agent, data: bytes) -> 
     await fba_guest(agent)
     problem = await refused(agent, data)
     assert problem.status == 422
-    assert await linked(agent) == []
+    assert await disks_linked(agent) == []

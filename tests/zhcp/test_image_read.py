@@ -25,6 +25,7 @@ from zvmcloud.zhcp.guest_messages import StartGuest
 from zvmcloud.zhcp.image_messages import ImageTarget, ReadImage
 from zvmcloud.zhcp.image_reader import ImageReader
 from zvmcloud.zhcp.image_writer import ImageWriter
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.sources import Digest
 
 
@@ -130,7 +131,7 @@ async def test_a_capture_that_is_cancelled_leaves_no_link_and_the_disk_as_it_was
 ) -> None:
     await agent.run(agent.guest())
     await agent.run(agent.write_image())
-    async with agent.runner.context("look").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("look"), "LINUX01", "0100", write=False) as (_, path):
         file = path.resolve()
     before = file.read_bytes()
     receiver.go_on.clear()

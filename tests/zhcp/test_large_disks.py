@@ -13,6 +13,7 @@ from zvmcloud.images.tracks import BLOCK_BYTES, BLOCKS_PER_TRACK, CYLINDER_DATA_
 from zvmcloud.simulator.presets import Model, Pool
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.image_messages import CloneDisk
+from zvmcloud.zhcp.operations.linked import linked
 
 LARGE = Model(pools={"POOL1": Pool("3390", 1, 400_000, "LX")})
 NEEDED, SIZE = 65_541, 70_000
@@ -46,7 +47,7 @@ async def test_an_image_reaches_beyond_cylinder_65536_and_a_copy_and_a_smaller_i
     outcome = await agent.run(clone)
     assert outcome.result is not None
     assert outcome.result["method"] == "flashcopy"
-    async with agent.runner.context("look").linked("LINUX02", "0100", write=False) as (alias, path):
+    async with linked(agent.runner.context("look"), "LINUX02", "0100", write=False) as (alias, path):
         answer = await agent.runner.context("look").cp(f"QUERY VIRTUAL {alias}")
         assert f"{SIZE:>10} CYL" in str(answer)
         with EckdDisk(path) as disk:

@@ -20,6 +20,7 @@ from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.journal import digest
 from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.operations import context as operation_context
+from zvmcloud.zhcp.operations.linked import linked
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +225,7 @@ async def test_disks_that_somebody_added_keep_an_unconfirmed_entry(agent: Agent)
 
 async def content(agent: Agent) -> str:
     """What is on disk 0100 of LINUX01."""
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, path):
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -14,6 +14,7 @@ from zvmcloud.zhcp.journal import Journal, digest
 from zvmcloud.zhcp.machine import CpAnswer, SimulatedMachine
 from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, CreateVswitch
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.seams import Opened
 
 UNREACHABLE = AgentError(503, "machine-unreachable", "nobody is there", retryable=True)
@@ -57,7 +58,7 @@ async def test_recovery_that_comes_late_leaves_the_disks_of_running_operations_a
     assert (early.status, early.retryable) == (503, True)
     assert not any(call.name.startswith("LINK") for call in early.calls), "nothing is linked before recovery has ended"
     reachable = True
-    async with agent.runner.context("job/step").linked("LINUX01", "0100", write=True) as (vdev, path):
+    async with linked(agent.runner.context("job/step"), "LINUX01", "0100", write=True) as (vdev, path):
         again = await agent.runner.recover()
         assert again == ()
         assert [link.vdev for link in agent.runner.journal.links()] == [vdev]

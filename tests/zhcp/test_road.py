@@ -35,6 +35,7 @@ from zvmcloud.zhcp.network_messages import (
     SetVswitchVlan,
     UncoupleNic,
 )
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.reader_messages import PunchFiles, ReaderFile
 
 EXT4 = NewDisk(vdev="0101", size_units=20, pool="POOL1", format="ext4")
@@ -103,21 +104,21 @@ async def test_a_second_disk_holds_the_file_system_that_was_asked_for(agent: Age
     swap = NewDisk(vdev="0103", size_units=5, pool="POOL1", format="swap")
     xfs = NewDisk(vdev="0105", size_units=500, pool="POOL1", format="xfs")
     await agent.run(agent.guest("LINUX01", ROOT, EXT4, fba, swap, NewDisk(vdev="0104", vdisk_blocks=2048), xfs))
-    async with agent.runner.context("test").linked("LINUX01", "0101", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0101", write=False) as (_, path):
         with EckdDisk(path) as disk:
             (partition,) = cdl.partitions(disk)
             superblock = cdl.PartitionBlocks(disk, partition).read(0)[1024:2048]
             assert superblock[56:58] == b"\x53\xef"
             assert int.from_bytes(superblock[4:8], "little") == partition.blocks
             assert path.stat().st_blocks * 512 < 20 * 983040 / 4
-    async with agent.runner.context("test").linked("LINUX01", "0102", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0102", write=False) as (_, path):
         with FbaDisk(path) as fba_disk:
             assert fba_disk.read(2048 + 2, 1)[56:58] == b"\x53\xef"
-    async with agent.runner.context("test").linked("LINUX01", "0103", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0103", write=False) as (_, path):
         with EckdDisk(path) as disk:
             first = cdl.PartitionBlocks(disk, cdl.partitions(disk)[0]).read(0)
             assert first[4086:4096] == b"SWAPSPACE2"
-    async with agent.runner.context("test").linked("LINUX01", "0105", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0105", write=False) as (_, path):
         with EckdDisk(path) as disk:
             (partition,) = cdl.partitions(disk)
             superblock = cdl.PartitionBlocks(disk, partition).read(0)
@@ -131,7 +132,7 @@ async def test_a_second_disk_holds_the_file_system_that_was_asked_for(agent: Age
 async def test_the_image_is_on_the_disk_to_the_last_byte(agent: Agent) -> None:
     await agent.run(agent.guest())
     await agent.run(agent.write_image())
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, path):
         with EckdDisk(path) as disk:
             assert disk.sha256(5) == agent.image.content_sha256
             system = sample.read_system(disk)
@@ -152,7 +153,7 @@ async def test_a_failed_deploy_leaves_nothing_linked_and_nothing_that_boots(agen
     assert problem.code == code
     answer = await agent.runner.machine.cp("QUERY VIRTUAL DASD")
     assert not any(" F0" in line for line in answer.lines)
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, path):
         with EckdDisk(path) as disk:
             assert list(disk.used_tracks()) == []
     await agent.run(agent.guest("OTHER"))
@@ -347,7 +348,7 @@ async def test_an_fba_disk_image_is_deployed_and_boots_an_unknown_system(agent: 
     written = await agent.run(agent.write_image(url=image.as_uri(), sha256=digest, bytes=image.stat().st_size))
     assert written.result is not None
     assert (written.result["kind"], written.result["units"], written.result["bootable"]) == ("FBA", 100, True)
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, path):
         with FbaDisk(path) as fba:
             assert fba.read(0, 100) == content
     eckd = await agent.refused(agent.write_image())
@@ -361,7 +362,7 @@ async def test_a_disk_linked_by_another_guest_is_not_overwritten(agent: Agent) -
     problem = await agent.refused(agent.write_image())
     assert (problem.status, problem.code) == (409, "disk-in-use")
     await agent.runner.machine.cp("DETACH E000")
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, path):
         with EckdDisk(path) as disk:
             assert disk.sha256(5) == agent.image.content_sha256
 

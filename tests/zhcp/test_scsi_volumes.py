@@ -28,6 +28,7 @@ from zvmcloud.zhcp.fcp_messages import RefreshBootmap
 from zvmcloud.zhcp.guest_messages import CreateGuest, StartGuest
 from zvmcloud.zhcp.image_messages import CloneDisk, EraseDisk, ImageSource, ImageTarget, ReadImage, Volume, WriteImage
 from zvmcloud.zhcp.messages import parse_operation
+from zvmcloud.zhcp.operations.linked import online
 
 BLOCKS = 8192
 PORT, OTHER_PORT = "500507630708d3b3", "50050763071bc5e3"
@@ -69,12 +70,12 @@ async def with_devices(agent: Agent) -> None:
         assert answer.rc == 0, answer.lines
 
 
-def online(agent: Agent) -> tuple[str, ...]:
+def units_online(agent: Agent) -> tuple[str, ...]:
     return agent.simulator.system.machines["ZHCP"].units
 
 
 def clean(agent: Agent) -> None:
-    assert online(agent) == ()
+    assert units_online(agent) == ()
     assert agent.runner.journal.volumes() == ()
 
 
@@ -132,7 +133,7 @@ async def test_a_path_on_which_a_volume_was_online_before_stays_so(agent: Agent)
     before = online_before(agent)
     await agent.run(WriteImage(source=an_image(agent), volume=volume()))
     assert content(agent) == (agent.folder / "images" / "scsi").read_bytes()
-    assert online(agent) == (before,), "the other three paths are gone again"
+    assert units_online(agent) == (before,), "the other three paths are gone again"
     assert agent.runner.journal.volumes() == ()
 
 
@@ -140,12 +141,12 @@ async def test_recovery_leaves_a_volume_on_the_path_on_which_it_was_before_the_c
     await with_devices(agent)
     lun(agent)
     before = online_before(agent)
-    crashed = agent.runner.context("job/step").volume(volume())
+    crashed = online(agent.runner.context("job/step"), volume())
     await crashed.__aenter__()
-    assert len(online(agent)) == 4
+    assert len(units_online(agent)) == 4
     agent.restart()
     assert await agent.runner.recover() == (FIRST,)
-    assert online(agent) == (before,)
+    assert units_online(agent) == (before,)
     assert agent.runner.journal.volumes() == ()
 
 
@@ -336,7 +337,7 @@ async def test_a_copy_that_is_cancelled_lets_the_volume_go(agent: Agent) -> None
         write = WriteImage(source=dataclasses.replace(source, url=url), volume=volume())
         running = asyncio.create_task(agent.client.run(job="v", step="w", epoch=1, operation=write))
         for _ in range(500):
-            if online(agent):
+            if units_online(agent):
                 break
             await asyncio.sleep(0.02)
         other = await agent.refused(EraseDisk(volume=volume()))
@@ -352,10 +353,10 @@ async def test_a_copy_that_is_cancelled_lets_the_volume_go(agent: Agent) -> None
 async def test_a_volume_that_a_crash_left_online_is_given_back_at_the_next_start(agent: Agent) -> None:
     await with_devices(agent)
     lun(agent)
-    holding = agent.runner.context("crash").volume(volume())
+    holding = online(agent.runner.context("crash"), volume())
     path: Path = await holding.__aenter__()
     assert path.stat().st_size == BLOCKS * 512
-    assert len(online(agent)) == 4
+    assert len(units_online(agent)) == 4
     agent.restart()
     assert agent.runner.journal.volumes() != ()
     await agent.runner.recover()

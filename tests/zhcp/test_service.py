@@ -14,6 +14,7 @@ from zvmcloud.zhcp.guest_messages import DeleteGuest, StartGuest
 from zvmcloud.zhcp.http import LostError
 from zvmcloud.zhcp.journal import digest
 from zvmcloud.zhcp.messages import operation_json
+from zvmcloud.zhcp.operations.linked import linked
 
 
 def body(agent: Agent, **changes: object) -> dict[str, object]:
@@ -175,7 +176,7 @@ async def test_a_copy_can_be_cancelled_and_leaves_an_empty_disk(agent: Agent) ->
         server.go_on.set()
     assert (ended["state"], ended["error"]["code"]) == ("failed", "cancelled")
     assert [call["name"].split()[0] for call in ended["calls"]][-1] == "DETACH"
-    async with agent.runner.context("test").linked("LINUX01", "0100", write=False) as (_, disk_path):
+    async with linked(agent.runner.context("test"), "LINUX01", "0100", write=False) as (_, disk_path):
         with EckdDisk(disk_path) as disk:
             assert list(disk.used_tracks()) == []
 

@@ -29,6 +29,7 @@ from zvmcloud.zhcp.fcp_messages import RefreshBootmap
 from zvmcloud.zhcp.image_messages import Volume
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.linked import online
 
 _SECONDS = 1200.0
 _NOT_FREE = (8, 8)
@@ -64,7 +65,7 @@ async def _boots(context: Context, request: RefreshBootmap) -> bool | None:
     if context.rehearsing or not context.settings.storage.fcps:
         return None
     context.report(0.9, "looking at the boot record")
-    async with context.volume(Volume(request.lun, request.wwpns)) as path:
+    async with online(context, Volume(request.lun, request.wwpns)) as path:
         return await in_thread(partial(_read, path))
 
 

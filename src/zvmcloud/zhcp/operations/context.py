@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.smapi.declare import Answer, Reply, Request
-from zvmcloud.zhcp.errors import AgentError, Call, FieldError, Json, from_cp
+from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
 from zvmcloud.zhcp.image_cache import ImageCache
-from zvmcloud.zhcp.image_messages import Volume
-from zvmcloud.zhcp.joining import to_its_end
 from zvmcloud.zhcp.links import Links
 from zvmcloud.zhcp.machine import CpAnswer, GuestAnswer, GuestUnreachableError, Machine
-from zvmcloud.zhcp.seams import Leftovers, Notes, Opened, Smapi
+from zvmcloud.zhcp.seams import Leftovers, Notes, Smapi
 from zvmcloud.zhcp.settings import Settings
 
 R = TypeVar("R", bound=Reply)
@@ -28,11 +24,6 @@ log = logging.getLogger(__name__)
 
 OBSERVE_PAUSES: tuple[float, ...] = (0, 2, 5, 8)
 """Seconds before each look at whether a call whose answer was lost was done."""
-_LINK_TRIES = 32
-_DETACH_PAUSES = (0.0, 0.5, 0.0)
-"""Seconds after each try to detach a disk that failed."""
-_VDEV_IN_USE = 92
-_LINK_REFUSALS = (40, 53, 92, 101, 104, 105, 107, 110, 114, 118)
 
 
 class Context:
@@ -59,7 +50,7 @@ class Context:
         self.journal = journal
         self.links = links
         self.images = images
-        self._recovery = recovery
+        self.recovery = recovery
         self.key = key
         self.again = notes is not None
         """Whether a crash ended an earlier run of this operation."""
@@ -230,112 +221,6 @@ class Context:
         answer = await self.cp(commands.query_user(userid), allow=(3, 45, 53, 361))
         return answers.query_user(userid, answer.rc, answer.lines)
 
-    # -- linked disks ---------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def linked(
-        self, owner: str, disk: str, *, write: bool, blank: bool | Callable[[str], Awaitable[None]] = False
-    ) -> AsyncIterator[tuple[str, Path]]:
-        """Link a disk for the time of the block: (our device number, its file or block device).
-
-        `blank`: its tracks are formatted first; a function is asked before, with our device number, and may refuse.
-        For writing the link is exclusive: AgentError 409 `disk-in-use` when someone else has one.
-        """
-        vdev, answer = await self._link(owner, disk, "W" if write else "RR")
-        try:
-            if write and not answers.link(vdev, answer.lines):
-                raise AgentError(
-                    409,
-                    "disk-in-use",
-                    f"disk {disk} of {owner} is linked by someone else: only reading is possible",
-                    retryable=True,
-                    remedy="stop the guest and whoever else has the disk linked",
-                )
-            if callable(blank):
-                await blank(vdev)
-            if blank:
-                await self.machine.blank(vdev)
-            yield vdev, await self.machine.device(vdev)
-        finally:
-            await to_its_end(self._detach(vdev))
-
-    @asynccontextmanager
-    async def volume(self, volume: Volume) -> AsyncIterator[Path]:
-        """Have a SCSI volume online for the time of the block: its file or block device.
-
-        FieldError without FCP devices, AgentError 409 `disk-in-use` when another operation has it, `lun-unreachable`.
-        A volume that cannot be taken offline keeps its row in the journal; the next start takes it offline.
-        """
-        devices = volume.devices or self.settings.storage.fcps
-        if not devices:
-            raise FieldError("volume.devices", "", "FCP devices of the agent, or storage.fcps in its settings")
-        await self._recovery.disks()
-        with self.links.only(volume.lun):
-            online = await self.machine.volume_paths(devices, volume.wwpns, volume.lun)
-            tried = itertools.product(devices, volume.wwpns)
-            opened = Opened(volume.lun, tuple(path for path in tried if path not in online))
-            await self.journal.opening(opened)
-            given_back = AsyncExitStack()
-            try:
-                yield await given_back.enter_async_context(self.machine.volume(devices, volume.wwpns, volume.lun))
-            finally:
-                await to_its_end(self._close(opened, given_back))
-
-    async def _close(self, volume: Opened, given_back: AsyncExitStack) -> None:
-        """Give a volume back as the machine does it, which leaves what was online before, and forget it."""
-        try:
-            await given_back.aclose()
-        except AgentError as problem:
-            log.error("LUN %s stays online: %s", volume.lun, problem)  # noqa: TRY400 (the problem says it all)
-        else:
-            await self.journal.closed(volume)
-
-    async def _link(self, owner: str, disk: str, mode: str) -> tuple[str, CpAnswer]:
-        """Link at a number of ours; one that is in use on z/VM all the same is passed over.
-
-        Not before the disks are detached that a crash left linked: one of them may be the disk that is wanted.
-        """
-        await self._recovery.disks()
-        for _ in range(_LINK_TRIES):
-            vdev = self.links.take()
-            try:
-                await self.journal.linking(vdev, owner, disk)
-            except BaseException:
-                await to_its_end(self._free(vdev))
-                raise
-            command = commands.link(owner, disk, vdev, mode)
-            try:
-                answer = await self.cp(command, allow=_LINK_REFUSALS)
-            except BaseException:
-                # A LINK that was cut off may have been done.
-                await to_its_end(self._detach(vdev))
-                raise
-            if not answer.rc:
-                return vdev, answer
-            await to_its_end(self._free(vdev))
-            if answer.rc != _VDEV_IN_USE:
-                raise _link_refused(command, answer, owner, disk)
-        detail = f"{_LINK_TRIES} device numbers of the agent are in use by others"
-        raise AgentError(503, "links-exhausted", detail, remedy="detach what is linked at F000 to FEFF")
-
-    async def _detach(self, vdev: str) -> None:
-        """Tried three times, because the guest does not get a disk that we have. A link that cannot be given back keeps
-        its number and its row in the journal; the next start detaches it."""
-        for pause in _DETACH_PAUSES:
-            try:
-                await self.machine.release(vdev)
-                await self.cp(commands.detach(vdev), allow=(40,))
-            except AgentError as problem:
-                log.error("disk %s stays linked: %s", vdev, problem)  # noqa: TRY400 (the problem says it all)
-                await asyncio.sleep(pause)
-            else:
-                await self._free(vdev)
-                return
-
-    async def _free(self, vdev: str) -> None:
-        await self.journal.unlinked(vdev)
-        self.links.give_back(vdev)
-
     # -- progress, intentions, undo -------------------------------------------------------------------------------
 
     def report(self, progress: float, detail: str) -> None:
@@ -394,15 +279,3 @@ class Context:
                 left.append(f"{what}: {type(problem).__name__}: {problem}")
                 log.exception("cannot undo %s", what)
         return tuple(left)
-
-
-def _link_refused(command: str, answer: CpAnswer, owner: str, disk: str) -> AgentError:
-    if answer.rc == 53:
-        return from_cp(command, answer.rc, answer.lines, status=404, code="guest-unknown")
-    if answer.rc in (40, 107):
-        return from_cp(command, answer.rc, answer.lines, status=404, code="disk-unknown")
-    if answer.rc in (101, 104, 105, 110):
-        return from_cp(command, answer.rc, answer.lines, status=409, code="disk-in-use")
-    if answer.rc in (114, 118):
-        return from_cp(command, answer.rc, answer.lines, status=403, code="link-not-authorized")
-    return from_cp(command, answer.rc, answer.lines)

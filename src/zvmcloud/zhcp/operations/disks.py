@@ -12,6 +12,7 @@ from zvmcloud.zhcp import entries, formatting, placement, pools
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.operations.context import Context, Undo
+from zvmcloud.zhcp.operations.linked import linked
 from zvmcloud.zhcp.operations.states import must_be_off
 
 _DEVICE_TYPE = {"ECKD": "3390", "FBA": "9336"}
@@ -62,7 +63,7 @@ async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
 async def format_minidisk(context: Context, userid: str, disk: NewDisk) -> None:
     """Label and format a disk that is in the entry, through an exclusive link."""
     started = time.monotonic()
-    async with context.linked(userid, disk.vdev, write=True, blank=True) as (vdev, path):
+    async with linked(context, userid, disk.vdev, write=True, blank=True) as (vdev, path):
         if not context.rehearsing:
             await formatting.format_disk(path, disk.type, disk.vdev, disk.format, context.settings.state / "scratch")
         took = (time.monotonic() - started) * 1000

@@ -14,6 +14,7 @@ from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.image_messages import Place, Volume
 from zvmcloud.zhcp.joining import in_thread
 from zvmcloud.zhcp.operations.context import Context
+from zvmcloud.zhcp.operations.linked import linked, online
 from zvmcloud.zhcp.operations.states import must_be_off
 
 
@@ -61,7 +62,7 @@ async def opened(
         yield Disk(str(place), "SCSI", 0, Path(), "", {"lun": place.volume.lun}, place.userid)
         return
     if place.volume is not None:
-        async with context.volume(place.volume) as path:
+        async with online(context, place.volume) as path:
             disk = replace(await _volume(place.volume, path), userid=place.userid)
             if check is not None:
                 check(disk.kind, disk.size)
@@ -80,7 +81,7 @@ async def opened(
             check(_kind(dasd), dasd.size)
 
     blank = look if check is not None else False
-    async with context.linked(place.userid, place.vdev, write=write, blank=blank) as (alias, path):
+    async with linked(context, place.userid, place.vdev, write=write, blank=blank) as (alias, path):
         if not found:
             await look(alias)
         facts: dict[str, Json] = {"vdev": place.vdev}

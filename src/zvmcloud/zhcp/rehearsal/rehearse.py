@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from zvmcloud.cp.answers import AnswerError
 from zvmcloud.cp.commands import OperandError
@@ -32,13 +30,6 @@ class Rehearsal(Context):
     """A context whose operation changes nothing. Its disks have no device: who would open one asks `rehearsing`."""
 
     rehearsing = True
-
-    @asynccontextmanager
-    async def linked(self, owner: str, disk: str, **how: object) -> AsyncIterator[tuple[str, Path]]:
-        """Link and detach, without a path."""
-        vdev, _ = await self._link(owner, disk, "W" if how.get("write") else "RR")
-        yield vdev, Path()
-        await self._detach(vdev)
 
 
 async def rehearse(asking: Context, document: Mapping[str, Json]) -> dict[str, Json]:
