@@ -14,10 +14,13 @@ from zhcp.dying import Dying
 from zhcp.test_cut_off import struck
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi import functions as f
-from zvmcloud.smapi.client import Patience
-from zvmcloud.zhcp.disk_messages import AddDisks
+from zvmcloud.smapi.client import IMPATIENT, Patience
+from zvmcloud.zhcp import entries
+from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
+from zvmcloud.zhcp.entry_messages import DefineGuest
 from zvmcloud.zhcp.guest_messages import CreateGuest
 from zvmcloud.zhcp.journal import digest
+from zvmcloud.zhcp.kinds import Operation
 from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.operations import context as operation_context
 from zvmcloud.zhcp.operations.linked import linked
@@ -39,17 +42,25 @@ def entry(agent: Agent) -> tuple[str, ...]:
     return agent.simulator.system.entries["LINUX01"].entry.render()
 
 
-OTHERS: dict[str, dict[str, object]] = {
-    "another": {"vcpus": 4, "disks": ()},
-    "the same": {},
-    "the same without disks": {"disks": ()},
+OTHERS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "another": ({"vcpus": 4, "disks": ()}, {}),
+    "the same": ({}, {}),
+    "the same without disks": ({"disks": ()}, {"disks": ()}),
+    "the same without disks, that boots from elsewhere": ({"disks": (), "ipl": "CMS"}, {"ipl": "CMS"}),
 }
+"""By kind: what somebody else's guest has, and what is asked for now."""
 
 
 async def another(agent: Agent, kind: str) -> tuple[CreateGuest, tuple[str, ...]]:
     """LINUX01 is made by somebody else, with another password: what is asked for now, and that entry."""
-    await agent.run(wanted(agent, password="OTHERS", **OTHERS[kind]))
-    return wanted(agent, **({} if kind == "another" else OTHERS[kind])), entry(agent)
+    theirs, ours = OTHERS[kind]
+    await agent.run(wanted(agent, password="OTHERS", **theirs))
+    return wanted(agent, **ours), entry(agent)
+
+
+def looks(operation: CreateGuest) -> bool:
+    """Whether it looks for the entry before it asks for it."""
+    return operation.ipl != "0100" or not operation.disks
 
 
 def loses(agent: Agent, function: str = "Image_Create_DM", **rule: object) -> None:
@@ -86,10 +97,10 @@ async def test_an_entry_that_was_there_is_left_alone_by_a_run_after_a_crash(agen
     """The agent dies when z/VM has refused the userid, before anybody has heard of it."""
     operation, there = await another(agent, kind)
     first = Dying(agent)
-    first.after_function("Image_Create_DM" if operation.disks else "Image_Query_DM")
+    first.after_function("Image_Query_DM" if looks(operation) else "Image_Create_DM")
     await first.begin(operation, "dying")
     problem = await agent.refused(operation, step="dying")
-    assert (problem.code, "a crash" in problem.detail) == ("guest-exists", bool(operation.disks))
+    assert (problem.code, "a crash" in problem.detail) == ("guest-exists", not looks(operation))
     assert entry(agent) == there
     await first.bury()
 
@@ -102,7 +113,7 @@ async def test_an_entry_that_was_there_is_left_alone_when_the_answer_is_lost(
     operation, there = await another(agent, kind)
     loses(agent, action=action)
     problem = await agent.refused(operation)
-    assert (problem.code, "could not undo" in problem.detail) == ("guest-exists", bool(operation.disks))
+    assert (problem.code, "could not undo" in problem.detail) == ("guest-exists", not looks(operation))
     assert entry(agent) == there
 
 
@@ -139,6 +150,61 @@ async def test_a_cancel_waits_for_what_z_vm_is_making_and_undoes_it(agent: Agent
     assert "LINUX01" not in agent.simulator.system.entries
 
 
+async def test_a_cancel_undoes_what_z_vm_confirmed_whatever_is_in_it(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "made_of", lambda *_: False)  # a directory manager that rewrites statements
+    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.3, count=1))
+    assert await cancelled(agent, wanted(agent)) == "cancelled"
+    assert "LINUX01" not in agent.simulator.system.entries
+
+
+async def test_a_cancel_waits_until_it_is_known_whether_a_lost_call_was_done(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operation_context, "OBSERVE_PAUSES", (0, 0.3, 1))
+    agent.runner.smapi._client._patience = replace(IMPATIENT, reply_timeout=0.2)
+    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.8, count=1))
+    going = asyncio.create_task(agent.refused(wanted(agent), step="cancelled"))
+    await struck(agent)
+    await asyncio.sleep(0.35)
+    await agent.client.cancel("job", "cancelled", epoch=1)
+    assert (await going).code == "cancelled"
+    await asyncio.sleep(1)
+    assert "LINUX01" not in agent.simulator.system.entries
+
+
+@pytest.mark.parametrize("agent", [{"asynchronous": True}], indirect=True)
+async def test_a_refusal_to_tell_how_accepted_work_goes_on_is_an_answer_that_is_missing(agent: Agent) -> None:
+    agent.simulator.faults.add(Rule(function="Query_Asynchronous_Operation_DM", rc=500, rs=4, count=1))
+    done = await agent.run(wanted(agent))
+    assert [call.name for call in done.calls].count("Image_Create_DM") == 1
+
+
+async def test_a_disk_that_another_added_after_a_crash_is_not_formatted(agent: Agent) -> None:
+    """The agent dies between its note and the call."""
+    await agent.run(wanted(agent, disks=()))
+    journal = agent.runner.journal
+    added = AddDisks(userid="LINUX01", disks=(replace(DISK, format="ext4"),))
+    await journal.admit("job", "old", 1, "disk.add", digest("disk.add", operation_json(added)))
+    await journal.note("job/old", "disk-0100")
+    await agent.run(AddDisks(userid="LINUX01", disks=(replace(DISK, size_units=20),)))
+    there = await content(agent)
+    assert (await agent.refused(added, step="old")).code == "disk-exists"
+    assert await content(agent) == there
+
+
+async def test_a_stop_does_not_wait_for_an_answer_that_a_cancel_waits_for(agent: Agent) -> None:
+    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="hang", count=1))
+    await agent.runner.submit("job", "cancelled", 1, "guest.create", operation_json(wanted(agent)))
+    await struck(agent)
+    await agent.runner.cancel("job", "cancelled", 1, 0.1)
+    async with asyncio.timeout(5):
+        await agent.runner.stop()
+    agent.restart()
+    assert (await state(agent))["state"] == "running"
+
+
 async def test_a_cancel_that_waits_is_told(agent: Agent) -> None:
     agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.5, count=1))
     ending = asyncio.create_task(cancelled(agent, wanted(agent)))
@@ -158,15 +224,30 @@ async def test_a_cancel_reaches_what_waits_to_be_sent_at_once(agent: Agent) -> N
     assert (problem.code, [call.name for call in problem.calls]) == ("cancelled", [])
 
 
-async def test_a_run_after_a_restart_finds_what_z_vm_was_still_making(agent: Agent) -> None:
+DISK = NewDisk(vdev="0100", size_units=10, pool="POOL1")
+SMALL = CreateGuest(userid="LINUX01", vcpus=1, memory_mb=512, ipl="0100", disks=(DISK,))
+RESTARTED: dict[str, tuple[Operation, str]] = {
+    "guest.create": (SMALL, "Image_Create_DM"),
+    "its disk": (SMALL, "Image_Disk_Create_DM"),
+    "guest.define": (DefineGuest(userid="LINUX01", entry=("USER LINUX01 NOLOG 1G 2G G",)), "Image_Create_DM"),
+    "disk.add": (AddDisks(userid="LINUX01", disks=(DISK,)), "Image_Disk_Create_DM"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(RESTARTED))
+async def test_a_run_after_a_restart_finds_what_z_vm_was_still_making(agent: Agent, kind: str) -> None:
     """It looks before the first call is over, and is refused because of it."""
-    agent.simulator.faults.add(Rule(function="Image_Create_DM", action="delay", delay=0.5))
-    await agent.runner.submit("job", "restarted", 1, "guest.create", operation_json(wanted(agent)))
+    operation, function = RESTARTED[kind]
+    if kind == "disk.add":
+        await agent.run(wanted(agent, disks=()))
+    agent.simulator.faults.add(Rule(function=function, action="delay", delay=0.5, count=2))
+    await agent.runner.submit("job", "restarted", 1, operation.kind, operation_json(operation))
     await struck(agent)
     await agent.runner.stop()
     agent.restart()
-    await agent.run(wanted(agent), step="restarted")
-    assert sum(line.startswith("MDISK 0100") for line in entry(agent)) == 1
+    done = await agent.run(operation, step="restarted")
+    assert [call.rc for call in done.calls if call.name == function] != [0], "it was refused"
+    assert sum(line.startswith("MDISK 0100") for line in entry(agent)) == (kind != "guest.define")
 
 
 async def test_what_an_older_agent_had_noted_before_it_made_the_disk_is_known(agent: Agent) -> None:

@@ -298,7 +298,9 @@ class Client:
                     # Nobody can be asked any more, but the work had been accepted.
                     raise ConnectionLost(str(error), request_id=answer.request_id) from error
                 if state.rc != 0:
-                    raise SmapiError(query.spec.name, request.target, state.rc, state.rs, state.text)
+                    refusal = SmapiError(query.spec.name, request.target, state.rc, state.rs, state.text)
+                    refusal.undecided = True
+                    raise refusal
                 if state.rs == _FAILED:
                     raise SmapiError(request.spec.name, request.target, ASYNCHRONOUS, _FAILED, answer.text)
                 if state.rs != _RUNNING:

@@ -54,6 +54,8 @@ class SmapiError(SmapiFault):
         self.text = tuple(text)
         self.meaning = codes.meaning(rc, rs, function)
         self.retryable = codes.retryable(rc, rs)
+        self.undecided = False
+        """Whether what was refused is only the question how work goes on that z/VM had accepted."""
         said = f" [{'; '.join(self.text)}]" if self.text else ""
         super().__init__(f"{function} for {target or '(no target)'}: rc {rc}, rs {rs}: {self.meaning}{said}")
 

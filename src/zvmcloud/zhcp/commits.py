@@ -69,10 +69,10 @@ class Commits:
 
     async def close(self) -> None:
         """Finish what was begun and close the file."""
-        await self._idle.wait()
-        while self._later is not None:
-            self._later.cancel()
-            self._flush_unwaited()
+        while self._later is not None or not self._idle.is_set():
+            if self._later is not None:
+                self._later.cancel()
+                self._flush_unwaited()
             await self._idle.wait()
         self._disk.end()
         self.db.close()

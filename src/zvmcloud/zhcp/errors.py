@@ -161,9 +161,11 @@ def from_smapi(error: SmapiFault) -> AgentError:
     if isinstance(error, SmapiError):
         known = _MEANINGS.get((error.rc, error.rs)) or _MEANINGS.get((error.rc, None))
         status, code, remedy = known or (502, "smapi-refused", "see what z/VM said")
-        return AgentError(
+        refusal = AgentError(
             status, code, str(error), retryable=error.retryable, remedy=remedy, smapi=smapi_document(error)
         )
+        refusal.undecided = error.undecided
+        return refusal
     if isinstance(error, ParameterError):
         return FieldError(error.field, "the value", str(error))
     if isinstance(error, TransportError):

@@ -84,7 +84,7 @@ class _Running:
         What a crash cut off goes to its end all the same: cancelled on the way it would undo only what it has come to,
         and leave what the run before had done beyond that. Who asked takes its end back, if it has an undo.
         """
-        if not self.cancelled and (stop or not self.context.begun):
+        if (stop and self.context.called_off) or (not self.cancelled and (stop or not self.context.begun)):
             self.cancelled = True
             self.stopped = stop
             if self.working and self.task is not None:

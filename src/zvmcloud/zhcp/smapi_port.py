@@ -89,7 +89,7 @@ class SmapiPort(Smapi):
             try:
                 return await self._once(request, record, allow, sending)
             except SmapiError as error:
-                if pause is None or (error.rc, error.rs) not in LOCKED | BUSY:
+                if pause is None or error.undecided or (error.rc, error.rs) not in LOCKED | BUSY:
                     raise from_smapi(error) from error
                 await asyncio.sleep(pause)
             except SmapiFault as error:

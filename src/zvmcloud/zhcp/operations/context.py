@@ -63,7 +63,8 @@ class Context:
         self.detail = ""
         self._undo: list[tuple[str, Undo]] = []
         self._under_way = False
-        self._called_off = False
+        self.called_off = False
+        """Whether it is cancelled as soon as z/VM has answered."""
         self._writing: set[str] = set()
         self._held = AsyncExitStack()
 
@@ -86,7 +87,7 @@ class Context:
         """Cancel the work: now, or when z/VM has answered what it is making. Undone before that, it would be made all
         the same and stay."""
         if self._under_way:
-            self._called_off = True
+            self.called_off = True
             self.detail = f"{self.detail}; called off, waits for z/VM to answer"
         else:
             cancel()
@@ -100,7 +101,7 @@ class Context:
         self.record(call)
 
     def _go_on(self) -> None:
-        if self._called_off:
+        if self.called_off:
             raise asyncio.CancelledError
 
     @asynccontextmanager
@@ -127,21 +128,33 @@ class Context:
         *,
         allow: Sequence[tuple[int, int]] = (),
         done: Callable[[], Awaitable[bool]] | None = None,
+        unsure: Undo | None = None,
+        rerun: bool = False,
     ) -> Answer[R]:
         """Call a function that makes something, and remember how to undo it.
 
         When z/VM refused, be it with codes of those allowed, nothing was made and nothing will be undone: it may be
         another's. When the answer is missing, it may have been made: `done` looks whether it was. If so, that is the
         answer (rc 0, without data); if not, the call is sent once more. Without `done` it fails, and will be undone.
+        `unsure`: the undo without z/VM's word, where it is another one. `rerun`: a run that a crash ended may have sent
+        the call, and z/VM may still have worked on it a moment ago, so `done` looks after a refusal too.
         """
+        guess = (what, unsure or undo)
 
-        def remember() -> None:
-            if (what, undo) not in self._undo:
-                self.on_undo(what, undo)
+        def missing() -> None:
+            if guess not in self._undo:
+                self._undo.append(guess)
 
-        answer = await self._settle(request, done, allow, remember)
+        try:
+            answer = await self._settle(request, done, allow, missing)
+        except AgentError:
+            if not rerun or done is None or not await done():
+                raise
+            answer = Answer(0, 0)
+        if guess in self._undo:
+            self._undo.remove(guess)
         if (answer.rc, answer.rs) not in allow:
-            remember()
+            self.on_undo(what, undo)
         self._go_on()
         return answer
 
@@ -150,9 +163,7 @@ class Context:
     ) -> Answer[R]:
         """Call a function that changes something. When its answer is missing, look whether it was `done`: then that
         is the answer (rc 0, without data). If it was not, the call is sent once more. AgentError as `call`."""
-        answer = await self._settle(request, done, allow, lambda: None)
-        self._go_on()
-        return answer
+        return await self._settle(request, done, allow, lambda: None)
 
     async def _settle(
         self,
@@ -173,8 +184,12 @@ class Context:
                     missing()
                 if not lost or done is None:
                     raise
-                if await self._seen(done):
-                    return Answer(0, 0)
+                self._under_way = True
+                try:
+                    if await self._seen(done):
+                        return Answer(0, 0)
+                finally:
+                    self._under_way = False
                 if not again:
                     error.undecided = True  # the first of the two calls is
                     raise
@@ -267,7 +282,7 @@ class Context:
     async def undo(self) -> tuple[str, ...]:
         """Undo everything, last first; returns what could not be undone. Nothing that an action raises ends it."""
         left: list[str] = []
-        self._called_off = False  # the undo is not
+        self.called_off = False  # the undo is not
         while self._undo:
             what, action = self._undo.pop()
             try:

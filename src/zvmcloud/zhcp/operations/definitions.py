@@ -31,6 +31,7 @@ async def define(context: Context, request: DefineGuest) -> dict[str, Json]:
         if entry is not None and not context.intended("entry"):
             raise entries.guest_exists(userid)
         if entry is None:
+            again = context.intended("entry")
             await context.intend("entry")
             made = f.ImageCreateDM(
                 target=userid,
@@ -41,7 +42,7 @@ async def define(context: Context, request: DefineGuest) -> dict[str, Json]:
             )
             answer = await context.make(
                 made, f"entry {userid}", lambda: delete_entry(context, userid), allow=_NO_PROTOTYPE,
-                done=lambda: entries.exists(context, userid),
+                done=lambda: entries.exists(context, userid), rerun=again,
             )  # fmt: skip
             if (answer.rc, answer.rs) in _NO_PROTOTYPE:
                 raise AgentError(

@@ -27,6 +27,7 @@ _INACTIVE = (200, 12)
 
 async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached: Set[str] = frozenset()) -> None:
     """Add one minidisk (or V-DISK) to the entry; undone by deleting it, unless `attached` has it by then."""
+    again = context.begun and context.intended(f"disk-{disk.vdev}")
     await context.intend(f"disk-{disk.vdev}")
     vdisk = bool(disk.vdisk_blocks)
     request = f.ImageDiskCreateDM(
@@ -50,7 +51,7 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached
         return entry is not None and disk.vdev in entry.device_addresses
 
     undo = _deleter(context, userid, disk.vdev, attached)
-    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made)
+    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made, rerun=again)
 
 
 async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
@@ -141,10 +142,13 @@ async def _ours(context: Context, request: AddDisks) -> frozenset[str]:
     Not left to z/VM, which would refuse a number that is taken: were that answer lost, or this program killed before
     it came, the disk that is there would be taken for ours, and formatted.
     """
+    entry = await entries.must_exist(context, request.userid)
+    there = {disk.vdev: disk.size for disk in entry.mdisks}
     known = {disk.vdev for disk in request.disks if context.intended(f"disk-{disk.vdev}")}
-    have = (await entries.must_exist(context, request.userid)).device_addresses
+    have = entry.device_addresses
     for disk in request.disks:
-        if disk.vdev in have and disk.vdev not in known:
+        ours = disk.vdev in known and there.get(disk.vdev) == (disk.vdisk_blocks or disk.size_units)
+        if disk.vdev in have and not ours:
             raise AgentError(
                 409,
                 "disk-exists",

@@ -17,8 +17,8 @@ from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
 _SENT, _OURS = "entry-sent", "entry"
-"""Notes of guest.create: z/VM is asked without a look before; an entry that is there is ours, as there was none when
-z/VM was asked, or because it said that it made it."""
+"""Notes of guest.create: z/VM is asked to make the entry; the entry is ours, because z/VM said that it was made (or, in
+a journal of an earlier version, because there was none before)."""
 _GONE = ((400, 4),)
 _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 """Seconds after each try to clean up that was refused."""
@@ -33,12 +33,16 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
     async with context.writing(userid):
-        entry = await _left_by_a_crash(context, userid, records, minidisks)
+        # A first run leaves it to z/VM to refuse a userid that is taken, and nothing was touched then. Where that
+        # answer is missing, ours is told from another's by what is in it: of a guest that boots from a minidisk,
+        # nobody uses an entry without it. Others are looked for before.
+        look = request.ipl.zfill(4) not in {disk.vdev for disk in minidisks}
+        entry = await _left_by_a_crash(context, request, records, look=look)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            await _define(context, userid, records, minidisks)
+            await _define(context, userid, records, minidisks, looked=look)
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         await disks.add_all(context, userid, minidisks, have)
@@ -47,52 +51,46 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
 
 
 async def _left_by_a_crash(
-    context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]
+    context: Context, request: CreateGuest, records: Sequence[str], *, look: bool
 ) -> Entry | None:
     """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
 
-    A first run that will make minidisks needs no look: z/VM refuses a userid that is taken, and nothing was touched
-    then. Where that answer is missing, an entry is ours when it is what was sent and has no minidisk yet, which none
-    that is in use is like. Of a guest without minidisks that cannot be told, so it is looked for before.
+    Without z/VM's word an entry is ours when it is what was sent and has no minidisk yet.
     """
-    ours = context.intended(_OURS)
-    if minidisks and not ours and not context.intended(_SENT):
+    sent, ours = context.intended(_SENT), context.intended(_OURS)
+    if not look and not sent and not ours:
         return None
-    entry = await entries.query(context, userid)
+    entry = await entries.query(context, request.userid)
     if entry is not None and not ours:
-        if not context.intended(_SENT):
-            raise entries.guest_exists(userid)
+        if not sent:
+            raise entries.guest_exists(request.userid)
         if not entries.made_of(entry, records):
-            raise entries.guest_exists(userid, ", which is not known to be of this operation, that a crash cut off")
+            raise entries.guest_exists(request.userid, ", not known to be of this operation, that a crash cut off")
         await context.intend(_OURS, sync=False)
     return entry
 
 
-async def _define(context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]) -> None:
-    """Make the entry, of which a look has found none, or which will have minidisks. An undo without z/VM's word that it
-    was made leaves an entry that may be another's."""
-    again, confirmed = context.intended(_OURS) or context.intended(_SENT), False
+async def _define(
+    context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk], *, looked: bool
+) -> None:
+    """Make the entry. Without z/VM's word that it was made, its undo leaves one that may be another's."""
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
-        return entry is not None and (not minidisks or entries.made_of(entry, records))
+        return entry is not None and ((looked and not again) or entries.made_of(entry, records))
 
-    async def undo() -> None:
-        if confirmed or await made():
+    async def unsure() -> None:
+        if await made():
             await delete_entry(context, userid)
         elif await entries.exists(context, userid):
             raise entries.guest_exists(userid, ", which is not the one that was sent")
 
-    await context.intend(_SENT if minidisks else _OURS, *(f"disk-{disk.vdev}" for disk in minidisks))
+    again = context.intended(_SENT) or context.intended(_OURS)
+    await context.intend(_SENT, *(f"disk-{disk.vdev}" for disk in minidisks))
     request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
-    try:
-        await context.make(request, f"entry {userid}", undo, done=made)
-    except AgentError as refusal:
-        # The call of the run before may not have been over when this one looked.
-        if not again or refusal.problem.code != "guest-exists" or not await made():
-            raise
-        context.on_undo(f"entry {userid}", undo)
-    confirmed = True
+    await context.make(
+        request, f"entry {userid}", lambda: delete_entry(context, userid), done=made, unsure=unsure, rerun=again
+    )
     await context.intend(_OURS, sync=False)
 
 
