@@ -62,7 +62,7 @@ async def served(protocol: type[asyncio.Protocol] | str = QuickProtocol) -> Asyn
     """A server; its port."""
     config = uvicorn.Config(
         _APPLICATION, http=protocol, log_level="critical", access_log=False, lifespan="off",
-        timeout_graceful_shutdown=1, date_header=False,
+        timeout_graceful_shutdown=1, timeout_keep_alive=1, date_header=False,
     )  # fmt: skip
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as door:

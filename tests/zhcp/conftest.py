@@ -12,6 +12,7 @@ import pytest
 from asgi import AsgiDoor
 from zvmcloud.images.sample import WrittenImage, write_sample_image
 from zvmcloud.simulator.embed import Simulator
+from zvmcloud.smapi.client import Patience
 from zvmcloud.zhcp import settings as settings_module
 from zvmcloud.zhcp.client import ZhcpClient, ZhcpError
 from zvmcloud.zhcp.disk_messages import NewDisk
@@ -53,6 +54,12 @@ class Agent:
         with pytest.raises(ZhcpError) as caught:
             await self.run(operation, step=step)
         return caught.value.problem
+
+    def hurry(self) -> None:
+        """From here on an answer that does not come is given up within a second, not within minutes."""
+        self.runner.smapi._client._patience = Patience(
+            connect_timeout=2, reply_timeout=0.4, connect_pauses=(0, 0), request_pauses=(0, 0), recovery_pauses=(0,)
+        )
 
     def guest(self, userid: str = "LINUX01", *disks: NewDisk) -> CreateGuest:
         """A small guest with a root disk."""

@@ -7,7 +7,6 @@ import pytest
 from zhcp.conftest import Agent
 from zhcp.test_resize import entry
 from zvmcloud.simulator.faults import Rule
-from zvmcloud.smapi.client import Patience
 from zvmcloud.zhcp import smapi_port
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
@@ -44,9 +43,7 @@ async def prepared(agent: Agent) -> None:
     await agent.run(agent.guest())
     await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
     await agent.run(CreateNic(userid="LINUX01", vdev="1000"))
-    agent.runner.smapi._client._patience = Patience(
-        connect_timeout=2, reply_timeout=0.4, connect_pauses=(0, 0), request_pauses=(0, 0), recovery_pauses=(0,)
-    )
+    agent.hurry()
 
 
 async def everything(agent: Agent) -> dict[str, Json]:

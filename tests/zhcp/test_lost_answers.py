@@ -14,7 +14,7 @@ from zhcp.dying import Dying
 from zhcp.test_cut_off import struck
 from zvmcloud.simulator.faults import Rule
 from zvmcloud.smapi import functions as f
-from zvmcloud.smapi.client import IMPATIENT, Patience
+from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk
 from zvmcloud.zhcp.entry_messages import DefineGuest
@@ -65,9 +65,7 @@ def looks(operation: CreateGuest) -> bool:
 
 def loses(agent: Agent, function: str = "Image_Create_DM", **rule: object) -> None:
     """The answer to a function is lost, and not told later."""
-    agent.runner.smapi._client._patience = Patience(
-        connect_timeout=2, reply_timeout=0.4, connect_pauses=(0, 0), request_pauses=(0, 0), recovery_pauses=(0,)
-    )
+    agent.hurry()
     agent.simulator.faults.add(Rule.of({"function": function, "count": 1, **rule}))
     agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))
 

@@ -23,6 +23,7 @@ from zvmcloud.zhcp.network_messages import (
     Right,
     SetVswitchVlan,
 )
+from zvmcloud.zhcp.operations import context as operation_context
 from zvmcloud.zhcp.switch_queries import ranges
 
 
@@ -167,9 +168,13 @@ async def test_an_adapter_that_goes_again_leaves_the_right_of_before_whole(agent
 
 
 @pytest.mark.parametrize("action", ["drop-after-id", "drop-after-work"])
-async def test_a_change_of_a_right_whose_answer_is_lost_is_looked_for(agent: Agent, action: str) -> None:
+async def test_a_change_of_a_right_whose_answer_is_lost_is_looked_for(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setattr(operation_context, "OBSERVE_PAUSES", (0, 0.05))
     await agent.run(agent.guest())
     await agent.run(CreateVswitch(name="VSW1", rdev=("0500",)))
+    agent.hurry()
     for change, left in ((GrantVswitch, {"LINUX01"}), (RevokeVswitch, set())):
         agent.simulator.faults.add(Rule(function="Virtual_Network_Vswitch_Set_Extended", action=action, count=1))
         agent.simulator.faults.add(Rule(function="Response_Recovery", rc=4, rs=4))

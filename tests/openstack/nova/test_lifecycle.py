@@ -268,7 +268,7 @@ def test_a_job_that_still_runs_for_a_dead_nova_compute_is_cancelled(compute: Com
     server = compute.instance()
     userid = next(compute.driver._servers.userids(server))
     image = compute.driver._spawner._images.ensure(compute.context, IMAGE)
-    with compute.stack.fault(function="Image_Create_DM", target=userid, action="hang") as struck:
+    with compute.stack.fault(function="Image_Create_DM", target=userid, action="delay", delay=3) as struck:
         job = compute.client.ask(
             "POST",
             "/systems/VM1/guests/provision",
