@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from zvmcloud.quick_http import QuickProtocol
-from zvmcloud.serving import Server
+from zvmcloud.serving import Server, tcp_door
 
 
 async def _echo(request: Request) -> Response:
@@ -65,7 +64,7 @@ async def served(protocol: type[asyncio.Protocol] | str = QuickProtocol) -> Asyn
         timeout_graceful_shutdown=1, timeout_keep_alive=1, date_header=False,
     )  # fmt: skip
     server = Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with tcp_door("127.0.0.1", 0) as door:
         task = asyncio.create_task(server.serve([door]))
         while not server.started:  # noqa: ASYNC110 (uvicorn has no event)
             await asyncio.sleep(0.01)

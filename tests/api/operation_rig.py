@@ -32,6 +32,7 @@ from zvmcloud.api.connector.tokens import make_secret
 from zvmcloud.api.program import doors
 from zvmcloud.directory import Entry
 from zvmcloud.images.sample import write_sample_image
+from zvmcloud.serving import tcp_door
 from zvmcloud.simulator import luns
 from zvmcloud.simulator.cp.interpreter import execute
 from zvmcloud.simulator.presets import Model
@@ -284,7 +285,7 @@ class Rig:
 async def rig(folder: Path, *, cluster: bool = False) -> AsyncIterator[Rig]:
     """A z/VM, or a cluster whose members are all managed, and the sample image."""
     names = MEMBERS if cluster else MEMBERS[:1]
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = tcp_door("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     found = settings(
         folder / "state",

@@ -19,7 +19,7 @@ from api.native import ok, refused
 from zvmcloud.api.program import doors
 from zvmcloud.manager.node import Node
 from zvmcloud.manager.systems.authority import Authority
-from zvmcloud.serving import Server
+from zvmcloud.serving import Server, tcp_door
 from zvmcloud.simulator.embed import Simulator
 from zvmcloud.zhcp import enrollment
 from zvmcloud.zhcp import settings as agent_settings
@@ -42,7 +42,7 @@ async def served(app: ASGIApp, door: socket.socket, **tls: Any) -> AsyncIterator
 
 
 def listening() -> tuple[socket.socket, int]:
-    door = socket.create_server(("127.0.0.1", 0))
+    door = tcp_door("127.0.0.1", 0)
     return door, door.getsockname()[1]
 
 

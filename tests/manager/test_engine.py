@@ -23,6 +23,7 @@ import uvicorn
 from manager.fake_zhcp import FakeZhcp
 from manager.support import image_file
 from zvmcloud.manager.jobs.engine import SqliteOfToday
+from zvmcloud.serving import tcp_door
 
 TOKEN = "a-token-for-this-test"
 
@@ -31,7 +32,7 @@ TOKEN = "a-token-for-this-test"
 async def zhcp() -> AsyncIterator[FakeZhcp]:
     """A fake agent on a real port; it outlives the managers."""
     fake = FakeZhcp()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = tcp_door("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(fake.app, log_level="warning", lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     fake.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

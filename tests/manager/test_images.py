@@ -19,6 +19,7 @@ from manager.support import all_jobs, image_file, running, settings
 from zvmcloud.manager.errors import BadInput, ImageUnusable, ManagerError, NotAllowed
 from zvmcloud.manager.images.localfiles import is_here
 from zvmcloud.manager.node import Node
+from zvmcloud.serving import tcp_door
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
     async def image(_request: Request) -> Response:
         return FileResponse(path)
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = tcp_door("127.0.0.1", 0)
     config = uvicorn.Config(Starlette(routes=[Route("/image", image)]), log_level="warning", lifespan="off")
     found = uvicorn.Server(config)
     serving = asyncio.create_task(found.serve(sockets=[listener]))

@@ -35,7 +35,7 @@ from zvmcloud.manager.node import Node
 from zvmcloud.manager.settings import Settings, SettingsError
 from zvmcloud.manager.settings_file import load
 from zvmcloud.quick_http import QuickProtocol
-from zvmcloud.serving import Server, TakenError, alone
+from zvmcloud.serving import Server, TakenError, alone, tcp_door
 
 app = typer.Typer(help="The management node: HTTP doors, jobs, images.", no_args_is_help=True)
 
@@ -236,15 +236,10 @@ def _system(text: str) -> dict[str, object]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        return tcp_door(host, port)
     except OSError as error:
-        listener.close()
         raise SystemExit(f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return listener
 
 
 def _keep(path: Path, secret: str) -> None:

@@ -34,7 +34,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zvmcloud.serving import Server
+from zvmcloud.serving import Server, tcp_door, unix_door
 from zvmcloud.simulator import model_file
 from zvmcloud.simulator.errors import ModelError
 from zvmcloud.simulator.faults import Rule
@@ -252,15 +252,7 @@ class _Archive(FileResponse):
 
 def _door(port: int, path: Path | None) -> socket.socket:
     """A socket that listens: connections wait in it until the server takes them."""
-    if path is None:
-        door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind(("127.0.0.1", port))
-    else:
-        path.unlink(missing_ok=True)
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        door.bind(str(path))
-        path.chmod(0o600)
+    door = tcp_door("127.0.0.1", port) if path is None else unix_door(path)
     door.listen(64)
     return door
 

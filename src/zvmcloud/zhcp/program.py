@@ -18,7 +18,7 @@ import typer
 import uvicorn
 
 from zvmcloud.quick_http import QuickProtocol
-from zvmcloud.serving import Server, alone
+from zvmcloud.serving import Server, alone, tcp_door, unix_door
 from zvmcloud.smapi.client import IMPATIENT
 from zvmcloud.zhcp import catalogue, enrollment
 from zvmcloud.zhcp.check.findings import Report
@@ -163,15 +163,8 @@ def _socket(settings: Settings) -> tuple[socket.socket, str]:
     if listen.unix:
         path = settings.path(listen.unix)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        door = socket.socket(socket.AF_UNIX)
-        door.bind(str(path))
-        path.chmod(0o600)
-        return door, f"unix:{path}"
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind((listen.host, listen.port))
+        return unix_door(path), f"unix:{path}"
+    door = tcp_door(listen.host, listen.port)
     scheme = "https" if settings.tls else "http"
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return door, f"{scheme}://{host}:{door.getsockname()[1]}"
