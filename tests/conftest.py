@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,6 +29,12 @@ def pytest_xdist_auto_num_workers() -> int:
     start."""
     processors = len(os.sched_getaffinity(0))
     return processors + processors // 2
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded stays: looking at all of it again and again took a tenth of the tests' processor time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
