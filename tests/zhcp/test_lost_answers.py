@@ -1,5 +1,5 @@
-"""An entry or a disk that is found where the answer of z/VM is missing: whose it is. guest.create with minidisks asks
-without a look before; without minidisks it looks, and so does disk.add."""
+"""An entry or a disk that is found where the answer of z/VM is missing: whose it is. guest.create of a guest that boots
+from a minidisk of its own asks without a look before; others are looked for, and so are the disks of disk.add."""
 
 from __future__ import annotations
 

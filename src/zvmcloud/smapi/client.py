@@ -282,7 +282,9 @@ class Client:
     async def follow(self, request: Request[R], answer: Answer[R]) -> Answer[R]:
         """Wait for the end of the work that an answer 592 announces; the answer is then 0/0 with the same data.
 
-        SmapiError (592/108) when it failed, ReplyTimeout when it takes longer than the client's patience.
+        A question that is refused because somebody is busy is asked again. SmapiError (592/108) when the work failed,
+        one that is ``undecided`` when the question was refused, ReplyTimeout when it takes longer than the client's
+        patience.
         """
         operations = operation_ids(answer)
         if not operations:
@@ -297,15 +299,17 @@ class Client:
                 except ConnectError as error:
                     # Nobody can be asked any more, but the work had been accepted.
                     raise ConnectionLost(str(error), request_id=answer.request_id) from error
+                late = loop.time() > deadline
                 if state.rc != 0:
                     refusal = SmapiError(query.spec.name, request.target, state.rc, state.rs, state.text)
                     refusal.undecided = True
-                    raise refusal
-                if state.rs == _FAILED:
+                    if late or not refusal.retryable:
+                        raise refusal
+                elif state.rs == _FAILED:
                     raise SmapiError(request.spec.name, request.target, ASYNCHRONOUS, _FAILED, answer.text)
-                if state.rs != _RUNNING:
+                elif state.rs != _RUNNING:
                     break
-                if loop.time() > deadline:
+                elif late:
                     message = f"operation {operation} still runs after {self._patience.operation_timeout:g} s"
                     raise ReplyTimeout(message, request_id=answer.request_id)
                 await asyncio.sleep(self._patience.poll_interval)

@@ -130,9 +130,20 @@ def made_of(entry: Entry, records: Sequence[str]) -> bool:
     return _said(entry) == _said(Entry.parse(records))
 
 
+def headed_by(entry: Entry, records: Sequence[str]) -> bool:
+    """Whether its first statement says what that of these records says, but for the password: the userid, its storage
+    and its classes."""
+    return _head(entry) == _head(Entry.parse(records))
+
+
+def _head(entry: Entry) -> tuple[str, ...]:
+    first = next(item.masked() for item in entry.statements if item.words and not item.is_comment)
+    return (*first[:2], *first[3:])
+
+
 def _said(entry: Entry) -> list[tuple[str, ...]]:
-    first, *others = (item.masked() for item in entry.statements if item.words and not item.is_comment)
-    return sorted([(*first[:2], *first[3:]), *others])
+    _, *others = (item.masked() for item in entry.statements if item.words and not item.is_comment)
+    return sorted([_head(entry), *others])
 
 
 async def must_exist(context: Context, userid: str) -> Entry:

@@ -7,7 +7,7 @@
     DELETE of a key that runs    cancel it, once, and undo it; what a crash had cut off goes to its end
     DELETE of an unknown key     journal that it is over: a PUT that was under way, and comes later, begins nothing
 
-An operation is a task, which is cancelled only while it works, and once; what z/VM is making then is waited for. Undo
+An operation is a task, which is cancelled only while it works, and once; what z/VM is changing then is waited for. Undo
 and the entry in the journal follow in the same task: nobody cuts them off. The entries an operation changes are its
 own until it is undone.
 
@@ -84,7 +84,8 @@ class _Running:
         What a crash cut off goes to its end all the same: cancelled on the way it would undo only what it has come to,
         and leave what the run before had done beyond that. Who asked takes its end back, if it has an undo.
         """
-        if (stop and self.context.called_off) or (not self.cancelled and (stop or not self.context.begun)):
+        waits = self.context.called_off or self.context.too_late
+        if (not self.cancelled or waits) if stop else not (self.cancelled or self.context.begun):
             self.cancelled = True
             self.stopped = stop
             if self.working and self.task is not None:

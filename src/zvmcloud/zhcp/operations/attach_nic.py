@@ -19,7 +19,7 @@ from zvmcloud.zhcp.network_messages import AttachNic, Right
 from zvmcloud.zhcp.operations.before import right_of
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.lans import admit
-from zvmcloud.zhcp.operations.nics import has_nic
+from zvmcloud.zhcp.operations.nics import has_nic, make_live
 from zvmcloud.zhcp.operations.states import is_active
 from zvmcloud.zhcp.operations.vswitches import granted, put_back, set_switch
 
@@ -27,7 +27,7 @@ _DEVICES = "3"
 _ALREADY_GRANTED = (212, 44)
 _HAS_DEVICE = ((404, 4), (8, 3002))
 _NO_DEVICE = (404, 8)
-_LIVE_EXISTS, _COUPLED, _NOT_ADMITTED = (204, 4), (204, 20), (212, 8)
+_COUPLED, _NOT_ADMITTED = (204, 20), (212, 8)
 
 
 async def attach(context: Context, request: AttachNic) -> dict[str, Json]:
@@ -71,8 +71,12 @@ async def _define(context: Context, request: AttachNic) -> None:
         undo = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
         return await context.call(undo, allow=(_NO_DEVICE,))
 
+    async def made() -> bool:
+        return await has_nic(context, userid, vdev, request.network, request.mac_id)
+
     what = f"NIC {vdev} of {userid}"
-    if context.intended("nic") and await has_nic(context, userid, vdev):
+    again = context.intended("nic")
+    if again and await made():
         context.on_undo(what, take_back)
         return
     words = [f"VDEV={vdev}", f"TYPE={'QDIO' if request.adapter_type == 'QDIO' else 'HIPERS'}", f"DEVICES={_DEVICES}"]
@@ -88,7 +92,7 @@ async def _define(context: Context, request: AttachNic) -> None:
         definition_update_directory_keyword_parameter_list=(f"NICDEF={' '.join(words)} OPERATION=ADD",),
     )
     await context.intend("nic")
-    answer = await context.make(define, what, take_back, allow=_HAS_DEVICE, done=lambda: has_nic(context, userid, vdev))
+    answer = await context.make(define, what, take_back, allow=_HAS_DEVICE, done=made, rerun=again)
     if (answer.rc, answer.rs) in _HAS_DEVICE:
         raise AgentError(
             409, "device-exists", f"{userid} already has a device at {vdev} to {int(vdev, 16) + 2:04X}",
@@ -123,20 +127,7 @@ async def _grant(context: Context, request: AttachNic, now: Right | None) -> dic
 
 async def _live(context: Context, request: AttachNic) -> None:
     userid, vdev = request.userid, request.vdev
-    again = context.intended("live")
-    await context.intend("live")
-    create = f.VirtualNetworkAdapterCreateExtended(
-        target=userid, image_device_number=vdev, adapter_type=request.adapter_type, devices=_DEVICES
-    )
-
-    async def take_back() -> object:
-        undo = f.VirtualNetworkAdapterDelete(target=userid, image_device_number=vdev)
-        return await context.call(undo, allow=((204, 8), (200, 12)))
-
-    what = f"NIC {vdev} in the running {userid}"
-    created = await context.make(create, what, take_back, allow=(_LIVE_EXISTS,) if again else ())
-    if created.rc:
-        context.on_undo(what, take_back)
+    await make_live(context, userid, vdev, request.adapter_type)
     if request.lan_owner == "SYSTEM":
         connect: f.VirtualNetworkAdapterConnectVswitch | f.VirtualNetworkAdapterConnectLAN = (
             f.VirtualNetworkAdapterConnectVswitch(target=userid, image_device_number=vdev, switch_name=request.network)

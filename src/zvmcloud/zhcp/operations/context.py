@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
+from zvmcloud.smapi.client import is_query
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.zhcp.errors import AgentError, Call, Json, from_cp
 from zvmcloud.zhcp.image_cache import ImageCache
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 OBSERVE_PAUSES: tuple[float, ...] = (0, 2, 5, 8)
 """Seconds before each look at whether a call whose answer was lost was done."""
+_LONGEST_LOOK = 120.0
+"""Seconds that such a look may take; a server that takes questions and says nothing would hold it for hours."""
 
 
 class Context:
@@ -64,7 +67,11 @@ class Context:
         self._undo: list[tuple[str, Undo]] = []
         self._under_way = False
         self.called_off = False
-        """Whether it is cancelled as soon as z/VM has answered."""
+        """Whether it is cancelled before its next change of z/VM, which is at work on one now."""
+        self.too_late = False
+        """Whether it goes to its end although it is cancelled."""
+        self.doubted: set[str] = set()
+        """Entries that z/VM may yet lock for it: the answer is missing, and there is no lock so far."""
         self._writing: set[str] = set()
         self._held = AsyncExitStack()
 
@@ -81,26 +88,36 @@ class Context:
 
     async def call(self, request: Request[R], *, allow: Sequence[tuple[int, int]] = ()) -> Answer[R]:
         """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
-        return await self.smapi.call(request, self.record, allow=allow)
+        if is_query(request.spec.name):
+            return await self.smapi.call(request, self.record, allow=allow)
+        return await self.smapi.call(request, self._answered, allow=allow, sending=self._sending)
 
     def call_off(self, cancel: Callable[[], object]) -> None:
-        """Cancel the work: now, or when z/VM has answered what it is making. Undone before that, it would be made all
+        """Cancel the work: now, or when z/VM has answered what it is changing. Undone before that, it would be done all
         the same and stay."""
+        if self.too_late:
+            return
         if self._under_way:
             self.called_off = True
             self.detail = f"{self.detail}; called off, waits for z/VM to answer"
         else:
             cancel()
 
+    def past_return(self) -> None:
+        """What follows cannot be undone: a cancel comes too late from here on."""
+        self.go_on()
+        self.too_late = True
+
     def _sending(self) -> None:
-        self._go_on()
+        self.go_on()
         self._under_way = True
 
     def _answered(self, call: Call) -> None:
         self._under_way = False
         self.record(call)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Go on, unless the operation was cancelled while z/VM was at work."""
         if self.called_off:
             raise asyncio.CancelledError
 
@@ -135,9 +152,10 @@ class Context:
 
         When z/VM refused, be it with codes of those allowed, nothing was made and nothing will be undone: it may be
         another's. When the answer is missing, it may have been made: `done` looks whether it was. If so, that is the
-        answer (rc 0, without data); if not, the call is sent once more. Without `done` it fails, and will be undone.
-        `unsure`: the undo without z/VM's word, where it is another one. `rerun`: a run that a crash ended may have sent
-        the call, and z/VM may still have worked on it a moment ago, so `done` looks after a refusal too.
+        answer (rc 0, without data); if not, the call is sent once more, and `done` looks again if that is refused.
+        Without `done` it fails, and will be undone. `unsure`: the undo without z/VM's word, where it is another one.
+        `rerun`: a run that a crash ended may have sent the call, and z/VM may still be at work on it, so `done` looks
+        after a refusal too.
         """
         guess = (what, unsure or undo)
 
@@ -147,22 +165,30 @@ class Context:
 
         try:
             answer = await self._settle(request, done, allow, missing)
-        except AgentError:
-            if not rerun or done is None or not await done():
+            before = rerun or guess in self._undo
+            if (answer.rc, answer.rs) in allow and before and done is not None and await self._looked(done):
+                answer = Answer(0, 0)
+        except AgentError as error:
+            if not rerun or done is None or error.undecided:
+                raise
+            if unsure is not None:
+                missing()
+            if not await self._looked(done):
                 raise
             answer = Answer(0, 0)
         if guess in self._undo:
             self._undo.remove(guess)
         if (answer.rc, answer.rs) not in allow:
             self.on_undo(what, undo)
-        self._go_on()
+        self.go_on()
         return answer
 
     async def settle(
         self, request: Request[R], done: Callable[[], Awaitable[bool]], *, allow: Sequence[tuple[int, int]] = ()
     ) -> Answer[R]:
         """Call a function that changes something. When its answer is missing, look whether it was `done`: then that
-        is the answer (rc 0, without data). If it was not, the call is sent once more. AgentError as `call`."""
+        is the answer (rc 0, without data). If it was not, the call is sent once more. A cancel meanwhile counts at the
+        next change. AgentError as `call`."""
         return await self._settle(request, done, allow, lambda: None)
 
     async def _settle(
@@ -184,25 +210,27 @@ class Context:
                     missing()
                 if not lost or done is None:
                     raise
-                self._under_way = True
-                try:
-                    if await self._seen(done):
-                        return Answer(0, 0)
-                finally:
-                    self._under_way = False
+                if await self._looked(done):
+                    return Answer(0, 0)
                 if not again:
                     error.undecided = True  # the first of the two calls is
                     raise
 
-    async def _seen(self, done: Callable[[], Awaitable[bool]]) -> bool:
-        """Whether what a lost call was to make is there, now or a little later: its work may still go on."""
-        for pause in OBSERVE_PAUSES:
-            await asyncio.sleep(pause)
-            try:
-                if await done():
-                    return True
-            except AgentError as problem:
-                log.warning("cannot look whether a lost call was done: %s", problem)
+    async def _looked(self, done: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether what a lost call was to make is there, now or a little later: its work may still go on, and a cancel
+        waits for it."""
+        self._under_way = True
+        try:
+            for pause in OBSERVE_PAUSES:
+                await asyncio.sleep(pause)
+                try:
+                    async with asyncio.timeout(_LONGEST_LOOK):
+                        if await done():
+                            return True
+                except (AgentError, TimeoutError) as problem:
+                    log.warning("cannot look whether a lost call was done: %s", problem or "no answer")
+        finally:
+            self._under_way = False
         return False
 
     async def cp(self, command: str, *, allow: Sequence[int] = ()) -> CpAnswer:

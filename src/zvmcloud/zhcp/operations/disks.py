@@ -7,6 +7,7 @@ from collections.abc import Set
 from functools import partial
 
 from zvmcloud.cp.answers import PowerState
+from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp import entries, formatting, placement, pools
 from zvmcloud.zhcp.disk_messages import AddDisks, NewDisk, RemoveDisks
@@ -48,10 +49,20 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
-        return entry is not None and disk.vdev in entry.device_addresses
+        return entry is not None and is_asked(entry, disk)
+
+    async def unsure() -> None:
+        if await made():
+            await undo()
 
     undo = _deleter(context, userid, disk.vdev, attached)
-    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made, rerun=again)
+    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made, unsure=unsure, rerun=again)
+
+
+def is_asked(entry: Entry, disk: NewDisk) -> bool:
+    """Whether the entry has a minidisk of that number, of the size that was asked for."""
+    found = entry.mdisk(disk.vdev)
+    return found is not None and found.size == (disk.vdisk_blocks or disk.size_units)
 
 
 async def delete_minidisk(context: Context, userid: str, vdev: str) -> bool:
@@ -143,11 +154,10 @@ async def _ours(context: Context, request: AddDisks) -> frozenset[str]:
     it came, the disk that is there would be taken for ours, and formatted.
     """
     entry = await entries.must_exist(context, request.userid)
-    there = {disk.vdev: disk.size for disk in entry.mdisks}
     known = {disk.vdev for disk in request.disks if context.intended(f"disk-{disk.vdev}")}
     have = entry.device_addresses
     for disk in request.disks:
-        ours = disk.vdev in known and there.get(disk.vdev) == (disk.vdisk_blocks or disk.size_units)
+        ours = disk.vdev in known and is_asked(entry, disk)
         if disk.vdev in have and not ours:
             raise AgentError(
                 409,
@@ -192,6 +202,7 @@ async def remove(context: Context, request: RemoveDisks) -> dict[str, Json]:
         entry = await entries.must_exist(context, request.userid)
         have = {disk.vdev for disk in entry.mdisks}
         removed: list[Json] = []
+        context.past_return()
         for number, vdev in enumerate(request.vdevs):
             context.report(number / len(request.vdevs), f"disk {vdev}")
             if vdev in have and await delete_minidisk(context, request.userid, vdev):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.declare import Answer
 from zvmcloud.zhcp import entries, placement, pools, queries
 from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError, Json
@@ -16,9 +17,10 @@ from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
-_SENT, _OURS = "entry-sent", "entry"
-"""Notes of guest.create: z/VM is asked to make the entry; the entry is ours, because z/VM said that it was made (or, in
-a journal of an earlier version, because there was none before)."""
+SENT, OURS = "entry-sent", "entry"
+"""Notes of guest.create and guest.define: z/VM is asked to make the entry; the entry is ours, because z/VM said that it
+was made (or, in a journal of an earlier version, because there was none before)."""
+OF_ANOTHER = ", not known to be of this operation, that a crash cut off"
 _GONE = ((400, 4),)
 _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 """Seconds after each try to clean up that was refused."""
@@ -42,7 +44,7 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            await _define(context, userid, records, minidisks, looked=look)
+            await _define(context, userid, records, minidisks)
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         await disks.add_all(context, userid, minidisks, have)
@@ -55,29 +57,47 @@ async def _left_by_a_crash(
 ) -> Entry | None:
     """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
 
-    Without z/VM's word an entry is ours when it is what was sent and has no minidisk yet.
+    Without z/VM's word an entry is ours when it is what was sent and has no minidisk yet. With it, somebody may have
+    deleted it since and made another: it is ours while it has no minidisk but those that were asked for.
     """
-    sent, ours = context.intended(_SENT), context.intended(_OURS)
+    sent, ours = context.intended(SENT), context.intended(OURS)
     if not look and not sent and not ours:
         return None
     entry = await entries.query(context, request.userid)
-    if entry is not None and not ours:
-        if not sent:
-            raise entries.guest_exists(request.userid)
-        if not entries.made_of(entry, records):
-            raise entries.guest_exists(request.userid, ", not known to be of this operation, that a crash cut off")
-        await context.intend(_OURS, sync=False)
+    if entry is None:
+        return None
+    if not sent and not ours:
+        raise entries.guest_exists(request.userid)
+    asked = {disk.vdev: disk for disk in request.disks}
+    disks_too = all(item.vdev in asked and disks.is_asked(entry, asked[item.vdev]) for item in entry.mdisks)
+    if not (disks_too and entries.headed_by(entry, records) if ours else entries.made_of(entry, records)):
+        raise entries.guest_exists(request.userid, OF_ANOTHER)
+    await context.intend(OURS, sync=False)
     return entry
 
 
-async def _define(
-    context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk], *, looked: bool
-) -> None:
-    """Make the entry. Without z/VM's word that it was made, its undo leaves one that may be another's."""
+async def _define(context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]) -> None:
+    again = context.intended(SENT) or context.intended(OURS)
+    await context.intend(SENT, *(f"disk-{disk.vdev}" for disk in minidisks))
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
-        return entry is not None and ((looked and not again) or entries.made_of(entry, records))
+        return entry is not None and entries.made_of(entry, records)
+
+    request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
+    await make_entry(context, request, made, rerun=again)
+
+
+async def make_entry(
+    context: Context,
+    request: f.ImageCreateDM,
+    made: Callable[[], Awaitable[bool]],
+    *,
+    rerun: bool,
+    allow: Sequence[tuple[int, int]] = (),
+) -> Answer[f.ImageCreateDMReply]:
+    """Make the entry. Without z/VM's word that it was made, its undo leaves one that may be another's."""
+    userid = request.target
 
     async def unsure() -> None:
         if await made():
@@ -85,18 +105,22 @@ async def _define(
         elif await entries.exists(context, userid):
             raise entries.guest_exists(userid, ", which is not the one that was sent")
 
-    again = context.intended(_SENT) or context.intended(_OURS)
-    await context.intend(_SENT, *(f"disk-{disk.vdev}" for disk in minidisks))
-    request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
-    await context.make(
-        request, f"entry {userid}", lambda: delete_entry(context, userid), done=made, unsure=unsure, rerun=again
-    )
-    await context.intend(_OURS, sync=False)
+    answer = await context.make(
+        request, f"entry {userid}", lambda: delete_entry(context, userid),
+        allow=allow, done=made, unsure=unsure, rerun=rerun,
+    )  # fmt: skip
+    if answer.rc == 0:
+        await context.intend(OURS, sync=False)
+    return answer
 
 
 async def delete_entry(context: Context, userid: str) -> bool:
     """Delete an entry with its disks; False when there was none."""
-    answer = await context.call(f.ImageDeleteDM(target=userid, data_security_erase=_KEEP), allow=_GONE)
+
+    async def gone() -> bool:
+        return not await entries.exists(context, userid)
+
+    answer = await context.settle(f.ImageDeleteDM(target=userid, data_security_erase=_KEEP), gone, allow=_GONE)
     return answer.rc == 0
 
 
@@ -125,6 +149,7 @@ async def delete(context: Context, request: DeleteGuest) -> dict[str, Json]:
         context.report(0.4, f"purging the reader of {userid}")
         await _tolerant(context, f.SystemRDRFileManage(target=userid, spoolids="ALL", action="PURGE"))
         context.report(0.6, f"deleting entry {userid}")
+        context.past_return()
         existed = await delete_entry(context, userid)
         await _revoke(context, userid, coupled)
         if context.journal.granted(userid):

@@ -22,6 +22,7 @@ from zvmcloud.zhcp.operations.states import is_active
 from zvmcloud.zhcp.operations.vswitches import put_back
 
 _DEVICES = "3"
+_LIVE_EXISTS = (204, 4)
 
 
 def _unknown(userid: str, vdev: str) -> AgentError:
@@ -37,11 +38,12 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
         if request.osa is not None:
             await osas.dedicate(context, userid, vdev, request.osa, active=active)
             return {"vdev": vdev, "mac_id": "", "osa": request.osa}
-        if context.intended("nic"):
-            entry = await entries.must_exist(context, userid)
-            exists = entry.nicdef(vdev) is not None
-        else:
-            exists = False
+        again = context.intended("nic")
+
+        async def made() -> bool:
+            return await has_nic(context, userid, vdev, "", mac_id)
+
+        exists = again and await made()
         await context.intend("nic")
         define = f.VirtualNetworkAdapterCreateExtendedDM(
             target=userid,
@@ -58,22 +60,36 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
         if exists:
             context.on_undo(f"NIC {vdev} of {userid}", take_back)
         else:
-            await context.make(
-                define, f"NIC {vdev} of {userid}", take_back, done=lambda: has_nic(context, userid, vdev)
-            )
+            await context.make(define, f"NIC {vdev} of {userid}", take_back, done=made, rerun=again)
         if active:
             context.report(0.5, f"NIC {vdev} in the running {userid}")
-            live = f.VirtualNetworkAdapterCreateExtended(
-                target=userid, image_device_number=vdev, adapter_type="QDIO", devices=_DEVICES
-            )
-            await context.call(live, allow=((204, 4),) if exists else ())
+            await make_live(context, userid, vdev, "QDIO")
     return {"vdev": vdev, "mac_id": mac_id}
 
 
-async def has_nic(context: Context, userid: str, vdev: str) -> bool:
-    """Whether the entry defines the adapter."""
+async def make_live(context: Context, userid: str, vdev: str, adapter_type: str) -> None:
+    """The adapter in the running guest."""
+    again = context.intended("live")
+    await context.intend("live")
+    create = f.VirtualNetworkAdapterCreateExtended(
+        target=userid, image_device_number=vdev, adapter_type=adapter_type, devices=_DEVICES
+    )
+
+    async def take_back() -> object:
+        undo = f.VirtualNetworkAdapterDelete(target=userid, image_device_number=vdev)
+        return await context.call(undo, allow=((204, 8), (200, 12)))
+
+    what = f"NIC {vdev} in the running {userid}"
+    created = await context.make(create, what, take_back, allow=(_LIVE_EXISTS,) if again else ())
+    if created.rc:
+        context.on_undo(what, take_back)
+
+
+async def has_nic(context: Context, userid: str, vdev: str, network: str, mac_id: str) -> bool:
+    """Whether the entry defines such an adapter: on that network ("" for none), with that MAC id ("" for any)."""
     entry = await entries.query(context, userid)
-    return entry is not None and entry.nicdef(vdev) is not None
+    nic = entry.nicdef(vdev) if entry is not None else None
+    return nic is not None and nic.lan_name == network and (not mac_id or nic.mac_id.upper() == mac_id.upper())
 
 
 async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:

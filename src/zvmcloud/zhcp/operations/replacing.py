@@ -91,12 +91,14 @@ async def replace_entry(context: Context, userid: str, change: Changed) -> Entry
     while there is such a note of before is locked by us. Only for the one writer of the entry.
     """
     ours = await context.journal.locking(userid)
-    locked = True
+    locked = doubtful = True
     try:
         try:
             await context.call(f.ImageLockDM(target=userid), allow=(_LOCKED,) if ours else ())
+            doubtful = False
         except AgentError as problem:
-            locked = ours or problem.undecided
+            doubtful = problem.undecided
+            locked = ours or doubtful
             raise
         before = await entries.must_exist(context, userid)
         after = change(before)
@@ -105,9 +107,10 @@ async def replace_entry(context: Context, userid: str, change: Changed) -> Entry
             replacement = f.ImageReplaceDM(target=userid, image_record_array=records)
             await context.settle(replacement, lambda: _is_like(context, userid, after))
             locked = False
-        return before
     finally:
-        await to_its_end(_give_back(context, userid, locked))
+        await to_its_end(_give_back(context, userid, locked, doubtful=doubtful))
+    context.go_on()
+    return before
 
 
 def taken_back(before: Entry, after: Entry) -> Changed:
@@ -167,12 +170,19 @@ def _own(entry: Entry) -> tuple[tuple[str, ...], ...]:
     return tuple(item.words for item in entry.normalised().statements if not item.keyword.startswith("*DVHOPT"))
 
 
-async def _give_back(context: Context, userid: str, locked: bool) -> None:
-    """Release the lock, if there is one. What cannot be released stays noted, for the next writer or the next start."""
+async def _give_back(context: Context, userid: str, locked: bool, *, doubtful: bool) -> None:
+    """Release the lock, if there is one, also when the operation is called off. What cannot be released stays noted,
+    for the next writer or the next start; so does one that z/VM may still take, because its answer is missing."""
     if locked:
         try:
-            await context.call(f.ImageUnlockDM(target=userid), allow=((400, 24),))
+            unlock = f.ImageUnlockDM(target=userid)
+            answer = await context.smapi.call(unlock, context.record, allow=((400, 24),))
         except AgentError as problem:
             log.error("entry %s stays locked: %s", userid, problem)  # noqa: TRY400 (the problem says it all)
             return
-    await context.journal.unlocked(userid)
+        if answer.rc and doubtful:
+            context.doubted.add(userid)
+    if userid in context.doubted:
+        log.warning("entry %s may yet be locked: z/VM did not say whether it locks it", userid)
+    else:
+        await context.journal.unlocked(userid)
