@@ -21,6 +21,7 @@ from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.disk_messages import AddDisks
 from zvmcloud.zhcp.entry_messages import DefineGuest
 from zvmcloud.zhcp.errors import AgentError
+from zvmcloud.zhcp.fcp_messages import DedicateFcps
 from zvmcloud.zhcp.guest_messages import DeleteGuest
 from zvmcloud.zhcp.journal import digest
 from zvmcloud.zhcp.kinds import Operation
@@ -178,11 +179,14 @@ async def test_an_adapter_that_z_vm_made_late_is_ours(agent: Agent) -> None:
 
 @pytest.mark.parametrize(
     ("operation", "function"),
-    [(NIC, "Image_Definition_Update_DM"),
-     (CreateNic(userid="LINUX01", vdev="1000"), "Virtual_Network_Adapter_Create_Extended_DM")],
-    ids=["nic.attach", "nic.create"],
-)  # fmt: skip
-async def test_an_adapter_that_z_vm_was_making_at_a_restart_is_ours(
+    [
+        (NIC, "Image_Definition_Update_DM"),
+        (CreateNic(userid="LINUX01", vdev="1000"), "Virtual_Network_Adapter_Create_Extended_DM"),
+        (DedicateFcps(userid="LINUX01", devices=("1A00",)), "Image_Device_Dedicate_DM"),
+    ],
+    ids=["nic.attach", "nic.create", "fcp.dedicate"],
+)
+async def test_a_device_that_z_vm_was_making_at_a_restart_is_ours(
     agent: Agent, operation: Operation, function: str
 ) -> None:
     await switch(agent)

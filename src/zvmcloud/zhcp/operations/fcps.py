@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from zvmcloud.cp import answers, commands
 from zvmcloud.cp.answers import PowerState
@@ -120,7 +121,10 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
                 define = f.ImageDeviceDedicateDM(
                     target=userid, image_device_number=device, real_device_number=real, readonly=0
                 )
-                await context.make(define, f"device {device} of {userid}", undo)
+                await context.make(
+                    define, f"device {device} of {userid}", undo,
+                    done=partial(_dedicated, context, userid, device, real), rerun=entry_before,
+                )  # fmt: skip
             elif entry_before:
                 context.on_undo(f"device {device} of {userid}", undo)
             if on:
@@ -202,6 +206,11 @@ async def _promised(context: Context) -> dict[str, set[str]]:
         if len(words) > 2 and words[0] == "DEDICATE" and _HEX.fullmatch(words[2]):
             found.setdefault(words[2].zfill(4), set()).add(item.target_id.upper())
     return found
+
+
+async def _dedicated(context: Context, userid: str, device: str, real: str) -> bool:
+    entry = await entries.query(context, userid)
+    return entry is not None and any((item.vdev, item.rdev) == (device, real) for item in entry.dedicates)
 
 
 def _back(context: Context, userid: str, device: str, *, live: bool) -> Undo:
