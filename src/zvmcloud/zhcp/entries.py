@@ -5,7 +5,7 @@ The order of the statements is the one clients of the connector expect (referenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
@@ -130,10 +130,12 @@ def made_of(entry: Entry, records: Sequence[str]) -> bool:
     return _said(entry) == _said(Entry.parse(records))
 
 
-def headed_by(entry: Entry, records: Sequence[str]) -> bool:
-    """Whether its first statement says what that of these records says, but for the password: the userid, its storage
-    and its classes."""
-    return _head(entry) == _head(Entry.parse(records))
+def may_be(entry: Entry, records: Sequence[str], minidisks: Set[tuple[str, int | None]]) -> bool:
+    """Whether an entry can be one that was made of these records and is getting these minidisks (number and size): its
+    first statement says the same but for the password (the userid, its storage, its classes), and it has no other."""
+    return (
+        _head(entry) == _head(Entry.parse(records)) and {(disk.vdev, disk.size) for disk in entry.mdisks} <= minidisks
+    )
 
 
 def _head(entry: Entry) -> tuple[str, ...]:

@@ -78,21 +78,24 @@ class _Running:
         for woken in self._waiting:
             _wake(woken)
 
-    def cancel(self, *, stop: bool = False) -> None:
-        """Cancel the work, once, and not its undo. With `stop` there will be no undo.
+    def cancel(self) -> None:
+        """Cancel the work, once, and not its undo.
 
         What a crash cut off goes to its end all the same: cancelled on the way it would undo only what it has come to,
         and leave what the run before had done beyond that. Who asked takes its end back, if it has an undo.
         """
-        waits = self.context.called_off or self.context.too_late
-        if (not self.cancelled or waits) if stop else not (self.cancelled or self.context.begun):
+        if not (self.cancelled or self.context.begun):
             self.cancelled = True
-            self.stopped = stop
             if self.working and self.task is not None:
-                if stop:
-                    self.task.cancel()
-                else:
-                    self.context.call_off(self.task.cancel)
+                self.context.call_off(self.task.cancel)
+
+    def stop(self) -> None:
+        """Cut the work off, and not an undo; what a cancel waits for, and what goes to its end in spite of one, too.
+        There will be no undo."""
+        if not self.cancelled or self.context.called_off or self.context.too_late:
+            self.cancelled = self.stopped = True
+            if self.working and self.task is not None:
+                self.task.cancel()
 
     async def work(self, wanted: Mapping[str, str]) -> dict[str, Json]:
         """The operation's work, once the entries are what was expected. AgentError 409 `entry-changed`;
@@ -334,7 +337,7 @@ class Runner:
         self._stopping = True
         tasks = [running.task for running in self._running.values() if running.task is not None]
         for running in self._running.values():
-            running.cancel(stop=True)
+            running.stop()
         if tasks:
             await asyncio.wait(tasks, timeout=30)
         await self.machine.close()

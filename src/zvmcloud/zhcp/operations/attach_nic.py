@@ -19,14 +19,12 @@ from zvmcloud.zhcp.network_messages import AttachNic, Right
 from zvmcloud.zhcp.operations.before import right_of
 from zvmcloud.zhcp.operations.context import Context
 from zvmcloud.zhcp.operations.lans import admit
-from zvmcloud.zhcp.operations.nics import has_nic, make_live
+from zvmcloud.zhcp.operations.nics import DEVICES, make_defined, make_live
 from zvmcloud.zhcp.operations.states import is_active
 from zvmcloud.zhcp.operations.vswitches import granted, put_back, set_switch
 
-_DEVICES = "3"
 _ALREADY_GRANTED = (212, 44)
 _HAS_DEVICE = ((404, 4), (8, 3002))
-_NO_DEVICE = (404, 8)
 _COUPLED, _NOT_ADMITTED = (204, 20), (212, 8)
 
 
@@ -67,19 +65,7 @@ async def _right(context: Context, request: AttachNic) -> Right | None:
 async def _define(context: Context, request: AttachNic) -> None:
     userid, vdev = request.userid, request.vdev
 
-    async def take_back() -> object:
-        undo = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
-        return await context.call(undo, allow=(_NO_DEVICE,))
-
-    async def made() -> bool:
-        return await has_nic(context, userid, vdev, request.network, request.mac_id)
-
-    what = f"NIC {vdev} of {userid}"
-    again = context.intended("nic")
-    if again and await made():
-        context.on_undo(what, take_back)
-        return
-    words = [f"VDEV={vdev}", f"TYPE={'QDIO' if request.adapter_type == 'QDIO' else 'HIPERS'}", f"DEVICES={_DEVICES}"]
+    words = [f"VDEV={vdev}", f"TYPE={'QDIO' if request.adapter_type == 'QDIO' else 'HIPERS'}", f"DEVICES={DEVICES}"]
     words += [f"LAN={request.lan_owner}", f"SWITCHNAME={request.network}"]
     if request.mac_id:
         words.append(f"MACID={request.mac_id}")
@@ -91,9 +77,8 @@ async def _define(context: Context, request: AttachNic) -> None:
         target=userid,
         definition_update_directory_keyword_parameter_list=(f"NICDEF={' '.join(words)} OPERATION=ADD",),
     )
-    await context.intend("nic")
-    answer = await context.make(define, what, take_back, allow=_HAS_DEVICE, done=made, rerun=again)
-    if (answer.rc, answer.rs) in _HAS_DEVICE:
+    answer = await make_defined(context, define, vdev, request.network, request.mac_id, allow=_HAS_DEVICE)
+    if answer in _HAS_DEVICE:
         raise AgentError(
             409, "device-exists", f"{userid} already has a device at {vdev} to {int(vdev, 16) + 2:04X}",
             remedy="choose another virtual device number",

@@ -165,9 +165,6 @@ class Context:
 
         try:
             answer = await self._settle(request, done, allow, missing)
-            before = rerun or guess in self._undo
-            if (answer.rc, answer.rs) in allow and before and done is not None and await self._looked(done):
-                answer = Answer(0, 0)
         except AgentError as error:
             if not rerun or done is None or error.undecided:
                 raise
@@ -176,6 +173,10 @@ class Context:
             if not await self._looked(done):
                 raise
             answer = Answer(0, 0)
+        else:
+            sent_before = rerun or guess in self._undo
+            if (answer.rc, answer.rs) in allow and sent_before and done is not None and await self._looked(done):
+                answer = Answer(0, 0)
         if guess in self._undo:
             self._undo.remove(guess)
         if (answer.rc, answer.rs) not in allow:

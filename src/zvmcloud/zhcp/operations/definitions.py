@@ -14,7 +14,7 @@ from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest, written_share
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.guests import OF_ANOTHER, OURS, SENT, delete_entry, make_entry
+from zvmcloud.zhcp.operations.guests import delete_entry, left_by_a_crash, make_entry, may_have_made
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry, taken_back, told
 
 _NO_PROTOTYPE = ((400, 20), (416, 4))
@@ -27,33 +27,28 @@ async def define(context: Context, request: DefineGuest) -> dict[str, Json]:
     userid = request.userid
     records = _records(request) if request.entry else ()
     async with context.writing(userid):
-        sent, ours = context.intended(SENT), context.intended(OURS)
-        entry = await entries.query(context, userid)
+        again = may_have_made(context)
 
-        def ours_by_content(entry: Entry) -> bool:
+        def sent(entry: Entry) -> bool:
             """What a prototype makes cannot be foretold: it is ours when there was none before, in this run."""
-            return entries.made_of(entry, records) if records else not (sent or ours)
+            return entries.made_of(entry, records) if records else not again
 
-        async def made() -> bool:
-            found = await entries.query(context, userid)
-            return found is not None and ours_by_content(found)
+        def confirmed(entry: Entry) -> bool:
+            minidisks = {(disk.vdev, disk.size) for disk in Entry.parse(records).mdisks} if records else set()
+            return not records or entries.may_be(entry, records, minidisks)
 
+        entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
         if entry is not None:
-            if not sent and not ours:
-                raise entries.guest_exists(userid)
-            if not (not records or entries.headed_by(entry, records) if ours else ours_by_content(entry)):
-                raise entries.guest_exists(userid, OF_ANOTHER)
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         else:
-            await context.intend(SENT)
-            definition = f.ImageCreateDM(
+            made = f.ImageCreateDM(
                 target=userid,
                 prototype_name=request.prototype,
                 initial_password=(request.password or "") if request.prototype else "",
                 initial_account_number=request.account if request.prototype else "",
                 image_record_array=records,
             )
-            answer = await make_entry(context, definition, made, rerun=sent or ours, allow=_NO_PROTOTYPE)
+            answer = await make_entry(context, made, sent, allow=_NO_PROTOTYPE)
             if (answer.rc, answer.rs) in _NO_PROTOTYPE:
                 raise AgentError(
                     404, "prototype-unknown", f"the directory manager has no prototype {request.prototype}",

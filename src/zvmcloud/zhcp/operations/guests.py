@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.declare import Answer
 from zvmcloud.zhcp import entries, placement, pools, queries
-from zvmcloud.zhcp.disk_messages import NewDisk
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.guest_messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.operations import disks, power
 from zvmcloud.zhcp.operations.context import Context
 
 _KEEP = 0
-SENT, OURS = "entry-sent", "entry"
+_SENT, _OURS = "entry-sent", "entry"
 """Notes of guest.create and guest.define: z/VM is asked to make the entry; the entry is ours, because z/VM said that it
 was made (or, in a journal of an earlier version, because there was none before)."""
-OF_ANOTHER = ", not known to be of this operation, that a crash cut off"
 _GONE = ((400, 4),)
 _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 """Seconds after each try to clean up that was refused."""
@@ -39,12 +38,18 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
         # answer is missing, ours is told from another's by what is in it: of a guest that boots from a minidisk,
         # nobody uses an entry without it. Others are looked for before.
         look = request.ipl.zfill(4) not in {disk.vdev for disk in minidisks}
-        entry = await _left_by_a_crash(context, request, records, look=look)
+        asked = {(disk.vdev, disk.vdisk_blocks or disk.size_units) for disk in request.disks}
+        sent = partial(entries.made_of, records=records)
+        entry = None
+        if look or may_have_made(context):
+            confirmed = partial(entries.may_be, records=records, minidisks=asked)
+            entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            await _define(context, userid, records, minidisks)
+            made = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
+            await make_entry(context, made, sent, *(f"disk-{disk.vdev}" for disk in minidisks))
         else:
             context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
         await disks.add_all(context, userid, minidisks, have)
@@ -52,52 +57,44 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     return {"userid": userid, "disks": [disks.asked(disk) for disk in (*minidisks, *vdisks)]}
 
 
-async def _left_by_a_crash(
-    context: Context, request: CreateGuest, records: Sequence[str], *, look: bool
+async def left_by_a_crash(
+    context: Context, userid: str, *, confirmed: Callable[[Entry], bool], sent: Callable[[Entry], bool]
 ) -> Entry | None:
     """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
 
-    Without z/VM's word an entry is ours when it is what was sent and has no minidisk yet. With it, somebody may have
-    deleted it since and made another: it is ours while it has no minidisk but those that were asked for.
+    Without z/VM's word an entry is ours when `sent` says that it is what was sent. With it, somebody may have deleted
+    it since and made another: it is ours while `confirmed` says that it can be.
     """
-    sent, ours = context.intended(SENT), context.intended(OURS)
-    if not look and not sent and not ours:
-        return None
-    entry = await entries.query(context, request.userid)
+    entry = await entries.query(context, userid)
     if entry is None:
         return None
-    if not sent and not ours:
-        raise entries.guest_exists(request.userid)
-    asked = {disk.vdev: disk for disk in request.disks}
-    disks_too = all(item.vdev in asked and disks.is_asked(entry, asked[item.vdev]) for item in entry.mdisks)
-    if not (disks_too and entries.headed_by(entry, records) if ours else entries.made_of(entry, records)):
-        raise entries.guest_exists(request.userid, OF_ANOTHER)
-    await context.intend(OURS, sync=False)
+    if not may_have_made(context):
+        raise entries.guest_exists(userid)
+    if not (confirmed(entry) if context.intended(_OURS) else sent(entry)):
+        raise entries.guest_exists(userid, ", not known to be of this operation, that a crash cut off")
+    await context.intend(_OURS, sync=False)
     return entry
 
 
-async def _define(context: Context, userid: str, records: Sequence[str], minidisks: Sequence[NewDisk]) -> None:
-    again = context.intended(SENT) or context.intended(OURS)
-    await context.intend(SENT, *(f"disk-{disk.vdev}" for disk in minidisks))
-
-    async def made() -> bool:
-        entry = await entries.query(context, userid)
-        return entry is not None and entries.made_of(entry, records)
-
-    request = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
-    await make_entry(context, request, made, rerun=again)
+def may_have_made(context: Context) -> bool:
+    """Whether a run before a crash may have made the entry."""
+    return context.intended(_SENT) or context.intended(_OURS)
 
 
 async def make_entry(
     context: Context,
     request: f.ImageCreateDM,
-    made: Callable[[], Awaitable[bool]],
-    *,
-    rerun: bool,
+    sent: Callable[[Entry], bool],
+    *notes: str,
     allow: Sequence[tuple[int, int]] = (),
 ) -> Answer[f.ImageCreateDMReply]:
-    """Make the entry. Without z/VM's word that it was made, its undo leaves one that may be another's."""
-    userid = request.target
+    """Make the entry. Without z/VM's word that it was made, its undo leaves one that is not what was `sent`."""
+    userid, again = request.target, may_have_made(context)
+    await context.intend(_SENT, *notes)
+
+    async def made() -> bool:
+        entry = await entries.query(context, userid)
+        return entry is not None and sent(entry)
 
     async def unsure() -> None:
         if await made():
@@ -107,10 +104,10 @@ async def make_entry(
 
     answer = await context.make(
         request, f"entry {userid}", lambda: delete_entry(context, userid),
-        allow=allow, done=made, unsure=unsure, rerun=rerun,
+        allow=allow, done=made, unsure=unsure, rerun=again,
     )  # fmt: skip
     if answer.rc == 0:
-        await context.intend(OURS, sync=False)
+        await context.intend(_OURS, sync=False)
     return answer
 
 

@@ -6,12 +6,15 @@ Virtual_Network_Adapter_Connect_Vswitch_DM in one call, or, when a VLAN is asked
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory import statements
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.declare import Reply, Request
 from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.network_messages import CoupleNic, CreateNic, DeleteNic, UncoupleNic
@@ -21,7 +24,9 @@ from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry
 from zvmcloud.zhcp.operations.states import is_active
 from zvmcloud.zhcp.operations.vswitches import put_back
 
-_DEVICES = "3"
+R = TypeVar("R", bound=Reply)
+DEVICES = "3"
+"""How many devices a QDIO adapter has."""
 _LIVE_EXISTS = (204, 4)
 
 
@@ -38,29 +43,10 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
         if request.osa is not None:
             await osas.dedicate(context, userid, vdev, request.osa, active=active)
             return {"vdev": vdev, "mac_id": "", "osa": request.osa}
-        again = context.intended("nic")
-
-        async def made() -> bool:
-            return await has_nic(context, userid, vdev, "", mac_id)
-
-        exists = again and await made()
-        await context.intend("nic")
         define = f.VirtualNetworkAdapterCreateExtendedDM(
-            target=userid,
-            image_device_number=vdev,
-            adapter_type="QDIO",
-            devices=_DEVICES,
-            mac_id=mac_id or None,
+            target=userid, image_device_number=vdev, adapter_type="QDIO", devices=DEVICES, mac_id=mac_id or None
         )
-        undo = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
-
-        async def take_back() -> object:
-            return await context.call(undo, allow=((404, 8),))
-
-        if exists:
-            context.on_undo(f"NIC {vdev} of {userid}", take_back)
-        else:
-            await context.make(define, f"NIC {vdev} of {userid}", take_back, done=made, rerun=again)
+        await make_defined(context, define, vdev, "", mac_id)
         if active:
             context.report(0.5, f"NIC {vdev} in the running {userid}")
             await make_live(context, userid, vdev, "QDIO")
@@ -72,7 +58,7 @@ async def make_live(context: Context, userid: str, vdev: str, adapter_type: str)
     again = context.intended("live")
     await context.intend("live")
     create = f.VirtualNetworkAdapterCreateExtended(
-        target=userid, image_device_number=vdev, adapter_type=adapter_type, devices=_DEVICES
+        target=userid, image_device_number=vdev, adapter_type=adapter_type, devices=DEVICES
     )
 
     async def take_back() -> object:
@@ -85,11 +71,34 @@ async def make_live(context: Context, userid: str, vdev: str, adapter_type: str)
         context.on_undo(what, take_back)
 
 
-async def has_nic(context: Context, userid: str, vdev: str, network: str, mac_id: str) -> bool:
-    """Whether the entry defines such an adapter: on that network ("" for none), with that MAC id ("" for any)."""
-    entry = await entries.query(context, userid)
-    nic = entry.nicdef(vdev) if entry is not None else None
-    return nic is not None and nic.lan_name == network and (not mac_id or nic.mac_id.upper() == mac_id.upper())
+async def make_defined(
+    context: Context,
+    define: Request[R],
+    vdev: str,
+    network: str,
+    mac_id: str,
+    *,
+    allow: Sequence[tuple[int, int]] = (),
+) -> tuple[int, int]:
+    """The adapter in the entry, on that network ("" for none), with that MAC id ("" for any); z/VM's rc and rs."""
+    userid, again = define.target, context.intended("nic")
+    await context.intend("nic")
+
+    async def made() -> bool:
+        entry = await entries.query(context, userid)
+        nic = entry.nicdef(vdev) if entry is not None else None
+        return nic is not None and nic.lan_name == network and (not mac_id or nic.mac_id.upper() == mac_id.upper())
+
+    async def take_back() -> object:
+        undo = f.VirtualNetworkAdapterDeleteDM(target=userid, image_device_number=vdev)
+        return await context.call(undo, allow=((404, 8),))
+
+    what = f"NIC {vdev} of {userid}"
+    if again and await made():
+        context.on_undo(what, take_back)
+        return 0, 0
+    answer = await context.make(define, what, take_back, allow=allow, done=made, rerun=again)
+    return answer.rc, answer.rs
 
 
 async def delete(context: Context, request: DeleteNic) -> dict[str, Json]:
