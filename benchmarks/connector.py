@@ -16,19 +16,23 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import feilong
+from benchmarks.interpreter import UNDISTURBED, Processors
 from benchmarks.load import Generator, Load, request
 from benchmarks.stack import Stack, running
 from benchmarks.table import Row
 
-ROUNDS = 5
-"""Every case is measured so often, in turn with all others and with the peer: the machine's speed changes within
-seconds, so one measurement says little."""
-SECONDS = 0.5
-GUESTS = (10, 1_000, 10_000)
+ROUNDS = {10: 40, 1_000: 10, 10_000: 10}
+"""By number of guests: every case is measured so often, in turn with all others and, at the first, with the peer. The
+speed of a shared machine changes within seconds, so one measurement says little, and a long one mixes what is fast and
+what is slow."""
+GUESTS = tuple(ROUNDS)
+SECONDS = 0.2
+PATIENCE = 3.0
+"""Seconds that a round which is compared with the peer waits for processors that no neighbour disturbs."""
 CLIENTS = (1, 8, 32)
 _SILENCE = 3.0
 """Seconds without a call after which the inventory has nothing to look at."""
-CHANGES = {1: 150, 8: 300, 32: 300}
+CHANGES = {1: 40, 8: 100, 32: 100}
 """Guests made and deleted in a round, by concurrency."""
 FEILONG = {
     ("GET /", 1): 1 / 0.0010, ("GET /", 8): 756.0, ("GET /guests", 1): 1 / 0.0017, ("GET /guests", 8): 637.0,
@@ -74,6 +78,8 @@ class Measured:
     load: Load
     spent: dict[str, float]
     elapsed: float
+    speed: float
+    """Thousand turns a second of the slowest processor, before or after, whichever was less."""
     peer: float = 0.0
     """The peer's rate right after ours."""
 
@@ -82,21 +88,27 @@ class Measured:
         return self.load.rate
 
 
-def _measured(stack: Stack, generator: Generator, clients: int, case: Case, peer: int | None) -> Measured:
+def _measured(
+    stack: Stack, generator: Generator, processors: Processors, clients: int, case: Case, peer: int | None
+) -> Measured:
     """A round, and one of the peer behind it; never both at once."""
     seconds = None if case.once else SECONDS
+    compared = peer is not None and (case.name, clients) in FEILONG
+    speed = processors.undisturbed(PATIENCE) if compared else processors.slowest()
     before, began = stack.spent(), time.perf_counter()
     load = generator.run(stack.port, case.requests, clients, seconds)
     spent = {name: now - before[name] for name, now in stack.spent().items()}
     elapsed = time.perf_counter() - began
+    speed = min(speed, processors.slowest())
     beside = 0.0
-    if peer is not None and (case.name, clients) in FEILONG:
+    if peer is not None and compared:
         beside = generator.run(peer, case.requests, clients, seconds).rate
-    return Measured(load, spent | {"generator": load.cpu}, elapsed, beside)
+    return Measured(load, spent | {"generator": load.cpu}, elapsed, speed, beside)
 
 
-def _rows(name: str, guests: int, clients: int, rounds: Sequence[Measured]) -> list[Row]:
-    """The median of the rounds, and what they were between; latencies and processor time of all rounds together."""
+def _rows(name: str, guests: int, clients: int, rounds: Sequence[Measured], best: float) -> list[Row]:
+    """The median of the rounds, and what they were between, and of those that were undisturbed; latencies and processor
+    time of all rounds together. `best`: the best speed of a processor in the whole benchmark."""
     rate = median(one.rate for one in rounds)
     latencies = [latency for one in rounds for latency in one.load.latencies]
     whole = Load(tuple(latencies), sum(one.load.elapsed for one in rounds), sum(one.load.cpu for one in rounds))
@@ -108,6 +120,7 @@ def _rows(name: str, guests: int, clients: int, rounds: Sequence[Measured]) -> l
         Row(label, rate, "calls/s", reference, "Feilong" if reference else ""),
         Row("    lowest of the rounds", min(one.rate for one in rounds), "calls/s"),
         Row("    highest of the rounds", max(one.rate for one in rounds), "calls/s"),
+        *_undisturbed(rounds, best, reference),
         Row("    p50", whole.percentile(0.5) * 1000, "ms"),
         Row("    p99", whole.percentile(0.99) * 1000, "ms"),
         Row(f"    processor time of a call: {shares}", sum(spent.values()) * 1000 / len(latencies), "ms"),
@@ -116,6 +129,15 @@ def _rows(name: str, guests: int, clients: int, rounds: Sequence[Measured]) -> l
     if any(one.peer for one in rounds):
         peer = median(one.peer for one in rounds)
         rows.append(Row("    beside Feilong without a z/VM", rate, "calls/s", peer, f"Feilong {feilong.VERSION} here"))
+    return rows
+
+
+def _undisturbed(rounds: Sequence[Measured], best: float, reference: float | None) -> list[Row]:
+    """Those before and after which no neighbour took a processor's speed away."""
+    rates = [one.rate for one in rounds if one.speed >= UNDISTURBED * best]
+    rows = [Row("    undisturbed rounds", len(rates), f"of {len(rounds)}")]
+    if rates:
+        rows.append(Row("    median of these", median(rates), "calls/s", reference, "Feilong" if reference else ""))
     return rows
 
 
@@ -145,7 +167,8 @@ def _quiet(stack: Stack) -> Counter[str]:
 
 def run() -> list[Row]:
     rows: list[Row] = []
-    with Generator() as generator, feilong.running() as peer:
+    found: dict[tuple[str, int, int], list[Measured]] = {}
+    with Generator() as generator, Processors() as processors, feilong.running() as peer:
         known = [request("POST", "/guests", guest(f"L{number:05d}")) for number in range(1, GUESTS[0] + 1)]
         generator.run(peer, known, 1)
         for guests in GUESTS:
@@ -153,11 +176,10 @@ def run() -> list[Row]:
                 if guests == GUESTS[0]:
                     rows += _round_trips(stack, generator, guests)
                 beside = peer if guests == GUESTS[0] else None
-                for clients in CLIENTS:
-                    found: dict[str, list[Measured]] = {}
-                    for _ in range(ROUNDS):
-                        for case in _cases(guests, clients):
-                            found.setdefault(case.name, []).append(_measured(stack, generator, clients, case, beside))
-                    for name, rounds in found.items():
-                        rows += _rows(name, guests, clients, rounds)
+                for clients, _ in itertools.product(CLIENTS, range(ROUNDS[guests])):
+                    for case in _cases(guests, clients):
+                        measured = _measured(stack, generator, processors, clients, case, beside)
+                        found.setdefault((case.name, guests, clients), []).append(measured)
+    for (name, guests, clients), rounds in found.items():
+        rows += _rows(name, guests, clients, rounds, processors.best)
     return rows
