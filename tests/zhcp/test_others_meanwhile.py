@@ -94,6 +94,16 @@ async def test_a_guest_that_is_not_what_was_defined(agent: Agent, note: str) -> 
     assert entry(agent) == there
 
 
+@pytest.mark.parametrize("note", ["entry-sent", "entry"])
+async def test_a_guest_like_what_was_defined_with_another_minidisk(agent: Agent, note: str) -> None:
+    await cut_off_at(agent, DEFINED, note)
+    await agent.run(DEFINED)
+    await agent.run(AddDisks(userid="LINUX01", disks=(DISK,)))
+    there = entry(agent)
+    assert (await agent.refused(DEFINED, step="old")).code == "guest-exists"
+    assert entry(agent) == there
+
+
 async def test_a_guest_of_a_prototype_without_z_vms_word(agent: Agent) -> None:
     """What a prototype makes cannot be foretold, so it could be anybody's."""
     asked = DefineGuest(userid="LINUX01", prototype="LINDFLT", password="SECRET")
@@ -108,6 +118,18 @@ async def test_what_was_defined_is_ours_after_a_crash(agent: Agent) -> None:
     first = Dying(agent)
     first.after_function("Image_Create_DM")
     assert (await first.run(DEFINED)).state == "done"
+
+
+async def test_an_entry_left_by_a_crash_goes_where_its_disks_find_no_pool(agent: Agent) -> None:
+    chosen = replace(DISK, pool="", pools=("POOL1",), placement="fill")
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    await first.begin(wanted(agent, disks=(chosen,)), "dying")
+    assert "LINUX01" in agent.simulator.system.entries
+    agent.simulator.faults.add(Rule(function="Image_Volume_Space_Query_DM", rc=596, rs=9999))
+    assert (await agent.refused(wanted(agent, disks=(chosen,)), step="dying")).code == "smapi-refused"
+    assert "LINUX01" not in agent.simulator.system.entries
+    await first.bury()
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["made", "and a disk is refused"])

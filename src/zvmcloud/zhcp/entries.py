@@ -130,12 +130,16 @@ def made_of(entry: Entry, records: Sequence[str]) -> bool:
     return _said(entry) == _said(Entry.parse(records))
 
 
-def may_be(entry: Entry, records: Sequence[str], minidisks: Set[tuple[str, int | None]]) -> bool:
-    """Whether an entry can be one that was made of these records and is getting these minidisks (number and size): its
-    first statement says the same but for the password (the userid, its storage, its classes), and it has no other."""
-    return (
-        _head(entry) == _head(Entry.parse(records)) and {(disk.vdev, disk.size) for disk in entry.mdisks} <= minidisks
-    )
+def may_be(entry: Entry, records: Sequence[str], added: Set[tuple[str, int | None]] = frozenset()) -> bool:
+    """Whether an entry can be one that was made of these records and got minidisks of those `added` (number and size):
+    its first statement says the same but for the password (the userid, its storage, its classes), and all of its
+    minidisks are theirs."""
+    made = Entry.parse(records)
+    return _head(entry) == _head(made) and _minidisks(entry) <= _minidisks(made) | added
+
+
+def _minidisks(entry: Entry) -> Set[tuple[str, int | None]]:
+    return {(disk.vdev, disk.size) for disk in entry.mdisks}
 
 
 def _head(entry: Entry) -> tuple[str, ...]:

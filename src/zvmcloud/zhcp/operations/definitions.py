@@ -14,7 +14,7 @@ from zvmcloud.zhcp import entries
 from zvmcloud.zhcp.entry_messages import ChangeGuest, DefineGuest, written_share
 from zvmcloud.zhcp.errors import AgentError, FieldError, Json
 from zvmcloud.zhcp.operations.context import Context
-from zvmcloud.zhcp.operations.guests import delete_entry, left_by_a_crash, make_entry, may_have_made
+from zvmcloud.zhcp.operations.guests import left_by_a_crash, make_entry, may_have_made
 from zvmcloud.zhcp.operations.replacing import entry_before, replace_entry, taken_back, told
 
 _NO_PROTOTYPE = ((400, 20), (416, 4))
@@ -34,21 +34,18 @@ async def define(context: Context, request: DefineGuest) -> dict[str, Json]:
             return entries.made_of(entry, records) if records else not again
 
         def confirmed(entry: Entry) -> bool:
-            minidisks = {(disk.vdev, disk.size) for disk in Entry.parse(records).mdisks} if records else set()
-            return not records or entries.may_be(entry, records, minidisks)
+            return not records or entries.may_be(entry, records)
 
         entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
-        if entry is not None:
-            context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
-        else:
-            made = f.ImageCreateDM(
+        if entry is None:
+            definition = f.ImageCreateDM(
                 target=userid,
                 prototype_name=request.prototype,
                 initial_password=(request.password or "") if request.prototype else "",
                 initial_account_number=request.account if request.prototype else "",
                 image_record_array=records,
             )
-            answer = await make_entry(context, made, sent, allow=_NO_PROTOTYPE)
+            answer = await make_entry(context, definition, sent, allow=_NO_PROTOTYPE)
             if (answer.rc, answer.rs) in _NO_PROTOTYPE:
                 raise AgentError(
                     404, "prototype-unknown", f"the directory manager has no prototype {request.prototype}",

@@ -38,20 +38,18 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
         # answer is missing, ours is told from another's by what is in it: of a guest that boots from a minidisk,
         # nobody uses an entry without it. Others are looked for before.
         look = request.ipl.zfill(4) not in {disk.vdev for disk in minidisks}
-        asked = {(disk.vdev, disk.vdisk_blocks or disk.size_units) for disk in request.disks}
         sent = partial(entries.made_of, records=records)
         entry = None
         if look or may_have_made(context):
-            confirmed = partial(entries.may_be, records=records, minidisks=asked)
+            asked = frozenset((disk.vdev, disk.size_units) for disk in minidisks)
+            confirmed = partial(entries.may_be, records=records, added=asked)
             entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
         if entry is None:
-            made = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
-            await make_entry(context, made, sent, *(f"disk-{disk.vdev}" for disk in minidisks))
-        else:
-            context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
+            definition = f.ImageCreateDM(target=userid, image_record_array=tuple(records))
+            await make_entry(context, definition, sent, *(f"disk-{disk.vdev}" for disk in minidisks))
         await disks.add_all(context, userid, minidisks, have)
     context.report(1.0, f"{userid} is defined")
     return {"userid": userid, "disks": [disks.asked(disk) for disk in (*minidisks, *vdisks)]}
@@ -60,7 +58,8 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
 async def left_by_a_crash(
     context: Context, userid: str, *, confirmed: Callable[[Entry], bool], sent: Callable[[Entry], bool]
 ) -> Entry | None:
-    """The entry that a run before a crash made, or may have made. AgentError 409 `guest-exists` for another's.
+    """The entry that a run before a crash made, or may have made, and its undo. AgentError 409 `guest-exists` for
+    another's.
 
     Without z/VM's word an entry is ours when `sent` says that it is what was sent. With it, somebody may have deleted
     it since and made another: it is ours while `confirmed` says that it can be.
@@ -72,6 +71,7 @@ async def left_by_a_crash(
         raise entries.guest_exists(userid)
     if not (confirmed(entry) if context.intended(_OURS) else sent(entry)):
         raise entries.guest_exists(userid, ", not known to be of this operation, that a crash cut off")
+    context.on_undo(f"entry {userid}", lambda: delete_entry(context, userid))
     await context.intend(_OURS, sync=False)
     return entry
 
