@@ -9,9 +9,10 @@ without any z/VM (feilong.py).
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -25,15 +26,26 @@ ROUNDS = {10: 40, 1_000: 10, 10_000: 10}
 """By number of guests: every case is measured so often, in turn with all others and, at the first, with the peer. The
 speed of a shared machine changes within seconds, so one measurement says little, and a long one mixes what is fast and
 what is slow."""
-GUESTS = tuple(ROUNDS)
 SECONDS = 0.2
 PATIENCE = 3.0
 """Seconds that a round which is compared with the peer waits for processors that no neighbour disturbs."""
-CLIENTS = (1, 8, 32)
 _SILENCE = 3.0
 """Seconds without a call after which the inventory has nothing to look at."""
 CHANGES = {1: 40, 8: 100, 32: 100}
 """Guests made and deleted in a round, by concurrency."""
+
+
+def _chosen(variable: str, known: Iterable[int]) -> tuple[int, ...]:
+    """All of these, or those that the variable of the environment names."""
+    words = os.environ.get(variable, "").split()
+    found = tuple(number for number in known if not words or str(number) in words)
+    if len(found) < len(words):
+        raise SystemExit(f"{variable}={' '.join(words)}: there are {', '.join(str(number) for number in known)}")
+    return found
+
+
+GUESTS = _chosen("GUESTS", ROUNDS)
+CLIENTS = _chosen("CLIENTS", CHANGES)
 FEILONG = {
     ("GET /", 1): 1 / 0.0010, ("GET /", 8): 756.0, ("GET /guests", 1): 1 / 0.0017, ("GET /guests", 8): 637.0,
     ("POST /guests", 1): 1 / 0.054, ("POST /guests", 8): 31.0, ("DELETE /guests/U", 1): 1 / 0.116,
@@ -93,15 +105,16 @@ def _measured(
 ) -> Measured:
     """A round, and one of the peer behind it; never both at once."""
     seconds = None if case.once else SECONDS
-    compared = peer is not None and (case.name, clients) in FEILONG
-    speed = processors.undisturbed(PATIENCE) if compared else processors.slowest()
+    if (case.name, clients) not in FEILONG:
+        peer = None
+    speed = processors.slowest() if peer is None else processors.undisturbed(PATIENCE)
     before, began = stack.spent(), time.perf_counter()
     load = generator.run(stack.port, case.requests, clients, seconds)
     spent = {name: now - before[name] for name, now in stack.spent().items()}
     elapsed = time.perf_counter() - began
     speed = min(speed, processors.slowest())
     beside = 0.0
-    if peer is not None and compared:
+    if peer is not None:
         beside = generator.run(peer, case.requests, clients, seconds).rate
     return Measured(load, spent | {"generator": load.cpu}, elapsed, speed, beside)
 
@@ -182,4 +195,4 @@ def run() -> list[Row]:
                         found.setdefault((case.name, guests, clients), []).append(measured)
     for (name, guests, clients), rounds in found.items():
         rows += _rows(name, guests, clients, rounds, processors.best)
-    return rows
+    return rows + processors.rows()

@@ -1,12 +1,12 @@
 """How fast this Python runs plain Python here and now: before and after all else, and on each processor between rounds.
 
 What we measure is mostly Python: a build of it without profile-guided optimization (that of pyenv, when nothing else is
-asked for) makes a third fewer guests a second than that of a distribution, and so does a slow hour of a shared machine
-(docs/performance.md).
+asked for) is slower than that of a distribution, and so is any in a slow hour of a shared machine.
 """
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import time
@@ -21,8 +21,7 @@ SECONDS = 1.0
 GLANCE = 0.02
 """Seconds that a look at the processors takes."""
 UNDISTURBED = 0.9
-"""Of the best speed. On a virtual machine a processor has 0.5 to 0.6 of it while a neighbour uses the same core, and
-little in between (docs/performance.md)."""
+"""Of the best speed. On a shared machine a processor has much less of it while a neighbour uses the same core."""
 _RECORDS = (
     "USER LINUX01 LBYONLY 512M 64G G",
     "MDISK 0100 3390 1 10 VOL001 MR",
@@ -39,9 +38,6 @@ class Processors:
     """A process on each processor that tells how fast it is, in processor time: programs that run beside do not count,
     but a neighbour on the same core of a shared machine does. Use it as a context manager."""
 
-    best = 0.0
-    """The best that `slowest` has told, thousand turns a second."""
-
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
@@ -52,7 +48,8 @@ class Processors:
             process.start()
             self._pipes.append(here)
             self._processes.append(process)
-        self.slowest()
+        self.told: list[float] = []
+        self.slowest()  # they are there
         return self
 
     def __exit__(
@@ -66,9 +63,22 @@ class Processors:
         """Thousand turns a second of the slowest processor now; all are asked at once."""
         for pipe in self._pipes:
             pipe.send(None)
-        speed = min(float(pipe.recv()) for pipe in self._pipes)
-        self.best = max(self.best, speed)
-        return speed
+        self.told.append(min(float(pipe.recv()) for pipe in self._pipes))
+        return self.told[-1]
+
+    @property
+    def best(self) -> float:
+        """The best that `slowest` has told, thousand turns a second."""
+        return max(self.told)
+
+    def rows(self) -> list[Row]:
+        """The best speed, and how often the slowest processor had which part of it."""
+        edges = (0.0, 0.5, 0.6, 0.7, 0.8, UNDISTURBED, 1.01)
+        rows = [Row("the slowest processor: its best speed", self.best, "thousand turns/s")]
+        for low, high in itertools.pairwise(edges):
+            share = sum(low <= speed / self.best < high for speed in self.told) / len(self.told)
+            rows.append(Row(f"    looks at {low:g} to {min(high, 1):g} of it", 100 * share, "%"))
+        return rows
 
     def undisturbed(self, patience: float) -> float:
         """The same, once no processor is disturbed or these seconds are over."""
