@@ -123,7 +123,10 @@ async def test_a_client_that_is_gone_or_cut_off_ends_its_protocol_once() -> None
         assert await until_ended(Twice.made[0]) == [None]
         client = socket.create_connection(("127.0.0.1", port))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        await asyncio.sleep(0.02)
+        client.sendall(b"some of it")
+        async with asyncio.timeout(30):
+            while len(Twice.made) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
         client.close()  # with a reset
         (problem,) = await until_ended(Twice.made[1])
         assert isinstance(problem, OSError)
@@ -133,3 +136,15 @@ async def test_a_client_that_is_gone_or_cut_off_ends_its_protocol_once() -> None
         await asyncio.sleep(0.01)
         assert len(Twice.made[1].ended) == 1
         writer.close()
+
+
+async def test_a_client_that_connects_and_says_nothing_is_noticed_a_little_later() -> None:
+    """Until then the system keeps it to itself; who hangs up is told at once."""
+    async with door(half=False) as port:
+        socket.create_connection(("127.0.0.1", port)).close()
+        with socket.create_connection(("127.0.0.1", port)):
+            async with asyncio.timeout(30):
+                while len(Twice.made) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+                assert await until_ended(Twice.made[0]) == [None]
+            assert (Twice.made[1].data, Twice.made[1].ended) == (b"", [])
