@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from zvmcloud.manager.core import Core, userid
+from zvmcloud.manager.database import Connection
 from zvmcloud.manager.disks import Disk, Disks
 from zvmcloud.manager.errors import (
     AgentFailure,
@@ -150,10 +150,12 @@ class Guests:
         profile unknown, ...).
         """
         disks, plan = self.plan_create(system, request)
-        async with self._core.database.read() as connection:
-            ((reserved,),) = await connection.run(_RESERVED, {"its_system": system, "its_userid": plan.userid})
-        plan = replace(plan, uses={**plan.uses, "fcp_devices": reserved})
-        return disks, await self._core.runner.run(plan, origin)
+
+        async def reserved(connection: Connection) -> Mapping[str, int]:
+            found = await connection.run(_RESERVED, {"its_system": system, "its_userid": plan.userid})
+            return {"fcp_devices": found[0][0]}
+
+        return disks, await self._core.runner.run(plan, origin, counted=reserved)
 
     def plan_create(self, system: str, request: GuestRequest) -> tuple[tuple[Disk, ...], Plan]:
         """The disks as they will be, and the plan that defines the guest. Raises BadInput."""

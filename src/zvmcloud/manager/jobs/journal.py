@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -110,11 +111,12 @@ class Journal(JournalReader):
         job: str = "",
         children: Sequence[tuple[str, Plan]] = (),
         also: Callable[[Connection], Awaitable[None]] | None = None,
+        counted: Callable[[Connection], Awaitable[Mapping[str, int]]] | None = None,
     ) -> str:
         """Write the whole plan; returns the job's id (``job`` or a new one). Inline jobs start as running, durable
         ones as pending. The audit tells who began it, and at its end how it ended. ``children``: jobs, with their
         ids, that a step of this one runs. ``also``: what is written in the same transaction; when it raises, nothing
-        begins.
+        begins. ``counted``: what the plan uses besides, counted in that transaction.
 
         Raises Conflict (guest-busy) when a durable job is changing the guest, or that of a child, Conflict
         (guest-protected), NotFound or NotAllowed for what is another project's (borders), QuotaExceeded (quota), and
@@ -123,6 +125,8 @@ class Journal(JournalReader):
         job = job or new_job()
         using = {_project(one) for one in (plan, *(child for _, child in children)) if one.uses}
         async with self.database.write() as connection, kept(connection, using):
+            if counted is not None:
+                plan = replace(plan, uses={**plan.uses, **await counted(connection)})
             for one in (plan, *(child for _, child in children)):
                 await borders.check(connection, actor(), one.system, one.steps)
                 if one.userid:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import NoReturn
 
@@ -64,9 +64,15 @@ class Runner:
         self.works = Works(journal)
         self._busy: set[str] = set()
 
-    async def run(self, plan: Plan, origin: str = "", job: str = "") -> JobRecord:
+    async def run(
+        self,
+        plan: Plan,
+        origin: str = "",
+        job: str = "",
+        counted: Callable[[Connection], Awaitable[Mapping[str, int]]] | None = None,
+    ) -> JobRecord:
         """Run an inline plan now. Returns the finished job; raises the error of the step that failed (with ``job``
-        set)."""
+        set). ``counted``: see Journal.begin."""
         check(plan)
         job = job or new_job()
         record, first = _fresh(job, plan, self.journal.epoch), plan.steps[0]
@@ -77,7 +83,7 @@ class Runner:
                 if first.local or first.system
                 else lambda connection: self.turns.ask(connection, record, first.kind)
             )
-            await self.journal.begin(plan, origin, job, also=turn)
+            await self.journal.begin(plan, origin, job, also=turn, counted=counted)
             return await self.resume(job, record)
         finally:
             self._busy.discard(job)

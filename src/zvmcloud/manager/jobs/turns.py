@@ -123,7 +123,7 @@ class Turns:
         kind = NEEDED.get(operation)
         if kind is not None:
             limits = await self._limits(connection, record.system)
-            self._asked[record.id] = await _ask(connection, record, kind, limits)
+            self._asked[record.id] = await _ask(connection, record, kind, limits, fresh=True)
 
     def forget(self, job: str) -> None:
         """What the job asked for as it began does not matter any more, nor who was to have its turn."""
@@ -274,8 +274,9 @@ async def waiting_for(connection: Connection, job: str) -> str:
     return f"waiting: {place} for {WORDS[row['kind']]} on {row['system']}"
 
 
-async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits) -> _Asked:
-    """The job's row says what it needs; it is made, with its tag, when there is none at this system."""
+async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Limits, *, fresh: bool = False) -> _Asked:
+    """The job's row says what it needs; it is made, with its tag, when there is none at this system. ``fresh``: the job
+    begins, so it has none at another one either."""
     queue = await _queue(connection, record.system)
     mine = next((place for place in queue if place.job == record.id), None)
     if mine is not None and mine.granted and mine.kind == kind:
@@ -293,7 +294,7 @@ async def _ask(connection: Connection, record: JobRecord, kind: str, limits: Lim
     elsewhere: Sequence[object] = ()
     if mine is None:
         # A step, or an undo, at another system has made its place there.
-        elsewhere = await connection.run(_LEAVE, {"its_job": record.id})
+        elsewhere = () if fresh else await connection.run(_LEAVE, {"its_job": record.id})
         values = {"job_id": place.job, "system": record.system, "kind": kind, "owner": place.owner, "granted": granted}
         await connection.run(_NEW, {**values, "tag": place.tag, "since": place.since})
     elif mine.kind != kind:
