@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import socket
 import ssl
@@ -15,7 +16,7 @@ from smapi.scripted import ScriptedServer, accepts_and_closes, accepts_and_hangs
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.blocking import BlockingClient
 from zvmcloud.smapi.client import Client, Patience, Tls
-from zvmcloud.smapi.connection import EventFrame, ServerConnection
+from zvmcloud.smapi.connection import EventFrame, RequestFrame, ServerConnection
 from zvmcloud.smapi.errors import (
     ConnectError,
     ConnectionLost,
@@ -209,6 +210,39 @@ async def test_events_are_streamed_until_the_server_closes() -> None:
     async with ScriptedServer(streams) as server:
         seen = [event async for event in client(server).events(target="MAINT")]
     assert seen == [EventFrame(1, b"one"), EventFrame(1, b"two")]
+
+
+async def test_events_that_gather_come_all_and_in_their_order() -> None:
+    async def streams(_frame: RequestFrame, writer: asyncio.StreamWriter) -> None:
+        writer.write(ServerConnection.accepted(5))
+        for number in range(20):
+            writer.write(ServerConnection.event(1, b"%d" % number))
+            await asyncio.sleep(0.005)
+
+    async with ScriptedServer(streams) as server:
+        seen = [event.data async for event in client(server).events(target="MAINT", gather=0.03)]
+    assert seen == [b"%d" % number for number in range(20)]
+
+
+async def test_nothing_is_sent_before_who_asks_is_ready() -> None:
+    async def ready() -> None:
+        connected.set()
+        await go.wait()
+
+    async def not_ready() -> None:
+        raise OSError("the disk is full")
+
+    connected, go = asyncio.Event(), asyncio.Event()
+    async with ScriptedServer(answers(0, 0, RECORD_BYTES)) as server:
+        asked = asyncio.create_task(client(server).call(QUERY, sending=ready))
+        await connected.wait()
+        await asyncio.sleep(0.05)
+        assert server.frames == []
+        go.set()
+        assert (await asked).reply == RECORDS
+        with pytest.raises(OSError, match="the disk is full"):
+            await client(server).call(QUERY, sending=not_ready)
+        assert len(server.frames) == 1
 
 
 @pytest.fixture

@@ -59,6 +59,23 @@ async def test_what_comes_before_it_is_asked_for_is_kept_and_the_rest_waits_in_t
         assert got == sent
 
 
+async def test_what_comes_during_a_rest_is_received_together() -> None:
+    async with connected() as (line, other):
+        other.sendall(b"first")
+        assert await line.receive() == b"first"
+        rest = asyncio.create_task(line.rest(0.1))
+        for piece in (b"second", b"third", b"fourth"):
+            await asyncio.sleep(0.01)
+            other.sendall(piece)
+        await rest
+        assert await line.receive() == b"secondthirdfourth"
+        other.sendall(b"fifth")
+        assert await line.receive() == b"fifth"
+        other.close()
+        await line.rest(0.01)
+        assert await line.receive() == b""
+
+
 async def test_a_connection_that_is_cut_is_an_error_and_not_an_end() -> None:
     async with connected() as (line, other):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -132,6 +132,17 @@ async def test_an_entry_left_by_a_crash_goes_where_its_disks_find_no_pool(agent:
     await first.bury()
 
 
+async def test_an_entry_left_by_a_crash_goes_where_its_pool_is_not_allowed_any_more(agent: Agent) -> None:
+    first = Dying(agent)
+    first.after_function("Image_Create_DM")
+    agent.settings = replace(agent.settings, storage=replace(agent.settings.storage, pools=("OTHER",)))
+    await first.begin(wanted(agent), "dying")
+    assert "LINUX01" in agent.simulator.system.entries
+    assert (await agent.refused(wanted(agent), step="dying")).code == "pool-unknown"
+    assert "LINUX01" not in agent.simulator.system.entries
+    await first.bury()
+
+
 @pytest.mark.parametrize("fails", [False, True], ids=["made", "and a disk is refused"])
 async def test_a_guest_made_while_it_is_looked_for_ours(agent: Agent, fails: bool) -> None:
     disks = (replace(DISK, vdev="0200"),) if fails else ()

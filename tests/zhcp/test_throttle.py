@@ -30,9 +30,7 @@ class Held(Client):
         self.most: Counter[str] = Counter()
         self.go = asyncio.Event()
 
-    async def call(
-        self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), follow: bool = True
-    ) -> Answer[R]:
+    async def call(self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), **_: object) -> Answer[R]:
         name = request.spec.name
         self.at_work[name] += 1
         self.most |= self.at_work

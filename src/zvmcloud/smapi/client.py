@@ -125,9 +125,17 @@ class Client:
         self._bare = tls is None and opener is None and is_address(host)
 
     async def call(
-        self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), follow: bool = True
+        self,
+        request: Request[R],
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        follow: bool = True,
+        sending: Callable[[], Awaitable[object]] | None = None,
     ) -> Answer[R]:
         """Send a request and wait for its answer.
+
+        ``sending`` is awaited whenever the connection is there, right before the request goes out; what it raises ends
+        the call, and nothing is sent.
 
         Return codes other than 0 raise SmapiError unless the pair (rc, rs) is in `allow`. rc 592 is followed to the
         end of the work (the answer then has rc 0) or, without `follow`, returned as it is.
@@ -135,7 +143,7 @@ class Client:
         was had; WireError when the answer made no sense.
         """
         request.spec.check(request)
-        answer = await self._exchange_repeatedly(request)
+        answer = await self._exchange_repeatedly(request, sending)
         if answer.rc == ASYNCHRONOUS:
             return await self.follow(request, answer) if follow else answer
         if answer.rc != 0 and (answer.rc, answer.rs) not in allow:
@@ -143,9 +151,16 @@ class Client:
         return answer
 
     async def events(
-        self, match_key: str = "", target: str = "", *, accepted: Callable[[], None] | None = None
+        self,
+        match_key: str = "",
+        target: str = "",
+        *,
+        accepted: Callable[[], None] | None = None,
+        gather: float = 0.0,
     ) -> AsyncGenerator[EventFrame, None]:
         """Subscribe to the event stream; ends when the server closes it (Event_Unsubscribe).
+
+        What comes within ``gather`` seconds after something has come is taken together.
 
         Silence between events is normal and has no time-out; a server that is gone without a word is noticed by TCP's
         keep-alive. ``accepted`` is called when the server has taken the subscription. SmapiError when it is refused,
@@ -173,6 +188,8 @@ class Client:
                         accepted()
                     if isinstance(event, EventFrame):
                         yield event
+                if gather:
+                    await line.rest(gather)
             connection.receive_eof()
         except TimeoutError:
             message = f"the subscription was not accepted within {self._patience.reply_timeout:g} s"
@@ -186,13 +203,15 @@ class Client:
 
     # -- one request, however many connections it takes ---------------------------------------------------------
 
-    async def _exchange_repeatedly(self, request: Request[R]) -> Answer[R]:
+    async def _exchange_repeatedly(
+        self, request: Request[R], sending: Callable[[], Awaitable[object]] | None = None
+    ) -> Answer[R]:
         last: TransportError | None = None
         for pause in self._patience.request_pauses:
             if pause:
                 await asyncio.sleep(pause)
             try:
-                return await self._exchange(request)
+                return await self._exchange(request, sending)
             except ConnectionLost as lost:
                 log.warning("%s for %s: %s", request.spec.name, request.target, lost)
                 last = lost
@@ -224,10 +243,19 @@ class Client:
                 return _recovered(request, request_id, answer.data.response_data if answer.data else b"")
         return None
 
-    async def _exchange(self, request: Request[R]) -> Answer[R]:
+    async def _exchange(self, request: Request[R], sending: Callable[[], Awaitable[object]] | None = None) -> Answer[R]:
         wire = encode_request(request, self.endpoint.userid, self.endpoint.password)
-        connection = ClientConnection(request.spec)
         line = await self._open()
+        try:
+            if sending is not None:
+                await sending()
+            return await self._answer(line, wire, request)
+        finally:
+            await line.close()
+
+    async def _answer(self, line: Line, wire: bytes, request: Request[R]) -> Answer[R]:
+        """Send it on this connection, and wait."""
+        connection = ClientConnection(request.spec)
         try:
             loop, silence = asyncio.get_running_loop(), self._patience.reply_timeout
             async with asyncio.timeout(silence) as patience:
@@ -248,8 +276,6 @@ class Client:
             raise ReplyTimeout(message, request_id=connection.request_id) from None
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {error}", request_id=connection.request_id) from None
-        finally:
-            await line.close()
 
     async def _open(self) -> Line:
         where = f"{self.endpoint.host}:{self.endpoint.port}"

@@ -31,6 +31,9 @@ class Line(Protocol):
     async def receive(self) -> bytes:
         """What has come, empty at the end. OSError when the connection is broken."""
 
+    async def rest(self, seconds: float) -> None:
+        """Take nothing for so long: what comes meanwhile is received together."""
+
     def keep_alive(self) -> None:
         """Have the kernel look whether the other end is still there, after a minute of silence and then every 20 s."""
 
@@ -117,6 +120,10 @@ class Plain:
             self._loop.remove_reader(self._number)
             self._watching = False
 
+    async def rest(self, seconds: float) -> None:
+        self._unwatch()
+        await asyncio.sleep(seconds)
+
     def keep_alive(self) -> None:
         _keep_alive(self._socket)
 
@@ -137,6 +144,9 @@ class Streams:
 
     async def receive(self) -> bytes:
         return await self._reader.read(PIECE)
+
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     def keep_alive(self) -> None:
         found = self._writer.get_extra_info("socket")

@@ -82,6 +82,22 @@ class Commits:
         """Run `work` in a transaction; when it raises it has changed nothing. `sync`: it is on the disk when this
         returns; otherwise a flush begins within LAG seconds. OSError when the disk cannot be trusted: what is then in
         the log may be lost or not."""
+        outcome = await self._commit(work)
+        if sync:
+            await self._flush()
+            return outcome
+        if self._long:
+            self._begin()
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LAG, self._flush_unwaited)
+        return outcome
+
+    async def flushing(self, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[None]:
+        """Run `work` in a transaction, as :meth:`change`, and begin a flush: the future tells its end."""
+        await self._commit(work)
+        return self._flush()
+
+    async def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
         while self._emptying is not None:
             await asyncio.wait([self._emptying])
         self.db.execute("BEGIN IMMEDIATE")
@@ -93,13 +109,6 @@ class Commits:
             self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
-        if sync:
-            await self._flush()
-            return outcome
-        if self._long:
-            self._begin()
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(LAG, self._flush_unwaited)
         return outcome
 
     def _flush_unwaited(self) -> None:

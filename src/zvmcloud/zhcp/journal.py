@@ -21,11 +21,13 @@ begun has a row that ends it and no digest: whatever is sent under its key later
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import json
 import sqlite3
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +39,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS operation (
   key TEXT PRIMARY KEY, job TEXT NOT NULL, epoch INTEGER NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL,
   state TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', changed REAL NOT NULL DEFAULT (julianday('now')));
-CREATE TABLE IF NOT EXISTS note (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name));
+CREATE TABLE IF NOT EXISTS note (
+  key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link (
   vdev TEXT PRIMARY KEY, owner TEXT NOT NULL, disk TEXT NOT NULL, run TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS volume (lun TEXT PRIMARY KEY, place TEXT NOT NULL, run TEXT NOT NULL);
@@ -202,8 +205,11 @@ class Journal(Notes):
 
     async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """See Notes."""
-        rows = [(key, name, "") for name in names]
-        await self._change(lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows), sync=sync)
+        await self._change(_noting(key, names), sync=sync)
+
+    async def noting(self, key: str, *names: str) -> asyncio.Future[None]:
+        """See Notes."""
+        return await self._file.flushing(_noting(key, names))
 
     def notes(self, key: str) -> dict[str, str]:
         """Intentions of an earlier run of this operation."""
@@ -287,6 +293,11 @@ def _paths(place: dict[str, list[list[str]]] | list[list[str]]) -> FcpPaths:
     if isinstance(place, list):
         return tuple(itertools.product(*place))  # type: ignore[arg-type]  # two lists
     return tuple((device, wwpn) for device, wwpn in place["paths"])
+
+
+def _noting(key: str, names: Sequence[str]) -> Callable[[sqlite3.Connection], object]:
+    rows = [(key, name, "") for name in names]
+    return lambda db: db.executemany("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", rows)
 
 
 def _fence(db: sqlite3.Connection, epoch: int) -> None:

@@ -6,8 +6,9 @@ that lacks a method cannot be made, and mypy says so: neither inherits anything 
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -32,12 +33,12 @@ class Smapi(ABC):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], object] | None = None,
+        sending: Callable[[], Awaitable[object]] | None = None,
     ) -> Answer[R]:
         """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer.
 
-        ``sending`` is called each time that the request goes out, when it has its turn; what that raises ends the call.
-        From then until the call is recorded z/VM may act on it.
+        ``sending`` is awaited each time that the request goes out, when it has its turn, and the connection is there;
+        what that raises ends the call. From its end until the call is recorded z/VM may act on it.
         """
 
     @abstractmethod
@@ -64,6 +65,10 @@ class Notes(ABC):
     async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """Record intentions before they are acted on. Without `sync` they survive this process, and a loss of power a
         little later (commits.py)."""
+
+    @abstractmethod
+    async def noting(self, key: str, *names: str) -> asyncio.Future[None]:
+        """Record intentions, and go on meanwhile: the future is done when they are on the disk."""
 
     @abstractmethod
     def noted(self, start: str, *, but: str) -> frozenset[str]:

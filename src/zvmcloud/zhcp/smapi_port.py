@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
@@ -34,6 +34,9 @@ BUSY = frozenset({(204, 12), (500, 4), (500, 8), (900, 8), (900, 40), (900, 68),
 _POLL_SECONDS = 0.5
 """Pause between two looks at directory work that goes on in the background."""
 BUSY_PAUSES: tuple[float, ...] = (1, 3, 5, 8)
+_GATHER = 0.05
+"""Seconds for which events gather once one has come: while guests are made there are several for each, and each would
+wake the agent in the middle of its work."""
 _IUCV_PROGRAM = "DMSRSRQU"
 LONG = frozenset(
     {"Image_Create_DM", "Image_Delete_DM", "Image_Disk_Create_DM", "Image_Disk_Delete_DM", "Image_Disk_Copy_DM"}
@@ -82,7 +85,7 @@ class SmapiPort(Smapi):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], object] | None = None,
+        sending: Callable[[], Awaitable[object]] | None = None,
     ) -> Answer[R]:
         """See Smapi."""
         for pause in (*BUSY_PAUSES, None):
@@ -101,14 +104,14 @@ class SmapiPort(Smapi):
 
         SmapiFault when it is refused or breaks.
         """
-        return self._client.events(accepted=accepted)
+        return self._client.events(accepted=accepted, gather=_GATHER)
 
     async def _once(
         self,
         request: Request[R],
         record: Record,
         allow: Sequence[tuple[int, int]],
-        sending: Callable[[], object] | None,
+        sending: Callable[[], Awaitable[object]] | None,
     ) -> Answer[R]:
         name = request.spec.name
         limit = self._long if name in LONG else self._short
@@ -117,10 +120,11 @@ class SmapiPort(Smapi):
             rc: int | None = None
             rs: int | None = None
             said: tuple[str, ...] = ()
-            if sending is not None:
-                sending()
+            shown: list[dict[str, Json]] = []
+            # Made while the disk or z/VM is waited for.
+            early = asyncio.get_running_loop().call_soon(lambda: shown.append(parameters(request)))
             try:
-                answer = await self._client.call(request, allow=allow)
+                answer = await self._client.call(request, allow=allow, sending=sending)
                 rc, rs, said = answer.rc, answer.rs, answer.text
             except SmapiError as error:
                 rc, rs, said = error.rc, error.rs, error.text or (error.meaning,)
@@ -138,7 +142,8 @@ class SmapiPort(Smapi):
                 return answer
             finally:
                 took = (time.monotonic() - started) * 1000
-                record(Call("smapi", name, parameters(request), rc, rs, said, took))
+                early.cancel()
+                record(Call("smapi", name, shown[0] if shown else parameters(request), rc, rs, said, took))
 
 
 def _is_update(function: Function) -> bool:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
@@ -108,7 +109,9 @@ class Context:
         self.go_on()
         self.too_late = True
 
-    def _sending(self) -> None:
+    async def _sending(self, noted: asyncio.Future[None] | None = None) -> None:
+        if noted is not None:
+            await noted
         self.go_on()
         self._under_way = True
 
@@ -147,6 +150,7 @@ class Context:
         done: Callable[[], Awaitable[bool]] | None = None,
         unsure: Undo | None = None,
         rerun: bool = False,
+        noting: Sequence[str] = (),
     ) -> Answer[R]:
         """Call a function that makes something, and remember how to undo it.
 
@@ -155,8 +159,13 @@ class Context:
         answer (rc 0, without data); if not, the call is sent once more, and `done` looks again if that is refused.
         Without `done` it fails, and will be undone. `unsure`: the undo without z/VM's word, where it is another one.
         `rerun`: a run that a crash ended may have sent the call, and z/VM may still be at work on it, so `done` looks
-        after a refusal too.
+        after a refusal too. `noting`: intentions that are on the disk before it is sent; the request and its connection
+        are made meanwhile.
         """
+        noted = None
+        if new := self._new(noting):
+            noted = await self.journal.noting(self.key, *new)
+            self._notes.update(dict.fromkeys(new, ""))
         guess = (what, unsure or undo)
 
         def missing() -> None:
@@ -164,7 +173,7 @@ class Context:
                 self._undo.append(guess)
 
         try:
-            answer = await self._settle(request, done, allow, missing)
+            answer = await self._settle(request, done, allow, missing, noted)
         except AgentError as error:
             if not rerun or done is None or error.undecided:
                 raise
@@ -198,12 +207,14 @@ class Context:
         done: Callable[[], Awaitable[bool]] | None,
         allow: Sequence[tuple[int, int]],
         missing: Callable[[], object],
+        noted: asyncio.Future[None] | None = None,
     ) -> Answer[R]:
-        """`missing` is called when the answer is."""
+        """`missing` is called when the answer is; nothing is sent before the notes are `noted`."""
         lost = False
+        sending = partial(self._sending, noted)
         while True:
             try:
-                return await self.smapi.call(request, self._answered, allow=allow, sending=self._sending)
+                return await self.smapi.call(request, self._answered, allow=allow, sending=sending)
             except AgentError as error:
                 again = not lost
                 if error.undecided:
@@ -275,10 +286,13 @@ class Context:
     async def intend(self, *names: str, sync: bool = True) -> None:
         """Record that the operation is about to do something, before it does it. Without `sync` a loss of power
         right behind it may take the record with it."""
-        new = [name for name in names if name not in self._notes]
-        if new:
+        if new := self._new(names):
             await self.journal.note(self.key, *new, sync=sync)
             self._notes.update(dict.fromkeys(new, ""))
+
+    def _new(self, names: Sequence[str]) -> list[str]:
+        """Those that are not noted yet."""
+        return [name for name in names if name not in self._notes]
 
     def intended(self, name: str) -> bool:
         """Whether this operation, in this run or one a crash ended, was about to do it."""

@@ -28,8 +28,8 @@ _INACTIVE = (200, 12)
 
 async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached: Set[str] = frozenset()) -> None:
     """Add one minidisk (or V-DISK) to the entry; undone by deleting it, unless `attached` has it by then."""
-    again = context.begun and context.intended(f"disk-{disk.vdev}")
-    await context.intend(f"disk-{disk.vdev}")
+    note = f"disk-{disk.vdev}"
+    again = context.begun and context.intended(note)
     vdisk = bool(disk.vdisk_blocks)
     request = f.ImageDiskCreateDM(
         target=userid,
@@ -56,7 +56,8 @@ async def create_minidisk(context: Context, userid: str, disk: NewDisk, attached
             await undo()
 
     undo = _deleter(context, userid, disk.vdev, attached)
-    await context.make(request, f"disk {disk.vdev} of {userid}", undo, done=made, unsure=unsure, rerun=again)
+    what = f"disk {disk.vdev} of {userid}"
+    await context.make(request, what, undo, done=made, unsure=unsure, rerun=again, noting=(note,))
 
 
 def is_asked(entry: Entry, disk: NewDisk) -> bool:
@@ -179,11 +180,12 @@ async def _bring_live(context: Context, request: AddDisks, attached: set[str]) -
     if await context.power(userid) is not PowerState.ON:
         return
     for disk in request.disks:
-        again = context.intended(f"live-{disk.vdev}")
-        await context.intend(f"live-{disk.vdev}")
+        note = f"live-{disk.vdev}"
+        again = context.intended(note)
         live = f.ImageDiskCreate(target=userid, image_disk_number=disk.vdev, image_disk_mode="MR")
         what, undo = f"disk {disk.vdev} in the running {userid}", partial(_detach, context, userid, disk.vdev, attached)
-        answer = await context.make(live, what, undo, allow=(*(_ATTACHED if again else ()), _INACTIVE))
+        allow = (*(_ATTACHED if again else ()), _INACTIVE)
+        answer = await context.make(live, what, undo, allow=allow, noting=(note,))
         if (answer.rc, answer.rs) in _ATTACHED:
             context.on_undo(what, undo)
 

@@ -117,13 +117,13 @@ async def dedicate(context: Context, request: DedicateFcps) -> dict[str, Json]:
             entry_before, live_before = context.intended(f"entry-{device}"), context.intended(f"live-{device}")
             undo = _back(context, userid, device, live=on)
             if device not in have:
-                await context.intend(f"entry-{device}")
                 define = f.ImageDeviceDedicateDM(
                     target=userid, image_device_number=device, real_device_number=real, readonly=0
                 )
                 await context.make(
                     define, f"device {device} of {userid}", undo,
                     done=partial(_dedicated, context, userid, device, real), rerun=entry_before,
+                    noting=(f"entry-{device}",),
                 )  # fmt: skip
             elif entry_before:
                 context.on_undo(f"device {device} of {userid}", undo)

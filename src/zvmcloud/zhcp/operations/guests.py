@@ -28,8 +28,6 @@ _CLEAN_PAUSES = (0.1, 0.5, 0.0)
 async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     """guest.create: the entry, then its disks; all of it or nothing."""
     records = entries.lines(request)
-    disks.check_tools(request.disks)
-    pools.check_allowed(context, request.disks)
     minidisks = tuple(disk for disk in request.disks if not disk.vdisk_blocks)
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
@@ -44,6 +42,9 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
             asked = frozenset((disk.vdev, disk.size_units) for disk in minidisks)
             confirmed = partial(entries.may_be, records=records, added=asked)
             entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
+        # Behind that: what a crash left goes, too, where the settings have changed since.
+        disks.check_tools(request.disks)
+        pools.check_allowed(context, request.disks)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
@@ -90,7 +91,6 @@ async def make_entry(
 ) -> Answer[f.ImageCreateDMReply]:
     """Make the entry. Without z/VM's word that it was made, its undo leaves one that is not what was `sent`."""
     userid, again = request.target, may_have_made(context)
-    await context.intend(_SENT, *notes)
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
@@ -104,7 +104,7 @@ async def make_entry(
 
     answer = await context.make(
         request, f"entry {userid}", lambda: delete_entry(context, userid),
-        allow=allow, done=made, unsure=unsure, rerun=again,
+        allow=allow, done=made, unsure=unsure, rerun=again, noting=(_SENT, *notes),
     )  # fmt: skip
     if answer.rc == 0:
         await context.intend(_OURS, sync=False)

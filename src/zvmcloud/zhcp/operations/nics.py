@@ -56,7 +56,6 @@ async def create(context: Context, request: CreateNic) -> dict[str, Json]:
 async def make_live(context: Context, userid: str, vdev: str, adapter_type: str) -> None:
     """The adapter in the running guest."""
     again = context.intended("live")
-    await context.intend("live")
     create = f.VirtualNetworkAdapterCreateExtended(
         target=userid, image_device_number=vdev, adapter_type=adapter_type, devices=DEVICES
     )
@@ -66,7 +65,7 @@ async def make_live(context: Context, userid: str, vdev: str, adapter_type: str)
         return await context.call(undo, allow=((204, 8), (200, 12)))
 
     what = f"NIC {vdev} in the running {userid}"
-    created = await context.make(create, what, take_back, allow=(_LIVE_EXISTS,) if again else ())
+    created = await context.make(create, what, take_back, allow=(_LIVE_EXISTS,) if again else (), noting=("live",))
     if created.rc:
         context.on_undo(what, take_back)
 
@@ -82,7 +81,6 @@ async def make_defined(
 ) -> tuple[int, int]:
     """The adapter in the entry, on that network ("" for none), with that MAC id ("" for any); z/VM's rc and rs."""
     userid, again = define.target, context.intended("nic")
-    await context.intend("nic")
 
     async def made() -> bool:
         entry = await entries.query(context, userid)
@@ -97,7 +95,7 @@ async def make_defined(
     if again and await made():
         context.on_undo(what, take_back)
         return 0, 0
-    answer = await context.make(define, what, take_back, allow=allow, done=made, rerun=again)
+    answer = await context.make(define, what, take_back, allow=allow, done=made, rerun=again, noting=("nic",))
     return answer.rc, answer.rs
 
 

@@ -35,12 +35,13 @@ async def dedicate(context: Context, userid: str, vdev: str, osa: str, *, active
         if not any(context.intended(f"osa-{device}") for _, device in pairs):
             await _must_be_free(context, [device for _, device in pairs])
         for number, device in pairs:
-            before = context.intended(f"osa-{device}")
-            await context.intend(f"osa-{device}")
+            note = f"osa-{device}"
+            before = context.intended(note)
             both = {"target": userid, "image_device_number": number, "real_device_number": device}
             undo = _back(context, userid, number, live=active)
             what = f"OSA device {device} of {userid}"
-            await context.make(f.ImageDeviceDedicateDM(**both, readonly=0), what, undo, allow=((404, 4),) * before)
+            define = f.ImageDeviceDedicateDM(**both, readonly=0)
+            await context.make(define, what, undo, allow=((404, 4),) * before, noting=(note,))
             if before:
                 context.on_undo(what, undo)
             if active:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ class RehearsedSmapi(Smapi):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], object] | None = None,
+        sending: Callable[[], Awaitable[object]] | None = None,
     ) -> Answer[R]:
         """See Smapi. Nothing goes out."""
         del sending
@@ -242,6 +243,12 @@ class RehearsedNotes(Notes):
 
     async def note(self, key: str, *names: str, sync: bool = True) -> None:
         """Nothing."""
+
+    async def noting(self, key: str, *names: str) -> asyncio.Future[None]:
+        """Nothing."""
+        nothing = asyncio.get_running_loop().create_future()
+        nothing.set_result(None)
+        return nothing
 
     def noted(self, start: str, *, but: str) -> frozenset[str]:
         """See Notes."""
