@@ -138,6 +138,18 @@ async def test_a_client_that_is_gone_or_cut_off_ends_its_protocol_once() -> None
         writer.close()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="this system tells of connections at once")
+async def test_a_connection_is_taken_when_its_request_has_come() -> None:
+    async with door() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.2)
+        assert Twice.made == []
+        writer.write(b"abc\n")
+        assert len(await reader.read()) == 4 + 4 * 250_000
+        assert [one.data for one in Twice.made] == [b"abc\n"]
+        writer.close()
+
+
 async def test_a_client_that_connects_and_says_nothing_is_noticed_a_little_later() -> None:
     """Until then the system keeps it to itself; who hangs up is told at once."""
     async with door(half=False) as port:

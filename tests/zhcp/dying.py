@@ -36,7 +36,8 @@ class Dying:
 
     def at_note(self, name: str) -> None:
         """Before it notes something that begins so."""
-        self._wrap(self.runner.journal, "note", lambda _key, *names: names[0].startswith(name), after=False)
+        for method in ("note", "noting"):
+            self._wrap(self.runner.journal, method, lambda _key, *names: names[0].startswith(name), after=False)
 
     def at_command(self, command: str, *, after: bool) -> None:
         """Before or after a CP command that begins so."""

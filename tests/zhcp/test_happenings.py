@@ -8,6 +8,8 @@ import pytest
 
 from zhcp.conftest import Agent
 from zvmcloud.simulator.faults import Rule
+from zvmcloud.smapi.events import DirectoryChanged
+from zvmcloud.smapi.line import Plain
 from zvmcloud.zhcp.client import ZhcpError
 from zvmcloud.zhcp.errors import Json
 from zvmcloud.zhcp.guest_messages import StartGuest, StopGuest
@@ -102,3 +104,24 @@ async def test_what_cannot_be_asked_is_refused(agent: Agent, query: dict[str, st
     with pytest.raises(ZhcpError) as caught:
         await agent.client.ask("GET", "/v1/events", params=query)
     assert caught.value.problem.status == 400
+
+
+async def test_events_of_a_moment_are_taken_together(
+    agent: Agent, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    real = Plain.receive
+
+    async def receive(self: Plain) -> bytes:
+        data = await real(self)
+        taken.append(len(data))
+        return data
+
+    monkeypatch.setattr(Plain, "receive", receive)
+    hub, names = agent.simulator.system.events, [f"GUEST{number:03}" for number in range(40)]
+    for name in names:
+        hub.send([DirectoryChanged(name, "ADD")])
+        for _ in range(4):  # turns of the event loop, in which the agent could take it
+            await asyncio.sleep(0)
+    await listener.until(*(("entry", name, "ADD") for name in names))
+    assert len(taken) < 10, "one wakes the agent, and the rest of them comes behind its rest"

@@ -143,6 +143,20 @@ async def test_an_entry_left_by_a_crash_goes_where_its_pool_is_not_allowed_any_m
     await first.bury()
 
 
+async def test_a_disk_left_by_a_crash_goes_where_its_pool_is_not_allowed_any_more(agent: Agent) -> None:
+    await agent.run(wanted(agent))
+    before = entry(agent)
+    first = Dying(agent)
+    first.after_function("Image_Disk_Create_DM")
+    agent.settings = replace(agent.settings, storage=replace(agent.settings.storage, pools=("OTHER",)))
+    added = AddDisks(userid="LINUX01", disks=(replace(DISK, vdev="0222"),))
+    await first.begin(added, "dying")
+    assert entry(agent) != before
+    assert (await agent.refused(added, step="dying")).code == "pool-unknown"
+    assert entry(agent) == before
+    await first.bury()
+
+
 @pytest.mark.parametrize("fails", [False, True], ids=["made", "and a disk is refused"])
 async def test_a_guest_made_while_it_is_looked_for_ours(agent: Agent, fails: bool) -> None:
     disks = (replace(DISK, vdev="0200"),) if fails else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -30,7 +30,16 @@ class Held(Client):
         self.most: Counter[str] = Counter()
         self.go = asyncio.Event()
 
-    async def call(self, request: Request[R], *, allow: Sequence[tuple[int, int]] = (), **_: object) -> Answer[R]:
+    async def call(
+        self,
+        request: Request[R],
+        *,
+        allow: Sequence[tuple[int, int]] = (),
+        sending: Callable[[], Awaitable[object]] | None = None,
+        **_: object,
+    ) -> Answer[R]:
+        if sending is not None:
+            await sending()
         name = request.spec.name
         self.at_work[name] += 1
         self.most |= self.at_work

@@ -32,7 +32,7 @@ class Line(Protocol):
         """What has come, empty at the end. OSError when the connection is broken."""
 
     async def rest(self, seconds: float) -> None:
-        """Take nothing for so long: what comes meanwhile is received together."""
+        """Leave for so long what comes: it is received together then."""
 
     def keep_alive(self) -> None:
         """Have the kernel look whether the other end is still there, after a minute of silence and then every 20 s."""

@@ -47,7 +47,7 @@ class Commits:
         """Blocking. The file is made when it is not there, readable by its owner only."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(path, isolation_level=None)
-        """For reading; it is changed by :meth:`change` alone."""
+        """For reading; it is changed by :meth:`change` and :meth:`flushing` alone."""
         self.db.executescript(
             f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; {schema}"
         )
@@ -93,9 +93,12 @@ class Commits:
         return outcome
 
     async def flushing(self, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[None]:
-        """Run `work` in a transaction, as :meth:`change`, and begin a flush: the future tells its end."""
+        """Run `work` in a transaction, as :meth:`change`, and begin a flush: the future tells its end. OSError now or
+        in the future."""
         await self._commit(work)
-        return self._flush()
+        flushed = self._flush()
+        flushed.add_done_callback(_heard)
+        return flushed
 
     async def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
         while self._emptying is not None:
@@ -114,7 +117,7 @@ class Commits:
     def _flush_unwaited(self) -> None:
         self._later = None
         with contextlib.suppress(OSError):  # told to whoever changes something next and waits
-            self._flush().add_done_callback(asyncio.Future.exception)
+            self._flush().add_done_callback(_heard)
 
     @property
     def _long(self) -> bool:
@@ -169,6 +172,12 @@ class Commits:
             self._emptying.set_result(None)
             self._emptying = None
         self._go_on(may_empty=False)
+
+
+def _heard(flushed: asyncio.Future[None]) -> None:
+    """Nobody may wait for it by now: whoever changes something next is told as well."""
+    if not flushed.cancelled():
+        flushed.exception()
 
 
 class _Thread:

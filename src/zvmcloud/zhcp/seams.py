@@ -68,7 +68,8 @@ class Notes(ABC):
 
     @abstractmethod
     async def noting(self, key: str, *names: str) -> asyncio.Future[None]:
-        """Record intentions, and go on meanwhile: the future is done when they are on the disk."""
+        """Record intentions, and go on meanwhile: the future is done when they are on the disk. OSError now or in the
+        future."""
 
     @abstractmethod
     def noted(self, start: str, *, but: str) -> frozenset[str]:

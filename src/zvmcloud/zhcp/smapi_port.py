@@ -123,8 +123,18 @@ class SmapiPort(Smapi):
             shown: list[dict[str, Json]] = []
             # Made while the disk or z/VM is waited for.
             early = asyncio.get_running_loop().call_soon(lambda: shown.append(parameters(request)))
+            sent = False
+
+            async def going() -> None:
+                nonlocal started, sent
+                if sending is not None:
+                    before = time.monotonic()
+                    await sending()
+                    started += time.monotonic() - before
+                sent = True
+
             try:
-                answer = await self._client.call(request, allow=allow, sending=sending)
+                answer = await self._client.call(request, allow=allow, sending=going)
                 rc, rs, said = answer.rc, answer.rs, answer.text
             except SmapiError as error:
                 rc, rs, said = error.rc, error.rs, error.text or (error.meaning,)
@@ -143,7 +153,8 @@ class SmapiPort(Smapi):
             finally:
                 took = (time.monotonic() - started) * 1000
                 early.cancel()
-                record(Call("smapi", name, shown[0] if shown else parameters(request), rc, rs, said, took))
+                if sent or said:  # otherwise z/VM has heard nothing, and nothing is known to be wrong with it
+                    record(Call("smapi", name, shown[0] if shown else parameters(request), rc, rs, said, took))
 
 
 def _is_update(function: Function) -> bool:

@@ -124,6 +124,8 @@ class Journal(JournalReader):
         """
         job = job or new_job()
         using = {_project(one) for one in (plan, *(child for _, child in children)) if one.uses}
+        if counted is not None:
+            using.add(_project(plan))
         async with self.database.write() as connection, kept(connection, using):
             if counted is not None:
                 plan = replace(plan, uses={**plan.uses, **await counted(connection)})

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import TypeVar
 
 from zvmcloud.cp import answers, commands
@@ -26,8 +25,15 @@ log = logging.getLogger(__name__)
 
 OBSERVE_PAUSES: tuple[float, ...] = (0, 2, 5, 8)
 """Seconds before each look at whether a call whose answer was lost was done."""
+_OVERLAP = 0.1
+"""Seconds that a call which is ready waits for the disk with its turn and its connection (judgement). Others want the
+turn, and a server may cut a connection that brings nothing: then it is not known whether the call was done."""
 _LONGEST_LOOK = 120.0
 """Seconds that such a look may take; a server that takes questions and says nothing would hold it for hours."""
+
+
+class _SlowDiskError(Exception):
+    """Nothing was sent: the disk takes longer than OVERLAP."""
 
 
 class Context:
@@ -62,6 +68,8 @@ class Context:
         """Whether that run had noted something, and so may have changed z/VM: what it did, only a run to the end knows.
         """
         self._notes = notes or {}
+        self._saved: asyncio.Future[None] | None = None
+        """When done, the newest notes of what it is about to make are on the disk, and so are the older ones."""
         self.calls: list[Call] = []
         self.progress = 0.0
         self.detail = ""
@@ -91,7 +99,15 @@ class Context:
         """Call a SMAPI function. AgentError when it is refused with other codes than those allowed."""
         if is_query(request.spec.name):
             return await self.smapi.call(request, self.record, allow=allow)
-        return await self.smapi.call(request, self._answered, allow=allow, sending=self._sending)
+        return await self._change(request, allow)
+
+    async def _change(self, request: Request[R], allow: Sequence[tuple[int, int]]) -> Answer[R]:
+        while True:
+            try:
+                return await self.smapi.call(request, self._answered, allow=allow, sending=self._sending)
+            except _SlowDiskError:
+                if self._saved is not None:
+                    await asyncio.wait([self._saved])
 
     def call_off(self, cancel: Callable[[], object]) -> None:
         """Cancel the work: now, or when z/VM has answered what it is changing. Undone before that, it would be done all
@@ -109,9 +125,14 @@ class Context:
         self.go_on()
         self.too_late = True
 
-    async def _sending(self, noted: asyncio.Future[None] | None = None) -> None:
-        if noted is not None:
-            await noted
+    async def _sending(self) -> None:
+        """Nothing is sent before the notes are on the disk. OSError of the disk, _SlowDiskError."""
+        if self._saved is not None:
+            if not self._saved.done():
+                await asyncio.wait([self._saved], timeout=_OVERLAP)
+            if not self._saved.done():
+                raise _SlowDiskError
+            self._saved.result()
         self.go_on()
         self._under_way = True
 
@@ -162,9 +183,8 @@ class Context:
         after a refusal too. `noting`: intentions that are on the disk before it is sent; the request and its connection
         are made meanwhile.
         """
-        noted = None
         if new := self._new(noting):
-            noted = await self.journal.noting(self.key, *new)
+            self._saved = await self.journal.noting(self.key, *new)
             self._notes.update(dict.fromkeys(new, ""))
         guess = (what, unsure or undo)
 
@@ -173,7 +193,7 @@ class Context:
                 self._undo.append(guess)
 
         try:
-            answer = await self._settle(request, done, allow, missing, noted)
+            answer = await self._settle(request, done, allow, missing)
         except AgentError as error:
             if not rerun or done is None or error.undecided:
                 raise
@@ -207,14 +227,12 @@ class Context:
         done: Callable[[], Awaitable[bool]] | None,
         allow: Sequence[tuple[int, int]],
         missing: Callable[[], object],
-        noted: asyncio.Future[None] | None = None,
     ) -> Answer[R]:
-        """`missing` is called when the answer is; nothing is sent before the notes are `noted`."""
+        """`missing` is called when the answer is."""
         lost = False
-        sending = partial(self._sending, noted)
         while True:
             try:
-                return await self.smapi.call(request, self._answered, allow=allow, sending=sending)
+                return await self._change(request, allow)
             except AgentError as error:
                 again = not lost
                 if error.undecided:
@@ -326,6 +344,7 @@ class Context:
         """Undo everything, last first; returns what could not be undone. Nothing that an action raises ends it."""
         left: list[str] = []
         self.called_off = False  # the undo is not
+        self._saved = None  # nor does it depend on a disk that failed
         while self._undo:
             what, action = self._undo.pop()
             try:

@@ -98,7 +98,6 @@ async def add_all(
     for number, disk in enumerate(disks):
         context.report(0.1 + 0.4 * number / len(disks), f"disk {disk.vdev}: {_size(disk)}")
         if disk.vdev in have:
-            context.on_undo(f"disk {disk.vdev} of {userid}", _deleter(context, userid, disk.vdev, attached))
             continue
         try:
             await create_minidisk(context, userid, disk, attached)
@@ -128,20 +127,26 @@ def _deleter(context: Context, userid: str, vdev: str, attached: Set[str]) -> Un
     return delete
 
 
-def check_tools(disks: tuple[NewDisk, ...]) -> None:
-    """Whether every format can be made here."""
+def check(context: Context, disks: tuple[NewDisk, ...]) -> None:
+    """Whether every format can be made here, and the settings let the pools be used. FieldError, AgentError 404
+    `pool-unknown`."""
     for disk in disks:
         if not disk.vdisk_blocks:
             formatting.check_format(disk.format)
+    pools.check_allowed(context, disks)
 
 
 async def add(context: Context, request: AddDisks) -> dict[str, Json]:
     """disk.add"""
-    check_tools(request.disks)
-    pools.check_allowed(context, request.disks)
+    if not context.begun:
+        check(context, request.disks)
     async with context.writing(request.userid):
         ours = await _ours(context, request)
         attached: set[str] = set()
+        for vdev in sorted(ours):
+            context.on_undo(f"disk {vdev} of {request.userid}", _deleter(context, request.userid, vdev, attached))
+        if context.begun:  # what a crash left goes, too, where the settings have changed since
+            check(context, request.disks)
         wanted = await placement.placed(context, request.userid, request.disks, ours)
         await add_all(context, request.userid, wanted, ours, attached)
         await _bring_live(context, request, attached)

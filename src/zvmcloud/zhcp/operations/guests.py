@@ -10,7 +10,7 @@ from zvmcloud.cp.answers import PowerState
 from zvmcloud.directory.entry import Entry
 from zvmcloud.smapi import functions as f
 from zvmcloud.smapi.declare import Answer
-from zvmcloud.zhcp import entries, placement, pools, queries
+from zvmcloud.zhcp import entries, placement, queries
 from zvmcloud.zhcp.errors import AgentError, Json
 from zvmcloud.zhcp.guest_messages import CreateGuest, DeleteGuest
 from zvmcloud.zhcp.operations import disks, power
@@ -31,6 +31,8 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
     minidisks = tuple(disk for disk in request.disks if not disk.vdisk_blocks)
     vdisks = tuple(disk for disk in request.disks if disk.vdisk_blocks)
     userid = request.userid
+    if not context.begun:
+        disks.check(context, request.disks)
     async with context.writing(userid):
         # A first run leaves it to z/VM to refuse a userid that is taken, and nothing was touched then. Where that
         # answer is missing, ours is told from another's by what is in it: of a guest that boots from a minidisk,
@@ -42,9 +44,8 @@ async def create(context: Context, request: CreateGuest) -> dict[str, Json]:
             asked = frozenset((disk.vdev, disk.size_units) for disk in minidisks)
             confirmed = partial(entries.may_be, records=records, added=asked)
             entry = await left_by_a_crash(context, userid, confirmed=confirmed, sent=sent)
-        # Behind that: what a crash left goes, too, where the settings have changed since.
-        disks.check_tools(request.disks)
-        pools.check_allowed(context, request.disks)
+        if context.begun:  # what a crash left goes, too, where the settings have changed since
+            disks.check(context, request.disks)
         have = frozenset(disk.vdev for disk in entry.mdisks) if entry else frozenset()
         minidisks = await placement.placed(context, userid, minidisks, have)
         context.report(0.05, f"entry {userid}")
