@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from zhcp.conftest import Agent
 from zhcp.test_road import until_up
 from zvmcloud.simulator.presets import PRESETS
+from zvmcloud.smapi import functions as f
 from zvmcloud.zhcp.blockers import explained, numbers
 from zvmcloud.zhcp.client import ZhcpError
+from zvmcloud.zhcp.errors import Call
 from zvmcloud.zhcp.guest_messages import StartGuest
+from zvmcloud.zhcp.messages import operation_json
 from zvmcloud.zhcp.network_messages import AttachNic, CreateLan, CreateVswitch
 from zvmcloud.zhcp.resource_messages import RelocateGuest
 
@@ -113,3 +119,32 @@ def test_a_number_that_is_not_known_is_shown_as_it_is() -> None:
     (row,) = explained(numbers(("1940 4711", "1940")))
     assert isinstance(row, dict)
     assert (row["number"], row["what"]) == ("4711", "message HCP4711")
+
+
+@CLUSTER
+@pytest.mark.parametrize("halted", [False, True], ids=["moves to its end", "is halted"])
+async def test_a_move_that_goes_on_while_the_agent_is_away(agent: Agent, halted: bool) -> None:
+    await running(agent)
+    agent.simulator.timing = replace(agent.simulator.timing, relocation=30.0 if halted else 2.0)
+    move = RelocateGuest(userid="LINUX01", destination="VM2")
+    await agent.runner.submit("job", "move", 1, move.kind, operation_json(move))
+    cluster = agent.simulator.cluster
+    async with asyncio.timeout(30):
+        while not list(cluster.relocations.values()):  # noqa: ASYNC110 (what is waited for tells nobody)
+            await asyncio.sleep(0.01)
+    await agent.runner.stop()
+    agent.restart()
+    going = asyncio.create_task(agent.run(move, step="move"))
+    if halted:
+        await asyncio.sleep(0.5)
+        assert where(agent) == ["VM1"]
+        cancel = f.VMRELOCATE(target="LINUX01", destination="VM2", action="CANCEL")
+        await agent.runner.smapi.call(cancel, list[Call]().append)
+        with pytest.raises(ZhcpError, match="1924"):
+            await going
+        assert where(agent) == ["VM1"]
+    else:
+        outcome = await going
+        assert outcome.result is not None
+        assert outcome.result["moved"] is True
+        assert where(agent) == ["VM2"]

@@ -17,6 +17,7 @@ _LONGEST = 900.0
 """Seconds that a move may take after its answer was lost (clients of the field allow as long for the call)."""
 _POLL = 2.0
 _NOTHING_MOVES = (4, 3001)
+_IS_MOVING = "1924"
 _FORCES = ("ARCHITECTURE", "DOMAIN", "STORAGE")
 
 
@@ -31,16 +32,26 @@ async def relocate(context: Context, request: RelocateGuest) -> dict[str, Json]:
         if request.test:
             await _call(context, request, "TEST")
             return {"userid": userid, "destination": destination, "moved": False, "authorized": False}
+        again = context.intended("move")
         await context.intend("move")
         context.report(0.05, f"moving {userid} to {destination}")
         try:
             await _call(context, request, "MOVE")
         except AgentError as problem:
-            if problem.problem.smapi is not None or problem.problem.status == 400:
+            under_way = again and _is_moving(problem)
+            if not under_way and (problem.problem.smapi is not None or problem.problem.status == 400):
                 raise
+            told = "it moves since before a crash" if under_way else "the answer was lost"
+            context.report(0.5, f"{told}; watching {userid}")
             await _observe(context, request, problem)
     authorized = await _authorize(context, request)
     return {"userid": userid, "destination": destination, "moved": True, "authorized": authorized}
+
+
+def _is_moving(refusal: AgentError) -> bool:
+    """Whether z/VM refuses a move because the guest is being moved."""
+    found = (refusal.problem.smapi or {}).get("blockers")
+    return isinstance(found, list) and any(isinstance(row, dict) and row["number"] == _IS_MOVING for row in found)
 
 
 async def _call(context: Context, request: RelocateGuest, action: str) -> None:
@@ -130,10 +141,10 @@ def _limit(seconds: int) -> str | None:
 
 
 async def _observe(context: Context, request: RelocateGuest, lost: AgentError) -> None:
-    """The answer to MOVE was lost: wait until the guest is elsewhere, or nothing moves any more."""
+    """The answer to MOVE was lost, or was had by a run before a crash: wait until the guest is elsewhere, or nothing
+    moves any more."""
     userid = request.userid
     deadline = time.monotonic() + (request.max_total if request.max_total > 0 else _LONGEST)
-    context.report(0.5, f"the answer was lost; watching {userid}")
     while True:
         if await context.power(userid) is PowerState.ELSEWHERE:
             return
