@@ -138,7 +138,6 @@ async def test_a_client_that_is_gone_or_cut_off_ends_its_protocol_once() -> None
         writer.close()
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="this system tells of connections at once")
 async def test_a_connection_is_taken_when_its_request_has_come() -> None:
     async with door() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -20,7 +20,7 @@ _AT_ONCE = 64
 """Connections that are taken before others get their turn on the event loop."""
 _DEFER = 1
 """Seconds for which the system keeps a connection to itself that has brought nothing: it is told of the connection and
-the request at once, and not woken, and then woken again, in the middle of the client's two calls."""
+the request at once, instead of being woken twice, the first time between the client's connect and send."""
 _PIECE = 65536
 _PAUSE = 1.0
 """Seconds without accepting after the system had no room for another connection."""
@@ -40,8 +40,7 @@ class Doorway:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
             self._socket.setblocking(False)
             self._socket.bind((host, port))
-            if hasattr(socket, "TCP_DEFER_ACCEPT"):  # Linux
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER)
             self._socket.listen(_BACKLOG)
         except BaseException:
             self._socket.close()
