@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import pytest
 
 from zhcp.conftest import Agent
 from zvmcloud.smapi import functions as f
-from zvmcloud.smapi.client import Client
+from zvmcloud.smapi.client import Client, Sending
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import TransportError
 from zvmcloud.zhcp.errors import AgentError
@@ -35,7 +35,7 @@ class Held(Client):
         request: Request[R],
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], Awaitable[object]] | None = None,
+        sending: Sending | None = None,
         **_: object,
     ) -> Answer[R]:
         if sending is not None:

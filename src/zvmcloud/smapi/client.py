@@ -49,6 +49,8 @@ _FINISHED, _RUNNING, _FAILED = 100, 104, 108
 _NO_SUCH_REPLY = (4, 4)
 
 R = TypeVar("R", bound=Reply)
+Sending = Callable[[], Awaitable[object]]
+"""What is awaited before a request goes out."""
 Opener = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 log = logging.getLogger(__name__)
@@ -130,7 +132,7 @@ class Client:
         *,
         allow: Sequence[tuple[int, int]] = (),
         follow: bool = True,
-        sending: Callable[[], Awaitable[object]] | None = None,
+        sending: Sending | None = None,
     ) -> Answer[R]:
         """Send a request and wait for its answer.
 
@@ -203,9 +205,7 @@ class Client:
 
     # -- one request, however many connections it takes ---------------------------------------------------------
 
-    async def _exchange_repeatedly(
-        self, request: Request[R], sending: Callable[[], Awaitable[object]] | None = None
-    ) -> Answer[R]:
+    async def _exchange_repeatedly(self, request: Request[R], sending: Sending | None = None) -> Answer[R]:
         last: TransportError | None = None
         for pause in self._patience.request_pauses:
             if pause:
@@ -243,7 +243,7 @@ class Client:
                 return _recovered(request, request_id, answer.data.response_data if answer.data else b"")
         return None
 
-    async def _exchange(self, request: Request[R], sending: Callable[[], Awaitable[object]] | None = None) -> Answer[R]:
+    async def _exchange(self, request: Request[R], sending: Sending | None = None) -> Answer[R]:
         wire = encode_request(request, self.endpoint.userid, self.endpoint.password)
         line = await self._open()
         try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from zvmcloud.smapi.client import Sending
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.zhcp.errors import Call
 from zvmcloud.zhcp.health import Health
@@ -33,7 +34,7 @@ class Smapi(ABC):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], Awaitable[object]] | None = None,
+        sending: Sending | None = None,
     ) -> Answer[R]:
         """Call and record. AgentError (see errors.from_smapi) when z/VM refuses or does not answer.
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import fields as dataclass_fields
 from typing import TypeVar
 
 from zvmcloud.directory.statements import DirectoryError, split
-from zvmcloud.smapi.client import Client, Patience, Tls, is_query
+from zvmcloud.smapi.client import Client, Patience, Sending, Tls, is_query
 from zvmcloud.smapi.connection import EventFrame
 from zvmcloud.smapi.declare import Answer, Function, Reply, Request
 from zvmcloud.smapi.errors import SmapiError, SmapiFault, TransportError
@@ -85,7 +85,7 @@ class SmapiPort(Smapi):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], Awaitable[object]] | None = None,
+        sending: Sending | None = None,
     ) -> Answer[R]:
         """See Smapi."""
         for pause in (*BUSY_PAUSES, None):
@@ -111,7 +111,7 @@ class SmapiPort(Smapi):
         request: Request[R],
         record: Record,
         allow: Sequence[tuple[int, int]],
-        sending: Callable[[], Awaitable[object]] | None,
+        sending: Sending | None,
     ) -> Answer[R]:
         name = request.spec.name
         limit = self._long if name in LONG else self._short

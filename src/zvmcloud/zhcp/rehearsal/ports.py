@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from zvmcloud.cp.answers import PowerState
 from zvmcloud.smapi import functions as f
+from zvmcloud.smapi.client import Sending
 from zvmcloud.smapi.declare import Answer, Reply, Request
 from zvmcloud.smapi.errors import SmapiError
 from zvmcloud.zhcp.errors import AgentError, Call, from_smapi
@@ -46,7 +47,7 @@ class RehearsedSmapi(Smapi):
         record: Record,
         *,
         allow: Sequence[tuple[int, int]] = (),
-        sending: Callable[[], Awaitable[object]] | None = None,
+        sending: Sending | None = None,
     ) -> Answer[R]:
         """See Smapi. Nothing goes out."""
         del sending
