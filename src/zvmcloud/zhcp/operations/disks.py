@@ -90,7 +90,8 @@ async def add_all(
     have: frozenset[str],
     attached: Set[str] = frozenset(),
 ) -> None:
-    """Create all disks, then format them; those this operation made before a crash are made again whole.
+    """Create all disks, then format them; those this operation made before a crash (`have`, whose undo is the caller's)
+    are made again whole.
 
     AgentError 409 `pool-full`, 404 `pool-unknown`, FieldError before anything is formatted. `attached` is looked at by
     the undo: the disks that a running guest did not give back.
